@@ -1,0 +1,174 @@
+"""A corpus becomes a list of `Utterance`s: the manifests that every later stage reads.
+
+The folder is the registry: `preprocessors.<name>` offers `utterances(root)`, a generator of
+`Utterance`s, and, if the corpus has its own division, `split(utterance) -> "train" | "valid" | "test"`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from utils.audio import Audio, AudioError
+from utils.files import read_jsonl, write_json, write_jsonl
+from utils.log import log
+from utils.parallel import parallel
+from utils.registry import nearest
+
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One line of a manifest. Paths are absolute; times are seconds within the audio file."""
+
+    id: str
+    dataset: str = ""
+    speaker: str = ""
+    audio: str = ""
+    seconds: float = 0.0
+    text: str = ""
+    language: str = "en-us"
+    textgrid: str = ""  # phone times from a forced aligner, where the corpus has them
+    start: float = 0.0  # where the utterance begins in a longer recording
+
+    def read(self, rate: int) -> Audio:
+        """Its sound at `rate`."""
+        whole = self.start == 0.0
+        return Audio.read(self.audio, rate, start=self.start, seconds=None if whole else self.seconds)
+
+
+@dataclass
+class Report:
+    """What `prepare` found: utterances per split, and each skip or doubt as (id, reason)."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+
+
+def corpora() -> list[str]:
+    """Names of the corpora that can be prepared: the modules of this folder."""
+    import preprocessors
+
+    return sorted(m.name for m in pkgutil.iter_modules(preprocessors.__path__) if m.name != "base")
+
+
+def corpus(name: str):
+    """The module of the corpus `name`. Raises ValueError with the choices."""
+    if name not in corpora():
+        raise ValueError(nearest(name, corpora(), "dataset"))
+    return importlib.import_module(f"preprocessors.{name}")
+
+
+def by_hash(utterance: Utterance) -> str:
+    """A split that never moves: 90 % train, 5 % valid, 5 % test by a hash of the id."""
+    bucket = int(hashlib.sha1(utterance.id.encode()).hexdigest(), 16) % 100
+    return "train" if bucket < 90 else "valid" if bucket < 95 else "test"
+
+
+def read_manifest(path: Path) -> list[Utterance]:
+    """The utterances of a JSON-lines manifest."""
+    if not Path(path).is_file():
+        raise ValueError(f"no manifest {path}: run the preprocess stage first (run.sh --stage 1).")
+    return [Utterance(**row) for row in read_jsonl(path)]
+
+
+def write_manifest(path: Path, utterances: list[Utterance]) -> Path:
+    """Writes utterances as JSON lines, defaults left out."""
+    plain = asdict(Utterance(id=""))
+    rows = [{k: v for k, v in asdict(u).items() if k == "id" or v != plain[k]} for u in utterances]
+    return write_jsonl(Path(path), rows)
+
+
+def inspect(utterance: Utterance, *, needs_text: bool) -> tuple[Utterance, str, str]:
+    """The utterance with its true length, a reason to skip it (or ""), and a doubt worth naming (or "")."""
+    if needs_text and not utterance.text.strip():
+        return utterance, "it has no transcript", ""
+    try:
+        whole = utterance.start == 0.0
+        audio = Audio.read(utterance.audio, start=utterance.start, seconds=None if whole else utterance.seconds)
+    except AudioError as error:
+        return utterance, str(error), ""
+    utterance = replace(utterance, seconds=round(audio.seconds, 4))
+    if audio.silent:
+        return utterance, "it is silent: no sample reaches -60 dB of full scale", ""
+    doubts = []
+    if audio.clipped:
+        doubts.append("it is clipped: samples lie flat at full scale")
+    if audio.rate < 16000:
+        doubts.append(f"it is sampled at {audio.rate} Hz: nothing above {audio.rate // 2} Hz can be learnt from it")
+    return utterance, "", "; ".join(doubts)
+
+
+def prepare(name: str, root: str | Path, out: str | Path, *, needs_text: bool = False, jobs: int = 0, cluster: str = "") -> Report:
+    """Writes `<out>/<name>/{train,valid,test}.jsonl` and `report.json` for the corpus `name` at `root`.
+
+    Bad recordings are skipped and listed, never dropped in silence. Raises ValueError when `root` is
+    missing, when an id occurs twice, or when nothing usable is left.
+    """
+    module, root = corpus(name), Path(root).expanduser()
+    if not root.is_dir():
+        raise ValueError(f"dataset_path.{name}: no folder {root}. Its layout is described in preprocessors/{name}.py.")
+    found = list(module.utterances(root))
+    seen: dict[str, Utterance] = {}
+    for utterance in found:
+        if utterance.id in seen:
+            raise ValueError(f"{name}: the id {utterance.id!r} occurs twice ({seen[utterance.id].audio} and {utterance.audio}).")
+        seen[utterance.id] = utterance
+    report = Report()
+    orphans = getattr(module, "orphans", None)  # recordings without a line of text, and the reverse
+    report.skipped.extend(orphans(root) if orphans else [])
+    split = getattr(module, "split", by_hash)
+    splits: dict[str, list[Utterance]] = {s: [] for s in SPLITS}
+    checks = parallel(partial(inspect, needs_text=needs_text), found, what=f"inspect {name}", jobs=jobs, cluster=cluster)
+    for utterance, reason, doubt in checks:
+        if reason:
+            report.skipped.append((utterance.id, reason))
+            continue
+        if doubt:
+            report.warnings.append((utterance.id, doubt))
+        splits[split(utterance)].append(replace(utterance, dataset=name))
+    if not any(splits.values()):
+        reasons = "; ".join(f"{i}: {r}" for i, r in report.skipped[:3]) or "no utterance was found"
+        raise ValueError(f"{name}: nothing usable in {root} ({reasons}). Its layout is described in preprocessors/{name}.py.")
+    for s in SPLITS:
+        splits[s].sort(key=lambda u: u.id)
+        write_manifest(Path(out) / name / f"{s}.jsonl", splits[s])
+    report.counts = {s: len(splits[s]) for s in SPLITS}
+    write_json(Path(out) / name / "report.json", asdict(report))
+    _tell(name, report, splits, Path(out) / name / "report.json")
+    return report
+
+
+def _tell(name: str, report: Report, splits: dict[str, list[Utterance]], path: Path) -> None:
+    hours = sum(u.seconds for us in splits.values() for u in us) / 3600
+    log.info(f"{name}: {', '.join(f'{n} {s}' for s, n in report.counts.items())}; {hours:.2f} hours.")
+    for kind, rows in (("skipped", report.skipped), ("doubtful", report.warnings)):
+        for identity, reason in rows[:5]:
+            log.warning(f"  {kind} {identity}: {reason}")
+        if len(rows) > 5:
+            log.warning(f"  ... {len(rows)} {kind} in all, listed in {path}.")
+
+
+def read_splits(folder: Path, datasets: list[str], split: str) -> list[Utterance]:
+    """The utterances of one split of several prepared corpora, in order."""
+    return [u for name in datasets for u in read_manifest(Path(folder) / name / f"{split}.jsonl")]
+
+
+def lines(path: Path, fields: int, separator: str = "|") -> Iterator[list[str]]:
+    """The rows of a metadata file. Raises ValueError naming the line that has too few fields."""
+    if not path.is_file():
+        raise ValueError(f"no metadata file {path}.")
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        parts = line.split(separator)
+        if len(parts) < fields:
+            raise ValueError(f"{path}:{number} has {len(parts)} fields, {fields} expected, separated by {separator!r}: {line[:80]!r}")
+        yield [part.strip() for part in parts]

@@ -1,0 +1,103 @@
+"""Sound as a value: float32 mono samples in [-1, 1] with their rate. The one place that reads, writes and resamples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from utils.files import write_whole
+
+SILENCE = 10 ** (-60 / 20)  # a peak under -60 dB of full scale is no recording
+
+
+class AudioError(ValueError):
+    """A file that cannot serve as sound; the message says which and why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Audio:
+    """Mono sound. `samples`: float32 (samples,); `rate`: samples per second."""
+
+    samples: np.ndarray
+    rate: int
+
+    def __post_init__(self) -> None:
+        samples = np.ascontiguousarray(self.samples, dtype=np.float32)
+        if samples.ndim != 1:
+            raise AudioError(f"audio must be (samples,), got shape {samples.shape}: average its channels first.")
+        object.__setattr__(self, "samples", samples)
+
+    @classmethod
+    def read(cls, path: str | Path, rate: int | None = None, *, start: float = 0.0, seconds: float | None = None) -> Audio:
+        """The sound in `path` (wav, flac, ogg, opus, mp3), channels averaged, brought to `rate`.
+
+        `start` and `seconds` cut a part before anything is decoded in vain. Raises AudioError naming
+        the file when it is missing, unreadable, empty, or holds NaN.
+        """
+        import soundfile
+
+        try:
+            with soundfile.SoundFile(str(path)) as file:
+                file.seek(min(round(start * file.samplerate), file.frames))
+                frames = -1 if seconds is None else round(seconds * file.samplerate)
+                samples, native = file.read(frames, dtype="float32", always_2d=True), file.samplerate
+        except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
+            missing = "" if Path(path).exists() else " (no such file)"
+            raise AudioError(f"cannot read audio {path}{missing}: {error}") from error
+        samples = samples.mean(axis=1)
+        if not len(samples):
+            raise AudioError(f"audio {path} is empty: it holds no samples.")
+        if not np.isfinite(samples).all():
+            raise AudioError(f"audio {path} holds NaN or infinite samples: export it again.")
+        audio = cls(samples, native)
+        return audio if rate is None else audio.resample(rate)
+
+    def write(self, path: str | Path) -> Path:
+        """Writes 16-bit sound in the format of the suffix (.wav, .flac, .ogg), whole or not at all."""
+        import soundfile
+
+        if not np.isfinite(self.samples).all():
+            raise AudioError(f"not writing {path}: the samples hold NaN or infinity.")
+        samples = np.clip(self.samples, -1.0, 1.0)
+        return write_whole(Path(path), lambda p: soundfile.write(p, samples, self.rate))
+
+    def resample(self, rate: int) -> Audio:
+        """The same sound at `rate` (soxr, high quality)."""
+        if rate == self.rate:
+            return self
+        import soxr
+
+        return Audio(soxr.resample(self.samples, self.rate, rate, "HQ"), rate)
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / self.rate
+
+    @property
+    def peak(self) -> float:
+        return float(np.abs(self.samples).max(initial=0.0))
+
+    @property
+    def silent(self) -> bool:
+        return self.peak < SILENCE
+
+    @property
+    def clipped(self) -> bool:
+        """True when more than one sample in a thousand lies flat at full scale."""
+        return bool((np.abs(self.samples) > 0.999).mean() > 1e-3)
+
+    def normalised(self, peak_db: float = -1.0) -> Audio:
+        """The same sound with its peak at `peak_db` of full scale; silence stays as it is."""
+        return self if self.silent else Audio(self.samples * (10 ** (peak_db / 20) / self.peak), self.rate)
+
+
+def join(parts: list[Audio], gap_seconds: float = 0.0) -> Audio:
+    """One sound from several of the same rate, with `gap_seconds` of silence between."""
+    rates = {part.rate for part in parts}
+    if len(rates) != 1:
+        raise AudioError(f"cannot join sounds of rates {sorted(rates)}: resample them first.")
+    gap = np.zeros(round(gap_seconds * parts[0].rate), dtype=np.float32)
+    pieces = [piece for part in parts for piece in (part.samples, gap)]
+    return Audio(np.concatenate(pieces[:-1]), parts[0].rate)

@@ -1,0 +1,208 @@
+"""Configs: JSON5 over a `base_config`, `--set` on top, and every section checked against a signature.
+
+A section holds the keyword arguments of one constructor, so the constructor's signature is its schema.
+Problems are collected, not raised one by one: a user mends a config in one go.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from utils.files import ROOT
+
+FILL_IN = "[fill in]"  # what a shipped config says where only its user knows the value
+
+
+class ConfigError(ValueError):
+    """Everything that is wrong with a config, one line each."""
+
+    def __init__(self, problems: list[str], source: str = "") -> None:
+        self.problems = problems
+        where = f" in {source}" if source else ""
+        super().__init__(f"{len(problems)} problem(s){where}:\n" + "\n".join(f"  {p}" for p in problems))
+
+
+class Config(dict):
+    """A merged config. `problems` holds what reading it already showed; `source` is its file."""
+
+    problems: list[str]
+    source: str
+
+
+def load_config(path: str | Path, overrides: list[str] = ()) -> Config:
+    """The config in `path` merged over its bases, with `overrides` ("train.max_steps=100") on top.
+
+    Raises ConfigError when a file is missing, is not JSON5, or names itself as a base.
+    """
+    problems: list[str] = []
+    config = Config(_read(_find(path, None), (), problems))
+    for override in overrides:
+        _override(config, override, problems)
+    config.problems, config.source = problems, str(path)
+    return config
+
+
+def _find(path: str | Path, asked_by: Path | None) -> Path:
+    candidates = [Path(path)] if asked_by is None else [ROOT / path, asked_by.parent / path]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate.resolve()
+    if asked_by is None:
+        raise ConfigError([f"no config file {path}"])
+    raise ConfigError([f'base_config: no file "{path}" (looked in {ROOT} and {asked_by.parent})'], str(asked_by))
+
+
+def _read(path: Path, chain: tuple[Path, ...], problems: list[str]) -> dict:
+    import json5
+
+    if path in chain:
+        raise ConfigError([f"base_config: a loop, {' -> '.join(p.name for p in (*chain, path))}"], str(path))
+    try:
+        pairs = json5.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_Pairs)
+    except ValueError as error:
+        raise ConfigError([f"not JSON5: {error}"], str(path)) from error
+    if not isinstance(pairs, _Pairs):
+        raise ConfigError(["a config is an object: { ... }"], str(path))
+    own = _plain(pairs, "", path.name, problems)
+    base = own.pop("base_config", None)
+    return own if base is None else merge(_read(_find(base, path), (*chain, path), problems), own)
+
+
+class _Pairs(list):
+    """An object as it was written, repeated keys and all."""
+
+
+def _plain(value: Any, at: str, file: str, problems: list[str]) -> Any:
+    if isinstance(value, _Pairs):
+        out: dict[str, Any] = {}
+        for key, item in value:
+            path = f"{at}.{key}" if at else key
+            if key in out:
+                problems.append(f"{path}: set twice in {file}")
+            out[key] = _plain(item, path, file, problems)
+        return out
+    if isinstance(value, list):
+        return [_plain(item, f"{at}[{i}]", file, problems) for i, item in enumerate(value)]
+    return value
+
+
+def merge(base: dict, over: dict) -> dict:
+    """`over` on `base`: objects merge, everything else replaces."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def _override(config: dict, override: str, problems: list[str]) -> None:
+    import json5
+
+    path, equals, text = override.partition("=")
+    if not equals:
+        problems.append(f"--set {override}: write it as path=value, such as train.max_steps=100")
+        return
+    try:
+        value = json5.loads(text)
+    except ValueError:
+        value = text  # a bare word is a string: --set log_dir=ckpts
+    *parents, last = path.split(".")
+    section = config
+    for parent in parents:
+        section = section.setdefault(parent, {})
+        if not isinstance(section, dict):
+            problems.append(f"--set {override}: {parent!r} is a value, not a section")
+            return
+    section[last] = value
+
+
+def check(target: Callable, section: Any, at: str, facts: typing.Container[str] = ()) -> list[str]:
+    """Every way in which `section` does not fit the signature of `target`; `facts` are names that come from the data."""
+    from utils.registry import nearest
+
+    if not isinstance(section, dict):
+        return [f"{at}: a section {{ ... }} is expected, got {section!r}"]
+    parameters = _parameters(target)
+    hints = _hints(target)
+    problems = []
+    for key, value in section.items():
+        if key in facts:
+            problems.append(f"{at}.{key}: is worked out from the data, remove it")
+        elif key not in parameters:
+            problems.append(f"{at}.{key}: " + nearest(key, [p for p in parameters if p not in facts], "setting"))
+        else:
+            problems += _check_value(hints.get(key, Any), value, f"{at}.{key}")
+    for name, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty and name not in section and name not in facts:
+            problems.append(f"{at}.{name}: is missing and has no default")
+    return problems
+
+
+def _parameters(target: Callable) -> dict[str, inspect.Parameter]:
+    kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return {name: p for name, p in inspect.signature(target).parameters.items() if p.kind not in kinds and name != "self"}
+
+
+def _hints(target: Callable) -> dict[str, Any]:
+    return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+
+
+def _section_class(hint: Any) -> type | None:
+    """The dataclass in `hint` (`X` or `X | None`), or None."""
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union else (hint,)
+    return next((o for o in options if dataclasses.is_dataclass(o)), None)
+
+
+def _check_value(hint: Any, value: Any, at: str) -> list[str]:
+    from pydantic import ValidationError
+
+    if value == FILL_IN:
+        return [f"{at}: is for you to fill in"]
+    nested = _section_class(hint)
+    if nested is not None and isinstance(value, dict):
+        return check(nested, value, at)
+    try:
+        _validate(hint, value)
+    except ValidationError as error:
+        return [_sentence(at, problem) for problem in error.errors()]
+    return []
+
+
+def _sentence(at: str, problem: Any) -> str:
+    steps = "".join(f"[{step}]" if isinstance(step, int) else "" for step in problem["loc"])
+    return f"{at}{steps}: {problem['msg']}, got {problem['input']!r}"
+
+
+def _validate(hint: Any, value: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    # JSON mode: a JSON array may become a tuple, but "12" never becomes 12.
+    return TypeAdapter(hint).validate_json(json.dumps(value), strict=True)
+
+
+def build(target: Callable, section: dict[str, Any], facts: dict[str, Any] | None = None) -> Any:
+    """`target(**section)` with nested sections made into dataclasses and asked-for facts filled in.
+
+    Raises ConfigError listing everything that does not fit.
+    """
+    facts = facts or {}
+    name = getattr(target, "__name__", str(target))
+    problems = check(target, section, name, facts)
+    if problems:
+        raise ConfigError(problems)
+    hints, given = _hints(target), {}
+    for key, value in section.items():
+        nested = _section_class(hints.get(key))
+        if nested is not None and isinstance(value, dict):
+            given[key] = build(nested, value)
+        else:
+            given[key] = _validate(hints[key], value) if key in hints else value
+    asked = _parameters(target)
+    return target(**given, **{k: v for k, v in facts.items() if k in asked})
