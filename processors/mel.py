@@ -1,0 +1,289 @@
+"""Mel, linear magnitude and frame energy: one implementation, on numpy or on the GPU; what others do differently is a setting.
+
+The default is the definition of HiFi-GAN (https://arxiv.org/abs/2010.05646), shared by BigVGAN, VITS and Amphion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from preprocessors.base import Utterance
+from processors.features import Feature
+from utils.audio import Audio
+from utils.registry import pick
+
+
+@dataclass(frozen=True, kw_only=True)
+class MelConvention:
+    """All in which mel spectrograms of equal sizes still differ from one program to the next.
+
+    The value of a band is log(max(energy, floor)), then (value - mean) / std, then cut to `clip`.
+    """
+
+    padding: Literal["same", "center"] = "same"  # "same": samples // hop frames; "center": one more, frame i centred on sample i * hop
+    pad_mode: Literal["reflect", "constant"] = "reflect"
+    epsilon: float = 1e-9  # under the root of the magnitude
+    power: Literal[1, 2] = 1
+    window_energy: bool = False  # divide by the root of the window's energy, torchaudio's normalized=True
+    mel_scale: Literal["slaney", "htk"] = "slaney"
+    norm: Literal["slaney", "none"] = "slaney"
+    log: Literal["ln", "log10", "dB", "none"] = "ln"
+    floor: float = 1e-5
+    floor_added: bool = False  # log(energy + floor)
+    range_db: float | None = None  # what lies further under the loudest band of the utterance is lifted to there
+    mean: float = 0.0
+    std: float = 1.0
+    clip: tuple[float, float] | None = None
+
+    def scale(self, energy: Tensor) -> Tensor:
+        """What stands in the mel for the band energies (batch, frames, n_mel)."""
+        value = energy
+        if self.log != "none":
+            value = energy + self.floor if self.floor_added else energy.clamp(min=self.floor)
+            value = value.log() if self.log == "ln" else value.log10()
+        if self.log == "dB":
+            value = value * (20 / self.power)
+        if self.range_db is not None:
+            value = value.maximum(value.amax(dim=(-2, -1), keepdim=True) - self.range_db)
+        value = (value - self.mean) / self.std
+        return value if self.clip is None else value.clamp(*self.clip)
+
+    @property
+    def silence(self) -> float:
+        """The value of a band without energy."""
+        return float(self.scale(torch.zeros(1, 1, 1)))
+
+
+_TORCHAUDIO = {"padding": "center", "epsilon": 0.0, "mel_scale": "htk", "norm": "none"}
+
+MEL_CONVENTIONS = {
+    "hifigan": MelConvention(),
+    "vits": MelConvention(epsilon=1e-6),  # only VITS's loss; its spectra have 1e-9 in some forks
+    "nsfhifigan": MelConvention(epsilon=0.0),
+    "tacotron2": MelConvention(padding="center", epsilon=0.0),
+    "apnet": MelConvention(padding="center"),
+    "melgan": MelConvention(epsilon=0.0, log="log10"),
+    "vocos": MelConvention(**_TORCHAUDIO, floor=1e-7),
+    "facodec": MelConvention(**_TORCHAUDIO, power=2, floor_added=True, mean=-4.0, std=4.0),
+    "diffwave": MelConvention(**_TORCHAUDIO, window_energy=True, log="dB", mean=-80.0, std=100.0, clip=(0.0, 1.0)),
+    "wavernn": MelConvention(padding="center", pad_mode="constant", epsilon=0.0, log="dB", mean=-100.0, std=100.0, clip=(0.0, 1.0)),
+    "parallelwavegan": MelConvention(padding="center", epsilon=0.0, log="log10", floor=1e-10),
+    "librosa": MelConvention(padding="center", pad_mode="constant", epsilon=0.0, power=2, log="none"),
+}
+
+
+def convention_of(convention: str | MelConvention | Mapping[str, Any]) -> MelConvention:
+    """The convention of that name, or with those fields. Raises ValueError with the names there are."""
+    if isinstance(convention, str):
+        return pick(MEL_CONVENTIONS, convention, "mel convention")
+    return convention if isinstance(convention, MelConvention) else MelConvention(**convention)
+
+
+class STFT(nn.Module):
+    """Samples (batch, samples) -> complex spectrum (batch, frames, n_fft // 2 + 1), always computed in float32.
+
+    With padding "same" there are samples // hop frames, and frame i is centred on sample (i + 1/2) * hop;
+    with "center" there is one more, and it is centred on sample i * hop.
+    """
+
+    def __init__(
+        self,
+        *,
+        hop_size: int,
+        n_fft: int = 1024,
+        win_size: int = 1024,
+        padding: Literal["same", "center"] = "same",
+        pad_mode: Literal["reflect", "constant"] = "reflect",
+    ) -> None:
+        super().__init__()
+        if not 0 < hop_size <= win_size <= n_fft:
+            raise ValueError(
+                f"mel: 0 < hop_size <= win_size <= n_fft is needed, got hop_size {hop_size}, win_size {win_size}, n_fft {n_fft}."
+            )
+        self.hop_size, self.n_fft, self.win_size = hop_size, n_fft, win_size
+        self.padding, self.pad_mode = padding, pad_mode
+        self.register_buffer("window", torch.hann_window(win_size), persistent=False)
+
+    def forward(self, samples: Tensor, key_shift: float = 0.0) -> Tensor:
+        """`key_shift` (semitones) stretches the window, so that the sound appears that much higher (openvpi's augmentation)."""
+        factor = 2 ** (key_shift / 12)
+        n_fft, win_size = round(self.n_fft * factor), round(self.win_size * factor)
+        window = self.window.float() if not key_shift else torch.hann_window(win_size, device=samples.device)
+        with torch.autocast(samples.device.type, enabled=False):
+            padded = self._pad(samples.float(), n_fft)
+            spectrum = torch.stft(padded, n_fft, self.hop_size, win_size, window, center=False, return_complex=True)
+        spectrum = spectrum.transpose(1, 2)[:, : self.frames(samples.shape[1])]
+        if not key_shift:
+            return spectrum
+        bins = self.n_fft // 2 + 1
+        return F.pad(spectrum, (0, max(0, bins - spectrum.shape[2])))[..., :bins] * (self.win_size / win_size)
+
+    def frames(self, samples: int) -> int:
+        """How many frames a sound of that many samples has."""
+        return samples // self.hop_size + (self.padding == "center")
+
+    def _pad(self, samples: Tensor, n_fft: int) -> Tensor:
+        total = n_fft if self.padding == "center" else n_fft - self.hop_size
+        left, right = total // 2, total - total // 2
+        # Reflection needs more samples than it adds; a shorter sound is followed by silence.
+        missing = max(0, right + 1 - samples.shape[1])
+        return F.pad(F.pad(samples, (0, missing)), (left, right), mode=self.pad_mode)
+
+
+class MelSpectrogram(nn.Module):
+    """Samples (batch, samples) in [-1, 1] -> mel (batch, frames, n_mel).
+
+    `fmin`, `fmax` in Hz, `fmax` None is half the sample rate. `convention` is a name of MEL_CONVENTIONS,
+    or the fields of a `MelConvention`. Has no state to save. Raises ValueError when the sizes do not fit together.
+    """
+
+    def __init__(
+        self,
+        *,
+        sample_rate: int,
+        hop_size: int,
+        n_fft: int = 1024,
+        win_size: int = 1024,
+        n_mel: int = 80,
+        fmin: float = 0.0,
+        fmax: float | None = None,
+        convention: str | MelConvention = "hifigan",
+    ) -> None:
+        super().__init__()
+        how = self.convention = convention_of(convention)
+        self.stft = STFT(hop_size=hop_size, n_fft=n_fft, win_size=win_size, padding=how.padding, pad_mode=how.pad_mode)
+        bank = filter_bank(
+            sample_rate=sample_rate, n_fft=n_fft, n_mel=n_mel, fmin=fmin, fmax=fmax, mel_scale=how.mel_scale, norm=how.norm
+        )
+        self.register_buffer("bank", bank, persistent=False)
+
+    def forward(self, samples: Tensor, key_shift: float = 0.0) -> Tensor:
+        """`key_shift`: semitones by which the sound is made to appear higher."""
+        magnitude = self.linear(samples, key_shift)
+        with torch.autocast(samples.device.type, enabled=False):
+            return self.convention.scale(magnitude**self.convention.power @ self.bank.float())
+
+    def linear(self, samples: Tensor, key_shift: float = 0.0) -> Tensor:
+        """The magnitude spectrogram (batch, frames, n_fft // 2 + 1)."""
+        spectrum = self.stft(samples, key_shift)
+        if self.convention.window_energy:
+            spectrum = spectrum / self.stft.window.square().sum().sqrt()
+        return magnitude(spectrum, self.convention.epsilon)
+
+
+def magnitude(spectrum: Tensor, epsilon: float) -> Tensor:
+    """sqrt(re^2 + im^2 + epsilon) of a complex spectrum."""
+    if not epsilon:
+        return spectrum.abs()  # has a gradient where the spectrum is zero, which the root has not
+    return (spectrum.real.square() + spectrum.imag.square() + epsilon).sqrt()
+
+
+def filter_bank(
+    *, sample_rate: int, n_fft: int, n_mel: int, fmin: float, fmax: float | None, mel_scale: str = "slaney", norm: str = "slaney"
+) -> Tensor:
+    """Triangular mel filters (n_fft // 2 + 1, n_mel). Raises ValueError when the band does not lie under half the rate."""
+    from librosa.filters import mel
+
+    top = sample_rate / 2 if fmax is None else fmax
+    if not 0 <= fmin < top <= sample_rate / 2:
+        raise ValueError(f"mel: 0 <= fmin < fmax <= sample_rate / 2 is needed, got fmin {fmin}, fmax {fmax}, sample_rate {sample_rate}.")
+    norms = {"slaney": "slaney", "none": None}
+    bank = mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mel, fmin=fmin, fmax=top, htk=mel_scale == "htk", norm=norms[norm])
+    return torch.from_numpy(bank.T.copy())
+
+
+def mel_difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """How two mels differ, in words, one per setting; empty when one can stand for the other.
+
+    `a`, `b`: settings of `MelSpectrogram`; what they leave out is its default.
+    """
+    first, second = resolved(a), resolved(b)
+    return [f"{name} is {first[name]!r} and {second[name]!r}" for name in first if first[name] != second[name]]
+
+
+def resolved(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting of a mel, with defaults filled in and the convention spelt out."""
+    import inspect
+
+    parameters = inspect.signature(MelSpectrogram).parameters.values()
+    full = {p.name: settings.get(p.name, p.default) for p in parameters}
+    full["fmax"] = full["sample_rate"] / 2 if full["fmax"] is None else full["fmax"]
+    convention = asdict(convention_of(full.pop("convention")))
+    convention["clip"] = convention["clip"] and tuple(convention["clip"])  # JSON has only lists
+    return full | convention
+
+
+class Mel(Feature):
+    """The mel spectrogram, (frames, n_mel) float32; the settings are those of `MelSpectrogram`."""
+
+    def __init__(
+        self,
+        *,
+        sample_rate: int,
+        hop_size: int,
+        n_fft: int = 1024,
+        win_size: int = 1024,
+        n_mel: int = 80,
+        fmin: float = 0.0,
+        fmax: float | None = None,
+        convention: str | MelConvention = "hifigan",
+    ) -> None:
+        self.settings = {
+            "sample_rate": sample_rate,
+            "hop_size": hop_size,
+            "n_fft": n_fft,
+            "win_size": win_size,
+            "n_mel": n_mel,
+            "fmin": fmin,
+            "fmax": fmax,
+            "convention": convention,
+        }
+        self.pad = convention_of(convention).silence
+
+    @cached_property
+    def module(self) -> MelSpectrogram:
+        return MelSpectrogram(**self.settings)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"n_mel": self.settings["n_mel"]}
+
+    def __call__(self, utterance: Utterance, audio: Audio) -> np.ndarray:
+        return _run(self.module, audio)
+
+
+class Linear(Feature):
+    """The magnitude spectrogram, (frames, n_fft // 2 + 1) float32, in the frames of `Mel`."""
+
+    def __init__(
+        self, *, hop_size: int, n_fft: int = 1024, win_size: int = 1024, convention: str | MelConvention = "hifigan"
+    ) -> None:
+        how = self.convention = convention_of(convention)
+        self.stft_settings = {"hop_size": hop_size, "n_fft": n_fft, "win_size": win_size, "padding": how.padding, "pad_mode": how.pad_mode}
+
+    @cached_property
+    def stft(self) -> STFT:
+        return STFT(**self.stft_settings)
+
+    def __call__(self, utterance: Utterance, audio: Audio) -> np.ndarray:
+        return _run(lambda samples: magnitude(self.stft(samples), self.convention.epsilon), audio)
+
+
+class Energy(Linear):
+    """The energy of each frame, (frames,) float32: the L2 norm of its magnitudes, in the frames of `Mel`."""
+
+    def __call__(self, utterance: Utterance, audio: Audio) -> np.ndarray:
+        return np.linalg.norm(super().__call__(utterance, audio), axis=1)
+
+
+def _run(module, audio: Audio) -> np.ndarray:
+    with torch.inference_mode():
+        return module(torch.from_numpy(audio.samples)[None])[0].numpy()
