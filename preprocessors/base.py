@@ -113,6 +113,8 @@ def prepare(name: str, root: str | Path, out: str | Path, *, needs_text: bool = 
     missing, when an id occurs twice, or when nothing usable is left.
     """
     module, root = corpus(name), Path(root).expanduser()
+    if hasattr(module, "ensure"):  # a corpus that is made on the spot
+        module.ensure(root)
     if not root.is_dir():
         raise ValueError(f"dataset_path.{name}: no folder {root}. Its layout is described in preprocessors/{name}.py.")
     found = list(module.utterances(root))

@@ -31,6 +31,7 @@ FEATURES = {
     "duration": "processors.duration:Durations",
 }
 
+ENOUGH = 3000  # utterances that statistics are taken over; more would not move them
 MAX_SLIP = 2  # frames that two extractors may differ by; more is a mistake, not rounding
 
 
@@ -152,6 +153,38 @@ class FeatureSet:
                 raise ValueError(f"{path} is missing: run the extract stage for these settings first (run.sh --stage 1).")
             found[name] = read_json(path)
             feature.restore(found[name], self.folder(name))
+        return found
+
+    def refused(self, datasets: list[str]) -> dict[str, str]:
+        """Utterances that the extract stage could not use with these settings: "dataset/id" -> why."""
+        path = self.refused_path(datasets)
+        return read_json(path) if path.is_file() else {}
+
+    def refused_path(self, datasets: list[str]) -> Path:
+        """The list that the extract stage writes; its name tells these settings from others."""
+        together = hashlib.sha256("".join(self.digests.values()).encode()).hexdigest()[:8]
+        return self.store / f"extract-{together}" / f"refused-{'+'.join(datasets)}.json"
+
+    def statistics(self, names: list[str], datasets: list[str], utterances: list[Utterance] | None = None) -> dict[str, dict]:
+        """Mean, deviation, least and greatest value of frame features over the training utterances.
+
+        Zeros of F0 are left out: they say "unvoiced", not 0 Hz. Worked out from `utterances` in the extract
+        stage, read from disk afterwards; raises ValueError when that stage has not run.
+        """
+        found = {}
+        for name in names:
+            path = self.folder(name) / f"statistics-{'+'.join(datasets)}.json"
+            if utterances is not None and not path.is_file():
+                some = utterances[:: max(1, len(utterances) // ENOUGH)]
+                values = np.concatenate([self(u, [name])[name].ravel() for u in some]).astype(np.float64)
+                values = values[values > 0] if name == "f0" else values
+                if not len(values):
+                    raise ValueError(f"{name} is empty over the whole corpus: no voiced frame was found; check the recordings.")
+                rows = {"mean": values.mean(), "std": max(values.std(), 1e-6), "min": values.min(), "max": values.max()}
+                write_json(path, {k: round(float(v), 6) for k, v in rows.items()})
+            if not path.is_file():
+                raise ValueError(f"{path} is missing: run the extract stage for these settings first (run.sh --stage 1).")
+            found[name] = read_json(path)
         return found
 
     def restore(self, learned: dict[str, Any]) -> None:

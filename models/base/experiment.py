@@ -1,0 +1,226 @@
+"""A config becomes an experiment: checked whole, then its features, data, model and card."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models import MODELS, Spec
+from preprocessors.base import Utterance, corpora, read_splits
+from processors.features import FEATURES, FeatureSet
+from utils.config import Config, ConfigError, build, check, load_config
+from utils.files import ROOT, read_json
+from utils.registry import load_object, nearest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from models.base.data import Utterances
+
+FACTS = ("sample_rate", "hop_size", "n_mel", "n_vocab", "n_speakers", "statistics")  # what a constructor may ask for by name
+PROGRAM_VERSION = "0.1.0"
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """The section `preprocess`."""
+
+    sample_rate: int
+    hop_size: int  # samples between two frames
+    features: dict[str, dict[str, Any]]
+    processed_dir: str = "data"
+
+
+@dataclass(frozen=True)
+class Sections:
+    """The top level of a config."""
+
+    model_type: str
+    dataset: list[str]
+    preprocess: dict[str, Any]
+    dataset_path: dict[str, str] = field(default_factory=dict)
+    log_dir: str = "ckpts"
+    model: dict[str, Any] = field(default_factory=dict)
+    discriminator: dict[str, Any] = field(default_factory=dict)
+    train: dict[str, Any] = field(default_factory=dict)
+    inference: dict[str, Any] = field(default_factory=dict)
+
+
+class Experiment:
+    """One config, checked, with everything that is built from it.
+
+    Raises ConfigError listing every problem of every section at once.
+    """
+
+    def __init__(self, config: Config) -> None:
+        problems = [*config.problems, *problems_of(config)]
+        if problems:
+            raise ConfigError(problems, config.source)
+        self.config = config
+        self.sections = Sections(**config)
+        self.preprocess = build(Preprocess, config["preprocess"])
+        self.processed_dir = Path(self.preprocess.processed_dir)
+
+    @classmethod
+    def read(cls, path: str | Path, overrides: list[str] = ()) -> Experiment:
+        """The experiment of a config file with `--set` overrides."""
+        return cls(load_config(path, overrides))
+
+    @property
+    def spec(self) -> Spec:
+        return MODELS[self.sections.model_type]
+
+    @property
+    def datasets(self) -> list[str]:
+        return self.sections.dataset
+
+    @cached_property
+    def features(self) -> FeatureSet:
+        """The features, with a store under `processed_dir`."""
+        p = self.preprocess
+        return FeatureSet(p.features, sample_rate=p.sample_rate, hop_size=p.hop_size, store=self.processed_dir)
+
+    def utterances(self, split: str) -> list[Utterance]:
+        """The utterances of a split, without those that the extract stage listed as unusable."""
+        refused = self.features.refused(self.datasets)
+        found = read_splits(self.processed_dir, self.datasets, split)
+        return [u for u in found if f"{u.dataset}/{u.id}" not in refused]
+
+    @cached_property
+    def speakers(self) -> list[str]:
+        from models.base.data import speaker_name
+
+        return sorted({speaker_name(u) for u in self.utterances("train")})
+
+    @cached_property
+    def model_class(self) -> type[nn.Module]:
+        return load_object(self.spec.model)
+
+    def data(self, split: str, *, segment_frames: int | None = None, seed: int = 0) -> Utterances:
+        """The Dataset of a split. Raises ValueError when it is empty."""
+        from models.base.data import Utterances
+
+        found = self.utterances(split)
+        if not found:
+            raise ValueError(f"the {split} split of {', '.join(self.datasets)} holds no usable utterance: see report.json beside it.")
+        names = list(self.model_class.reads)
+        return Utterances(found, self.features, names, self.speakers, segment_frames=segment_frames, seed=seed)
+
+    @cached_property
+    def card(self) -> dict[str, Any]:
+        """What a release must know: how features and model are made, and what was learnt from the data. No paths of this machine."""
+        learned = self.features.learned(self.datasets)
+        facts = self.features.facts | {"n_speakers": len(self.speakers)}
+        facts["statistics"] = self.features.statistics(list(self.model_class.statistics_of), self.datasets)
+        return {
+            "model_type": self.sections.model_type,
+            "dataset": self.datasets,
+            "preprocess": {k: v for k, v in self.config["preprocess"].items() if k != "processed_dir"},
+            "model": self.sections.model,
+            "discriminator": self.sections.discriminator,
+            "train": self.sections.train,
+            "facts": facts,
+            "learned": learned,
+            "speakers": self.speakers,
+            "versions": versions(),
+        }
+
+    def model(self) -> nn.Module:
+        """The untrained model. Its constructor's problems with the data come as ValueError."""
+        return build_model(self.card)
+
+    def run_folder(self, name: str) -> Path:
+        return Path(self.sections.log_dir) / name
+
+
+def build_model(card: dict[str, Any]) -> nn.Module:
+    """The model of a card, with untrained weights."""
+    return build(load_object(MODELS[card["model_type"]].model), card["model"], card["facts"])
+
+
+def problems_of(config: dict[str, Any]) -> list[str]:
+    """Everything wrong with a merged config, one line each; an empty list if nothing is."""
+    problems = [p.removeprefix("config.") for p in check(Sections, config, "config")]
+    broken = {p.split(":")[0].split(".")[0].split("[")[0] for p in problems}
+    for name in config.get("dataset", []) if "dataset" not in broken else []:
+        if name not in corpora():
+            problems.append("dataset: " + nearest(name, corpora(), "dataset"))
+        elif name not in config.get("dataset_path", {}):
+            problems.append(f"dataset_path.{name}: is missing: the folder of the corpus {name!r}")
+    if "preprocess" not in broken and "preprocess" in config:
+        problems += check(Preprocess, config["preprocess"], "preprocess")
+        problems += _feature_problems(config["preprocess"].get("features", {}))
+    problems += _model_problems(config, broken)
+    return problems
+
+
+def _feature_problems(features: Any) -> list[str]:
+    problems = []
+    for name, section in features.items() if isinstance(features, dict) else ():
+        at = f"preprocess.features.{name}"
+        if name not in FEATURES:
+            problems.append(f"{at}: " + nearest(name, FEATURES, "feature"))
+            continue
+        cls = load_object(FEATURES[name])
+        problems += check(cls, section, at, FACTS)
+        problems += [f"{at}: is worked out from {n!r}; add \"{n}\": {{}}" for n in cls.needs if n not in features]
+    return problems
+
+
+def _model_problems(config: dict[str, Any], broken: set[str]) -> list[str]:
+    name = config.get("model_type")
+    if "model_type" in broken or name is None:
+        return []
+    if name not in MODELS:
+        return ["model_type: " + nearest(name, MODELS, "model")]
+    spec, problems = MODELS[name], []
+    cls, trainer = load_object(spec.model), load_object(spec.trainer)
+    problems += check(cls, config.get("model", {}), "model", FACTS)
+    problems += trainer.problems(config)
+    problems += check(load_object(spec.task).__call__, config.get("inference", {}), "inference", OPEN)
+    features = (config.get("preprocess") or {}).get("features", {})
+    missing = [f for f in cls.reads if isinstance(features, dict) and f not in features]
+    problems += [f"preprocess.features.{f}: is missing: {name} is trained on {', '.join(cls.reads)}" for f in missing]
+    return problems
+
+
+class _Open:
+    """A task's first argument (the text, the mel) is given per call, never in a config."""
+
+    def __contains__(self, name: str) -> bool:
+        return name in ("text", "mel", "source")
+
+
+OPEN = _Open()
+
+
+def versions() -> dict[str, str]:
+    """What a result may depend on: our commit, and the versions of Python and torch."""
+    import platform
+
+    import torch
+
+    git = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return {
+        "amphion": PROGRAM_VERSION,
+        "commit": git.stdout.strip() if git.returncode == 0 else "unknown",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of a release or checkpoint folder. Raises ValueError when it lacks what a card must hold."""
+    path = Path(folder) / "card.json"
+    if not path.is_file():
+        raise ValueError(f"{folder} holds no card.json: it is neither a release nor a whole checkpoint.")
+    card = read_json(path)
+    missing = [key for key in ("model_type", "preprocess", "model", "facts", "learned") if key not in card]
+    if missing:
+        raise ValueError(f"{path} lacks {', '.join(missing)}: it is no card of this toolkit, or an older one.")
+    if card["model_type"] not in MODELS:
+        raise ValueError(f"{path}: " + nearest(card["model_type"], MODELS, "model"))
+    return card

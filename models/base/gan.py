@@ -1,0 +1,82 @@
+"""Adversarial training: one discriminator step and one generator step per batch, for vocoders, VITS and codecs alike."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from models.base.trainer import Optimizer, TrainConfig, Trainer
+from utils.config import check
+
+@dataclass(frozen=True)
+class GANConfig(TrainConfig):
+    """The section `train` of a model with a discriminator; the discriminator's optimizer is the model's unless set."""
+
+    optimizer: Optimizer = field(default_factory=lambda: Optimizer(betas=(0.8, 0.99)))
+    discriminator_optimizer: Optimizer | None = None
+    adversarial_from: int = 0  # updates before the discriminator comes in
+
+
+class GANTrainer(Trainer):
+    """Trains a model whose `forward` returns `real` and `fake` (batch, 1, samples) beside its own losses.
+
+    With `accumulate` above 1 the result differs from one large batch in principle: the generator's early
+    batches meet the discriminator before its update.
+    """
+
+    config_class = GANConfig
+
+    def extra_networks(self) -> dict[str, nn.Module]:
+        from models.vocoders.discriminators import Discriminators
+
+        return {"discriminator": Discriminators(self.experiment.sections.discriminator)}
+
+    @classmethod
+    def problems(cls, config: dict[str, Any]) -> list[str]:
+        from models.vocoders.discriminators import discriminator_problems
+
+        return check(cls.config_class, config.get("train", {}), "train") + discriminator_problems(config.get("discriminator", {}))
+
+    def optimizer_of(self, key: str) -> Optimizer:
+        other = self.config.discriminator_optimizer
+        return other if key == "discriminator" and other else self.config.optimizer
+
+    def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        from models.vocoders.discriminators import discriminator_loss, feature_loss, generator_loss
+
+        losses = self.networks["model"](batch)
+        real, fake = losses.pop("real"), losses.pop("fake")
+        if self.progress.step < self.config.adversarial_from:
+            self.update("model", self.total(losses))
+            self.schedulers["discriminator"].step()  # both schedules count the same updates
+            return losses
+        scores_real, scores_fake, _, _ = self.networks["discriminator"](real, fake.detach())
+        against = discriminator_loss(scores_real, scores_fake)
+        self.update("discriminator", against)
+        # Past DDP on purpose: nothing of the discriminator is to be trained or shared here.
+        with frozen(self.unwrap("discriminator")) as judge:
+            _, scores_fake, features_real, features_fake = judge(real, fake)
+            losses["adversarial"] = generator_loss(scores_fake)
+            losses["feature"] = feature_loss(features_real, features_fake)
+        self.update("model", self.total(losses))
+        return {**losses, "discriminator": against.detach()}
+
+    def evaluate(self, model: nn.Module, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """Only the model's own losses: the adversarial ones measure the discriminator as much as the model."""
+        return {name: value for name, value in model(batch).items() if name not in ("real", "fake")}
+
+
+@contextlib.contextmanager
+def frozen(network: nn.Module) -> Iterator[nn.Module]:
+    """`network` without gradients of its own: they pass through it, none stays in it."""
+    before = [p.requires_grad for p in network.parameters()]
+    network.requires_grad_(False)
+    try:
+        yield network
+    finally:
+        for parameter, wanted in zip(network.parameters(), before, strict=True):
+            parameter.requires_grad_(wanted)

@@ -1,0 +1,164 @@
+"""What a trained model can do for a user: a `Task` turns text, mel or sound into `Audio`. And `load`, which makes one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from utils.audio import Audio
+from utils.registry import load_object
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import nn
+
+    from preprocessors.base import Utterance
+    from processors.features import FeatureSet
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One utterance through a model: the sound, and what to draw of it beside the recording."""
+
+    audio: Audio
+    title: str
+    generated: dict[str, np.ndarray]  # mel (frames, n_mel), f0 (frames,), phones and duration (tokens,), as far as there are
+    recorded: dict[str, np.ndarray]
+
+    def picture(self) -> np.ndarray:
+        """(height, width, 3) uint8."""
+        from utils.plot import compare, figure_image
+
+        return figure_image(compare(self.recorded, self.generated, title=self.title))
+
+    def draw(self, path: Path) -> Path:
+        """Writes the picture as PNG."""
+        from utils.plot import compare, save
+
+        return save(compare(self.recorded, self.generated, title=self.title), path)
+
+
+class Task:
+    """A model with its features and card. Subclasses define `__call__` and `sample`.
+
+    The keyword arguments of `__call__` are the options of `bins.infer` and the section `inference`.
+    """
+
+    def __init__(self, model: nn.Module, features: FeatureSet, card: dict[str, Any], *, device: Any = "cpu") -> None:
+        self.model = model.to(device).eval()
+        self.features, self.card, self.device = features, card, device
+
+    @property
+    def rate(self) -> int:
+        """Samples per second of what comes out."""
+        return self.features.sample_rate
+
+    @property
+    def mel_settings(self) -> dict[str, Any]:
+        """The mel that the model makes or reads, every setting resolved."""
+        from processors.mel import mel_settings
+
+        return mel_settings(self.features.settings.get("mel", {}), self.features.common)
+
+    def __call__(self, *args: Any, **options: Any) -> Audio:
+        raise NotImplementedError
+
+    def sample(self, utterance: Utterance, **options: Any) -> Sample:
+        """The utterance as this model gives it, beside the recording."""
+        raise NotImplementedError
+
+    def speaker_id(self, name: str | None) -> int:
+        """The number of a speaker; None is the first. Raises ValueError with the nearest name and the choices."""
+        from utils.registry import nearest
+
+        speakers = self.card.get("speakers") or ["default"]
+        if name is None:
+            return 0
+        matches = [i for i, full in enumerate(speakers) if name == full or full.endswith(f"_{name}")]
+        if len(matches) != 1:
+            raise ValueError(nearest(name, speakers, "speaker"))
+        return matches[0]
+
+
+def pick_device(device: str | None) -> torch.device:
+    """The device asked for, or the GPU where there is one."""
+    import torch
+
+    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def make_task(model: nn.Module, features: FeatureSet, card: dict[str, Any], *, device: Any) -> Task:
+    """The task of `card["model_type"]` around a model that is already there."""
+    from models import MODELS
+
+    return load_object(MODELS[card["model_type"]].task)(model, features, card, device=device)
+
+
+def resolve(path: str | Path, *, which: str = "newest") -> Path:
+    """The folder to load from: a release, a checkpoint, or of a run its "newest" or "best" checkpoint; a hub id is fetched.
+
+    Raises ValueError when nothing is there.
+    """
+    from models.base.checkpoint import Checkpoints
+    from utils.hub import fetch
+
+    folder = fetch(path)
+    if (folder / "checkpoint").is_dir() and not (folder / "card.json").is_file():
+        checkpoints = Checkpoints(folder)
+        found = checkpoints.best() if which == "best" else checkpoints.newest()
+        # A run of ours that has saved nothing yet is told from an upstream folder by its config.json.
+        if found is None and (folder / "config.json").is_file():
+            raise ValueError(f"{folder} holds no whole checkpoint yet: train it first (run.sh --stage 2).")
+        folder = found or folder
+    return folder
+
+
+def load(path: str | Path, *, device: str | None = None, which: str = "newest", model_type: str | None = None) -> Task:
+    """The task that a release, checkpoint, run, hub id, or foreign checkpoint can do.
+
+    `which`: "newest" or "best" checkpoint of a run. `model_type` helps where a foreign file does not say what it is.
+    Raises ValueError naming what is missing, damaged or does not fit.
+    """
+    card, weights = read(path, which=which, model_type=model_type)
+    from models.base.experiment import build_model
+    from processors.features import FeatureSet
+
+    model = build_model(card)
+    fit_weights(model, weights, str(path))
+    p = card["preprocess"]
+    features = FeatureSet(p["features"], sample_rate=p["sample_rate"], hop_size=p["hop_size"])
+    features.restore(card["learned"])
+    return make_task(model, features, card, device=pick_device(device))
+
+
+def read(path: str | Path, *, which: str = "newest", model_type: str | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The card and the weights at `path`, ours or foreign."""
+    from models.base.experiment import read_card
+    from models.base.upstream import read_foreign
+    from utils.files import read_weights
+
+    folder = resolve(path, which=which)
+    if (folder / "card.json").is_file():
+        return read_card(folder), read_weights(folder / "model.safetensors")
+    return read_foreign(folder, model_type)
+
+
+def weights_of(path: str | Path) -> dict[str, Any]:
+    """Only the weights at `path`."""
+    return read(path)[1]
+
+
+def fit_weights(model: nn.Module, weights: dict[str, Any], source: str) -> None:
+    """Loads `weights`, all of them. Raises ValueError listing missing, unknown and misshapen tensors."""
+    own = model.state_dict()
+    problems = [f"missing {k}" for k in own.keys() - weights.keys()]
+    problems += [f"unknown {k}" for k in weights.keys() - own.keys()]
+    shared = own.keys() & weights.keys()
+    problems += [f"{k} is {tuple(weights[k].shape)}, not {tuple(own[k].shape)}" for k in shared if own[k].shape != weights[k].shape]
+    if problems:
+        more = f"\n  ... {len(problems)} in all" if len(problems) > 12 else ""
+        shown = "\n  ".join(sorted(problems)[:12])
+        raise ValueError(f"the weights of {source} do not fit {type(model).__name__}; are they another model's?\n  {shown}{more}")
+    model.load_state_dict(weights)

@@ -1,0 +1,497 @@
+"""The training loop, once, for every model: Accelerate underneath, counted in optimizer updates, resumable bit for bit."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from models.base.batching import Batches
+from models.base.checkpoint import Checkpoints, lock, random_state, set_random_state
+from models.base.data import loader
+from models.base.experiment import Experiment
+from utils.config import build, check
+from utils.files import write_json
+from utils.log import log
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """The section `train.optimizer`."""
+
+    name: Literal["AdamW", "Adam"] = "AdamW"
+    lr: float = 2e-4
+    betas: tuple[float, float] = (0.9, 0.98)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The section `train.schedule`: how the learning rate moves, in optimizer updates.
+
+    constant; exponential: x `decay` every `decay_every`; noam: inverse square root after the warm-up;
+    cosine: to zero at max_steps. Each rises linearly over `warmup` first.
+    """
+
+    name: Literal["constant", "exponential", "noam", "cosine"] = "constant"
+    warmup: int = 0
+    decay: float = 0.999
+    decay_every: int = 1000
+
+    def factor(self, step: int, max_steps: int) -> float:
+        """What the learning rate is multiplied by at update `step`, counted from 0."""
+        rise = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        if self.name == "exponential":
+            return rise * self.decay ** (step / self.decay_every)
+        if self.name == "noam":
+            return min(rise, (max(self.warmup, 1) / (step + 1)) ** 0.5)
+        if self.name == "cosine":
+            return rise * 0.5 * (1 + math.cos(math.pi * min(step / max_steps, 1.0)))
+        return rise
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The section `train`. Steps are optimizer updates; a batch is what one process sees in one pass."""
+
+    max_steps: int = 100_000
+    batch_size: int | None = None  # utterances at most
+    batch_seconds: float | None = None  # padded audio at most
+    accumulate: int = 1  # batches per update
+    segment_frames: int | None = None  # random stretch of each utterance; None takes it whole
+    workers: int = 2
+    seed: int = 1234
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
+    loss_weights: dict[str, float] = field(default_factory=dict)  # 1 for a loss that is not named
+    max_grad_norm: float | None = None
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"  # auto: bf16 on a GPU that has it
+    compile: bool = False
+    ema_decay: float | None = None
+    log_every: int = 50
+    valid_every: int = 1000
+    save_every: int = 1000
+    samples: int = 2  # utterances heard and drawn in TensorBoard at each validation
+    keep_last: int = 2
+    patience: int | None = None  # validations without a better loss before stopping
+    init_from: str | None = None  # a release or checkpoint whose weights to begin with
+
+
+@dataclass
+class Progress:
+    """Where training stands; saved with every checkpoint."""
+
+    step: int = 0
+    epoch: int = 0
+    updates: int = 0  # done within the epoch
+    best_loss: float = math.inf
+    best_step: int = 0
+    stale: int = 0  # validations since the best
+
+
+class Trainer:
+    """Trains the model of an experiment. A subclass changes `step` and `extra_networks`, never the loop."""
+
+    config_class = TrainConfig
+
+    def __init__(self, experiment: Experiment, name: str) -> None:
+        from accelerate import Accelerator
+        from accelerate.utils import set_seed
+
+        self.experiment = experiment
+        self.config = build(self.config_class, experiment.sections.train)
+        # Without cpu=True every process started by torchrun on a machine without GPU believes it is alone.
+        self.accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=self._precision())
+        self.main = self.accelerator.is_main_process
+        self.checkpoints = Checkpoints(experiment.run_folder(name), keep=self.config.keep_last)
+        set_seed(self.config.seed)  # equal initial weights on every process
+        self.progress = Progress()
+        self.networks: dict[str, nn.Module] = {}
+        self.optimizers: dict[str, Any] = {}
+        self.schedulers: dict[str, Any] = {}
+        model = experiment.model()
+        self.ema = self._average(model)
+        for key, network in {"model": model, **self.extra_networks()}.items():
+            self._add(key, network)
+        set_seed(self.config.seed, device_specific=True)  # different dropout on each
+        self._stop = False
+        self._sync = True
+        self._seen: dict[str, Tensor] = {}
+        self._batch_ids: list[str] = []
+
+    # What a subclass may change
+
+    def extra_networks(self) -> dict[str, nn.Module]:
+        """Further networks to train, such as a discriminator; each gets its own optimizer and schedule."""
+        return {}
+
+    @classmethod
+    def problems(cls, config: dict[str, Any]) -> list[str]:
+        """What is wrong with the sections that this trainer reads."""
+        extra = ["discriminator: this model is trained without one, remove it"] if config.get("discriminator") else []
+        return check(cls.config_class, config.get("train", {}), "train") + extra
+
+    def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """Losses of one batch, after `update` was called for each network."""
+        losses = self.networks["model"](batch)
+        self.update("model", self.total(losses))
+        return losses
+
+    def evaluate(self, model: nn.Module, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """Losses of one validation batch."""
+        return {name: value for name, value in model(batch).items() if value.ndim == 0}
+
+    # The loop
+
+    def fit(self) -> Progress:
+        """Trains to `max_steps`, from the newest checkpoint where there is one; returns where it ended."""
+        with lock(self.checkpoints.run) if self.main else contextlib.nullcontext(), self._signals():
+            self._resume_or_start()
+            self._open_writer()
+            try:
+                self._loop()
+            finally:
+                if self.writer:
+                    self.writer.close()
+                self.accelerator.end_training()
+        return self.progress
+
+    def _loop(self) -> None:
+        from tqdm import tqdm
+
+        bar = tqdm(
+            initial=self.progress.step, total=self.config.max_steps, desc="train", unit="step", disable=not self.main, smoothing=0.05
+        )
+        self._clock, self._waited = time.perf_counter(), 0.0
+        with bar:
+            for group in self._updates():
+                self._one_update(group)
+                bar.update()
+                if self._due(self.config.log_every):
+                    self._report(bar)
+                stop = self._should_stop()
+                last = stop or self.progress.step >= self.config.max_steps
+                if self._due(self.config.valid_every) or (last and not stop):
+                    stop = self._validate() or stop
+                    last = last or stop
+                if self._due(self.config.save_every) or last:
+                    self.save()
+                if last:
+                    return
+
+    def _updates(self) -> Iterator[list[dict[str, Any]]]:
+        """The batches of one update after another, over as many epochs as it takes; timed, to tell waiting from work."""
+        data, batches = self._training_data()
+        feed = loader(data, batches, self.config.workers, pin=torch.cuda.is_available())
+        while True:
+            batches.epoch, batches.skip = self.progress.epoch, self.progress.updates
+            group: list[dict[str, Any]] = []
+            asked = time.perf_counter()
+            for batch in feed:
+                group.append(batch)
+                if len(group) < self.config.accumulate:
+                    continue
+                self._waited += time.perf_counter() - asked
+                self.progress.updates += 1
+                yield group
+                group, asked = [], time.perf_counter()
+            self.progress.epoch, self.progress.updates = self.progress.epoch + 1, 0
+
+    def _one_update(self, group: list[dict[str, Any]]) -> None:
+        for turn, batch in enumerate(group):
+            self._sync = turn == len(group) - 1
+            self._batch_ids = batch["id"]
+            with contextlib.ExitStack() as stack:
+                if not self._sync:
+                    for network in self.networks.values():
+                        stack.enter_context(self.accelerator.no_sync(network))
+                losses = self.step(self.to_device(batch))
+            for key, value in losses.items():
+                if value.ndim == 0:
+                    self._seen[key] = self._seen.get(key, 0.0) + value.detach()
+        self.progress.step += 1
+        if self.ema is not None:
+            self.ema.update_parameters(self.unwrap("model"))
+
+    def update(self, name: str, loss: Tensor) -> None:
+        """Backward through `loss`, and at the end of an update the optimizer and schedule of network `name`.
+
+        Raises FloatingPointError naming the step and the utterances when the loss is not finite.
+        """
+        if not math.isfinite(value := loss.item()):
+            raise FloatingPointError(
+                f"the loss of {name!r} is {value} at step {self.progress.step + 1}, on {', '.join(self._batch_ids)}. "
+                "Look at these recordings; if they are sound, lower train.optimizer.lr or set train.max_grad_norm. "
+                f"The last checkpoint is untouched: {self.checkpoints.newest() or 'none yet'}."
+            )
+        self.accelerator.backward(loss / self.config.accumulate)
+        if not self._sync:
+            return
+        network, optimizer = self.networks[name], self.optimizers[name]
+        if self.config.max_grad_norm:
+            norm = self.accelerator.clip_grad_norm_(network.parameters(), self.config.max_grad_norm)
+            self._seen[f"grad_norm/{name}"] = self._seen.get(f"grad_norm/{name}", 0.0) + norm.detach() * self.config.accumulate
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        self.schedulers[name].step()
+
+    def total(self, losses: dict[str, Tensor]) -> Tensor:
+        """The weighted sum of the scalar losses: what is minimised."""
+        weights = self.config.loss_weights
+        return sum(weights.get(name, 1.0) * value for name, value in losses.items() if value.ndim == 0)
+
+    def unwrap(self, name: str) -> nn.Module:
+        """The network itself, without DDP or compilation around it."""
+        return self.accelerator.unwrap_model(self.networks[name], keep_torch_compile=False)
+
+    def to_device(self, batch: dict[str, Any]) -> dict[str, Any]:
+        device = self.accelerator.device
+        return {k: v.to(device, non_blocking=True) if torch.is_tensor(v) else v for k, v in batch.items()}
+
+    # Looking
+
+    def _due(self, every: int) -> bool:
+        return self.progress.step % every == 0
+
+    def _report(self, bar: Any) -> None:
+        count = self.config.log_every * self.config.accumulate
+        means = {k: self.accelerator.reduce(v / count, "mean").item() for k, v in sorted(self._seen.items())}
+        seconds = time.perf_counter() - self._clock
+        self._seen = {}
+        if self.main:
+            bar.set_postfix({k: f"{v:.3g}" for k, v in means.items() if "/" not in k}, refresh=False)
+            for key, value in means.items():
+                self.writer.add_scalar(f"train/{key}", value, self.progress.step)
+            for key, scheduler in self.schedulers.items():
+                self.writer.add_scalar(f"lr/{key}", scheduler.get_last_lr()[0], self.progress.step)
+            self.writer.add_scalar("speed/steps_per_second", self.config.log_every / seconds, self.progress.step)
+            self.writer.add_scalar("speed/data_wait", self._waited / seconds, self.progress.step)
+        self._clock, self._waited = time.perf_counter(), 0.0
+
+    def _validate(self) -> bool:
+        """Validates with the averaged weights where there are any; True when patience has run out."""
+        begun = time.perf_counter()
+        losses = self.validate()
+        total = float(self.total({k: torch.tensor(v) for k, v in losses.items()}))
+        p = self.progress
+        if total < p.best_loss:
+            p.best_loss, p.best_step, p.stale = total, p.step, 0
+        else:
+            p.stale += 1
+        if self.main:
+            for key, value in {**losses, "total": total}.items():
+                self.writer.add_scalar(f"valid/{key}", value, p.step)
+            log.info(f"step {p.step}: valid {total:.4f} ({', '.join(f'{k} {v:.4f}' for k, v in losses.items())})")
+            self.sample()
+        self._clock += time.perf_counter() - begun  # validation is no part of the speed of training
+        if self.config.patience and p.stale >= self.config.patience:
+            log.info(f"stopping early: no better validation loss since step {p.best_step}.")
+            return True
+        return False
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Mean losses over the valid split, each utterance counted once."""
+        model = self.best_model()
+        model.eval()
+        sums: dict[str, float] = {}
+        count = 0
+        for batch in self._validation_feed():
+            with self.accelerator.autocast():
+                losses = self.evaluate(model, self.to_device(batch))
+            for key, value in losses.items():
+                sums[key] = sums.get(key, 0.0) + value.item() * len(batch["id"])
+            count += len(batch["id"])
+        model.train()
+        totals = self.accelerator.reduce(torch.tensor([*sums.values(), count], device=self.accelerator.device), "sum")
+        return {key: (value / totals[-1]).item() for key, value in zip(sums, totals[:-1], strict=True)}
+
+    def best_model(self) -> nn.Module:
+        """The weights that a release would hold: the averaged ones where there are any."""
+        return self.unwrap("model") if self.ema is None else self.ema.module
+
+    def sample(self) -> None:
+        """Hears and draws a few validation utterances in TensorBoard."""
+        from models.base.task import make_task
+
+        if not self.config.samples:
+            return
+        state = random_state()  # listening must not change what is trained
+        model = self.best_model()
+        task = make_task(model, self.experiment.features, self.card, device=self.accelerator.device)
+        for utterance in self.experiment.utterances("valid")[: self.config.samples]:
+            result = task.sample(utterance)
+            tag, step = f"sample/{utterance.id}", self.progress.step
+            self.writer.add_audio(tag, result.audio.samples, step, sample_rate=result.audio.rate)
+            if step == self.config.valid_every:
+                recorded = utterance.read(self.experiment.features.sample_rate)
+                self.writer.add_audio(f"{tag}/recorded", recorded.samples, step, sample_rate=recorded.rate)
+            self.writer.add_image(f"{tag}/mel", result.picture(), step, dataformats="HWC")
+        model.train()
+        set_random_state(state)
+
+    # Saving and going on
+
+    @property
+    def card(self) -> dict[str, Any]:
+        p = self.progress
+        loss = None if math.isinf(p.best_loss) else p.best_loss
+        parameters = sum(w.numel() for w in self.unwrap("model").parameters())
+        return {**self.experiment.card, "step": p.step, "parameters": parameters, "best": {"step": p.best_step, "loss": loss}}
+
+    def save(self) -> None:
+        """Writes a whole checkpoint; the one before stays until this one is complete."""
+        from accelerate.utils import gather_object
+
+        ranks = gather_object([random_state()])
+        if self.main:
+            state = {
+                "progress": asdict(self.progress),
+                "networks": {k: self.unwrap(k).state_dict() for k in self.networks},
+                "optimizers": {k: o.state_dict() for k, o in self.optimizers.items()},
+                "schedulers": {k: s.state_dict() for k, s in self.schedulers.items()},
+                "ema": None if self.ema is None else self.ema.state_dict(),
+                "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else None,
+                "random": ranks,
+            }
+            weights = self.best_model().state_dict()
+            folder = self.checkpoints.save(self.progress.step, self.progress.best_step, self.card, weights, state)
+            log.info(f"saved {folder}")
+        self.accelerator.wait_for_everyone()
+
+    def _resume_or_start(self) -> None:
+        newest = self.checkpoints.newest()
+        if newest is None:
+            if self.config.init_from:
+                self._begin_with(self.config.init_from)
+            return
+        self.checkpoints.check_same_model(newest, self.experiment.card)
+        state = self.checkpoints.state(newest)
+        self.progress = Progress(**state["progress"])
+        for key in self.networks:
+            self.unwrap(key).load_state_dict(state["networks"][key])
+            self.optimizers[key].load_state_dict(state["optimizers"][key])
+            self.schedulers[key].load_state_dict(state["schedulers"][key])
+        if self.ema is not None and state["ema"]:
+            self.ema.load_state_dict(state["ema"])
+        if self.accelerator.scaler and state["scaler"]:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        if self.accelerator.process_index < len(state["random"]):
+            set_random_state(state["random"][self.accelerator.process_index])
+        log.info(f"going on from {newest} (step {self.progress.step} of {self.config.max_steps})")
+        if self.progress.step >= self.config.max_steps:
+            log.info("training had already ended; raise train.max_steps to go on.")
+
+    def _begin_with(self, path: str) -> None:
+        from models.base.task import weights_of
+
+        own, given = self.unwrap("model").state_dict(), weights_of(path)
+        same = {k: v for k, v in given.items() if k in own and v.shape == own[k].shape}
+        if not same:
+            raise ValueError(f"train.init_from: {path} shares no tensor with {self.experiment.sections.model_type}; is it another model?")
+        left = sorted(own.keys() - same.keys())
+        self.unwrap("model").load_state_dict({**own, **same})
+        log.info(f"began with {len(same)} tensors of {path}" + (f"; left as initialised: {', '.join(left[:8])}" if left else ""))
+
+    # Making the parts
+
+    def _precision(self) -> str:
+        if self.config.mixed_precision != "auto":
+            return self.config.mixed_precision
+        return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+
+    def _add(self, key: str, network: nn.Module) -> None:
+        section = self.optimizer_of(key)
+        cls = getattr(torch.optim, section.name)
+        optimizer = cls(network.parameters(), lr=section.lr, betas=section.betas, eps=section.eps, weight_decay=section.weight_decay)
+        schedule, steps = self.config.schedule, self.config.max_steps
+        # Not prepared: Accelerate would step it once per process, and one step here is one update whatever their number.
+        self.schedulers[key] = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule.factor(step, steps))
+        if self.config.compile:
+            network = torch.compile(network)
+        self.networks[key], self.optimizers[key] = self.accelerator.prepare(network, optimizer)
+
+    def optimizer_of(self, key: str) -> Optimizer:
+        return self.config.optimizer
+
+    def _average(self, model: nn.Module) -> nn.Module | None:
+        if self.config.ema_decay is None:
+            return None
+        from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+        # Copied before Accelerate touches the model: a prepared one carries a forward bound to itself.
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(self.config.ema_decay))
+        return average.to(self.accelerator.device)
+
+    def _training_data(self) -> tuple[Any, Batches]:
+        c, a = self.config, self.accelerator
+        data = self.experiment.data("train", segment_frames=c.segment_frames, seed=c.seed)
+        batches = Batches(
+            data.seconds,
+            batch_size=c.batch_size,
+            batch_seconds=c.batch_seconds,
+            processes=a.num_processes,
+            rank=a.process_index,
+            accumulate=c.accumulate,
+            seed=c.seed,
+        )
+        if self.main:
+            log.info(f"{len(data)} utterances, {batches.updates(0)} updates an epoch, {batches.waste():.1%} of each is padding.")
+        return data, batches
+
+    def _validation_feed(self) -> Any:
+        c, a = self.config, self.accelerator
+        data = self.experiment.data("valid", segment_frames=c.segment_frames, seed=c.seed)
+        seconds = data.seconds
+        shared = min(a.num_processes, len(seconds))
+        if a.process_index >= shared:
+            return []
+        batches = Batches(
+            seconds,
+            batch_size=c.batch_size,
+            batch_seconds=c.batch_seconds,
+            processes=shared,
+            rank=a.process_index,
+            seed=c.seed,
+            shuffle=False,
+        )
+        return loader(data, batches, 0)
+
+    def _open_writer(self) -> None:
+        self.writer = None
+        if self.main:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.writer = SummaryWriter(str(self.checkpoints.run / "log"), purge_step=self.progress.step + 1)
+            write_json(self.checkpoints.run / "config.json", self.experiment.config)
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGTERM asks for a checkpoint and a clean end at the next step: job schedulers send it before they kill."""
+
+        def ask(*_: Any) -> None:
+            log.info("SIGTERM: saving at the end of this step, then stopping.")
+            self._stop = True
+
+        before = signal.signal(signal.SIGTERM, ask)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def _should_stop(self) -> bool:
+        if self.accelerator.num_processes == 1:
+            return self._stop
+        asked = torch.tensor(int(self._stop), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(asked, "sum").item())
+
+
