@@ -1,0 +1,50 @@
+"""Stage 1b: symbol tables, alignments and features for every utterance, on all cores. Stop it and run it again: it goes on.
+
+    python -m bins.extract --config egs/tts/FastSpeech2/exp_config.json
+    python -m bins.extract --config ... --cluster tcp://scheduler:8786     (a Dask cluster that sees the same files)
+"""
+
+from __future__ import annotations
+
+from bins.cli import parser, run
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = parser(__doc__, many=True).parse_args(argv)
+    from models.base.experiment import Experiment
+
+    extract(Experiment.read(options.config, options.set), jobs=options.jobs, cluster=options.cluster)
+    return 0
+
+
+def extract(experiment, *, jobs: int = 0, cluster: str = "") -> dict[str, str]:
+    """Everything that training reads; returns "dataset/id" -> why, for the utterances that cannot be used."""
+    from functools import partial
+
+    from preprocessors.base import SPLITS, read_splits
+    from utils.files import write_json
+    from utils.log import log
+    from utils.parallel import parallel
+
+    features, datasets = experiment.features, experiment.datasets
+    utterances = [u for split in SPLITS for u in read_splits(experiment.processed_dir, datasets, split)]
+    features.fit(utterances, datasets, jobs=jobs, cluster=cluster)
+    results = parallel(partial(_one, features), utterances, what="extract", jobs=jobs, cluster=cluster)
+    refused = {identity: reason for identity, reason in results if reason}
+    write_json(features.refused_path(datasets), refused)
+    for identity, reason in list(refused.items())[:5]:
+        log.warning(f"  left out {identity}: {reason}")
+    if refused:
+        log.warning(f"{len(refused)} of {len(utterances)} utterances are left out, listed in {features.refused_path(datasets)}.")
+    if not experiment.utterances("train"):
+        raise ValueError(f"no utterance of {', '.join(datasets)} can be used: the reasons are in {features.refused_path(datasets)}.")
+    features.statistics(list(experiment.model_class.statistics_of), datasets, experiment.utterances("train"))
+    return refused
+
+
+def _one(features, utterance) -> tuple[str, str]:
+    return f"{utterance.dataset}/{utterance.id}", features.extract(utterance)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,143 @@
+"""Stage 3: let a trained model speak. Options beyond these are the model's own: see --config X --help.
+
+    python -m bins.infer --config egs/tts/FastSpeech2/exp_config.json --name ex1                (the test split)
+    python -m bins.infer --config ... --name ex1 --text "Hello there." --speed 0.9
+    python -m bins.infer --config ... --name ex1 --list sentences.txt                           (one a line)
+    python -m bins.infer --checkpoint amphion/some-release --text "Hello there."
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from bins.cli import add_options, parser, run
+
+
+def main(argv: list[str] | None = None) -> int:
+    made = parser(__doc__, config=False)
+    made.add_argument("-c", "--config", help="a recipe's exp_config.json")
+    made.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one setting; may be repeated")
+    made.add_argument("-n", "--name", help="the run to load, with --config")
+    made.add_argument("--checkpoint", help="instead of --name: a release, run, checkpoint, foreign folder or hub id")
+    made.add_argument("--which", choices=("newest", "best"), default="newest", help="which checkpoint of a run")
+    made.add_argument("--out", help="folder of the results (default: result beside the checkpoints)")
+    made.add_argument("--split", default="test", choices=("train", "valid", "test"), help="what to speak when nothing else is named")
+    made.add_argument("--limit", type=int, help="at most so many utterances of the split")
+    source = made.add_mutually_exclusive_group()
+    source.add_argument("--text", help="one text to speak")
+    source.add_argument("--list", help="a text file, one text a line")
+    source.add_argument("--folder", help="a folder of recordings, for models that start from sound")
+    task = _task_class(argv)
+    names = add_options(made.add_argument_group("this task's own"), task.__call__) if task else []
+    options = made.parse_args(argv)
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    return _infer(options, given)
+
+
+def _task_class(argv: list[str] | None) -> Any:
+    """The task whose options to offer, looked up before parsing: what a config or card names, or none."""
+    import argparse
+
+    from models import MODELS
+    from utils.registry import load_object
+
+    early = argparse.ArgumentParser(add_help=False)
+    for flags in (("-c", "--config"), ("--checkpoint",)):
+        early.add_argument(*flags)
+    found, _ = early.parse_known_args(argv)
+    if found.checkpoint:
+        from models.base.task import resolve
+
+        card = resolve(found.checkpoint) / "card.json"
+        from utils.files import read_json
+
+        name = read_json(card)["model_type"] if card.is_file() else "FastSpeech2"
+    elif found.config:
+        from utils.config import load_config
+
+        name = load_config(found.config).get("model_type", "")
+    else:
+        return None
+    return load_object(MODELS[name].task) if name in MODELS else None
+
+
+def _infer(options: Any, given: dict[str, Any]) -> int:
+    from models.base.task import load
+    from utils.config import load_config
+    from utils.log import log
+
+    config = load_config(options.config, options.set) if options.config else {}
+    if not options.checkpoint and not (config and options.name):
+        raise ValueError("which model? Give --config and --name, or --checkpoint.")
+    run_folder = Path(config.get("log_dir", "ckpts")) / (options.name or "")
+    task = load(options.checkpoint or run_folder, which=options.which)
+    settings = {**config.get("inference", {}), **given}
+    out = Path(options.out) if options.out else (run_folder if options.name else Path(".")) / "result"
+    if options.text is not None or options.list or options.folder:
+        written = _speak_each(task, _sources(options), out, settings)
+    else:
+        if not config:
+            raise ValueError("what to speak? Give --text, --list or --folder, or a --config whose test split to speak.")
+        written = _speak_split(task, options, out, settings)
+    log.info(f"{len(written)} result(s) in {out}; the first: {written[0]}")
+    return 0
+
+
+def _sources(options: Any) -> list[tuple[str, str]]:
+    """(name, text or path) of what the user handed over."""
+    if options.text is not None:
+        return [("0000", options.text)]
+    if options.list:
+        path = Path(options.list)
+        if not path.is_file():
+            raise ValueError(f"--list: no file {path}.")
+        texts = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        if not texts:
+            raise ValueError(f"--list: {path} holds no text.")
+        return [(f"{i:04d}", text) for i, text in enumerate(texts)]
+    found = sorted(p for p in Path(options.folder).rglob("*") if p.suffix.lower() in (".wav", ".flac", ".mp3", ".ogg"))
+    if not found:
+        raise ValueError(f"--folder: no recording (.wav, .flac, .mp3, .ogg) in {options.folder}.")
+    return [(p.stem, str(p)) for p in found]
+
+
+def _speak_each(task: Any, sources: list[tuple[str, str]], out: Path, settings: dict[str, Any]) -> list[Path]:
+    from tqdm import tqdm
+
+    written, failed = [], []
+    for name, source in tqdm(sources, desc="infer", unit="file", disable=len(sources) < 2):
+        try:
+            written.append(task(source, **settings).write(out / f"{name}.wav"))
+        except ValueError as error:
+            failed.append(f"{name} ({source[:60]!r}): {error}")
+    if failed and not written:
+        raise ValueError("; ".join(failed))
+    for line in failed:
+        print(f"left out {line}", file=sys.stderr)
+    return written
+
+
+def _speak_split(task: Any, options: Any, out: Path, settings: dict[str, Any]) -> list[Path]:
+    """The split's utterances, generated beside recorded, with a picture of each: what the evaluate stage compares."""
+    from tqdm import tqdm
+
+    from models.base.experiment import Experiment
+
+    experiment = Experiment.read(options.config, options.set)
+    utterances = experiment.utterances(options.split)[: options.limit]
+    if not utterances:
+        raise ValueError(f"the {options.split} split is empty: choose another --split, or give --text.")
+    written = []
+    for utterance in tqdm(utterances, desc="infer", unit="file"):
+        sample = task.sample(utterance, **settings)
+        recorded = utterance.read(task.rate)
+        recorded.write(out / "reference" / f"{utterance.id}.wav")
+        sample.draw(out / "pictures" / f"{utterance.id}.png")
+        written.append(sample.audio.write(out / "generated" / f"{utterance.id}.wav"))
+    return written
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,25 @@
+"""Stage 1a: read the corpora of a config into manifests (train, valid, test), and list what cannot be used.
+
+    python -m bins.preprocess --config egs/tts/FastSpeech2/exp_config.json
+"""
+
+from __future__ import annotations
+
+from bins.cli import parser, run
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = parser(__doc__, many=True).parse_args(argv)
+    from models.base.experiment import Experiment
+    from preprocessors.base import prepare
+
+    experiment = Experiment.read(options.config, options.set)
+    needs_text = "phone" in experiment.model_class.reads
+    for name in experiment.datasets:
+        root = experiment.sections.dataset_path[name]
+        prepare(name, root, experiment.processed_dir, needs_text=needs_text, jobs=options.jobs, cluster=options.cluster)
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,124 @@
+"""Runs the stages of a recipe, printing each command before it runs, so that it can be read and copied.
+
+    python -m bins.recipe egs/tts/FastSpeech2 --stage 1-4 --name ex1     (the same as sh egs/tts/FastSpeech2/run.sh ...)
+    python -m bins.recipe egs/tts/FastSpeech2 --tiny                     (all stages on the demo corpus, in minutes)
+
+Stages: 1 preprocess and extract, 2 train, 3 infer, 4 evaluate; numbers, names and ranges are understood.
+Options that are not listed here go to the program of the stage: --stage infer --text "Hello."
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from bins.cli import run
+from utils.files import ROOT
+
+STAGES = {"preprocess": 1, "extract": 1, "train": 2, "infer": 3, "evaluate": 4}
+RENAMED = {  # what published commands of upstream call these options
+    "--infer_text": "--text",
+    "--infer_speaker_name": "--speaker",
+    "--infer_output_dir": "--out",
+    "--infer_audio_dir": "--folder",
+    "--vocoder_dir": "--vocoder",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    made.add_argument("recipe", help="the recipe's folder")
+    made.add_argument("-s", "--stage", default="1-4", help="1 to 4, a name, or a range such as 2-4 (default: all)")
+    made.add_argument("-c", "--config", help="another config than the recipe's exp_config.json")
+    made.add_argument("-n", "--name", default="default", help="what to call this run")
+    made.add_argument("--gpu", help='the GPUs to use, such as "0" or "0,1"')
+    made.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one setting; may be repeated")
+    made.add_argument("--tiny", action="store_true", help="the recipe's tiny twin (tiny.json): small model, demo corpus")
+    made.add_argument("--dry-run", action="store_true", help="only print the commands")
+    options, rest = made.parse_known_args(argv)
+    programs = stages(options.stage)
+    rest = [RENAMED.get(word, word) for word in rest]
+    if rest and len({STAGES[p] for p in programs}) > 1:
+        raise ValueError(f"{' '.join(rest)}: options of a stage need a single --stage, one of {', '.join(STAGES)}.")
+    config = Path(options.config) if options.config else Path(options.recipe) / ("tiny.json" if options.tiny else "exp_config.json")
+    if not config.is_file():
+        raise ValueError(f"no config {config}: is {options.recipe} a recipe's folder?")
+    name = "tiny" if options.tiny and options.name == "default" else options.name
+    for program in programs:
+        code = _run(command(program, config, name, options, rest), options)
+        if code:
+            print(f"error: the stage {program} failed (exit code {code}); mend it and run the same command again.", file=sys.stderr)
+            return code
+    if not options.dry_run:
+        _tell(config, name, programs, options)
+    return 0
+
+
+def stages(asked: str) -> list[str]:
+    """The programs of "3", "train", "1-2" or "preprocess-train", in order. Raises ValueError with the choices."""
+    ends = [STAGES.get(end.strip(), end.strip()) for end in asked.split("-")]
+    numbers = sorted(set(STAGES.values()))
+    if len(ends) > 2 or any(str(end) not in map(str, numbers) for end in ends):
+        raise ValueError(f"--stage {asked}: choose 1 to {numbers[-1]}, one of {', '.join(STAGES)}, or a range such as 1-2.")
+    if asked in STAGES:
+        return [asked]
+    low, high = int(ends[0]), int(ends[-1])
+    found = [program for program, number in STAGES.items() if low <= number <= high]
+    if not found:
+        raise ValueError(f"--stage {asked}: the range runs backwards.")
+    return found
+
+
+def command(program: str, config: Path, name: str, options: Any, rest: list[str]) -> list[str]:
+    """The command of one stage, as a user could type it."""
+    sets = [word for setting in options.set for word in ("--set", setting)]
+    gpus = options.gpu.split(",") if options.gpu else []
+    launch = [sys.executable, "-m"]
+    if program == "train" and len(gpus) > 1:
+        launch += ["accelerate.commands.launch", "--multi_gpu", "--num_processes", str(len(gpus)), "-m"]
+    if program == "evaluate":
+        from utils.config import load_config
+
+        result = Path(load_config(config, options.set).get("log_dir", "ckpts")) / name / "result"
+        folders = ["--reference", str(result / "reference"), "--generated", str(result / "generated")]
+        return [*launch, "bins.evaluate", *folders, "--out", str(result / "result.json"), *rest]
+    named = ["--name", name] if program in ("train", "infer") else []
+    return [*launch, f"bins.{program}", "--config", str(config), *named, *sets, *rest]
+
+
+def _run(words: list[str], options: Any) -> int:
+    print(f"+ {shlex.join(['python', *words[1:]])}", flush=True)
+    if options.dry_run:
+        return 0
+    chosen = {"CUDA_VISIBLE_DEVICES": options.gpu} if options.gpu else {}
+    return subprocess.run(words, cwd=ROOT, env={**os.environ, **chosen}).returncode
+
+
+def _tell(config: Path, name: str, programs: list[str], options: Any) -> None:
+    """What there is to hear, see and read, and what to try next."""
+    from utils.config import load_config
+
+    folder = Path(load_config(config, options.set).get("log_dir", "ckpts")) / name
+    result = folder / "result"
+    lines = []
+    for label, pattern in (("hear", "generated/*.wav"), ("see", "pictures/*.png")):
+        found = sorted(result.glob(pattern))
+        lines += [f"  {label:5} {found[0]}   ({len(found)} in all)"] if found and "infer" in programs else []
+    table = result / "result.md"
+    if table.is_file() and "evaluate" in programs:
+        lines += [f"  read  {table}", "", table.read_text(encoding="utf-8").strip()]
+    if lines:
+        print("\n".join(["", "Done.", *lines]))
+    if "infer" in programs:
+        here = f"python -m bins.recipe {options.recipe}" + (" --tiny" if options.tiny else "") + f" --name {name}"
+        print(f'\nNext: {here} --stage infer --text "Anything you like."')
+        print("      tensorboard --logdir " + str(folder / "log"))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,43 @@
+"""Editable install: `pip install -e ".[tts,eval]"`. Extras are named after what needs them."""
+
+from setuptools import find_packages, setup
+
+TOP = ["bins", "evaluation", "models", "modules", "preprocessors", "processors", "utils"]
+EXTRAS = {
+    "tts": ["phonemizer>=3.3", "espeakng-loader>=0.2.4", "num2words>=0.5.14", "inflect>=7.5", "unidecode>=1.3", "praatio>=6.2"],
+    "eval": ["pesq>=0.0.4", "pystoi>=0.4.1"],
+    "cluster": ["dask>=2025.1", "distributed>=2025.1"],
+    "dev": ["pytest>=8.3", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.9", "jiwer>=4", "pocketsphinx>=5"],
+}
+
+setup(
+    name="amphion",
+    version="0.1.0",
+    description="Audio, music and speech generation: models, recipes and fair comparisons",
+    license="MIT",
+    python_requires=">=3.10,<3.13",
+    packages=find_packages(include=[name for top in TOP for name in (top, f"{top}.*")]),
+    install_requires=[
+        "torch==2.11.*",  # this pair imports together; newer torch with this torchaudio does not
+        "torchaudio==2.11.*",
+        "accelerate>=1.10,<2",
+        "huggingface_hub>=0.30",
+        "joblib>=1.4",
+        "json5>=0.10",
+        "librosa>=0.11,<0.12",
+        "matplotlib>=3.9",
+        "numba>=0.60",
+        "numpy>=2,<2.5",
+        "praat-parselmouth>=0.4.6",
+        "pydantic>=2.10,<3",
+        "pyworld>=0.3.5",
+        "safetensors>=0.5",
+        "scipy>=1.13,<1.18",
+        "setuptools<82",  # pyworld imports pkg_resources, which 82 removed
+        "soundfile>=0.13",
+        "soxr>=0.5",
+        "tensorboard>=2.18",
+        "tqdm>=4.66",
+    ],
+    extras_require={**EXTRAS, "all": sorted({p for name, ps in EXTRAS.items() if name != "dev" for p in ps})},
+)
