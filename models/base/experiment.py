@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from models.base.data import Utterances
 
-FACTS = ("sample_rate", "hop_size", "n_mel", "n_vocab", "n_speakers", "statistics")  # what a constructor may ask for by name
+CLOCK = ("sample_rate", "hop_size")  # what a feature's constructor may ask for
+FACTS = (*CLOCK, "n_mel", "n_vocab", "n_speakers", "statistics")  # what a constructor may ask for by name
 PROGRAM_VERSION = "0.1.0"
 
 
@@ -165,7 +166,7 @@ def _feature_problems(features: Any) -> list[str]:
             problems.append(f"{at}: " + nearest(name, FEATURES, "feature"))
             continue
         cls = load_object(FEATURES[name])
-        problems += check(cls, section, at, FACTS)
+        problems += check(cls, section, at, CLOCK)
         problems += [f"{at}: is worked out from {n!r}; add \"{n}\": {{}}" for n in cls.needs if n not in features]
     return problems
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from models.base.task import Sample, Task
 from utils.audio import Audio
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from preprocessors.base import Utterance
 
 

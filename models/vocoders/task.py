@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from models.base.task import Sample, Task
 from utils.audio import Audio
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from preprocessors.base import Utterance
 
 
@@ -39,7 +39,6 @@ class Vocoder(Task):
         return self.features.features["mel"](Utterance(id="-"), audio.resample(self.rate))
 
     def _decode(self, mel: np.ndarray) -> Audio:
-        import numpy as np
         import torch
 
         n_mel = self.mel_settings["n_mel"]

@@ -1,0 +1,135 @@
+"""A checkpoint becomes a release: weights, card, a README under the eight headings of a model card, and samples.
+
+    python -m bins.release --checkpoint ckpts/tts/ex1 --out pretrained/fastspeech2_ljspeech --about about.json
+
+about.json gives what no program can know: {"name": ..., "description": ..., "datasets": ..., "license": ..., "ethics": ..., "demo": ...}
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from bins.cli import parser, run
+
+ABOUT = {
+    "name": "the name of the release",
+    "description": "what it does and for whom, in a sentence or two",
+    "datasets": "what it was trained on, with hours and links",
+    "license": "the licence of the weights",
+    "ethics": "what it must not be used for, and whose voice it is",
+    "demo": "where to hear it, or how to try it",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    made = parser(__doc__, config=False)
+    made.add_argument("--checkpoint", required=True, help="a run or one of its checkpoints")
+    made.add_argument("--which", choices=("newest", "best"), default="newest", help="which checkpoint of a run")
+    made.add_argument("--out", required=True, help="the release's folder")
+    made.add_argument("--about", required=True, help="a JSON file with " + ", ".join(ABOUT))
+    made.add_argument("--result", help="result.json of the evaluate stage (default: the run's own)")
+    made.add_argument("--half", action="store_true", help="store weights as float16: half the size")
+    made.add_argument("--samples", type=int, default=3, help="sounds of the infer stage to add")
+    options = made.parse_args(argv)
+    from models.base.task import resolve
+    from utils.log import log
+
+    folder = release(resolve(options.checkpoint, which=options.which), Path(options.out), options)
+    log.info(f"released in {folder}: {sum(p.stat().st_size for p in folder.rglob('*') if p.is_file()) / 1e6:.1f} MB")
+    return 0
+
+
+def release(checkpoint: Path, out: Path, options: Any) -> Path:
+    """Writes the release. Raises ValueError listing every heading that would stay empty."""
+    from models.base.checkpoint import save_release
+    from models.base.experiment import read_card
+    from utils.files import read_json, read_weights, write_whole
+
+    about = read_json(Path(options.about))
+    missing = [f"{key} ({meaning})" for key, meaning in ABOUT.items() if not str(about.get(key, "")).strip()]
+    result_folder = checkpoint.parent.parent / "result"
+    result_path = Path(options.result) if options.result else result_folder / "result.json"
+    if not result_path.is_file():
+        missing.append(f"results: no {result_path}; run the infer and evaluate stages first, or give --result")
+    if missing:
+        raise ValueError("a release needs a whole card; still empty:\n  " + "\n  ".join(missing))
+    card, weights = read_card(checkpoint), read_weights(checkpoint / "model.safetensors")
+    if options.half:
+        weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+    save_release(out, {**card, "about": about}, weights)
+    for path in sorted((result_folder / "generated").glob("*.wav"))[: options.samples]:
+        (out / "samples").mkdir(exist_ok=True)
+        shutil.copy(path, out / "samples" / path.name)
+    readme = model_card(card, about, read_json(result_path), out)
+    write_whole(out / "README.md", lambda p: p.write_text(readme, encoding="utf-8"))
+    return out
+
+
+def model_card(card: dict[str, Any], about: dict[str, str], result: dict[str, Any], out: Path) -> str:
+    """The README: metadata, datasets, training, results, usage, demo, licence, ethics."""
+    import json
+
+    from evaluation.base import markdown
+
+    train = json.dumps(card.get("train", {}), indent=2)
+    call = '"Hello there."' if card["model_type"] in ("FastSpeech2",) else '"recording.wav"'
+    return f"""# {about["name"]}
+
+{about["description"]}
+
+## Metadata
+
+| | |
+|---|---|
+| architecture | {card["model_type"]} |
+| parameters | {card.get("parameters", 0) / 1e6:.2f} M |
+| sampling rate | {card["preprocess"]["sample_rate"]} Hz |
+| speakers | {len(card.get("speakers", []))} |
+| made with | Amphion {card["versions"]["amphion"]}, commit {card["versions"]["commit"]}, torch {card["versions"]["torch"]} |
+
+## Datasets
+
+{about["datasets"]}
+
+## Training
+
+{card.get("step", 0)} updates with:
+
+```json
+{train}
+```
+
+## Results
+
+On recordings that training has not seen:
+
+{markdown(result)}
+
+## Usage
+
+```python
+from models import load
+
+load("{out}")({call}).write("out.wav")
+```
+
+To fine-tune: `--set train.init_from={out}` on the train stage of its recipe.
+
+## Demo
+
+{about["demo"]}
+
+## Licence
+
+{about["license"]}
+
+## Ethics
+
+{about["ethics"]}
+"""
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,214 @@
+"""The trainer's promises: equal results however the work is split, resuming bit for bit, no checkpoint ever lost."""
+
+import os
+import resource
+import signal
+import time
+
+import pytest
+import torch
+
+import tests.toy  # noqa: F401
+from models.base.checkpoint import Checkpoints
+from models.base.experiment import Experiment
+from models.base.trainer import Schedule, Trainer
+from tests.conftest import extracted, make_corpus, python, sets, toy_config, train
+from utils.files import read_weights
+
+
+def weights(config, name):
+    return read_weights(Checkpoints(Experiment.read(config).run_folder(name)).newest() / "model.safetensors")
+
+
+def furthest(a, b):
+    assert a.keys() == b.keys()
+    return max((a[k].double() - b[k].double()).abs().max().item() for k in a)
+
+
+def same(a, b):
+    """Equal to the last bit, all the way down."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return torch.equal(a, b) if torch.is_tensor(a) else a == b
+
+
+@pytest.mark.parametrize("model", ["Toy", "ToyGAN"])
+def test_sixteen_is_two_times_eight_is_eight_twice(corpus, model):
+    gan = {"discriminator": {"mpd": {"channel_multiplier": 1 / 32}}, "train": {"segment_frames": 32}} if model == "ToyGAN" else {}
+    config = toy_config(corpus, model_type=model, **gan)
+    train(config, "one", "train.batch_size=16")
+    train(config, "two", "train.batch_size=8", processes=2)
+    assert furthest(weights(config, "one"), weights(config, "two")) < 2e-7
+    if model == "Toy":  # a GAN's accumulated batches meet the discriminator of the step before: another algorithm
+        train(config, "twice", "train.batch_size=8", "train.accumulate=2")
+        assert furthest(weights(config, "one"), weights(config, "twice")) < 2e-7
+
+
+@pytest.mark.parametrize("model", ["Toy", "ToyGAN"])
+def test_killed_and_resumed_is_never_stopped(corpus, model):
+    """SIGKILL in the middle of an epoch; weights, averages, optimizers, schedules and random state must all agree."""
+    sections = {"model_type": model, "train": {"max_steps": 11, "ema_decay": 0.9, "workers": 2, "max_grad_norm": 1.0}}
+    if model == "ToyGAN":
+        sections |= {"discriminator": {"mpd": {"channel_multiplier": 1 / 32}}}
+        sections["train"] |= {"segment_frames": 20}
+    else:
+        sections |= {"model": {"dropout": 0.3}}
+    sections["train"]["schedule"] = {"name": "noam", "warmup": 4}
+    config = toy_config(corpus, **sections)
+    train(config, "whole")
+    child = python("-m", "tests.toy", "--config", str(config), "--name", "killed", "--set", "train.max_steps=11")
+    run = Experiment.read(config).run_folder("killed")
+    wait_for(lambda: (run / "checkpoint/step-00000006/card.json").is_file(), child)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    if Checkpoints(run).newest().name != "step-00000006":  # the machine was quick: put the run back to mid-epoch
+        for late in Checkpoints(run).all()[1:]:
+            os.rename(late, run / late.name)
+    output = train(config, "killed")
+    assert "going on from" in output
+    states = [Checkpoints(Experiment.read(config).run_folder(n)).state(Checkpoints(Experiment.read(config).run_folder(n)).newest())
+              for n in ("whole", "killed")]  # fmt: skip
+    assert states[0]["progress"]["step"] == states[1]["progress"]["step"] == 11
+    for key in states[0]:
+        assert same(states[0][key], states[1][key]), key
+    assert furthest(weights(config, "whole"), weights(config, "killed")) == 0.0
+
+
+def wait_for(ready, child, seconds=120):
+    end = time.time() + seconds
+    while not ready():
+        assert child.poll() is None or ready(), child.stdout.read()
+        assert time.time() < end, "the child took too long"
+        time.sleep(0.005)
+
+
+def test_sigkill_inside_a_step(corpus, monkeypatch):
+    config = toy_config(corpus, model={"dropout": 0.3}, train={"max_steps": 9})
+    train(config, "whole")
+    monkeypatch.setenv("TOY_KILL_AT", "9")  # validation at step 4 is a call too: this is the eighth update
+    child = python("-m", "tests.toy", "--config", str(config), "--name", "killed")
+    child.communicate(timeout=120)
+    assert child.returncode == -signal.SIGKILL
+    monkeypatch.delenv("TOY_KILL_AT")
+    train(config, "killed")
+    assert furthest(weights(config, "whole"), weights(config, "killed")) == 0.0
+
+
+def test_sigterm_saves_and_ends_cleanly(corpus, monkeypatch):
+    config = toy_config(corpus, train={"max_steps": 500, "save_every": 1000, "valid_every": 1000})
+    monkeypatch.setenv("TOY_KILL_AT", "5")
+    monkeypatch.setenv("TOY_SIGNAL", "SIGTERM")
+    output = train(config, "asked")
+    newest = Checkpoints(Experiment.read(config).run_folder("asked")).newest()
+    assert newest.name == "step-00000005", output
+
+
+def test_nan_stops_and_names_step_and_utterances(corpus):
+    config = toy_config(corpus, model={"poison": True}, train={"save_every": 1})
+    with pytest.raises(FloatingPointError) as error:
+        Trainer(Experiment.read(config), "nan").fit()
+    assert "step 3" in str(error.value) and "custom/clip" in str(error.value) and "step-00000002" in str(error.value)
+
+
+def test_full_disk_leaves_the_last_checkpoint_whole(corpus):
+    """A limit on the size of files stands for a full disk: writes fail in the middle."""
+    config = toy_config(corpus, model={"hidden": 512}, train={"save_every": 3, "max_steps": 6})
+    code = (
+        "import resource, signal, tests.toy\n"
+        "from models.base.experiment import Experiment\nfrom models.base.trainer import Trainer\nfrom models.base.checkpoint import Checkpoints\n"
+        "save = Checkpoints.save\n"
+        "def full(self, step, *rest):\n"
+        "    if step == 6: resource.setrlimit(resource.RLIMIT_FSIZE, (20000, resource.RLIM_INFINITY))\n"
+        "    return save(self, step, *rest)\n"
+        "Checkpoints.save = full\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "from bins.cli import run\nfrom bins.train import main\nrun(main)\n"
+    )
+    assert resource.RLIMIT_FSIZE is not None
+    child = python("-c", code, "--config", str(config), "--name", "full")
+    output, _ = child.communicate(timeout=120)
+    run = Experiment.read(config).run_folder("full")
+    assert child.returncode == 2 and "could not be written" in output and "step-00000003" in output, output
+    assert Checkpoints(run).newest().name == "step-00000003"
+    assert read_weights(Checkpoints(run).newest() / "model.safetensors")
+    assert not list((run / "checkpoint").glob(".*.tmp"))
+    train(config, "full")  # and the same command goes on
+    assert Checkpoints(run).newest().name == "step-00000006"
+
+
+def test_unwritable_folder_says_so(corpus):
+    blocked = corpus / "blocked"
+    blocked.write_text("a file where a folder should be")
+    config = toy_config(corpus, log_dir=str(blocked))
+    child = python("-m", "tests.toy", "--config", str(config), "--name", "x")
+    output, _ = child.communicate(timeout=120)
+    assert child.returncode == 2 and "blocked" in output and "Traceback" not in output
+
+
+def test_two_runs_cannot_share_a_folder(corpus):
+    config = toy_config(corpus, train={"max_steps": 100000, "save_every": 1})
+    first = python("-m", "tests.toy", "--config", str(config), "--name", "shared")
+    run = Experiment.read(config).run_folder("shared")
+    wait_for(lambda: Checkpoints(run).newest() is not None, first)
+    try:
+        with pytest.raises(ValueError, match=f"another run \\(process {first.pid}\\)"):
+            Trainer(Experiment.read(config), "shared").fit()
+    finally:
+        first.kill()
+        first.wait()
+
+
+def test_another_model_in_the_same_folder_is_refused(corpus):
+    Trainer(Experiment.read(toy_config(corpus)), "a").fit()
+    other = toy_config(corpus, model={"hidden": 8})
+    with pytest.raises(ValueError, match="trained with other settings"):
+        Trainer(Experiment.read(other), "a").fit()
+
+
+def test_truncated_checkpoint_is_refused(corpus):
+    config = toy_config(corpus)
+    Trainer(Experiment.read(config), "a").fit()
+    path = Checkpoints(Experiment.read(config).run_folder("a")).newest() / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-40])
+    from models.base.task import load
+
+    with pytest.raises(ValueError, match="damaged or cut short"):
+        load(path.parent)
+
+
+def test_loss_falls_best_and_last_are_kept_and_patience_stops(corpus):
+    config = toy_config(corpus, train={"max_steps": 60, "valid_every": 5, "save_every": 5, "optimizer": {"lr": 1e-2}})
+    progress = Trainer(Experiment.read(config), "falls").fit()
+    checkpoints = Checkpoints(Experiment.read(config).run_folder("falls"))
+    assert progress.best_step > 5 and progress.best_loss < 2.0
+    assert checkpoints.newest().name == "step-00000060" and len(checkpoints.all()) <= 3
+    assert checkpoints.best().name == f"step-{progress.best_step:08d}"
+    config = toy_config(corpus, train={"max_steps": 60, "valid_every": 1, "patience": 3, "optimizer": {"lr": 10.0}})
+    assert Trainer(Experiment.read(config), "patient").fit().step < 60
+
+
+def test_init_from_takes_weights_and_begins_at_zero(corpus):
+    config = toy_config(corpus)
+    Trainer(Experiment.read(config), "teacher").fit()
+    source = Checkpoints(Experiment.read(config).run_folder("teacher")).newest()
+    trainer = Trainer(Experiment.read(toy_config(corpus, train={"init_from": str(source), "max_steps": 1})), "pupil")
+    trainer._resume_or_start()
+    assert trainer.progress.step == 0
+    assert furthest(trainer.unwrap("model").state_dict(), read_weights(source / "model.safetensors")) == 0.0
+
+
+def test_utterances_of_unequal_length_and_several_speakers(tmp_path):
+    config = toy_config(extracted(make_corpus(tmp_path, [0.4 + 0.1 * i for i in range(14)])), train={"batch_size": None, "batch_seconds": 4})
+    trainer = Trainer(Experiment.read(config), "ragged")
+    trainer.fit()
+    assert trainer.card["speakers"] == ["custom_ann", "custom_bob"] and trainer.card["facts"]["n_speakers"] == 2
+
+
+@pytest.mark.parametrize("name,early,late", [("constant", 1, 1), ("exponential", 1, 0.5), ("noam", 0.25, 0.5), ("cosine", 1, 0.0)])
+def test_schedules(name, early, late):
+    schedule = Schedule(name=name, warmup=4 if name == "noam" else 0, decay=0.5, decay_every=15)
+    assert schedule.factor(0, 15) == pytest.approx(early)
+    assert schedule.factor(15, 15) == pytest.approx(late, abs=1e-6)
+
+
