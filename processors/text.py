@@ -1,0 +1,175 @@
+"""Text as the tokens a model reads: `Phones` turns an utterance into symbols, and symbols into ids."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from preprocessors.base import Utterance
+from processors import g2p as sounds
+from processors.features import Feature, FeatureSet
+from utils.audio import Audio
+from utils.log import log
+from utils.parallel import parallel
+from utils.registry import nearest
+
+SILENCE = "sil"
+PAD = "<pad>"
+PAUSES = frozenset({SILENCE, sounds.BOUNDARY, *sounds.MARKS})  # tokens that may last no time at all
+LEARNED = "amphion-espeak"  # a published order for symbols found in the data
+
+
+class Phones(Feature):
+    """The tokens of an utterance, (tokens,) strings; `encode` makes them int64 ids.
+
+    `g2p`: who turns words into phones. `source`: "textgrid" takes the tokens from the corpus's own phone times, so that
+    each has a length; at inference, where there is only text, punctuation then becomes "sil" and word boundaries go, as in
+    a TextGrid. `lexicon`: a file for g2p "lexicon". `blanks` puts id 0 around every token (VITS).
+    `symbols` names a published table and with it the exact tokens of its models: "vits" (jaywalnut310), "amphion",
+    "ming024", "naturalspeech2", or "amphion-espeak" (Amphion's VITS and VALL-E, whose table is learnt from the data).
+    Without it, tokens start and end with "sil", and the table is "<pad>" and all that occurs, sorted.
+    """
+
+    axis = "token"
+    kept = True
+
+    def __init__(
+        self,
+        *,
+        g2p: Literal["espeak", "lexicon", "characters"] = "espeak",
+        source: Literal["text", "textgrid"] = "text",
+        lexicon: str | None = None,
+        symbols: Literal["amphion", "amphion-espeak", "ming024", "vits", "naturalspeech2"] | None = None,
+        blanks: bool = False,
+    ) -> None:
+        self.g2p, self.source, self.lexicon, self.symbols, self.blanks = g2p, source, lexicon, symbols, blanks
+        self._check()
+        self.table: list[str] = []
+        if symbols and symbols != LEARNED:
+            from processors.lexicon.published import TABLES
+
+            self._set(TABLES[symbols]())
+
+    def _check(self) -> None:
+        speaks = {"vits": ["espeak"], LEARNED: ["espeak"], "naturalspeech2": ["lexicon"]}
+        allowed = speaks.get(self.symbols or "", ["lexicon", "characters"] if self.symbols else [self.g2p])
+        if self.g2p not in allowed:
+            raise ValueError(f"phone.g2p: symbols {self.symbols!r} were made with {' or '.join(allowed)}, got {self.g2p!r}.")
+        if self.symbols and self.source == "textgrid":
+            raise ValueError(f"phone.source: symbols {self.symbols!r} come from text; leave source at \"text\".")
+        if self.lexicon and self.g2p != "lexicon":
+            raise ValueError(f"phone.lexicon: only g2p \"lexicon\" reads one, got g2p {self.g2p!r}.")
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"n_vocab": len(self.table)} if self.table else {}
+
+    def __call__(self, utterance: Utterance, audio: Audio | None = None) -> np.ndarray:
+        """Tokens as strings. Raises ValueError when the text is empty or holds nothing that can be spoken."""
+        if self.source == "textgrid" and utterance.textgrid:
+            return np.array(textgrid_tokens(utterance.textgrid))
+        tokens = self.published(utterance.text) if self.symbols else self.own(utterance.text, utterance.language)
+        return np.array(tokens)
+
+    def own(self, text: str, language: str) -> list[str]:
+        """Tokens of our own models."""
+        if self.g2p == "lexicon":
+            tokens = sounds.lexicon(text, language, path=self.lexicon)
+        else:
+            tokens = {"espeak": sounds.espeak, "characters": sounds.characters}[self.g2p](text, language)
+        if self.source == "textgrid":
+            return as_textgrid(tokens)
+        return [SILENCE, *tokens, SILENCE]
+
+    def published(self, text: str) -> list[str]:
+        """Tokens of the models whose table `symbols` names."""
+        from processors.lexicon import published
+
+        if self.symbols == LEARNED:
+            return ["<bos>", *sounds.raw_espeak(sounds.clean(text)), "<eos>"]
+        if self.symbols == "vits":
+            known = set(self.table) - {"_"}  # what the table lacks was never said: old espeaks dropped brackets
+            return [c for c in published.english_cleaners2(sounds.clean(text)) if c in known]
+        if self.g2p == "characters":
+            return published.characters(text)
+        phones = sounds.published_lexicon(text, path=self.lexicon)
+        return phones if self.symbols == "naturalspeech2" else ["@" + phone for phone in phones]
+
+    def fit(self, utterances: list[Utterance], features: FeatureSet, folder: Path, *, jobs: int, cluster: str) -> dict[str, Any]:
+        """Computes (and keeps) the tokens of the corpus, and gives the table of its symbols."""
+        if self.symbols and self.symbols != LEARNED:
+            return {"symbols": self.table}
+        found = list(parallel(partial(_tokens, features), utterances, what="phones", jobs=jobs, cluster=cluster))
+        failed = sum(tokens is None for tokens in found)
+        if failed == len(found):
+            raise ValueError(f"phone: none of {failed} utterances gave tokens: do the manifests hold text?")
+        if failed:
+            log.warning(f"phone: {failed} of {len(found)} utterances give no tokens; the extract stage lists them.")
+        seen = set(chain.from_iterable(tokens for tokens in found if tokens is not None))
+        if self.symbols == LEARNED:
+            from processors.lexicon.published import espeak_table
+
+            return {"symbols": espeak_table(seen - {"<bos>", "<eos>"})}
+        # A TextGrid need not hold a pause, and yet a reader may ask for one.
+        return {"symbols": [PAD, *sorted(seen | {SILENCE})]}
+
+    def restore(self, learned: dict[str, Any], folder: Path | None) -> None:
+        if learned.get("symbols"):
+            self._set(learned["symbols"])
+
+    def _set(self, symbols: list[str]) -> None:
+        from processors.lexicon.published import index
+
+        self.table, self.ids = list(symbols), index(symbols)
+
+    def encode(self, tokens: np.ndarray) -> np.ndarray:
+        """Ids (tokens,), or (2 tokens + 1,) with blanks. Raises ValueError naming a symbol the table lacks."""
+        if not self.table:
+            raise ValueError("phone: no symbol table yet: run the extract stage first (run.sh --stage 1).")
+        unknown = sorted({str(token) for token in tokens if token not in self.ids})
+        if unknown:
+            raise ValueError(
+                f"phone: {nearest(unknown[0], self.table, 'symbol')} The model never saw {', '.join(map(repr, unknown))}: "
+                "reword the text, or train on a corpus that holds the sound."
+            )
+        ids = np.array([self.ids[str(token)] for token in tokens], dtype=np.int64)
+        return interspersed(ids) if self.blanks else ids
+
+
+def _tokens(features: FeatureSet, utterance: Utterance) -> list[str] | None:
+    try:
+        return features.raw(utterance, ["phone"])["phone"].tolist()
+    except ValueError:
+        return None  # counted by fit, and listed with its reason by the extract stage
+
+
+def interspersed(ids: np.ndarray, blank: int = 0) -> np.ndarray:
+    """`blank` before, between and after the ids: (n,) -> (2 n + 1,)."""
+    spread = np.full(2 * len(ids) + 1, blank, dtype=ids.dtype)
+    spread[1::2] = ids
+    return spread
+
+
+def as_textgrid(tokens: list[str]) -> list[str]:
+    """Text tokens as a TextGrid would have them: marks are silences, word boundaries are nothing."""
+    labels = ["" if token in sounds.MARKS else token for token in tokens if token != sounds.BOUNDARY]
+    return _bounded(labels)
+
+
+def textgrid_tokens(path: str) -> list[str]:
+    """The labels of the phones tier; silences that touch are one "sil", and one stands at either end, even without time."""
+    from processors.duration import read_textgrid
+
+    return _bounded([label for label, _, _ in read_textgrid(path, "phones")])
+
+
+def _bounded(labels: list[str]) -> list[str]:
+    tokens = [SILENCE]
+    for label in labels:
+        if label or tokens[-1] != SILENCE:
+            tokens.append(label or SILENCE)
+    return tokens if tokens[-1] == SILENCE else [*tokens, SILENCE]
