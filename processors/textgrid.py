@@ -1,0 +1,109 @@
+"""Times of labels as files: Praat TextGrids (long and short text format) in and out, SubRip subtitles out.
+
+Both text formats hold the same strings and numbers in the same order, and Praat itself skips whatever else
+stands between them, so one reader of twenty lines serves both. (praatio 6.2 takes the words "item [1]:" or
+a line break within a label for structure, hence our own; the tests hold it against Praat.)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from utils.files import write_whole
+
+Interval = tuple[str, float, float]  # label, start and end in seconds
+
+SILENCES = {"", "sil", "sp", "spn", "<eps>", "<sil>", "<unk>", "pau"}
+SPELLINGS = {"phone": "phones", "phoneme": "phones", "phonemes": "phones", "word": "words"}
+# A string with doubled quotes in it, or a number that stands alone: "[1]:" and "item" are words to skip.
+TOKEN = re.compile(r'"(?P<text>(?:[^"]|"")*)"|(?<!\S)(?P<number>[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)(?!\S)')
+
+
+def read_textgrid(path: str | Path, tier: str = "phones") -> list[Interval]:
+    """The (label, start, end) of one tier, in seconds from the start of the audio; "" is silence.
+
+    Tier names match in any case, in singular or plural, and after a speaker's name ("anna - phones").
+    Raises ValueError naming the file, and its tiers if none fits.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"no TextGrid {path}: check the corpus folder, or set duration.source to \"aligner\".")
+    try:
+        tiers = dict(_tiers(_decode(path.read_bytes())))
+    except (StopIteration, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not a TextGrid in Praat's text format, or is cut short: save it again in Praat.") from error
+    for name, intervals in tiers.items():
+        if _canonical(name) == _canonical(tier):
+            return [("" if label.strip().lower() in SILENCES else label.strip(), a, b) for label, a, b in intervals]
+    raise ValueError(f"{path} has no interval tier {tier!r}; it has {sorted(tiers)}: rename one of them.")
+
+
+def _decode(data: bytes) -> str:
+    # Praat writes UTF-16 with a byte order mark as soon as a label is not ASCII.
+    return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+
+
+def _tiers(text: str) -> Iterator[tuple[str, list[Interval]]]:
+    tokens = (m["text"].replace('""', '"') if m["number"] is None else float(m["number"]) for m in TOKEN.finditer(text))
+    if [next(tokens), next(tokens)] != ["ooTextFile", "TextGrid"]:
+        raise ValueError("its first lines are not those of a TextGrid")
+    _, _, count = next(tokens), next(tokens), next(tokens)
+    for _ in range(int(count)):
+        kind, name, _, _, size = (next(tokens) for _ in range(5))
+        if kind == "IntervalTier":
+            rows = [(next(tokens), next(tokens), next(tokens)) for _ in range(int(size))]
+            yield name, [(str(label), float(start), float(end)) for start, end, label in rows]
+        else:  # points, each a time and a mark
+            for _ in range(2 * int(size)):
+                next(tokens)
+
+
+def _canonical(name: str) -> str:
+    last = name.rsplit(" - ", 1)[-1].strip().lower()
+    return SPELLINGS.get(last, last)
+
+
+def write_textgrid(path: str | Path, tiers: dict[str, list[Interval]]) -> Path:
+    """Writes the named tiers in Praat's long format; gaps become empty intervals, labels without length are left out."""
+    seconds = max((end for intervals in tiers.values() for _, _, end in intervals), default=0.0)
+    if not seconds:
+        raise ValueError(f"not writing {path}: its tiers {list(tiers)} hold no interval.")
+    lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {seconds:.9g}"]
+    lines += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
+    for number, (name, intervals) in enumerate(tiers.items(), 1):
+        rows = _filled(intervals, seconds)
+        lines += [f"    item [{number}]:", '        class = "IntervalTier"', f"        name = {_quoted(name)}"]
+        lines += ["        xmin = 0", f"        xmax = {seconds:.9g}", f"        intervals: size = {len(rows)}"]
+        for i, (label, start, end) in enumerate(rows, 1):
+            lines += [f"        intervals [{i}]:", f"            xmin = {start:.9g}", f"            xmax = {end:.9g}"]
+            lines += [f"            text = {_quoted(label)}"]
+    return write_whole(Path(path), lambda p: p.write_text("\n".join(lines) + "\n", encoding="utf-8"))
+
+
+def _filled(intervals: list[Interval], seconds: float) -> list[Interval]:
+    rows, at = [], 0.0
+    for label, start, end in [*intervals, ("", seconds, seconds)]:
+        if start > at:
+            rows.append(("", at, start))
+        if end > start:  # Praat refuses intervals without length
+            rows.append((label, start, end))
+        at = max(at, end)
+    return rows
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def write_srt(path: str | Path, words: list[Interval]) -> Path:
+    """Writes the words as SubRip subtitles, one cue a word; silences are left out."""
+    spoken = [word for word in words if word[0]]
+    cues = [f"{i}\n{_clock(start)} --> {_clock(end)}\n{label}\n" for i, (label, start, end) in enumerate(spoken, 1)]
+    return write_whole(Path(path), lambda p: p.write_text("\n".join(cues), encoding="utf-8"))
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds * 1000), 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d},{rest % 1000:03d}"
