@@ -1,7 +1,7 @@
 """Stage 1b: symbol tables, alignments and features for every utterance, on all cores. Stop it and run it again: it goes on.
 
-    python -m bins.extract --config egs/tts/FastSpeech2/exp_config.json
-    python -m bins.extract --config ... --cluster tcp://scheduler:8786     (a Dask cluster that sees the same files)
+python -m bins.extract --config egs/tts/FastSpeech2/exp_config.json
+python -m bins.extract --config ... --cluster tcp://scheduler:8786     (a Dask cluster that sees the same files)
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ def extract(experiment, *, jobs: int = 0, cluster: str = "") -> dict[str, str]:
     if refused:
         log.warning(f"{len(refused)} of {len(utterances)} utterances are left out, listed in {features.refused_path(datasets)}.")
     if not experiment.utterances("train"):
-        raise ValueError(f"no utterance of {', '.join(datasets)} can be used: the reasons are in {features.refused_path(datasets)}.")
+        raise ValueError(
+            f"no utterance of {', '.join(datasets)} can be used: the reasons are in {features.refused_path(datasets)}."
+        )
     features.statistics(list(experiment.model_class.statistics_of), datasets, experiment.utterances("train"))
     return refused
 

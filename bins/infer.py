@@ -1,9 +1,9 @@
 """Stage 3: let a trained model speak. Options beyond these are the model's own: see --config X --help.
 
-    python -m bins.infer --config egs/tts/FastSpeech2/exp_config.json --name ex1                (the test split)
-    python -m bins.infer --config ... --name ex1 --text "Hello there." --speed 0.9
-    python -m bins.infer --config ... --name ex1 --list sentences.txt                           (one a line)
-    python -m bins.infer --checkpoint amphion/some-release --text "Hello there."
+python -m bins.infer --config egs/tts/FastSpeech2/exp_config.json --name ex1                (the test split)
+python -m bins.infer --config ... --name ex1 --text "Hello there." --speed 0.9
+python -m bins.infer --config ... --name ex1 --list sentences.txt                           (one a line)
+python -m bins.infer --checkpoint amphion/some-release --text "Hello there."
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ def main(argv: list[str] | None = None) -> int:
     made.add_argument("--checkpoint", help="instead of --name: a release, run, checkpoint, foreign folder or hub id")
     made.add_argument("--which", choices=("newest", "best"), default="newest", help="which checkpoint of a run")
     made.add_argument("--out", help="folder of the results (default: result beside the checkpoints)")
-    made.add_argument("--split", default="test", choices=("train", "valid", "test"), help="what to speak when nothing else is named")
+    made.add_argument(
+        "--split", default="test", choices=("train", "valid", "test"), help="what to speak when nothing else is named"
+    )
     made.add_argument("--limit", type=int, help="at most so many utterances of the split")
     source = made.add_mutually_exclusive_group()
     source.add_argument("--text", help="one text to speak")

@@ -1,6 +1,6 @@
 """Stage 1a: read the corpora of a config into manifests (train, valid, test), and list what cannot be used.
 
-    python -m bins.preprocess --config egs/tts/FastSpeech2/exp_config.json
+python -m bins.preprocess --config egs/tts/FastSpeech2/exp_config.json
 """
 
 from __future__ import annotations

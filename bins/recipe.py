@@ -45,14 +45,18 @@ def main(argv: list[str] | None = None) -> int:
     rest = [RENAMED.get(word, word) for word in rest]
     if rest and len({STAGES[p] for p in programs}) > 1:
         raise ValueError(f"{' '.join(rest)}: options of a stage need a single --stage, one of {', '.join(STAGES)}.")
-    config = Path(options.config) if options.config else Path(options.recipe) / ("tiny.json" if options.tiny else "exp_config.json")
+    config = (
+        Path(options.config) if options.config else Path(options.recipe) / ("tiny.json" if options.tiny else "exp_config.json")
+    )
     if not config.is_file():
         raise ValueError(f"no config {config}: is {options.recipe} a recipe's folder?")
     name = "tiny" if options.tiny and options.name == "default" else options.name
     for program in programs:
         code = _run(command(program, config, name, options, rest), options)
         if code:
-            print(f"error: the stage {program} failed (exit code {code}); mend it and run the same command again.", file=sys.stderr)
+            print(
+                f"error: the stage {program} failed (exit code {code}); mend it and run the same command again.", file=sys.stderr
+            )
             return code
     if not options.dry_run:
         _tell(config, name, programs, options)

@@ -1,8 +1,8 @@
 """Stage 2: train. Run it again to go on; SIGTERM saves and stops; several GPUs or machines through accelerate launch.
 
-    python -m bins.train --config egs/tts/FastSpeech2/exp_config.json --name ex1
-    accelerate launch --multi_gpu -m bins.train --config ... --name ex1
-    tensorboard --logdir ckpts                                            (losses, sounds, mels)
+python -m bins.train --config egs/tts/FastSpeech2/exp_config.json --name ex1
+accelerate launch --multi_gpu -m bins.train --config ... --name ex1
+tensorboard --logdir ckpts                                            (losses, sounds, mels)
 """
 
 from __future__ import annotations

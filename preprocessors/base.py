@@ -106,7 +106,9 @@ def inspect(utterance: Utterance, *, needs_text: bool) -> tuple[Utterance, str, 
     return utterance, "", "; ".join(doubts)
 
 
-def prepare(name: str, root: str | Path, out: str | Path, *, needs_text: bool = False, jobs: int = 0, cluster: str = "") -> Report:
+def prepare(
+    name: str, root: str | Path, out: str | Path, *, needs_text: bool = False, jobs: int = 0, cluster: str = ""
+) -> Report:
     """Writes `<out>/<name>/{train,valid,test}.jsonl` and `report.json` for the corpus `name` at `root`.
 
     Bad recordings are skipped and listed, never dropped in silence. Raises ValueError when `root` is
@@ -172,5 +174,7 @@ def lines(path: Path, fields: int, separator: str = "|") -> Iterator[list[str]]:
             continue
         parts = line.split(separator)
         if len(parts) < fields:
-            raise ValueError(f"{path}:{number} has {len(parts)} fields, {fields} expected, separated by {separator!r}: {line[:80]!r}")
+            raise ValueError(
+                f"{path}:{number} has {len(parts)} fields, {fields} expected, separated by {separator!r}: {line[:80]!r}"
+            )
         yield [part.strip() for part in parts]

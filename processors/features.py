@@ -102,7 +102,7 @@ class FeatureSet:
             if name in order:
                 return
             if name not in self.settings:
-                raise ValueError(f"preprocess.features: {asked_by!r} is worked out from {name!r}; add \"{name}\": {{}}.")
+                raise ValueError(f'preprocess.features: {asked_by!r} is worked out from {name!r}; add "{name}": {{}}.')
             for need in load_object(pick(FEATURES, name, "feature")).needs:
                 visit(need, name)
             order.append(name)

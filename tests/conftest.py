@@ -42,6 +42,7 @@ def make_corpus(folder: Path, seconds: list[float], *, valid: int = 2) -> Path:
 
 def toy_config(folder: Path, **sections) -> Path:
     """A config on that corpus for the toy model of tests/toy.py; `sections` merge over it."""
+    import tests.toy  # noqa: F401 (registers the toy models)
     from utils.config import merge
 
     config = {
@@ -73,7 +74,6 @@ def corpus(tmp_path: Path) -> Path:
 
 def extracted(folder: Path) -> Path:
     """Runs the extract stage for the toy model's features."""
-    import tests.toy  # noqa: F401 (registers the toy models)
     from bins.extract import extract
     from models.base.experiment import Experiment
 
@@ -87,7 +87,13 @@ def python(*words: str, processes: int = 1, **options) -> subprocess.Popen:
     if processes > 1:
         launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", "0"]
         launch += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "ACCELERATE_USE_CPU": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+    }
     return subprocess.Popen(
         [*launch, *words], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options
     )

@@ -11,8 +11,9 @@ import torch
 import tests.toy  # noqa: F401
 from models.base.checkpoint import Checkpoints
 from models.base.experiment import Experiment
-from models.base.trainer import Schedule, Trainer
-from tests.conftest import extracted, make_corpus, python, sets, toy_config, train
+from models.base.settings import Schedule
+from models.base.trainer import Trainer
+from tests.conftest import extracted, make_corpus, python, toy_config, train
 from utils.files import read_weights
 
 
@@ -199,16 +200,18 @@ def test_init_from_takes_weights_and_begins_at_zero(corpus):
 
 
 def test_utterances_of_unequal_length_and_several_speakers(tmp_path):
-    config = toy_config(extracted(make_corpus(tmp_path, [0.4 + 0.1 * i for i in range(14)])), train={"batch_size": None, "batch_seconds": 4})
+    config = toy_config(
+        extracted(make_corpus(tmp_path, [0.4 + 0.1 * i for i in range(14)])), train={"batch_size": None, "batch_seconds": 4}
+    )
     trainer = Trainer(Experiment.read(config), "ragged")
     trainer.fit()
     assert trainer.card["speakers"] == ["custom_ann", "custom_bob"] and trainer.card["facts"]["n_speakers"] == 2
 
 
-@pytest.mark.parametrize("name,early,late", [("constant", 1, 1), ("exponential", 1, 0.5), ("noam", 0.25, 0.5), ("cosine", 1, 0.0)])
+@pytest.mark.parametrize(
+    "name,early,late", [("constant", 1, 1), ("exponential", 1, 0.5), ("noam", 0.25, 0.5), ("cosine", 1, 0.0)]
+)
 def test_schedules(name, early, late):
     schedule = Schedule(name=name, warmup=4 if name == "noam" else 0, decay=0.5, decay_every=15)
     assert schedule.factor(0, 15) == pytest.approx(early)
     assert schedule.factor(15, 15) == pytest.approx(late, abs=1e-6)
-
-

@@ -58,9 +58,8 @@ MODELS["Toy"] = Spec(VOCODER, "tests.toy:Toy", SUPERVISED)
 MODELS["ToyGAN"] = Spec(VOCODER, "tests.toy:ToyGAN", ADVERSARIAL)
 
 if __name__ == "__main__":
+    import tests.toy  # noqa: F401 (the table must name tests.toy, not __main__)
     from bins.cli import run
     from bins.train import main
-
-    import tests.toy  # noqa: F401 (the table must name tests.toy, not __main__)
 
     run(main)

@@ -18,8 +18,9 @@ class _TqdmHandler(logging.StreamHandler):
     def emit(self, record: logging.LogRecord) -> None:
         tqdm = sys.modules.get("tqdm")
         if tqdm is None:
-            return super().emit(record)
-        tqdm.tqdm.write(self.format(record), file=sys.stderr)
+            super().emit(record)
+        else:
+            tqdm.tqdm.write(self.format(record), file=sys.stderr)
 
 
 def _make() -> logging.Logger:

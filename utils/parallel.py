@@ -24,9 +24,7 @@ def _single_threaded(function: Callable[[T], Any], item: T) -> Any:
     return function(item)
 
 
-def parallel(
-    function: Callable[[T], Any], items: Iterable[T], *, what: str, jobs: int = 0, cluster: str = ""
-) -> Iterator[Any]:
+def parallel(function: Callable[[T], Any], items: Iterable[T], *, what: str, jobs: int = 0, cluster: str = "") -> Iterator[Any]:
     """Yields `function(item)` as each is ready, in any order, under a progress bar that says `what`.
 
     `jobs` 0 takes every core, 1 stays in this process. `cluster` is the address of a Dask scheduler

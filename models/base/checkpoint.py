@@ -102,6 +102,7 @@ def save_release(folder: Path, card: dict, weights: dict) -> None:
 
 
 def step_name(step: int) -> str:
+    """The folder of a step, so named that sorting by name is sorting by step."""
     return f"step-{step:08d}"
 
 

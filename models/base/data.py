@@ -62,9 +62,7 @@ class Utterances(Dataset):
         size, hop = self.segment_frames, self.features.hop_size
         start = int(random.integers(0, max(frames - size, 0) + 1))
         unit = {"frame": 1, "sample": hop}
-        return {
-            n: a[start * unit[axes[n]] : (start + size) * unit[axes[n]]] if axes[n] in unit else a for n, a in arrays.items()
-        }
+        return {n: a[start * unit[axes[n]] : (start + size) * unit[axes[n]]] if axes[n] in unit else a for n, a in arrays.items()}
 
     def collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         """One batch: arrays padded behind, `frames`, `tokens` and `samples` (batch,), `speaker` (batch,), `id` a list."""

@@ -106,7 +106,9 @@ class Experiment:
 
         found = self.utterances(split)
         if not found:
-            raise ValueError(f"the {split} split of {', '.join(self.datasets)} holds no usable utterance: see report.json beside it.")
+            raise ValueError(
+                f"the {split} split of {', '.join(self.datasets)} holds no usable utterance: see report.json beside it."
+            )
         names = list(self.model_class.reads)
         return Utterances(found, self.features, names, self.speakers, segment_frames=segment_frames, seed=seed)
 
@@ -167,7 +169,7 @@ def _feature_problems(features: Any) -> list[str]:
             continue
         cls = load_object(FEATURES[name])
         problems += check(cls, section, at, CLOCK)
-        problems += [f"{at}: is worked out from {n!r}; add \"{n}\": {{}}" for n in cls.needs if n not in features]
+        problems += [f'{at}: is worked out from {n!r}; add "{n}": {{}}' for n in cls.needs if n not in features]
     return problems
 
 

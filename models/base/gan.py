@@ -9,8 +9,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from models.base.trainer import Optimizer, TrainConfig, Trainer
+from models.base.settings import Optimizer, TrainConfig
+from models.base.trainer import Trainer
 from utils.config import check
+
 
 @dataclass(frozen=True)
 class GANConfig(TrainConfig):

@@ -135,13 +135,14 @@ def load(path: str | Path, *, device: str | None = None, which: str = "newest", 
 
 def read(path: str | Path, *, which: str = "newest", model_type: str | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
     """The card and the weights at `path`, ours or foreign."""
-    from models.base.experiment import read_card
-    from models.base.upstream import read_foreign
-    from utils.files import read_weights
-
     folder = resolve(path, which=which)
     if (folder / "card.json").is_file():
+        from models.base.experiment import read_card
+        from utils.files import read_weights
+
         return read_card(folder), read_weights(folder / "model.safetensors")
+    from models.base.upstream import read_foreign
+
     return read_foreign(folder, model_type)
 
 
@@ -156,7 +157,9 @@ def fit_weights(model: nn.Module, weights: dict[str, Any], source: str) -> None:
     problems = [f"missing {k}" for k in own.keys() - weights.keys()]
     problems += [f"unknown {k}" for k in weights.keys() - own.keys()]
     shared = own.keys() & weights.keys()
-    problems += [f"{k} is {tuple(weights[k].shape)}, not {tuple(own[k].shape)}" for k in shared if own[k].shape != weights[k].shape]
+    problems += [
+        f"{k} is {tuple(weights[k].shape)}, not {tuple(own[k].shape)}" for k in shared if own[k].shape != weights[k].shape
+    ]
     if problems:
         more = f"\n  ... {len(problems)} in all" if len(problems) > 12 else ""
         shown = "\n  ".join(sorted(problems)[:12])

@@ -7,9 +7,8 @@ import math
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,72 +17,11 @@ from models.base.batching import Batches
 from models.base.checkpoint import Checkpoints, lock, random_state, set_random_state
 from models.base.data import loader
 from models.base.experiment import Experiment
+from models.base.settings import Optimizer, TrainConfig
+from models.base.watch import Watch
 from utils.config import build, check
 from utils.files import write_json
 from utils.log import log
-
-
-@dataclass(frozen=True)
-class Optimizer:
-    """The section `train.optimizer`."""
-
-    name: Literal["AdamW", "Adam"] = "AdamW"
-    lr: float = 2e-4
-    betas: tuple[float, float] = (0.9, 0.98)
-    eps: float = 1e-8
-    weight_decay: float = 0.0
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """The section `train.schedule`: how the learning rate moves, in optimizer updates.
-
-    constant; exponential: x `decay` every `decay_every`; noam: inverse square root after the warm-up;
-    cosine: to zero at max_steps. Each rises linearly over `warmup` first.
-    """
-
-    name: Literal["constant", "exponential", "noam", "cosine"] = "constant"
-    warmup: int = 0
-    decay: float = 0.999
-    decay_every: int = 1000
-
-    def factor(self, step: int, max_steps: int) -> float:
-        """What the learning rate is multiplied by at update `step`, counted from 0."""
-        rise = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
-        if self.name == "exponential":
-            return rise * self.decay ** (step / self.decay_every)
-        if self.name == "noam":
-            return min(rise, (max(self.warmup, 1) / (step + 1)) ** 0.5)
-        if self.name == "cosine":
-            return rise * 0.5 * (1 + math.cos(math.pi * min(step / max_steps, 1.0)))
-        return rise
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """The section `train`. Steps are optimizer updates; a batch is what one process sees in one pass."""
-
-    max_steps: int = 100_000
-    batch_size: int | None = None  # utterances at most
-    batch_seconds: float | None = None  # padded audio at most
-    accumulate: int = 1  # batches per update
-    segment_frames: int | None = None  # random stretch of each utterance; None takes it whole
-    workers: int = 2
-    seed: int = 1234
-    optimizer: Optimizer = field(default_factory=Optimizer)
-    schedule: Schedule = field(default_factory=Schedule)
-    loss_weights: dict[str, float] = field(default_factory=dict)  # 1 for a loss that is not named
-    max_grad_norm: float | None = None
-    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"  # auto: bf16 on a GPU that has it
-    compile: bool = False
-    ema_decay: float | None = None
-    log_every: int = 50
-    valid_every: int = 1000
-    save_every: int = 1000
-    samples: int = 2  # utterances heard and drawn in TensorBoard at each validation
-    keep_last: int = 2
-    patience: int | None = None  # validations without a better loss before stopping
-    init_from: str | None = None  # a release or checkpoint whose weights to begin with
 
 
 @dataclass
@@ -125,7 +63,6 @@ class Trainer:
         set_seed(self.config.seed, device_specific=True)  # different dropout on each
         self._stop = False
         self._sync = True
-        self._seen: dict[str, Tensor] = {}
         self._batch_ids: list[str] = []
 
     # What a subclass may change
@@ -156,37 +93,26 @@ class Trainer:
         """Trains to `max_steps`, from the newest checkpoint where there is one; returns where it ended."""
         with lock(self.checkpoints.run) if self.main else contextlib.nullcontext(), self._signals():
             self._resume_or_start()
-            self._open_writer()
+            self._open_watch()
             try:
                 self._loop()
             finally:
-                if self.writer:
-                    self.writer.close()
+                self.watch.close()
                 self.accelerator.end_training()
         return self.progress
 
     def _loop(self) -> None:
-        from tqdm import tqdm
-
-        bar = tqdm(
-            initial=self.progress.step, total=self.config.max_steps, desc="train", unit="step", disable=not self.main, smoothing=0.05
-        )
-        self._clock, self._waited = time.perf_counter(), 0.0
-        with bar:
-            for group in self._updates():
-                self._one_update(group)
-                bar.update()
-                if self._due(self.config.log_every):
-                    self._report(bar)
-                stop = self._should_stop()
-                last = stop or self.progress.step >= self.config.max_steps
-                if self._due(self.config.valid_every) or (last and not stop):
-                    stop = self._validate() or stop
-                    last = last or stop
-                if self._due(self.config.save_every) or last:
-                    self.save()
-                if last:
-                    return
+        for group in self._updates():
+            self._one_update(group)
+            self.watch.updated(self.progress.step, self.config.accumulate, self.schedulers)
+            stop = self._should_stop()
+            last = stop or self.progress.step >= self.config.max_steps
+            if self._due(self.config.valid_every) or (last and not stop):
+                last = self._validate() or last
+            if self._due(self.config.save_every) or last:
+                self.save()
+            if last:
+                return
 
     def _updates(self) -> Iterator[list[dict[str, Any]]]:
         """The batches of one update after another, over as many epochs as it takes; timed, to tell waiting from work."""
@@ -200,7 +126,7 @@ class Trainer:
                 group.append(batch)
                 if len(group) < self.config.accumulate:
                     continue
-                self._waited += time.perf_counter() - asked
+                self.watch.waited(time.perf_counter() - asked)
                 self.progress.updates += 1
                 yield group
                 group, asked = [], time.perf_counter()
@@ -217,7 +143,7 @@ class Trainer:
                 losses = self.step(self.to_device(batch))
             for key, value in losses.items():
                 if value.ndim == 0:
-                    self._seen[key] = self._seen.get(key, 0.0) + value.detach()
+                    self.watch.note(key, value)
         self.progress.step += 1
         if self.ema is not None:
             self.ema.update_parameters(self.unwrap("model"))
@@ -239,7 +165,7 @@ class Trainer:
         network, optimizer = self.networks[name], self.optimizers[name]
         if self.config.max_grad_norm:
             norm = self.accelerator.clip_grad_norm_(network.parameters(), self.config.max_grad_norm)
-            self._seen[f"grad_norm/{name}"] = self._seen.get(f"grad_norm/{name}", 0.0) + norm.detach() * self.config.accumulate
+            self.watch.note(f"grad_norm/{name}", norm * self.config.accumulate)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         self.schedulers[name].step()
@@ -262,37 +188,17 @@ class Trainer:
     def _due(self, every: int) -> bool:
         return self.progress.step % every == 0
 
-    def _report(self, bar: Any) -> None:
-        count = self.config.log_every * self.config.accumulate
-        means = {k: self.accelerator.reduce(v / count, "mean").item() for k, v in sorted(self._seen.items())}
-        seconds = time.perf_counter() - self._clock
-        self._seen = {}
-        if self.main:
-            bar.set_postfix({k: f"{v:.3g}" for k, v in means.items() if "/" not in k}, refresh=False)
-            for key, value in means.items():
-                self.writer.add_scalar(f"train/{key}", value, self.progress.step)
-            for key, scheduler in self.schedulers.items():
-                self.writer.add_scalar(f"lr/{key}", scheduler.get_last_lr()[0], self.progress.step)
-            self.writer.add_scalar("speed/steps_per_second", self.config.log_every / seconds, self.progress.step)
-            self.writer.add_scalar("speed/data_wait", self._waited / seconds, self.progress.step)
-        self._clock, self._waited = time.perf_counter(), 0.0
-
     def _validate(self) -> bool:
         """Validates with the averaged weights where there are any; True when patience has run out."""
-        begun = time.perf_counter()
-        losses = self.validate()
-        total = float(self.total({k: torch.tensor(v) for k, v in losses.items()}))
-        p = self.progress
-        if total < p.best_loss:
-            p.best_loss, p.best_step, p.stale = total, p.step, 0
-        else:
-            p.stale += 1
-        if self.main:
-            for key, value in {**losses, "total": total}.items():
-                self.writer.add_scalar(f"valid/{key}", value, p.step)
-            log.info(f"step {p.step}: valid {total:.4f} ({', '.join(f'{k} {v:.4f}' for k, v in losses.items())})")
-            self.sample()
-        self._clock += time.perf_counter() - begun  # validation is no part of the speed of training
+        with self.watch.aside():
+            losses = self.validate()
+            total = float(self.total({k: torch.tensor(v) for k, v in losses.items()}))
+            p = self.progress
+            better = total < p.best_loss
+            p.best_loss, p.best_step, p.stale = (total, p.step, 0) if better else (p.best_loss, p.best_step, p.stale + 1)
+            self.watch.validated(p.step, losses, total)
+            if self.main:
+                self.sample()
         if self.config.patience and p.stale >= self.config.patience:
             log.info(f"stopping early: no better validation loss since step {p.best_step}.")
             return True
@@ -328,14 +234,8 @@ class Trainer:
         state = random_state()  # listening must not change what is trained
         model = self.best_model()
         task = make_task(model, self.experiment.features, self.card, device=self.accelerator.device)
-        for utterance in self.experiment.utterances("valid")[: self.config.samples]:
-            result = task.sample(utterance)
-            tag, step = f"sample/{utterance.id}", self.progress.step
-            self.writer.add_audio(tag, result.audio.samples, step, sample_rate=result.audio.rate)
-            if step == self.config.valid_every:
-                recorded = utterance.read(self.experiment.features.sample_rate)
-                self.writer.add_audio(f"{tag}/recorded", recorded.samples, step, sample_rate=recorded.rate)
-            self.writer.add_image(f"{tag}/mel", result.picture(), step, dataformats="HWC")
+        utterances = self.experiment.utterances("valid")[: self.config.samples]
+        self.watch.sample(task, utterances, self.progress.step, recorded=self.progress.step <= self.config.valid_every)
         model.train()
         set_random_state(state)
 
@@ -397,7 +297,9 @@ class Trainer:
         own, given = self.unwrap("model").state_dict(), weights_of(path)
         same = {k: v for k, v in given.items() if k in own and v.shape == own[k].shape}
         if not same:
-            raise ValueError(f"train.init_from: {path} shares no tensor with {self.experiment.sections.model_type}; is it another model?")
+            raise ValueError(
+                f"train.init_from: {path} shares no tensor with {self.experiment.sections.model_type}; is it another model?"
+            )
         left = sorted(own.keys() - same.keys())
         self.unwrap("model").load_state_dict({**own, **same})
         log.info(f"began with {len(same)} tensors of {path}" + (f"; left as initialised: {', '.join(left[:8])}" if left else ""))
@@ -412,7 +314,9 @@ class Trainer:
     def _add(self, key: str, network: nn.Module) -> None:
         section = self.optimizer_of(key)
         cls = getattr(torch.optim, section.name)
-        optimizer = cls(network.parameters(), lr=section.lr, betas=section.betas, eps=section.eps, weight_decay=section.weight_decay)
+        optimizer = cls(
+            network.parameters(), lr=section.lr, betas=section.betas, eps=section.eps, weight_decay=section.weight_decay
+        )
         schedule, steps = self.config.schedule, self.config.max_steps
         # Not prepared: Accelerate would step it once per process, and one step here is one update whatever their number.
         self.schedulers[key] = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule.factor(step, steps))
@@ -466,12 +370,12 @@ class Trainer:
         )
         return loader(data, batches, 0)
 
-    def _open_writer(self) -> None:
-        self.writer = None
+    def _open_watch(self) -> None:
+        c = self.config
+        self.watch = Watch(
+            self.accelerator, self.checkpoints.run, every=c.log_every, step=self.progress.step, max_steps=c.max_steps
+        )
         if self.main:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.writer = SummaryWriter(str(self.checkpoints.run / "log"), purge_step=self.progress.step + 1)
             write_json(self.checkpoints.run / "config.json", self.experiment.config)
 
     @contextlib.contextmanager
@@ -493,5 +397,3 @@ class Trainer:
             return self._stop
         asked = torch.tensor(int(self._stop), device=self.accelerator.device)
         return bool(self.accelerator.reduce(asked, "sum").item())
-
-

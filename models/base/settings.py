@@ -1,0 +1,70 @@
+"""The section `train` of a config: what one may set about training."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """The section `train.optimizer`."""
+
+    name: Literal["AdamW", "Adam"] = "AdamW"
+    lr: float = 2e-4
+    betas: tuple[float, float] = (0.9, 0.98)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The section `train.schedule`: how the learning rate moves, in optimizer updates.
+
+    constant; exponential: x `decay` every `decay_every`; noam: inverse square root after the warm-up;
+    cosine: to zero at max_steps. Each rises linearly over `warmup` first.
+    """
+
+    name: Literal["constant", "exponential", "noam", "cosine"] = "constant"
+    warmup: int = 0
+    decay: float = 0.999
+    decay_every: int = 1000
+
+    def factor(self, step: int, max_steps: int) -> float:
+        """What the learning rate is multiplied by at update `step`, counted from 0."""
+        rise = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        if self.name == "exponential":
+            return rise * self.decay ** (step / self.decay_every)
+        if self.name == "noam":
+            return min(rise, (max(self.warmup, 1) / (step + 1)) ** 0.5)
+        if self.name == "cosine":
+            return rise * 0.5 * (1 + math.cos(math.pi * min(step / max_steps, 1.0)))
+        return rise
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The section `train`. Steps are optimizer updates; a batch is what one process sees in one pass."""
+
+    max_steps: int = 100_000
+    batch_size: int | None = None  # utterances at most
+    batch_seconds: float | None = None  # padded audio at most
+    accumulate: int = 1  # batches per update
+    segment_frames: int | None = None  # random stretch of each utterance; None takes it whole
+    workers: int = 2
+    seed: int = 1234
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
+    loss_weights: dict[str, float] = field(default_factory=dict)  # 1 for a loss that is not named
+    max_grad_norm: float | None = None
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"  # auto: bf16 on a GPU that has it
+    compile: bool = False
+    ema_decay: float | None = None
+    log_every: int = 50
+    valid_every: int = 1000
+    save_every: int = 1000
+    samples: int = 2  # utterances heard and drawn in TensorBoard at each validation
+    keep_last: int = 2
+    patience: int | None = None  # validations without a better loss before stopping
+    init_from: str | None = None  # a release or checkpoint whose weights to begin with

@@ -1,0 +1,145 @@
+"""Configs: inheritance, overrides, and every message a user may meet, all of them at once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from models.base.experiment import Experiment
+from tests.conftest import make_corpus, toy_config
+from utils.config import ConfigError, build, check, load_config, merge
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_base_merges_deep_and_lists_replace(tmp_path):
+    write(tmp_path, "base.json", "{ a: { x: 1, y: [1, 2, 3] }, b: 1 }")
+    config = load_config(write(tmp_path, "c.json", '{ base_config: "base.json", a: { y: [9] }, // why\n }'))
+    assert config == {"a": {"x": 1, "y": [9]}, "b": 1}
+
+
+def test_set_overrides(tmp_path):
+    path = write(tmp_path, "c.json", "{ train: { steps: 1 } }")
+    config = load_config(path, ["train.steps=5", "log_dir=some/where", "model.sizes=[1, 2]"])
+    assert config == {"train": {"steps": 5}, "log_dir": "some/where", "model": {"sizes": [1, 2]}}
+    assert "path=value" in load_config(path, ["train.steps"]).problems[0]
+    assert "is a value" in load_config(path, ["train.steps.deep=1"]).problems[0]
+
+
+def test_duplicates_are_named_with_their_path(tmp_path):
+    config = load_config(write(tmp_path, "c.json", "{ train: { seed: 1, seed: 2 }, a: [{ b: 1, b: 1 }] }"))
+    assert config.problems == ["train.seed: set twice in c.json", "a[0].b: set twice in c.json"]
+
+
+@pytest.mark.parametrize(
+    "text,message",
+    [
+        ('{ base_config: "nowhere.json" }', 'no file "nowhere.json"'),
+        ('{ base_config: "c.json" }', "a loop"),
+        ("{ a: }", "not JSON5"),
+        ("[1]", "a config is an object"),
+    ],
+)
+def test_what_cannot_be_read_says_why(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(write(tmp_path, "c.json", text))
+
+
+def test_missing_file():
+    with pytest.raises(ConfigError, match="no config file nowhere.json"):
+        load_config("nowhere.json")
+
+
+@dataclass(frozen=True)
+class Inner:
+    lr: float = 1.0
+    betas: tuple[float, float] = (0.9, 0.99)
+
+
+class Outer:
+    def __init__(
+        self, *, n_mel: int, width: int = 2, kernels: list[list[int]] = (), inner: Inner | None = None, name: str = ""
+    ) -> None:
+        self.n_mel, self.width, self.inner = n_mel, width, inner
+
+
+def test_every_kind_of_problem_in_one_go():
+    section = {
+        "widht": 1,
+        "width": "2",
+        "kernels": [[1, "q"]],
+        "n_mel": 80,
+        "inner": {"betas": [0.9], "rl": 1},
+        "name": "[fill in]",
+    }
+    problems = "\n".join(check(Outer, section, "model", ("n_mel",)))
+    for part in (
+        "model.widht: unknown setting 'widht', did you mean 'width'?",
+        "model.width: Input should be a valid integer",
+        "model.kernels[0][1]: Input should be a valid integer",
+        "model.n_mel: is worked out from the data, remove it",
+        "model.inner.betas",
+        "model.inner.rl: unknown setting 'rl', did you mean 'lr'?",
+        "model.name: is for you to fill in",
+    ):
+        assert part in problems
+    assert check(Outer, {}, "model") == ["model.n_mel: is missing and has no default"]
+    assert "a section" in check(Outer, 3, "model")[0]
+
+
+def test_build_fills_in_facts_and_nested_sections():
+    made = build(Outer, {"width": 3, "inner": {"lr": 2}}, {"n_mel": 80, "unasked": 1})
+    assert (made.n_mel, made.width, made.inner.lr, made.inner.betas) == (80, 3, 2.0, (0.9, 0.99))
+    with pytest.raises(ConfigError):
+        build(Outer, {"width": 3.5}, {"n_mel": 80})
+
+
+def test_an_experiment_reports_all_sections_together(tmp_path):
+    folder = make_corpus(tmp_path, [0.5] * 4)
+    config = toy_config(
+        folder,
+        dataset=["custum"],
+        trian={},
+        preprocess={"sample_rate": "16000", "features": {"mell": {}, "mel": {"n_ftt": 2}}},
+        model={"hiden": 1, "n_mel": 3},
+        train={"max_step": 1, "schedule": {"name": "nomm"}, "optimizer": {"lr": "fast"}},
+    )
+    text = config.read_text().replace('"batch_size": 4', '"batch_size": 4, "batch_size": 5')
+    config.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        Experiment.read(config)
+    message = str(error.value)
+    for part in (
+        "train.batch_size: set twice",
+        "trian: unknown setting 'trian', did you mean 'train'?",
+        "unknown dataset 'custum', did you mean 'custom'?",
+        "preprocess.sample_rate",
+        "preprocess.features.mell: unknown feature 'mell', did you mean 'mel'?",
+        "preprocess.features.mel.n_ftt: unknown setting 'n_ftt', did you mean 'n_fft'?",
+        "model.hiden: unknown setting 'hiden', did you mean 'hidden'?",
+        "model.n_mel: is worked out from the data",
+        "train.max_step: unknown setting",
+        "train.schedule.name",
+        "train.optimizer.lr",
+    ):
+        assert part in message, part
+
+
+def test_unknown_model_names_the_nearest(tmp_path):
+    with pytest.raises(ConfigError, match="did you mean 'FastSpeech2'"):
+        Experiment.read(toy_config(make_corpus(tmp_path, [0.5] * 4), model_type="FastSpeech"))
+
+
+def test_a_feature_that_needs_another_and_a_model_that_reads_one(tmp_path):
+    config = toy_config(make_corpus(tmp_path, [0.5] * 4), preprocess={"features": {"duration": {}}})
+    with pytest.raises(ConfigError, match="is worked out from 'phone'"):
+        Experiment.read(config)
+
+
+def test_merge_leaves_its_arguments_alone():
+    base = {"a": {"b": 1}}
+    assert merge(base, {"a": {"c": 2}}) == {"a": {"b": 1, "c": 2}} and base == {"a": {"b": 1}}

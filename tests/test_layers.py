@@ -1,0 +1,64 @@
+"""Imports point one way, and house rules that a linter cannot hold."""
+
+import ast
+
+import pytest
+
+from tests.conftest import ROOT
+
+# A package may import those before it; `modules` stands alone on torch.
+FLOORS = ["utils", "preprocessors", "processors", "modules", "models", "evaluation", "bins"]
+ALLOWED = {
+    "utils": {"utils"},
+    "preprocessors": {"utils", "preprocessors"},
+    "processors": {"utils", "preprocessors", "processors"},
+    "modules": {"modules"},
+    "models": {"utils", "preprocessors", "processors", "modules", "models"},
+    "evaluation": {"utils", "processors", "preprocessors", "evaluation"},
+    "bins": set(FLOORS),
+}
+FILES = sorted(p for floor in FLOORS for p in (ROOT / floor).rglob("*.py"))
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_one_way(path):
+    floor = path.relative_to(ROOT).parts[0]
+    ours = {name.split(".")[0] for name in imports(path)} & set(FLOORS)
+    assert ours <= ALLOWED[floor], f"{path.name} on floor {floor} reaches up to {ours - ALLOWED[floor]}"
+
+
+def test_inside_models_base_knows_no_model():
+    for path in (ROOT / "models/base").glob("*.py"):
+        if path.name == "upstream.py":  # its key maps belong to the models they are for
+            continue
+        names = {n for n in imports(path) if n.startswith("models.") and not n.startswith("models.base")}
+        assert names <= {"models.vocoders.discriminators"}, f"{path.name}: {names}"
+
+
+def test_tasks_do_not_import_one_another():
+    for task in ("svc", "tta", "tts"):
+        for path in (ROOT / "models" / task).rglob("*.py"):
+            for name in imports(path):
+                other = name.split(".")[1] if name.startswith("models.") and "." in name else task
+                assert other in (task, "base", "vocoders", "codec"), f"{path}: {name}"
+
+
+def test_weights_are_unpickled_in_one_place_only():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                assert path == ROOT / "utils/files.py", path
+                assert any(k.arg == "weights_only" and k.value.value is True for k in node.keywords)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_stay_small(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 420, "one idea, one file: what is the second idea here?"
