@@ -41,7 +41,7 @@ class F0(Feature):
         interpolate: bool = False,
     ) -> None:
         if not 0 < fmin < fmax <= sample_rate / 2:
-            raise ValueError(f"f0: 0 < fmin < fmax <= sample_rate / 2 is needed, got fmin {fmin}, fmax {fmax}, rate {sample_rate}.")
+            raise ValueError(f"f0: 0 < fmin < fmax <= sample_rate / 2 is needed, got {fmin}, {fmax}, {sample_rate}.")
         self.hop_size, self.interpolate = hop_size, interpolate
         self.track = pick(METHODS, method, "F0 method")
         self.settings = {"fmin": fmin, "fmax": fmax, "voicing_threshold": voicing_threshold}
@@ -71,7 +71,7 @@ def praat_f0(
 
     shortest = PRAAT_PERIODS / fmin
     if len(samples) < shortest * rate:
-        raise ValueError(f"{len(samples) / rate:.3f} s of sound are too short for F0 from {fmin} Hz: {shortest:.3f} s are needed.")
+        raise ValueError(f"{len(samples) / rate:.3f} s of sound is too short for F0 from {fmin} Hz: it takes {shortest:.3f} s.")
     sound = parselmouth.Sound(np.asarray(samples, dtype=np.float64), sampling_frequency=rate)
     pitch = sound.to_pitch_ac(
         time_step=hop_size / rate, voicing_threshold=voicing_threshold, pitch_floor=fmin, pitch_ceiling=fmax
@@ -79,9 +79,10 @@ def praat_f0(
     return pitch.selected_array["frequency"]
 
 
-def _parselmouth(samples: np.ndarray, rate: int, hop_size: int, *, fmin: float, fmax: float, voicing_threshold: float) -> np.ndarray:
+def _parselmouth(samples: np.ndarray, rate: int, hop_size: int, fmin: float, fmax: float, voicing_threshold: float) -> np.ndarray:
     frames = len(samples) // hop_size
-    # Praat fits as many whole windows as it can, in the middle: here one per mel frame, one more on each side, a quarter hop to spare.
+    # Praat fits as many whole windows as it can, in the middle: here one per mel frame and one more on each side.
+    # The quarter hop to spare keeps rounding from taking one away.
     margin = round(PRAAT_PERIODS / fmin * rate / 2 + 3 * hop_size / 4)
     padded = np.zeros(frames * hop_size + 2 * margin)
     inside = samples[: len(padded) - margin]
@@ -100,15 +101,15 @@ def _world(samples: np.ndarray, rate: int, hop_size: int, fmin: float, fmax: flo
     return pyworld.stonemask(sound, f0, times, rate)
 
 
-def _dio(samples: np.ndarray, rate: int, hop_size: int, *, fmin: float, fmax: float, voicing_threshold: float) -> np.ndarray:
+def _dio(samples: np.ndarray, rate: int, hop_size: int, fmin: float, fmax: float, voicing_threshold: float) -> np.ndarray:
     return _world(samples, rate, hop_size, fmin, fmax, "dio")
 
 
-def _harvest(samples: np.ndarray, rate: int, hop_size: int, *, fmin: float, fmax: float, voicing_threshold: float) -> np.ndarray:
+def _harvest(samples: np.ndarray, rate: int, hop_size: int, fmin: float, fmax: float, voicing_threshold: float) -> np.ndarray:
     return _world(samples, rate, hop_size, fmin, fmax, "harvest")
 
 
-def _pyin(samples: np.ndarray, rate: int, hop_size: int, *, fmin: float, fmax: float, voicing_threshold: float) -> np.ndarray:
+def _pyin(samples: np.ndarray, rate: int, hop_size: int, fmin: float, fmax: float, voicing_threshold: float) -> np.ndarray:
     import librosa
 
     window = 2 ** int(np.ceil(np.log2(4 * rate / fmin)))  # four periods of the lowest pitch, or up to eight
@@ -118,7 +119,7 @@ def _pyin(samples: np.ndarray, rate: int, hop_size: int, *, fmin: float, fmax: f
     return np.where(voiced, f0, 0.0)
 
 
-def _crepe(samples: np.ndarray, rate: int, hop_size: int, *, fmin: float, fmax: float, voicing_threshold: float) -> np.ndarray:
+def _crepe(samples: np.ndarray, rate: int, hop_size: int, fmin: float, fmax: float, voicing_threshold: float) -> np.ndarray:
     try:
         import torchcrepe
     except ImportError as error:

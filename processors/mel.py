@@ -5,6 +5,7 @@ The default is the definition of HiFi-GAN (https://arxiv.org/abs/2010.05646), sh
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from torch.nn import functional as F
 from preprocessors.base import Utterance
 from processors.features import Feature
 from utils.audio import Audio
+from utils.config import build
 from utils.registry import pick
 
 
@@ -28,7 +30,7 @@ class MelConvention:
     The value of a band is log(max(energy, floor)), then (value - mean) / std, then cut to `clip`.
     """
 
-    padding: Literal["same", "center"] = "same"  # "same": samples // hop frames; "center": one more, frame i centred on sample i * hop
+    padding: Literal["same", "center"] = "same"  # what STFT calls so
     pad_mode: Literal["reflect", "constant"] = "reflect"
     epsilon: float = 1e-9  # under the root of the magnitude
     power: Literal[1, 2] = 1
@@ -63,20 +65,22 @@ class MelConvention:
 
 
 _TORCHAUDIO = {"padding": "center", "epsilon": 0.0, "mel_scale": "htk", "norm": "none"}
+_LIBROSA = {"padding": "center", "pad_mode": "constant", "epsilon": 0.0}
 
 MEL_CONVENTIONS = {
     "hifigan": MelConvention(),
-    "vits": MelConvention(epsilon=1e-6),  # only VITS's loss; its spectra have 1e-9 in some forks
+    "vits": MelConvention(epsilon=1e-6),  # the loss of Amphion's VITS
     "nsfhifigan": MelConvention(epsilon=0.0),
     "tacotron2": MelConvention(padding="center", epsilon=0.0),
     "apnet": MelConvention(padding="center"),
     "melgan": MelConvention(epsilon=0.0, log="log10"),
     "vocos": MelConvention(**_TORCHAUDIO, floor=1e-7),
+    "vevo": MelConvention(mean=-4.92, std=8.14**0.5),
     "facodec": MelConvention(**_TORCHAUDIO, power=2, floor_added=True, mean=-4.0, std=4.0),
     "diffwave": MelConvention(**_TORCHAUDIO, window_energy=True, log="dB", mean=-80.0, std=100.0, clip=(0.0, 1.0)),
-    "wavernn": MelConvention(padding="center", pad_mode="constant", epsilon=0.0, log="dB", mean=-100.0, std=100.0, clip=(0.0, 1.0)),
+    "wavernn": MelConvention(**_LIBROSA, log="dB", mean=-100.0, std=100.0, clip=(0.0, 1.0)),
     "parallelwavegan": MelConvention(padding="center", epsilon=0.0, log="log10", floor=1e-10),
-    "librosa": MelConvention(padding="center", pad_mode="constant", epsilon=0.0, power=2, log="none"),
+    "librosa": MelConvention(**_LIBROSA, power=2, log="none"),
 }
 
 
@@ -84,7 +88,9 @@ def convention_of(convention: str | MelConvention | Mapping[str, Any]) -> MelCon
     """The convention of that name, or with those fields. Raises ValueError with the names there are."""
     if isinstance(convention, str):
         return pick(MEL_CONVENTIONS, convention, "mel convention")
-    return convention if isinstance(convention, MelConvention) else MelConvention(**convention)
+    if isinstance(convention, MelConvention):
+        return convention
+    return build(MelConvention, dict(convention))
 
 
 class STFT(nn.Module):
@@ -194,31 +200,28 @@ def filter_bank(
 
     top = sample_rate / 2 if fmax is None else fmax
     if not 0 <= fmin < top <= sample_rate / 2:
-        raise ValueError(f"mel: 0 <= fmin < fmax <= sample_rate / 2 is needed, got fmin {fmin}, fmax {fmax}, sample_rate {sample_rate}.")
+        raise ValueError(f"mel: 0 <= fmin < fmax <= sample_rate / 2 is needed, got {fmin}, {fmax}, {sample_rate} / 2.")
     norms = {"slaney": "slaney", "none": None}
     bank = mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mel, fmin=fmin, fmax=top, htk=mel_scale == "htk", norm=norms[norm])
     return torch.from_numpy(bank.T.copy())
 
 
+def mel_settings(section: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
+    """Every argument of `MelSpectrogram` for a config's section "mel"; `common` has sample_rate and hop_size."""
+    given = {**common, **section}
+    settings = {p.name: given.get(p.name, p.default) for p in inspect.signature(MelSpectrogram).parameters.values()}
+    settings["fmax"] = settings["sample_rate"] / 2 if settings["fmax"] is None else settings["fmax"]
+    return settings | {"convention": convention_of(settings["convention"])}
+
+
 def mel_difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    """How two mels differ, in words, one per setting; empty when one can stand for the other.
+    """How two mels differ, a line for each setting with both values; empty when one can stand for the other.
 
-    `a`, `b`: settings of `MelSpectrogram`; what they leave out is its default.
+    `a`, `b`: arguments of `MelSpectrogram`; what they leave out is its default.
     """
-    first, second = resolved(a), resolved(b)
-    return [f"{name} is {first[name]!r} and {second[name]!r}" for name in first if first[name] != second[name]]
-
-
-def resolved(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Every setting of a mel, with defaults filled in and the convention spelt out."""
-    import inspect
-
-    parameters = inspect.signature(MelSpectrogram).parameters.values()
-    full = {p.name: settings.get(p.name, p.default) for p in parameters}
-    full["fmax"] = full["sample_rate"] / 2 if full["fmax"] is None else full["fmax"]
-    convention = asdict(convention_of(full.pop("convention")))
-    convention["clip"] = convention["clip"] and tuple(convention["clip"])  # JSON has only lists
-    return full | convention
+    first, second = ({**(full := mel_settings(s, {})), **asdict(full["convention"])} for s in (a, b))
+    names = [name for name in first if name != "convention" and first[name] != second[name]]
+    return [f"{name} is {first[name]!r} here and {second[name]!r} there" for name in names]
 
 
 class Mel(Feature):
@@ -267,11 +270,14 @@ class Linear(Feature):
         self, *, hop_size: int, n_fft: int = 1024, win_size: int = 1024, convention: str | MelConvention = "hifigan"
     ) -> None:
         how = self.convention = convention_of(convention)
-        self.stft_settings = {"hop_size": hop_size, "n_fft": n_fft, "win_size": win_size, "padding": how.padding, "pad_mode": how.pad_mode}
+        self.settings = {"hop_size": hop_size, "n_fft": n_fft, "win_size": win_size} | {
+            "padding": how.padding,
+            "pad_mode": how.pad_mode,
+        }
 
     @cached_property
     def stft(self) -> STFT:
-        return STFT(**self.stft_settings)
+        return STFT(**self.settings)
 
     def __call__(self, utterance: Utterance, audio: Audio) -> np.ndarray:
         return _run(lambda samples: magnitude(self.stft(samples), self.convention.epsilon), audio)

@@ -1,0 +1,175 @@
+"""Pictures for TensorBoard and for a recipe's folder: mels with F0 and phones, alignments, loss curves. No display is needed."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from utils.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+GREY, F0_COLOUR = "#555555", "#7fffd4"
+CJK_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Microsoft YaHei", "PingFang SC", "SimHei")
+
+
+def compare(
+    recorded: Mapping[str, np.ndarray], generated: Mapping[str, np.ndarray], *, title: str = "", frame_seconds: float = 0.0
+) -> Figure:
+    """The recording above what was made in its place; arrays and options as in `mels`. One without a mel is left out."""
+    rows = {"recorded": recorded, "generated": generated}
+    return mels({name: arrays for name, arrays in rows.items() if "mel" in arrays}, title=title, frame_seconds=frame_seconds)
+
+
+def mels(rows: Mapping[str, Mapping[str, np.ndarray]], *, title: str = "", frame_seconds: float = 0.0) -> Figure:
+    """Mels above one another under their names, on one scale of colour, of time and of F0.
+
+    Each row has "mel" (frames, n_mel); it may have "f0" (frames,) Hz, 0 = unvoiced, and "phones" with "duration", each (tokens,),
+    in frames. `frame_seconds`: hop_size / sample_rate; without it time is counted in frames. Raises ValueError without a row.
+    """
+    if not rows:
+        raise ValueError("there is no mel to draw.")
+    unit, longest = frame_seconds or 1.0, max(len(row["mel"]) for row in rows.values())
+    width = min(18.0, max(8.0, 2.8 * longest * (frame_seconds or 0.011)))
+    figure = _figure(width=width, height=0.6 + 2.6 * len(rows), title=title)
+    axes = figure.subplots(len(rows), 1, sharex=True, squeeze=False)[:, 0]
+    low, high = np.percentile(np.concatenate([row["mel"].ravel() for row in rows.values()]), [1, 99.9])
+    hertz = np.concatenate([row["f0"][row["f0"] > 0] for row in rows.values() if "f0" in row] or [np.zeros(0)])
+    image = None
+    for axis, (name, row) in zip(axes, rows.items(), strict=True):
+        image = _draw_mel(axis, row["mel"], unit, low, high)
+        axis.set(xlim=(0, longest * unit), ylabel=f"{name}\nmel band" if name else "mel band")
+        if "phones" in row and "duration" in row:
+            _draw_phones(axis, row["phones"], row["duration"], unit)
+        if "f0" in row and len(hertz):
+            _draw_f0(axis, row["f0"], unit, (0.6 * hertz.min(), 1.4 * hertz.max()))
+    axes[-1].set_xlabel("seconds" if frame_seconds else "frames")
+    figure.colorbar(image, ax=list(axes), pad=0.01, aspect=12 * len(rows), fraction=0.02)
+    return figure
+
+
+def alignment(
+    weights: np.ndarray, *, title: str = "", symbols: Sequence[str] = (), frame_seconds: float = 0.0
+) -> Figure:
+    """Which token each frame attends to: weights (frames, tokens), with `symbols` as names of the tokens."""
+    frames, tokens = weights.shape
+    figure = _figure(width=9.0, height=min(12.0, max(4.0, 1.2 + 0.16 * tokens)), title=title)
+    axis = figure.subplots()
+    box = (0, frames * (frame_seconds or 1.0), -0.5, tokens - 0.5)
+    image = axis.imshow(weights.T, origin="lower", aspect="auto", extent=box, cmap="viridis", interpolation="nearest")
+    axis.set(xlabel="seconds" if frame_seconds else "frames", ylabel="tokens")
+    if symbols:
+        axis.set_yticks(range(tokens), symbols, fontsize=7, parse_math=False)
+    figure.colorbar(image, ax=axis, pad=0.01)
+    return figure
+
+
+def losses(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str = "") -> Figure:
+    """Loss curves by name, each (steps, values); a name with a slash ("valid/mel") is drawn in the panel of its last part."""
+    panels: dict[str, list[str]] = {}
+    for name in curves:
+        panels.setdefault(name.rsplit("/", 1)[-1], []).append(name)
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = _figure(width=1.0 + 4.2 * columns, height=0.6 + 2.8 * rows, title=title)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, (panel, names) in zip(axes, panels.items(), strict=False):
+        _draw_curves(axis, panel, {name: curves[name] for name in names})
+    for axis in axes[len(panels) :]:
+        axis.set_visible(False)
+    return figure
+
+
+def figure_image(figure: Figure) -> np.ndarray:
+    """The picture as (height, width, 3) uint8, as TensorBoard takes it with dataformats="HWC"."""
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+
+
+def save(figure: Figure, path: str | Path) -> Path:
+    """Writes the picture as PNG, whole or not at all."""
+    return write_whole(Path(path), lambda p: figure.savefig(p, format="png"))
+
+
+def _figure(*, width: float, height: float, title: str) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    # Not through pyplot, which would keep every figure of a training run alive.
+    figure = Figure(figsize=(width, height), dpi=110, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    if title:
+        figure.suptitle(textwrap.fill(title, int(11 * width)), fontsize=10, fontfamily=_fonts(), parse_math=False)
+    return figure
+
+
+def _fonts() -> list[str]:
+    """A font for the phonetic alphabet, then those for Chinese and Japanese that this machine has."""
+    from matplotlib.font_manager import fontManager
+
+    installed = set(fontManager.get_font_names())
+    return ["DejaVu Sans", *[font for font in CJK_FONTS if font in installed]]
+
+
+def _draw_mel(axis: Axes, mel: np.ndarray, unit: float, low: float, high: float) -> AxesImage:
+    box = (0, len(mel) * unit, -0.5, mel.shape[1] - 0.5)
+    axis.set_facecolor("#eeeeee")
+    return axis.imshow(mel.T, origin="lower", aspect="auto", extent=box, cmap="magma", vmin=low, vmax=high)
+
+
+def _draw_phones(axis: Axes, phones: Sequence[str], duration: np.ndarray, unit: float) -> None:
+    start = 0
+    for i, (label, frames) in enumerate(zip(phones, duration, strict=True)):
+        if start:
+            axis.axvline(start * unit, color="white", linewidth=0.6, alpha=0.6)
+        # In two heights, so that the labels of short neighbours do not meet.
+        axis.annotate(
+            str(label),
+            ((start + frames / 2) * unit, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 2 + 8 * (i % 2)),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            fontsize=8,
+            color=GREY,
+            parse_math=False,
+        )
+        start += frames
+
+
+def _draw_f0(axis: Axes, f0: np.ndarray, unit: float, limits: tuple[float, float]) -> None:
+    from matplotlib.patheffects import Normal, Stroke
+
+    right = axis.twinx()
+    outline = [Stroke(linewidth=3.2, foreground="black", alpha=0.6), Normal()]
+    centres = (np.arange(len(f0)) + 0.5) * unit
+    right.plot(centres, np.where(f0 > 0, f0, np.nan), color=F0_COLOUR, linewidth=1.6, path_effects=outline)
+    right.set(xlim=axis.get_xlim(), ylim=limits)
+    right.set_ylabel("F0 (Hz)", color=GREY)
+    right.tick_params(axis="y", colors=GREY)
+
+
+def _draw_curves(axis: Axes, panel: str, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> None:
+    from matplotlib.ticker import LogLocator
+
+    for name, (steps, values) in curves.items():
+        marker = "o" if len(steps) < 12 else ""
+        axis.plot(steps, values, label=name, linewidth=1.4, marker=marker, markersize=3)
+    values = np.concatenate([np.asarray(v, dtype=float) for _, v in curves.values()])
+    if len(values) and values.min() > 0 and values.max() > 20 * values.min():
+        axis.set_yscale("log", subs=())
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
+    axis.set(title=panel, xlabel="steps")
+    axis.grid(alpha=0.3)
+    axis.spines[["top", "right"]].set_visible(False)
+    if len(curves) > 1:
+        axis.legend(frameon=False, fontsize=8)
