@@ -1,0 +1,126 @@
+"""Every row of the table: finite losses, a gradient for every parameter, padding that changes nothing, a release that loads back."""
+
+import numpy as np
+import pytest
+import torch
+
+from models import MODELS, load
+from models.base.checkpoint import save_release
+from models.base.experiment import build_model, versions
+from models.base.trainer import Trainer
+from tests.conftest import ROOT
+from utils.config import load_config
+from utils.registry import load_object
+
+OURS = [name for name in MODELS if not name.startswith("Toy")]
+SYMBOLS = ["<pad>", *"_.,", "sil", *"abcdefghijklmnop"]
+
+
+def tiny(name):
+    """The config of the tiny twin of a model's recipe."""
+    found = [c for c in map(load_config, (ROOT / "egs").rglob("tiny.json")) if c["model_type"] == name]
+    assert found, f"{name} has no recipe with a tiny.json"
+    return found[0]
+
+
+def card_of(name):
+    """A card as training would write it, for a made-up corpus of two speakers."""
+    config = tiny(name)
+    p = {k: v for k, v in config["preprocess"].items() if k != "processed_dir"}
+    p["features"] = {**p["features"], **({"phone": {}} if "phone" in p["features"] else {})}
+    facts = {"sample_rate": p["sample_rate"], "hop_size": p["hop_size"], "n_mel": 80, "n_vocab": len(SYMBOLS), "n_speakers": 2}
+    facts["statistics"] = {
+        "f0": {"mean": 180.0, "std": 40.0, "min": 80.0, "max": 400.0},
+        "energy": {"mean": 20.0, "std": 10.0, "min": 0.0, "max": 90.0},
+    }
+    return {
+        "model_type": name, "dataset": ["made-up"], "preprocess": p, "model": config["model"], "facts": facts,
+        "learned": {"phone": {"symbols": SYMBOLS}}, "speakers": ["made_ann", "made_bob"], "versions": versions(), "step": 1,
+    }  # fmt: skip
+
+
+def make_batch(frames, hop, pad_frames=0, pad_tokens=0, seed=0):
+    """A batch with every feature there is; `pad_*` adds that much beyond the end."""
+    random = np.random.default_rng(seed)
+    tokens = [max(2, f // 5) for f in frames]
+    t, n = max(frames) + pad_frames, max(tokens) + pad_tokens
+    batch = {
+        "id": [f"u{i}" for i in range(len(frames))],
+        "speaker": torch.arange(len(frames)) % 2,
+        "frames": torch.tensor(frames),
+        "tokens": torch.tensor(tokens),
+        "samples": torch.tensor(frames) * hop,
+        "phone": torch.zeros(len(frames), n, dtype=torch.long),
+        "duration": torch.zeros(len(frames), n, dtype=torch.long),
+        "mel": torch.full((len(frames), t, 80), -11.5),
+        "f0": torch.zeros(len(frames), t),
+        "energy": torch.zeros(len(frames), t),
+        "audio": torch.zeros(len(frames), t * hop),
+    }
+    for i, (f, k) in enumerate(zip(frames, tokens, strict=True)):
+        cuts = np.sort(random.choice(np.arange(1, f), k - 1, replace=False))
+        batch["duration"][i, :k] = torch.from_numpy(np.diff(np.concatenate([[0], cuts, [f]])))
+        batch["phone"][i, :k] = torch.from_numpy(random.integers(1, len(SYMBOLS), k))
+        batch["mel"][i, :f] = torch.from_numpy(random.standard_normal((f, 80)) - 4)
+        batch["f0"][i, :f] = torch.from_numpy(random.uniform(100, 300, f))
+        batch["energy"][i, :f] = torch.from_numpy(random.uniform(1, 60, f))
+        batch["audio"][i, : f * hop] = torch.from_numpy(random.standard_normal(f * hop) * 0.1)
+    return batch
+
+
+def only_losses(out):
+    return {k: v for k, v in out.items() if v.ndim == 0}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_losses_are_finite_and_reach_every_parameter(name):
+    torch.manual_seed(0)
+    card = card_of(name)
+    model = build_model(card).train()
+    out = model(make_batch([32, 32], card["preprocess"]["hop_size"]))
+    loss = sum(v for v in only_losses(out).values())
+    if "fake" in out:
+        assert out["fake"].shape == out["real"].shape == (2, 1, 32 * card["preprocess"]["hop_size"])
+        loss = loss + out["fake"].pow(2).mean()
+    assert torch.isfinite(loss)
+    loss.backward()
+    silent = [k for k, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.abs().sum() > 0)]
+    assert not silent
+
+
+@pytest.mark.parametrize("name", [n for n in OURS if load_object(MODELS[n].trainer) is Trainer])
+def test_padding_changes_nothing(name):
+    torch.manual_seed(0)
+    card = card_of(name)
+    model = build_model(card).eval()
+    hop = card["preprocess"]["hop_size"]
+    with torch.no_grad():
+        plain = only_losses(model(make_batch([40, 31], hop)))
+        padded = only_losses(model(make_batch([40, 31], hop, pad_frames=9, pad_tokens=4)))
+    for key in plain:
+        torch.testing.assert_close(plain[key], padded[key], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_release_loads_back_and_says_the_same(name, tmp_path):
+    torch.manual_seed(0)
+    card = card_of(name)
+    model = build_model(card).eval()
+    save_release(tmp_path / "release", card, model.state_dict())
+    task = load(tmp_path / "release", device="cpu")
+    theirs = task.model.state_dict()
+    for key, value in model.state_dict().items():
+        torch.testing.assert_close(value, theirs[key], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", [n for n in OURS if "mel" in load_object(MODELS[n].model).reads and "audio" in load_object(MODELS[n].model).reads])
+def test_a_vocoder_gives_hop_samples_a_frame(name, tmp_path):
+    card = card_of(name)
+    save_release(tmp_path / "release", card, build_model(card).state_dict())
+    vocoder = load(tmp_path / "release", device="cpu")
+    for frames in (1, 7, 40):
+        audio = vocoder(np.full((frames, 80), -5.0, dtype=np.float32))
+        assert len(audio.samples) == frames * card["preprocess"]["hop_size"] and audio.rate == card["preprocess"]["sample_rate"]
+    for bad, message in ((np.zeros((0, 80)), "one frame or more"), (np.zeros((5, 79)), "80"), (np.full((5, 80), np.nan), "NaN")):
+        with pytest.raises(ValueError, match=message):
+            vocoder(bad)
