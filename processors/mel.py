@@ -185,6 +185,24 @@ class MelSpectrogram(nn.Module):
         return magnitude(spectrum, self.convention.epsilon)
 
 
+class AmplitudePhase(nn.Module):
+    """Samples (batch, samples) -> what APNet predicts (https://arxiv.org/abs/2305.07952), each (batch, frames, n_fft // 2 + 1).
+
+    "log_amplitude" is ln(magnitude + 1e-5), "phase" is in radians, "real" and "imag" are the spectrum they come from.
+    """
+
+    def __init__(
+        self, *, hop_size: int, n_fft: int = 1024, win_size: int = 1024, padding: Literal["same", "center"] = "same"
+    ) -> None:
+        super().__init__()
+        self.stft = STFT(hop_size=hop_size, n_fft=n_fft, win_size=win_size, padding=padding)
+
+    def forward(self, samples: Tensor) -> dict[str, Tensor]:
+        spectrum = self.stft(samples)
+        amplitude = (spectrum.abs() + 1e-5).log()
+        return {"log_amplitude": amplitude, "phase": spectrum.angle(), "real": spectrum.real, "imag": spectrum.imag}
+
+
 def magnitude(spectrum: Tensor, epsilon: float) -> Tensor:
     """sqrt(re^2 + im^2 + epsilon) of a complex spectrum."""
     if not epsilon:

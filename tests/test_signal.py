@@ -1,0 +1,322 @@
+"""Mel, energy, F0 and the pictures against closed forms: tones whose bin, energy and pitch one can work out."""
+
+import numpy as np
+import pytest
+import torch
+
+from processors.f0 import F0, METHODS, interpolate, praat_f0, shift, to_coarse
+from processors.mel import (
+    MEL_CONVENTIONS,
+    STFT,
+    AmplitudePhase,
+    Energy,
+    Linear,
+    Mel,
+    MelConvention,
+    MelSpectrogram,
+    convention_of,
+    filter_bank,
+    mel_difference,
+    mel_settings,
+)
+from tests.conftest import SHARED
+from utils.audio import Audio
+from utils.config import ConfigError, build
+
+RATE, HOP = 24000, 256
+FAST = ["parselmouth", "dio"]
+SLOW = ["harvest", "pyin", "crepe"]
+
+
+def tone(frequency: float, seconds: float = 1.0, rate: int = RATE, amplitude: float = 0.5) -> Audio:
+    return Audio(amplitude * np.sin(2 * np.pi * frequency * np.arange(round(seconds * rate)) / rate), rate)
+
+
+def voice(f0: np.ndarray, rate: int = RATE) -> Audio:
+    """Ten harmonics of an F0 given for each sample, and a little noise so that no tracker sees exact zeros."""
+    phase = 2 * np.pi * np.cumsum(f0) / rate
+    harmonics = sum(np.sin(k * phase) / k * (k * f0 < 0.45 * rate) for k in range(1, 11))
+    return Audio(0.2 * harmonics + 1e-4 * np.random.default_rng(0).standard_normal(len(f0)), rate)
+
+
+def cents(track: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Of the voiced frames."""
+    return 1200 * np.log2(track[track > 0] / truth[track > 0])
+
+
+def centres(frames: int, hop: int = HOP) -> np.ndarray:
+    """The sample in the middle of each frame."""
+    return ((np.arange(frames) + 0.5) * hop).astype(int)
+
+
+def track_of(method: str, audio: Audio, hop: int = HOP, **settings) -> np.ndarray:
+    if method == "crepe":
+        pytest.importorskip("torchcrepe")
+    return F0(sample_rate=audio.rate, hop_size=hop, method=method, **settings)(None, audio)
+
+
+# Mel
+
+
+@pytest.mark.parametrize("rate", [8000, 24000, 96000])
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.4])
+def test_a_tone_peaks_in_the_band_it_lies_in(rate, share):
+    mel = Mel(sample_rate=rate, hop_size=HOP)(None, tone(share * rate, rate=rate))
+    bank = filter_bank(sample_rate=rate, n_fft=1024, n_mel=80, fmin=0.0, fmax=None).numpy()
+    expected = bank[round(share * 1024)].argmax()
+    assert abs(np.median(mel[4:-4].argmax(axis=1)) - expected) <= 1
+
+
+def test_the_magnitude_of_a_tone_on_a_bin_is_half_its_amplitude_times_the_window():
+    magnitude = Linear(hop_size=HOP)(None, tone(100 * RATE / 1024))
+    # A Hann window of 1024 sums to 512: amplitude 0.5 x 512 / 2.
+    np.testing.assert_allclose(magnitude[8:-8, 100], 128.0, rtol=1e-4)
+
+
+def test_energy_follows_parseval():
+    noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32) * 0.1
+    energy, window = Energy(hop_size=HOP)(None, Audio(noise, RATE)), np.hanning(1025)[:-1]
+    frame = noise[20 * HOP + HOP // 2 - 512 :][:1024] * window
+    bins = np.fft.rfft(frame)
+    # The half spectrum counts all but its ends once where Parseval counts them twice.
+    expected = np.sqrt((1024 * np.sum(frame.astype(float) ** 2) + np.abs(bins[0]) ** 2 + np.abs(bins[-1]) ** 2) / 2)
+    np.testing.assert_allclose(energy[20], expected, rtol=1e-4)
+
+
+def test_mel_is_the_definition_written_out_in_numpy():
+    audio = Audio(np.random.default_rng(1).standard_normal(4000) * 0.1, RATE)
+    left = (1024 - HOP) // 2
+    padded = np.pad(audio.samples.astype(float), (left, left), mode="reflect")
+    frames = np.stack([padded[i * HOP : i * HOP + 1024] for i in range(4000 // HOP)]) * np.hanning(1025)[:-1]
+    magnitude = np.sqrt(np.abs(np.fft.rfft(frames)) ** 2 + 1e-9)
+    bank = filter_bank(sample_rate=RATE, n_fft=1024, n_mel=80, fmin=0.0, fmax=None).numpy()
+    expected = np.log(np.maximum(magnitude @ bank, 1e-5))
+    np.testing.assert_allclose(Mel(sample_rate=RATE, hop_size=HOP)(None, audio), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("samples", [0, 1, 100, 255, 256, 257, 385, 500, 1024, 5000])
+@pytest.mark.parametrize("hop", [256, 275])
+def test_any_length_gives_whole_frames(samples, hop):
+    audio = Audio(np.full(samples, 0.1), RATE)
+    assert Mel(sample_rate=RATE, hop_size=hop)(None, audio).shape == (samples // hop, 80)
+    assert Linear(hop_size=hop)(None, audio).shape == (samples // hop, 513)
+    assert Energy(hop_size=hop)(None, audio).shape == (samples // hop,)
+    centred = Mel(sample_rate=RATE, hop_size=hop, convention="tacotron2")(None, audio)
+    assert centred.shape == (samples // hop + 1, 80)
+    assert np.isfinite(centred).all()
+
+
+@pytest.mark.parametrize("name", MEL_CONVENTIONS)
+def test_silence_is_what_a_batch_is_padded_with(name):
+    mel = Mel(sample_rate=RATE, hop_size=HOP, convention=name)
+    values = mel(None, Audio(np.zeros(RATE), RATE))
+    assert values.dtype == np.float32
+    if name != "vits":  # whose epsilon is louder than its floor
+        np.testing.assert_allclose(values, mel.pad, atol=1e-4)
+
+
+@pytest.mark.parametrize("padding", ["same", "center"])
+def test_frames_are_centred_where_the_docstring_says(padding):
+    frame = 20
+    where = frame * HOP + (HOP // 2 if padding == "same" else 0)
+    click = torch.zeros(1, 50 * HOP)
+    click[0, where] = 1.0
+    energy = STFT(hop_size=HOP, padding=padding)(click).abs().norm(dim=2)[0]
+    assert energy.argmax() == frame
+    assert torch.allclose(energy[frame - 1], energy[frame + 1], rtol=1e-3)
+
+
+def test_gradients_reach_the_samples_even_of_silence():
+    for epsilon in (0.0, 1e-9):
+        samples = torch.zeros(1, 2048, requires_grad=True)
+        MelSpectrogram(sample_rate=RATE, hop_size=HOP, convention=MelConvention(epsilon=epsilon))(samples).sum().backward()
+        assert torch.isfinite(samples.grad).all()
+    samples = (0.1 * torch.randn(1, 2048)).requires_grad_()
+    MelSpectrogram(sample_rate=RATE, hop_size=HOP)(samples).sum().backward()
+    assert samples.grad.abs().sum() > 0
+
+
+def test_autocast_changes_nothing():
+    module, samples = MelSpectrogram(sample_rate=RATE, hop_size=HOP), 0.1 * torch.randn(2, 8000)
+    expected = module(samples)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(module(samples), expected)
+        assert module(samples.bfloat16()).dtype == torch.float32
+
+
+def test_inside_a_batch_a_sound_has_the_mel_it_has_alone():
+    module, samples = MelSpectrogram(sample_rate=RATE, hop_size=HOP), 0.1 * torch.randn(3, 8000)
+    torch.testing.assert_close(module(samples)[1:2], module(samples[1:2]), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("semitones", [-5.0, 3.0, 12.0])
+def test_key_shift_moves_a_tone_up(semitones):
+    module = MelSpectrogram(sample_rate=RATE, hop_size=HOP)
+    samples = torch.from_numpy(tone(1000).samples)[None]
+    peak = module.linear(samples, semitones)[0, 10:-10].mean(dim=0).argmax()
+    assert abs(peak * RATE / 1024 / 1000 - 2 ** (semitones / 12)) < 0.03
+    assert module(samples, semitones).shape == module(samples).shape
+
+
+def test_amplitude_and_phase_are_the_spectrum():
+    parts = AmplitudePhase(hop_size=HOP)(0.1 * torch.randn(1, 8000))
+    rebuilt = torch.polar(parts["log_amplitude"].exp() - 1e-5, parts["phase"])
+    torch.testing.assert_close(rebuilt, torch.complex(parts["real"], parts["imag"]), atol=1e-4, rtol=1e-4)
+
+
+def test_mels_are_compared_by_what_they_come_to():
+    ours = {"sample_rate": 22050, "hop_size": 256}
+    assert mel_difference(ours, {**ours, "fmax": 11025, "fmin": 0, "convention": {"floor": 1e-5}}) == []
+    theirs = mel_settings({"fmax": 8000, "convention": "tacotron2"}, ours)
+    assert mel_difference(ours, theirs) == [
+        "fmax is 11025.0 here and 8000 there",
+        "padding is 'same' here and 'center' there",
+        "epsilon is 1e-09 here and 0.0 there",
+    ]
+    assert MelSpectrogram(**theirs).stft.padding == "center"
+
+
+def test_a_section_of_a_config_is_checked_to_the_last_field():
+    common = {"sample_rate": RATE, "hop_size": HOP}
+    mel = build(Mel, {"n_mel": 100, "fmax": 12000, "convention": {"epsilon": 1e-6, "clip": [0, 1]}}, common)
+    assert mel.facts == {"n_mel": 100}
+    assert convention_of(mel.settings["convention"]).epsilon == 1e-6
+    with pytest.raises(ConfigError, match="did you mean 'epsilon'"):
+        build(Mel, {"convention": {"epsilonn": 1e-6}}, common)
+    with pytest.raises(ValueError, match="'vocos'"):
+        build(Mel, {"convention": "vocoss"}, common)
+
+
+@pytest.mark.parametrize("wrong", [{"win_size": 2048}, {"hop_size": 2048}, {"fmax": 13000.0}, {"fmin": 500.0, "fmax": 400.0}])
+def test_sizes_that_do_not_fit_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        MelSpectrogram(**{"sample_rate": RATE, "hop_size": HOP} | wrong)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_gpu_agrees():
+    module, samples = MelSpectrogram(sample_rate=RATE, hop_size=HOP), 0.1 * torch.randn(2, RATE)
+    torch.testing.assert_close(module.cuda()(samples.cuda()).cpu(), module.cpu()(samples), atol=1e-3, rtol=1e-3)
+
+
+# F0
+
+
+@pytest.mark.parametrize("method", FAST)
+@pytest.mark.parametrize(("rate", "hop"), [(8000, 80), (22050, 275), (24000, 256), (96000, 1024)])
+def test_a_step_of_pitch_stands_at_its_frame(method, rate, hop):
+    before, after = 150.0, 220.0
+    audio = voice(np.where(np.arange(rate) < rate // 2, before, after), rate)
+    track = track_of(method, audio, hop)
+    at = centres(rate // hop, hop)
+    assert track.shape == at.shape and track.dtype == np.float32
+    near = np.abs(at - rate / 2) <= hop
+    inside = (at > 0.05 * rate) & (at < 0.95 * rate)
+    np.testing.assert_allclose(track[~near & inside & (at < rate / 2)], before, rtol=0.005)
+    np.testing.assert_allclose(track[~near & inside & (at > rate / 2)], after, rtol=0.005)
+
+
+@pytest.mark.parametrize("method", FAST)
+def test_a_glide_is_followed_without_delay(method):
+    f0 = 100 * 2 ** (np.arange(2 * RATE) / RATE)  # an octave a second: one frame of delay is 12.8 cents
+    track = track_of(method, voice(f0))
+    error = cents(track, f0[centres(len(track))])
+    assert (track > 0).mean() > 0.95
+    assert abs(np.median(error)) < 1 and np.percentile(np.abs(error), 95) < 5
+
+
+@pytest.mark.parametrize("method", [*SLOW[:2], pytest.param(SLOW[2], marks=pytest.mark.slow)])
+def test_the_slow_methods_agree(method):
+    f0 = np.where(np.arange(RATE) < RATE // 2, 150.0, 220.0)
+    track = track_of(method, voice(f0))
+    truth = f0[centres(len(track))]
+    error = np.abs(cents(track, truth))
+    assert np.median(error) < 10  # pYIN and CREPE answer in steps of 10 and 20 cents
+    reached = np.flatnonzero((track > 0) & (np.abs(1200 * np.log2(np.maximum(track, 1) / 220.0)) < 100))
+    assert abs(centres(len(track))[reached[0]] - RATE / 2) <= 3 * HOP
+    assert not track_of(method, Audio(np.zeros(RATE // 2), RATE)).any()
+
+
+@pytest.mark.parametrize("method", FAST)
+@pytest.mark.parametrize("samples", [0, 1, 200, 256, 300, 1000, 3000])
+def test_short_sounds_and_silence_have_no_pitch_and_no_accident(method, samples):
+    for samples_of in (np.zeros(samples), np.full(samples, 0.1), np.random.default_rng(0).uniform(-1, 1, samples)):
+        track = track_of(method, Audio(samples_of, RATE), interpolate=True)
+        assert track.shape == (samples // HOP,) and np.isfinite(track).all()
+    assert not track_of(method, Audio(np.zeros(samples), RATE), interpolate=True).any()
+
+
+def test_noise_is_unvoiced_and_a_voice_is_not():
+    noise = Audio(0.3 * np.random.default_rng(0).standard_normal(RATE), RATE)
+    assert (track_of("parselmouth", noise) > 0).mean() < 0.05
+    assert (track_of("parselmouth", voice(np.full(RATE, 180.0))) > 0).mean() > 0.95
+
+
+def test_the_range_is_kept():
+    audio = voice(np.full(RATE, 400.0))
+    assert track_of("parselmouth", audio, fmax=300.0).max() <= 300.0
+    with pytest.raises(ValueError, match="fmax"):
+        F0(sample_rate=8000, hop_size=80, fmax=5000.0)
+    with pytest.raises(ValueError, match="parselmouth"):
+        F0(sample_rate=8000, hop_size=80, method="praat")
+
+
+def test_bridges_between_voiced_stretches():
+    track = np.array([0, 0, 100, 0, 0, 0, 200, 0], dtype=np.float32)
+    np.testing.assert_allclose(interpolate(track), [100, 100, 100, 125, 150, 175, 200, 200])
+    assert not interpolate(np.zeros(4, dtype=np.float32)).any()
+    assert len(interpolate(np.zeros(0, dtype=np.float32))) == 0
+    assert interpolate(track).dtype == np.float32
+
+
+def test_a_shift_keeps_silence_and_an_octave_doubles():
+    np.testing.assert_allclose(shift(np.array([0, 110], dtype=np.float32), 12), [0, 220])
+
+
+def test_coarse_bins_span_the_range():
+    np.testing.assert_array_equal(to_coarse(np.array([0.0, 20.0, 50.0, 1100.0, 4000.0])), [1, 1, 1, 255, 255])
+    mel = 1127 * np.log(1 + np.array([50, 220, 1100]) / 700)
+    assert to_coarse(np.array([220.0]))[0] == round((mel[1] - mel[0]) * 254 / (mel[2] - mel[0]) + 1)
+    assert (np.diff(to_coarse(np.linspace(50, 1100, 5000))) <= 1).all()
+
+
+def test_praats_raw_track_says_when_a_sound_is_too_short():
+    with pytest.raises(ValueError, match="0.060 s"):
+        praat_f0(np.zeros(1000), RATE, HOP)
+    assert len(praat_f0(voice(np.full(RATE, 200.0)).samples, RATE, HOP)) < RATE // HOP
+
+
+def test_praats_raw_track_is_the_recorded_one():
+    folder = SHARED / "metrics/golden"
+    if not folder.is_dir():
+        pytest.skip(f"no recorded tracks: {folder} is absent")
+    from utils.files import read_json
+
+    for pair in read_json(folder / "pairs.json")[:3]:
+        recorded = np.load(folder / f"inter/{pair['id']}.npz")
+        for side in ("ref", "deg"):
+            audio = Audio.read(folder / pair[side])
+            np.testing.assert_allclose(praat_f0(audio.samples, audio.rate, HOP), recorded[f"f0_{side}"], rtol=1e-6)
+
+
+def test_every_method_is_tried_here():
+    assert set(METHODS) == {*FAST, *SLOW}
+
+
+# Pictures
+
+
+def test_a_picture_has_pixels_and_a_file(tmp_path):
+    from utils.plot import alignment, compare, figure_image, losses, save
+
+    mel = Mel(sample_rate=RATE, hop_size=HOP)(None, voice(np.full(RATE, 200.0)))
+    arrays = {"mel": mel, "f0": np.full(93, 200.0), "phones": np.array(["a", "b"]), "duration": np.array([40, 53])}
+    figure = compare(arrays, {"mel": mel[:50]}, title="it costs $5, then $10", frame_seconds=HOP / RATE)
+    image = figure_image(figure)
+    assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.std() > 10
+    assert save(figure, tmp_path / "mel.png").read_bytes().startswith(b"\x89PNG")
+    assert len(compare({}, arrays).axes) < len(compare(arrays, arrays).axes)
+    with pytest.raises(ValueError, match="no mel"):
+        compare({}, {})
+    assert figure_image(alignment(np.eye(5), symbols=list("abcde"))).size
+    assert figure_image(losses({"train/mel": ([0, 1, 2], [9.0, 1.0, 0.1]), "valid/mel": ([2], [0.2]), "kl": ([0], [1.0])})).size
