@@ -1,0 +1,351 @@
+"""FastSpeech 2: text to mel in one pass, with predicted duration, pitch and energy (arXiv 2006.04558)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from modules.masks import average, expand, masked_mean, valid
+from modules.transformer import FFTBlocks
+
+Level = Literal["phone", "frame"]
+
+
+class FastSpeech2(nn.Module):
+    """Phones to mel. Pitch and energy are averaged per phone or kept per frame, and z-scored by `statistics`.
+
+    Two settings exist for published weights alone: in `see_padding` models the convolutions of predictors and
+    postnet look at what lies beyond the end of a shorter utterance; in `energy_follows_pitch_control` models
+    the energy is scaled by the pitch's factor.
+    """
+
+    reads = ("phone", "duration", "mel", "f0", "energy")
+    statistics_of = ("f0", "energy")
+
+    def __init__(
+        self,
+        *,
+        n_vocab: int,
+        n_mel: int,
+        n_speakers: int = 1,
+        statistics: dict[str, dict[str, float]] | None = None,
+        hidden: int = 256,
+        encoder_layers: int = 4,
+        encoder_heads: int = 2,
+        decoder_layers: int = 6,
+        decoder_heads: int = 2,
+        conv_filter: int = 1024,
+        conv_kernels: tuple[int, int] = (9, 1),
+        encoder_dropout: float = 0.2,
+        decoder_dropout: float = 0.2,
+        predictor_filter: int = 256,
+        predictor_kernel: int = 3,
+        predictor_dropout: float = 0.5,
+        pitch_level: Level = "phone",
+        energy_level: Level = "phone",
+        pitch_scale: Literal["linear", "log"] = "linear",
+        energy_scale: Literal["linear", "log"] = "linear",
+        n_bins: int = 256,
+        postnet: bool = True,
+        postnet_channels: int = 512,
+        see_padding: bool = False,
+        energy_follows_pitch_control: bool = False,
+    ) -> None:
+        super().__init__()
+        self.see_padding, self.energy_follows_pitch_control = see_padding, energy_follows_pitch_control
+        common = {"channels": hidden, "filter_channels": conv_filter, "kernels": conv_kernels}
+        self.encoder = FFTBlocks(**common, layers=encoder_layers, heads=encoder_heads, dropout=encoder_dropout)
+        self.encoder.src_word_emb = nn.Embedding(n_vocab, hidden, padding_idx=0)
+        self.speaker_emb = nn.Embedding(n_speakers, hidden) if n_speakers > 1 else None
+        self.variance_adaptor = VarianceAdaptor(
+            hidden=hidden,
+            filter_channels=predictor_filter,
+            kernel=predictor_kernel,
+            dropout=predictor_dropout,
+            see_padding=see_padding,
+            levels={"pitch": pitch_level, "energy": energy_level},
+            bins={
+                "pitch": bin_edges((statistics or {}).get("f0"), pitch_scale, n_bins),
+                "energy": bin_edges((statistics or {}).get("energy"), energy_scale, n_bins),
+            },
+        )
+        self.decoder = FFTBlocks(**common, layers=decoder_layers, heads=decoder_heads, dropout=decoder_dropout)
+        self.mel_linear = nn.Linear(hidden, n_mel)
+        self.postnet = PostNet(n_mel, postnet_channels) if postnet else None
+        for name in self.statistics_of:
+            found = (statistics or {}).get(name, {"mean": 0.0, "std": 1.0})
+            self.register_buffer(f"{name}_mean", torch.tensor(float(found["mean"])))
+            self.register_buffer(f"{name}_std", torch.tensor(float(found["std"])))
+
+    def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """Losses of a batch: mel and postnet (L1), log-duration, pitch and energy (mean squares), padding left out."""
+        durations = batch["duration"]
+        targets = {
+            "pitch": self._normal("f0", batch["f0"], durations, self.variance_adaptor.levels["pitch"]),
+            "energy": self._normal("energy", batch["energy"], durations, self.variance_adaptor.levels["energy"]),
+        }
+        out = self.teach(batch["phone"], batch["tokens"], durations, targets, batch["speaker"])
+        return losses(out, durations, targets, batch["mel"], self.variance_adaptor.levels)
+
+    def teach(
+        self, phone: Tensor, tokens: Tensor, durations: Tensor, targets: dict[str, Tensor], speaker: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """All that the network makes when durations, pitch and energy are given, the latter two normalised."""
+        mask = valid(tokens, phone.shape[1])
+        encoded = self.encoder(self.encoder.src_word_emb(phone), mask)
+        out = self.variance_adaptor(self._voiced(encoded, speaker), mask, durations=durations, targets=targets)
+        return {"encoder": encoded, "token_mask": mask, **out, **self._decode(out["adapted"], out["frame_mask"])}
+
+    @torch.inference_mode()
+    def infer(
+        self,
+        phone: Tensor,
+        speaker: Tensor | None = None,
+        *,
+        tokens: Tensor | None = None,
+        speed: float = 1.0,
+        pitch: float = 1.0,
+        energy: float = 1.0,
+    ) -> dict[str, Tensor]:
+        """mel (batch, frames, n_mel), frames (batch,), duration (batch, tokens), f0 in Hz per frame, and the raw predictions.
+
+        `phone`: (batch, tokens) ids, `tokens`: (batch,) lengths. `speed` 2 halves every duration after rounding;
+        `pitch` and `energy` multiply the normalised predictions.
+        """
+        if tokens is None:
+            tokens = torch.full((len(phone),), phone.shape[1], device=phone.device)
+        mask = valid(tokens, phone.shape[1])
+        controls = {"pitch": pitch, "energy": pitch if self.energy_follows_pitch_control else energy}
+        encoded = self.encoder(self.encoder.src_word_emb(phone), mask)
+        out = self.variance_adaptor(self._voiced(encoded, speaker), mask, controls=controls, stretch=1 / speed)
+        out |= self._decode(out["adapted"], out["frame_mask"])
+        contour = out["pitch"] * controls["pitch"]
+        if self.variance_adaptor.levels["pitch"] == "phone":
+            contour = expand(contour[..., None], out["duration"])[0][..., 0]
+        hertz = (contour * self.f0_std + self.f0_mean).clamp(min=0)
+        return {**out, "mel": out.get("postnet_mel", out["mel"]), "raw_mel": out["mel"], "f0": hertz * out["frame_mask"]}
+
+    def _normal(self, name: str, values: Tensor, durations: Tensor, level: Level) -> Tensor:
+        normal = (values - getattr(self, f"{name}_mean")) / getattr(self, f"{name}_std")
+        return average(normal, durations) if level == "phone" else normal
+
+    def _voiced(self, encoded: Tensor, speaker: Tensor | None) -> Tensor:
+        """`encoded` (batch, tokens, channels) in the voice of `speaker` (batch,); None is the first."""
+        if self.speaker_emb is None:
+            return encoded
+        speaker = torch.zeros(len(encoded), dtype=torch.long, device=encoded.device) if speaker is None else speaker
+        return encoded + self.speaker_emb(speaker)[:, None]
+
+    def _decode(self, adapted: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        decoded = self.decoder(adapted, mask)
+        mel = self.mel_linear(decoded)
+        extra = {} if self.postnet is None else {"postnet_mel": mel + self.postnet(mel, None if self.see_padding else mask)}
+        return {"decoder": decoded, "mel": mel, **extra}
+
+
+def losses(
+    out: dict[str, Tensor], durations: Tensor, targets: dict[str, Tensor], mel: Tensor, levels: dict[str, Level]
+) -> dict[str, Tensor]:
+    """The named losses of `FastSpeech2.teach` against its targets."""
+    tokens, frames = out["token_mask"], out["frame_mask"]
+    mel = mel[:, : frames.shape[1]]
+    found = {"mel": masked_mean((out["mel"] - mel).abs(), frames)}
+    if "postnet_mel" in out:
+        found["postnet"] = masked_mean((out["postnet_mel"] - mel).abs(), frames)
+    found["duration"] = masked_mean((out["log_duration"] - torch.log(durations.float() + 1)) ** 2, tokens)
+    for name in ("pitch", "energy"):
+        mask = tokens if levels[name] == "phone" else frames
+        found[name] = masked_mean((out[name] - targets[name][:, : mask.shape[1]]) ** 2, mask)
+    return found
+
+
+def bin_edges(statistics: dict[str, float] | None, scale: str, n_bins: int) -> Tensor:
+    """(n_bins - 1,) edges from the least to the greatest normalised value; "log" spaces them evenly in the logarithm of the value."""
+    s = statistics or {"mean": 0.0, "std": 1.0, "min": -3.0, "max": 8.0}
+    if scale == "linear":
+        edges = torch.linspace(s["min"], s["max"], n_bins - 1)
+    else:
+        edges = torch.logspace(math.log10(max(s["min"], 1e-3)), math.log10(max(s["max"], 1e-2)), n_bins - 1)
+    return (edges - s["mean"]) / s["std"]
+
+
+class VarianceAdaptor(nn.Module):
+    """Adds pitch and energy, and stretches tokens to frames by their durations: given in training, predicted in use."""
+
+    def __init__(
+        self,
+        *,
+        hidden: int,
+        filter_channels: int,
+        kernel: int,
+        dropout: float,
+        see_padding: bool,
+        levels: dict[str, Level],
+        bins: dict[str, Tensor],
+    ) -> None:
+        super().__init__()
+        self.levels = levels
+        sizes = (hidden, filter_channels, kernel, dropout, see_padding)
+        self.duration_predictor = VariancePredictor(*sizes)
+        for name in ("pitch", "energy"):
+            self.add_module(f"{name}_predictor", VariancePredictor(*sizes))
+            self.add_module(f"{name}_embedding", nn.Embedding(len(bins[name]) + 1, hidden))
+            self.register_buffer(f"{name}_bins", bins[name])
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        *,
+        durations: Tensor | None = None,
+        targets: dict[str, Tensor] | None = None,
+        controls: dict[str, float] | None = None,
+        stretch: float = 1.0,
+    ) -> dict[str, Tensor]:
+        """`x` (batch, tokens, channels). Returns adapted (batch, frames, channels), its mask, durations and predictions."""
+        out = {"log_duration": self.duration_predictor(x, mask)}
+        x = self._add(x, mask, "phone", out, targets, controls)
+        if durations is None:
+            durations = self.whole_frames(out["log_duration"], mask, stretch)
+        x, frames = expand(x, durations)
+        frame_mask = valid(frames, x.shape[1])
+        x = self._add(x, frame_mask, "frame", out, targets, controls)
+        return {**out, "adapted": x, "frames": frames, "frame_mask": frame_mask, "duration": durations}
+
+    def _add(self, x: Tensor, mask: Tensor, level: Level, out: dict, targets: dict | None, controls: dict | None) -> Tensor:
+        for name in ("pitch", "energy"):
+            if self.levels[name] != level:
+                continue
+            out[name] = getattr(self, f"{name}_predictor")(x, mask)
+            values = targets[name][:, : x.shape[1]] if targets else out[name] * (controls or {}).get(name, 1.0)
+            x = x + getattr(self, f"{name}_embedding")(torch.bucketize(values, getattr(self, f"{name}_bins")))
+        return x
+
+    @staticmethod
+    def whole_frames(log_duration: Tensor, mask: Tensor, stretch: float) -> Tensor:
+        """Frames per token (batch, tokens); an utterance that would have none gets one frame a token."""
+        frames = (torch.round(torch.exp(log_duration.float()) - 1) * stretch).clamp(min=0).long() * mask
+        return torch.where(frames.sum(1, keepdim=True) > 0, frames, mask.long())
+
+
+class VariancePredictor(nn.Module):
+    """One number per place of (batch, places, channels): two convolutions and a linear layer."""
+
+    def __init__(self, channels: int, filter_channels: int, kernel: int, dropout: float, see_padding: bool) -> None:
+        super().__init__()
+        self.dropout, self.see_padding = nn.Dropout(dropout), see_padding
+        # Padding 1 in the second whatever the kernel, as in published weights; a kernel of 3 makes both alike.
+        self.conv_layer = nn.ModuleDict(
+            {
+                "conv1d_1": Conv(channels, filter_channels, kernel, (kernel - 1) // 2),
+                "layer_norm_1": nn.LayerNorm(filter_channels),
+                "conv1d_2": Conv(filter_channels, filter_channels, kernel, 1),
+                "layer_norm_2": nn.LayerNorm(filter_channels),
+            }
+        )
+        self.linear_layer = nn.Linear(filter_channels, 1)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        seen = 1.0 if self.see_padding else mask[..., None]
+        for number in (1, 2):
+            x = F.relu(self.conv_layer[f"conv1d_{number}"](x * seen))
+            x = self.dropout(self.conv_layer[f"layer_norm_{number}"](x))
+        return self.linear_layer(x)[..., 0].masked_fill(~mask, 0.0)
+
+
+class Conv(nn.Module):
+    """A convolution over (batch, places, channels)."""
+
+    def __init__(self, channels: int, out: int, kernel: int, padding: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(channels, out, kernel, padding=padding)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x.transpose(1, 2)).transpose(1, 2)
+
+
+class PostNet(nn.Module):
+    """Five convolutions that sharpen a mel (batch, frames, n_mel): Tacotron 2's."""
+
+    def __init__(self, n_mel: int, channels: int, kernel: int = 5, layers: int = 5) -> None:
+        super().__init__()
+        sizes = [n_mel, *[channels] * (layers - 1), n_mel]
+        self.convolutions = nn.ModuleList(
+            nn.Sequential(Named(conv=nn.Conv1d(a, b, kernel, padding=(kernel - 1) // 2)), nn.BatchNorm1d(b))
+            for a, b in zip(sizes, sizes[1:], strict=False)
+        )
+
+    def forward(self, mel: Tensor, mask: Tensor | None = None) -> Tensor:
+        x, seen = mel.transpose(1, 2), 1.0 if mask is None else mask[:, None]
+        for number, convolution in enumerate(self.convolutions, 1):
+            x = convolution(x * seen)
+            x = torch.tanh(x) if number < len(self.convolutions) else x
+            x = F.dropout(x, 0.5, self.training)
+        return x.transpose(1, 2)
+
+
+class Named(nn.Module):
+    """Holds one layer under a name that published weights give it."""
+
+    def __init__(self, conv: nn.Module) -> None:
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
+def from_upstream(model: dict[str, Any], state: dict[str, Tensor], **changes: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
+    """Our constructor's arguments, facts and weights from the `model` section and state dict of Amphion or ming024.
+
+    Position tables are left out, being computed here; statistics are unknown to the weights, so pitch and energy stay z-scores.
+    """
+    t, p, e = model["transformer"], model["variance_predictor"], model["variance_embedding"]
+    state = {k.removeprefix("module."): v for k, v in state.items() if not k.endswith("position_enc")}
+    state |= {f"{name}_{what}": torch.tensor(value) for name in ("f0", "energy") for what, value in (("mean", 0.0), ("std", 1.0))}
+    arguments = {
+        "hidden": t["encoder_hidden"],
+        "encoder_layers": t["encoder_layer"],
+        "encoder_heads": t["encoder_head"],
+        "decoder_layers": t["decoder_layer"],
+        "decoder_heads": t["decoder_head"],
+        "conv_filter": t["conv_filter_size"],
+        "conv_kernels": tuple(t["conv_kernel_size"]),
+        "encoder_dropout": t["encoder_dropout"],
+        "decoder_dropout": t["decoder_dropout"],
+        "predictor_filter": p["filter_size"],
+        "predictor_kernel": p["kernel_size"],
+        "predictor_dropout": p["dropout"],
+        "pitch_scale": e["pitch_quantization"],
+        "energy_scale": e["energy_quantization"],
+        "n_bins": e["n_bins"],
+        "postnet_channels": state["postnet.convolutions.0.0.conv.weight"].shape[0],
+        "see_padding": True,
+        **changes,
+    }
+    speakers = state.get("speaker_emb.weight")
+    facts = {
+        "n_vocab": state["encoder.src_word_emb.weight"].shape[0],
+        "n_mel": state["mel_linear.weight"].shape[0],
+        "n_speakers": 1 if speakers is None else speakers.shape[0],
+        "statistics": None,
+    }
+    return arguments, facts, state
+
+
+def from_amphion(config: dict[str, Any], state: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
+    """From a merged args.json of Amphion; see `from_upstream`."""
+    frame = {name: config["preprocess"].get(f"use_frame_{name}", False) for name in ("pitch", "energy")}
+    levels = {f"{name}_level": "frame" if frame[name] else "phone" for name in frame}
+    return from_upstream(config["model"], state, **levels)
+
+
+def from_ming024(config: dict[str, Any], state: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
+    """From ming024's preprocess and model yaml, as {"preprocess": ..., "model": ...}; see `from_upstream`."""
+    p = config["preprocess"]["preprocessing"]
+    levels = {f"{n}_level": "phone" if p[n]["feature"] == "phoneme_level" else "frame" for n in ("pitch", "energy")}
+    return from_upstream(config["model"], state, energy_follows_pitch_control=True, **levels)

@@ -1,0 +1,41 @@
+"""Which places of a padded batch are real, and sums over those alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def valid(lengths: Tensor, longest: int | None = None) -> Tensor:
+    """(batch, longest) bool, True where a place lies within its length. `lengths`: (batch,)."""
+    places = torch.arange(longest or int(lengths.max()), device=lengths.device)
+    return places[None] < lengths[:, None]
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """The mean of `values` (batch, places, ...) over the True places of `mask` (batch, places)."""
+    weights = mask.to(values.dtype).reshape(*mask.shape, *[1] * (values.ndim - mask.ndim))
+    return (values * weights).sum() / (weights.sum() * values[0, 0].numel()).clamp(min=1)
+
+
+def expand(values: Tensor, durations: Tensor) -> tuple[Tensor, Tensor]:
+    """Repeats each token as often as it lasts: the length regulator.
+
+    `values`: (batch, tokens, channels), `durations`: (batch, tokens) whole frames. Returns
+    (batch, frames, channels), zeros beyond the end, and frames (batch,).
+    """
+    ends = durations.cumsum(1)
+    frames = ends[:, -1]
+    places = torch.arange(int(frames.max()), device=values.device)[None].expand(len(values), -1)
+    # The token of a frame is the number of tokens that ended at or before it.
+    token = torch.searchsorted(ends, places.contiguous(), right=True).clamp(max=values.shape[1] - 1)
+    stretched = values.gather(1, token[..., None].expand(-1, -1, values.shape[2]))
+    return stretched * valid(frames, places.shape[1])[..., None], frames
+
+
+def average(values: Tensor, durations: Tensor) -> Tensor:
+    """The mean of `values` (batch, frames) over each token of `durations` (batch, tokens); 0 for a token without frames."""
+    sums = torch.nn.functional.pad(values.double().cumsum(1), (1, 0))
+    ends = durations.cumsum(1).clamp(max=values.shape[1])
+    totals = sums.gather(1, ends) - sums.gather(1, (ends - durations).clamp(min=0))
+    return (totals / durations.clamp(min=1)).to(values.dtype)
