@@ -19,11 +19,25 @@ def sinusoids(length: int, channels: int, device: torch.device | None = None) ->
 
 
 class FFTBlocks(nn.Module):
-    """A stack of blocks over (batch, places, channels) with positions added; padding stays zero."""
+    """A stack of blocks over (batch, places, channels) with positions added; padding stays zero.
 
-    def __init__(self, *, channels: int, layers: int, heads: int, filter_channels: int, kernels: tuple[int, int], dropout: float):
+    With `see_padding` a second kernel above 1 looks at what the first convolution left beyond the end, as published weights do.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        layers: int,
+        heads: int,
+        filter_channels: int,
+        kernels: tuple[int, int],
+        dropout: float,
+        see_padding: bool = False,
+    ) -> None:
         super().__init__()
-        self.layer_stack = nn.ModuleList(FFTBlock(channels, heads, filter_channels, kernels, dropout) for _ in range(layers))
+        sizes = (channels, heads, filter_channels, kernels, dropout, see_padding)
+        self.layer_stack = nn.ModuleList(FFTBlock(*sizes) for _ in range(layers))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """`mask` (batch, places): True where real."""
@@ -34,14 +48,19 @@ class FFTBlocks(nn.Module):
 
 
 class FFTBlock(nn.Module):
-    def __init__(self, channels: int, heads: int, filter_channels: int, kernels: tuple[int, int], dropout: float) -> None:
+    """One layer: attention, then convolutions, each with padding set to zero after it."""
+
+    def __init__(
+        self, channels: int, heads: int, filter_channels: int, kernels: tuple[int, int], dropout: float, see_padding: bool
+    ) -> None:
         super().__init__()
+        self.see_padding = see_padding
         self.slf_attn = SelfAttention(channels, heads, dropout)
         self.pos_ffn = ConvFeedForward(channels, filter_channels, kernels, dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         x = self.slf_attn(x, mask) * mask[..., None]
-        return self.pos_ffn(x) * mask[..., None]
+        return self.pos_ffn(x, None if self.see_padding else mask) * mask[..., None]
 
 
 class SelfAttention(nn.Module):
@@ -74,6 +93,8 @@ class ConvFeedForward(nn.Module):
         self.w_2 = nn.Conv1d(filter_channels, channels, second, padding=(second - 1) // 2)
         self.layer_norm, self.dropout = nn.LayerNorm(channels), nn.Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        out = self.w_2(F.relu(self.w_1(x.transpose(1, 2)))).transpose(1, 2)
-        return self.layer_norm(self.dropout(out) + x)
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        h = F.relu(self.w_1(x.transpose(1, 2)))
+        if mask is not None:  # the bias of the first makes something of nothing beyond the end
+            h = h * mask[:, None]
+        return self.layer_norm(self.dropout(self.w_2(h).transpose(1, 2)) + x)

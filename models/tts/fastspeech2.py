@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.masks import average, expand, masked_mean, valid
+from modules.predictors import VariancePredictor
 from modules.transformer import FFTBlocks
 
 Level = Literal["phone", "frame"]
@@ -18,9 +19,11 @@ Level = Literal["phone", "frame"]
 class FastSpeech2(nn.Module):
     """Phones to mel. Pitch and energy are averaged per phone or kept per frame, and z-scored by `statistics`.
 
-    Two settings exist for published weights alone: in `see_padding` models the convolutions of predictors and
-    postnet look at what lies beyond the end of a shorter utterance; in `energy_follows_pitch_control` models
-    the energy is scaled by the pitch's factor.
+    In training the decoder sees the first `max_frames` of an utterance; in use there is no limit.
+    Three settings exist for published weights alone: in `see_padding` models the convolutions
+    look at what lies beyond the end of a shorter utterance; in `energy_follows_pitch_control` models
+    the energy is scaled by the pitch's factor; in `truncate_durations` models `speed` scales whole frames and
+    drops the fraction, where ours scales first and rounds once. Raises ValueError for an even kernel.
     """
 
     reads = ("phone", "duration", "mel", "f0", "energy")
@@ -52,12 +55,18 @@ class FastSpeech2(nn.Module):
         n_bins: int = 256,
         postnet: bool = True,
         postnet_channels: int = 512,
+        postnet_kernel: int = 5,
+        postnet_layers: int = 5,
+        max_frames: int = 1000,
         see_padding: bool = False,
         energy_follows_pitch_control: bool = False,
+        truncate_durations: bool = False,
     ) -> None:
         super().__init__()
+        refuse_even(conv_kernels=conv_kernels, predictor_kernel=(predictor_kernel,), postnet_kernel=(postnet_kernel,))
         self.see_padding, self.energy_follows_pitch_control = see_padding, energy_follows_pitch_control
-        common = {"channels": hidden, "filter_channels": conv_filter, "kernels": conv_kernels}
+        self.max_frames = max_frames
+        common = {"channels": hidden, "filter_channels": conv_filter, "kernels": conv_kernels, "see_padding": see_padding}
         self.encoder = FFTBlocks(**common, layers=encoder_layers, heads=encoder_heads, dropout=encoder_dropout)
         self.encoder.src_word_emb = nn.Embedding(n_vocab, hidden, padding_idx=0)
         self.speaker_emb = nn.Embedding(n_speakers, hidden) if n_speakers > 1 else None
@@ -67,6 +76,7 @@ class FastSpeech2(nn.Module):
             kernel=predictor_kernel,
             dropout=predictor_dropout,
             see_padding=see_padding,
+            truncate_durations=truncate_durations,
             levels={"pitch": pitch_level, "energy": energy_level},
             bins={
                 "pitch": bin_edges((statistics or {}).get("f0"), pitch_scale, n_bins),
@@ -75,11 +85,11 @@ class FastSpeech2(nn.Module):
         )
         self.decoder = FFTBlocks(**common, layers=decoder_layers, heads=decoder_heads, dropout=decoder_dropout)
         self.mel_linear = nn.Linear(hidden, n_mel)
-        self.postnet = PostNet(n_mel, postnet_channels) if postnet else None
+        self.postnet = PostNet(n_mel, postnet_channels, postnet_kernel, postnet_layers) if postnet else None
         for name in self.statistics_of:
             found = (statistics or {}).get(name, {"mean": 0.0, "std": 1.0})
             self.register_buffer(f"{name}_mean", torch.tensor(float(found["mean"])))
-            self.register_buffer(f"{name}_std", torch.tensor(float(found["std"])))
+            self.register_buffer(f"{name}_std", torch.tensor(spread(found)))
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Losses of a batch: mel and postnet (L1), log-duration, pitch and energy (mean squares), padding left out."""
@@ -113,7 +123,7 @@ class FastSpeech2(nn.Module):
     ) -> dict[str, Tensor]:
         """mel (batch, frames, n_mel), frames (batch,), duration (batch, tokens), f0 in Hz per frame, and the raw predictions.
 
-        `phone`: (batch, tokens) ids, `tokens`: (batch,) lengths. `speed` 2 halves every duration after rounding;
+        `phone`: (batch, tokens) ids, `tokens`: (batch,) lengths. `speed` 2 halves every duration;
         `pitch` and `energy` multiply the normalised predictions.
         """
         if tokens is None:
@@ -141,6 +151,8 @@ class FastSpeech2(nn.Module):
         return encoded + self.speaker_emb(speaker)[:, None]
 
     def _decode(self, adapted: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        if self.training:  # attention grows with the square of the frames
+            adapted, mask = adapted[:, : self.max_frames], mask[:, : self.max_frames]
         decoded = self.decoder(adapted, mask)
         mel = self.mel_linear(decoded)
         extra = {} if self.postnet is None else {"postnet_mel": mel + self.postnet(mel, None if self.see_padding else mask)}
@@ -152,10 +164,11 @@ def losses(
 ) -> dict[str, Tensor]:
     """The named losses of `FastSpeech2.teach` against its targets."""
     tokens, frames = out["token_mask"], out["frame_mask"]
-    mel = mel[:, : frames.shape[1]]
-    found = {"mel": masked_mean((out["mel"] - mel).abs(), frames)}
+    seen = out["mel"].shape[1]
+    mel, heard = mel[:, :seen], frames[:, :seen]
+    found = {"mel": masked_mean((out["mel"] - mel).abs(), heard)}
     if "postnet_mel" in out:
-        found["postnet"] = masked_mean((out["postnet_mel"] - mel).abs(), frames)
+        found["postnet"] = masked_mean((out["postnet_mel"] - mel).abs(), heard)
     found["duration"] = masked_mean((out["log_duration"] - torch.log(durations.float() + 1)) ** 2, tokens)
     for name in ("pitch", "energy"):
         mask = tokens if levels[name] == "phone" else frames
@@ -170,7 +183,19 @@ def bin_edges(statistics: dict[str, float] | None, scale: str, n_bins: int) -> T
         edges = torch.linspace(s["min"], s["max"], n_bins - 1)
     else:
         edges = torch.logspace(math.log10(max(s["min"], 1e-3)), math.log10(max(s["max"], 1e-2)), n_bins - 1)
-    return (edges - s["mean"]) / s["std"]
+    return (edges - s["mean"]) / spread(s)
+
+
+def spread(statistics: dict[str, float]) -> float:
+    """The standard deviation to divide by; 1 where every value is the same."""
+    return float(statistics["std"]) or 1.0
+
+
+def refuse_even(**kernels: tuple[int, ...]) -> None:
+    """Raises ValueError for an even kernel: its output would not be as long as its input."""
+    for name, sizes in kernels.items():
+        if any(size < 1 or size % 2 == 0 for size in sizes):
+            raise ValueError(f"{name}: {sizes if len(sizes) > 1 else sizes[0]} must be odd, for example 3, 5 or 9.")
 
 
 class VarianceAdaptor(nn.Module):
@@ -184,11 +209,12 @@ class VarianceAdaptor(nn.Module):
         kernel: int,
         dropout: float,
         see_padding: bool,
+        truncate_durations: bool,
         levels: dict[str, Level],
         bins: dict[str, Tensor],
     ) -> None:
         super().__init__()
-        self.levels = levels
+        self.levels, self.truncate_durations = levels, truncate_durations
         sizes = (hidden, filter_channels, kernel, dropout, see_padding)
         self.duration_predictor = VariancePredictor(*sizes)
         for name in ("pitch", "energy"):
@@ -222,56 +248,23 @@ class VarianceAdaptor(nn.Module):
                 continue
             out[name] = getattr(self, f"{name}_predictor")(x, mask)
             values = targets[name][:, : x.shape[1]] if targets else out[name] * (controls or {}).get(name, 1.0)
-            x = x + getattr(self, f"{name}_embedding")(torch.bucketize(values, getattr(self, f"{name}_bins")))
+            edges = getattr(self, f"{name}_bins")
+            # Under autocast a prediction has another type than the edges, which bucketize need not accept.
+            x = x + getattr(self, f"{name}_embedding")(torch.bucketize(values.to(edges.dtype).contiguous(), edges))
         return x
 
-    @staticmethod
-    def whole_frames(log_duration: Tensor, mask: Tensor, stretch: float) -> Tensor:
+    def whole_frames(self, log_duration: Tensor, mask: Tensor, stretch: float) -> Tensor:
         """Frames per token (batch, tokens); an utterance that would have none gets one frame a token."""
-        frames = (torch.round(torch.exp(log_duration.float()) - 1) * stretch).clamp(min=0).long() * mask
+        frames = torch.exp(log_duration.float()) - 1
+        frames = frames.round() * stretch if self.truncate_durations else (frames * stretch).round()
+        frames = frames.clamp(min=0).long() * mask
         return torch.where(frames.sum(1, keepdim=True) > 0, frames, mask.long())
 
 
-class VariancePredictor(nn.Module):
-    """One number per place of (batch, places, channels): two convolutions and a linear layer."""
-
-    def __init__(self, channels: int, filter_channels: int, kernel: int, dropout: float, see_padding: bool) -> None:
-        super().__init__()
-        self.dropout, self.see_padding = nn.Dropout(dropout), see_padding
-        # Padding 1 in the second whatever the kernel, as in published weights; a kernel of 3 makes both alike.
-        self.conv_layer = nn.ModuleDict(
-            {
-                "conv1d_1": Conv(channels, filter_channels, kernel, (kernel - 1) // 2),
-                "layer_norm_1": nn.LayerNorm(filter_channels),
-                "conv1d_2": Conv(filter_channels, filter_channels, kernel, 1),
-                "layer_norm_2": nn.LayerNorm(filter_channels),
-            }
-        )
-        self.linear_layer = nn.Linear(filter_channels, 1)
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        seen = 1.0 if self.see_padding else mask[..., None]
-        for number in (1, 2):
-            x = F.relu(self.conv_layer[f"conv1d_{number}"](x * seen))
-            x = self.dropout(self.conv_layer[f"layer_norm_{number}"](x))
-        return self.linear_layer(x)[..., 0].masked_fill(~mask, 0.0)
-
-
-class Conv(nn.Module):
-    """A convolution over (batch, places, channels)."""
-
-    def __init__(self, channels: int, out: int, kernel: int, padding: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv1d(channels, out, kernel, padding=padding)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x.transpose(1, 2)).transpose(1, 2)
-
-
 class PostNet(nn.Module):
-    """Five convolutions that sharpen a mel (batch, frames, n_mel): Tacotron 2's."""
+    """Convolutions that sharpen a mel (batch, frames, n_mel): Tacotron 2's."""
 
-    def __init__(self, n_mel: int, channels: int, kernel: int = 5, layers: int = 5) -> None:
+    def __init__(self, n_mel: int, channels: int, kernel: int, layers: int) -> None:
         super().__init__()
         sizes = [n_mel, *[channels] * (layers - 1), n_mel]
         self.convolutions = nn.ModuleList(
@@ -281,11 +274,19 @@ class PostNet(nn.Module):
 
     def forward(self, mel: Tensor, mask: Tensor | None = None) -> Tensor:
         x, seen = mel.transpose(1, 2), 1.0 if mask is None else mask[:, None]
-        for number, convolution in enumerate(self.convolutions, 1):
-            x = convolution(x * seen)
+        for number, (convolution, norm) in enumerate(self.convolutions, 1):
+            x = self._normal(norm, convolution(x * seen), mask)
             x = torch.tanh(x) if number < len(self.convolutions) else x
             x = F.dropout(x, 0.5, self.training)
         return x.transpose(1, 2)
+
+    @staticmethod
+    def _normal(norm: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Batch norm of `x` (batch, channels, frames); in training the mean and spread are those of real frames."""
+        if mask is None or not norm.training:
+            return norm(x)
+        x = x.transpose(1, 2)
+        return torch.zeros_like(x).masked_scatter(mask[..., None], norm(x[mask])).transpose(1, 2)
 
 
 class Named(nn.Module):
@@ -299,14 +300,19 @@ class Named(nn.Module):
         return self.conv(x)
 
 
-def from_upstream(model: dict[str, Any], state: dict[str, Tensor], **changes: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
+def from_upstream(
+    model: dict[str, Any], state: dict[str, Tensor], statistics: dict[str, dict[str, float]] | None = None, **changes: Any
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
     """Our constructor's arguments, facts and weights from the `model` section and state dict of Amphion or ming024.
 
-    Position tables are left out, being computed here; statistics are unknown to the weights, so pitch and energy stay z-scores.
+    Position tables are left out, being computed here. Without `statistics` pitch and energy stay z-scores.
     """
     t, p, e = model["transformer"], model["variance_predictor"], model["variance_embedding"]
     state = {k.removeprefix("module."): v for k, v in state.items() if not k.endswith("position_enc")}
-    state |= {f"{name}_{what}": torch.tensor(value) for name in ("f0", "energy") for what, value in (("mean", 0.0), ("std", 1.0))}
+    known = {name: (statistics or {}).get(name, {"mean": 0.0, "std": 1.0}) for name in ("f0", "energy")}
+    state |= {f"{name}_mean": torch.tensor(float(s["mean"])) for name, s in known.items()}
+    state |= {f"{name}_std": torch.tensor(spread(s)) for name, s in known.items()}
+    first = state["postnet.convolutions.0.0.conv.weight"]
     arguments = {
         "hidden": t["encoder_hidden"],
         "encoder_layers": t["encoder_layer"],
@@ -323,16 +329,22 @@ def from_upstream(model: dict[str, Any], state: dict[str, Tensor], **changes: An
         "pitch_scale": e["pitch_quantization"],
         "energy_scale": e["energy_quantization"],
         "n_bins": e["n_bins"],
-        "postnet_channels": state["postnet.convolutions.0.0.conv.weight"].shape[0],
+        "postnet_channels": first.shape[0],
+        "postnet_kernel": first.shape[2],
+        "postnet_layers": 1 + max(int(k.split(".")[2]) for k in state if k.startswith("postnet.convolutions.")),
+        "max_frames": model["max_seq_len"],
         "see_padding": True,
+        "truncate_durations": True,
         **changes,
     }
     speakers = state.get("speaker_emb.weight")
+    if speakers is not None and len(speakers) == 1:  # ours has no table for a single voice: the same voice twice
+        speakers = state["speaker_emb.weight"] = speakers.repeat(2, 1)
     facts = {
         "n_vocab": state["encoder.src_word_emb.weight"].shape[0],
         "n_mel": state["mel_linear.weight"].shape[0],
         "n_speakers": 1 if speakers is None else speakers.shape[0],
-        "statistics": None,
+        "statistics": statistics,
     }
     return arguments, facts, state
 
@@ -345,7 +357,13 @@ def from_amphion(config: dict[str, Any], state: dict[str, Tensor]) -> tuple[dict
 
 
 def from_ming024(config: dict[str, Any], state: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
-    """From ming024's preprocess and model yaml, as {"preprocess": ..., "model": ...}; see `from_upstream`."""
-    p = config["preprocess"]["preprocessing"]
+    """From ming024's yaml and stats.json, as {"preprocess", "model", "stats.json"}; see `from_upstream`."""
+    p, stats = config["preprocess"]["preprocessing"], config.get("stats.json")
     levels = {f"{n}_level": "phone" if p[n]["feature"] == "phoneme_level" else "frame" for n in ("pitch", "energy")}
-    return from_upstream(config["model"], state, energy_follows_pitch_control=True, **levels)
+    known = stats and {"f0": from_z_scores(*stats["pitch"]), "energy": from_z_scores(*stats["energy"])}
+    return from_upstream(config["model"], state, known, energy_follows_pitch_control=True, **levels)
+
+
+def from_z_scores(least: float, greatest: float, mean: float, std: float) -> dict[str, float]:
+    """Our statistics from ming024's, whose range is of normalised values."""
+    return {"mean": mean, "std": std, "min": least * std + mean, "max": greatest * std + mean}
