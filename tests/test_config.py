@@ -142,4 +142,5 @@ def test_a_feature_that_needs_another_and_a_model_that_reads_one(tmp_path):
 
 def test_merge_leaves_its_arguments_alone():
     base = {"a": {"b": 1}}
+    assert merge(base, {"a": {"b": None}}) == {"a": {}}, "null takes away"
     assert merge(base, {"a": {"c": 2}}) == {"a": {"b": 1, "c": 2}} and base == {"a": {"b": 1}}

@@ -94,11 +94,14 @@ def _plain(value: Any, at: str, file: str, problems: list[str]) -> Any:
 
 
 def merge(base: dict, over: dict) -> dict:
-    """`over` on `base`: objects merge, everything else replaces."""
+    """`over` on `base`: objects merge, everything else replaces, and null takes away what the base has set."""
     merged = dict(base)
     for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = merge(merged[key], value) if both else value
+        if value is None and key in merged:
+            del merged[key]
+        else:
+            both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+            merged[key] = merge(merged[key], value) if both else value
     return merged
 
 
