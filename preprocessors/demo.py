@@ -1,0 +1,300 @@
+"""Demo: a corpus made on the spot, so that every recipe can run offline in minutes; about 14 minutes, 22.05 kHz. Ours, CC0.
+
+Four voices of espeak-ng (from the package espeakng-loader) read sentences of a small grammar; the phone times are
+the synthesiser's own, so they are exact (but for an l that closes a syllable: see `_share`).
+
+    <root>/
+      metadata.csv                      id|speaker|text
+      wavs/edward-000.wav
+      TextGrid/edward-000.TextGrid      tiers words and phones; silence is ""
+
+The folder is made when it does not exist. Twenty utterances are kept for validation and twenty for testing. The voices
+are those of espeak-ng that a speech recogniser understands best; VOICES says how well.
+
+The sung corpus (these voices moved to melodies) and the corpus of sound events with captions get modules of their own,
+`demo_sung` and `demo_sounds`, beside this one: `Synthesiser` and `textgrid` are what they can share.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from preprocessors.base import Utterance, lines
+from preprocessors.custom import textgrid as textgrid_path
+from utils.audio import Audio
+from utils.files import write_whole
+from utils.log import log
+
+NOISE = 10 ** (-62 / 20)  # digital silence is no recording: recognisers and log spectra both want a floor of noise
+EDGE = 0.15  # seconds of silence before and after
+SENTENCES = 75  # per voice
+
+GRAMMAR = {
+    "adjective": "small large old young quiet happy clever gentle broken heavy bright narrow yellow purple orange blue green "
+    "golden famous strange cheap frozen thirsty careful usual joyful healthy smooth rough enormous",
+    "animal": "horse mouse goose shark eagle rabbit chicken tiger donkey puppy zebra camel lion fox fish bear monkey giraffe",
+    "person": "teacher doctor farmer soldier lawyer judge nurse captain writer singer baker student neighbor stranger engineer",
+    "name": "Alice George Joyce Michael Thomas Martha Roger Judy Victor Karen Edward Sophie Charles Heather Leo Zoe",
+    "relative": "mother father sister brother cousin uncle daughter nephew",
+    "thing": "book chair watch bottle guitar basket ring treasure machine envelope camera blanket coin jacket pencil mirror vase "
+    "hammer television ladder shovel candle bicycle violin",
+    "things": "apples oranges oysters mushrooms cookies peaches onions cherries potatoes sandwiches books toys boxes clothes keys",
+    "place": "garage kitchen garden museum church village river harbor office library valley forest beach castle station theater "
+    "factory airport bridge field",
+    "went": "walked ran moved jumped traveled wandered hurried returned drove went rushed",
+    "did": "found bought lost moved watched noticed wanted painted measured finished opened washed covered touched enjoyed",
+    "across": "across through behind near under beyond past toward around above",
+    "when": "yesterday today this morning|last Thursday|every evening|before lunch|after the concert|in the winter|at noon|"
+    "on Saturday|this afternoon|after dark",
+    "number": "two three four five six seven eight nine ten eleven twelve thirteen fourteen twenty thirty fifty",
+    "how": "slowly quickly quietly happily carefully usually always never suddenly gladly",
+    "feeling": "tired angry surprised proud worried cheerful anxious delighted hungry ashamed nervous sure",
+    "weather": "rain snow fog thunder sunshine cold wind heat storm",
+    "material": "wood glass leather paper iron silver marble wool brick",
+    "said": "said thought believed shouted agreed wrote",
+}
+TEMPLATES = """
+The {adjective} {animal} {went} {across} the {place}.
+{name} {did} the {adjective} {thing} {when}.
+My {relative} {did} {number} {things} near the {place}.
+Did {name} leave the {thing} in the {place}?
+Please put the {thing} {across} the {place}, and close the door.
+The {person} {said} that the {thing} was made of {material}.
+After the {weather}, the {person} {how} {went} to the {place}.
+We heard the {animal} {across} the {adjective} {place} {when}.
+{name} and {name} are {feeling} about the {weather}.
+How many {things} did your {relative} choose {when}?
+It is {number} miles from the {place} to the {place}.
+I {how} {did} a {thing} like the one in the {place}.
+Would the {person} rather have {things}, or a {adjective} {thing}?
+The {weather} made the {person} very {feeling}.
+{name} has {number} {adjective} {things}, and a {thing}.
+Why was the {animal} so {feeling}, {name}?
+There is a {adjective} {thing} {across} the {place}.
+The judge gave {name} a choice: the {thing}, or the {things}.
+Oh boy, that {adjective} noise came from the {place}!
+Could you show us the {adjective} {thing} with your usual pleasure?
+The {person} should pull the {thing} out of the {place}.
+Both of them put their {things} {across} the {material} wall.
+"""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A variant of espeak-ng's American voice, at a rate in words per minute and a pitch of 0 to 99."""
+
+    name: str
+    rate: int
+    pitch: int
+
+
+VOICES = (Voice("edward", 170, 30), Voice("klatt5", 165, 50), Voice("adam", 170, 70), Voice("f5", 185, 50))
+
+
+def _choices(slot: str) -> list[str]:
+    entry = GRAMMAR[slot]
+    if "|" not in entry:
+        return entry.split()
+    first, *rest = entry.split("|")
+    *words, last_two, last = first.split()
+    return [*words, f"{last_two} {last}", *rest]
+
+
+def _sentence(rng: random.Random) -> str:
+    template = rng.choice(TEMPLATES.strip().splitlines())
+    return re.sub(r"\{(\w+)\}", lambda slot: rng.choice(_choices(slot[1])), template)
+
+
+def _held_out(sentence: str) -> bool:
+    """One sentence in five of the grammar is never spoken in any demo corpus, whatever its seed."""
+    return hashlib.sha1(sentence.encode()).digest()[0] % 5 == 0
+
+
+def _sentences(n: int, rng: random.Random, *, held_out: bool) -> list[str]:
+    found: dict[str, None] = {}
+    while len(found) < n:
+        sentence = _sentence(rng)
+        if _held_out(sentence) is held_out:
+            found[sentence] = None
+    return list(found)
+
+
+def unseen(n: int = 20, seed: int = 0) -> list[str]:
+    """Test sentences of the same grammar, none of which is in any demo corpus."""
+    return _sentences(n, random.Random(f"unseen {seed}"), held_out=True)
+
+
+def vocabulary() -> set[str]:
+    """Every word the grammar can say, in lower case."""
+    slots = " ".join(word for slot in GRAMMAR for word in _choices(slot))
+    return set(re.findall(r"[a-z]+", re.sub(r"\{\w+\}", " ", TEMPLATES).lower() + " " + slots.lower()))
+
+
+Interval = tuple[str, float, float]  # label, start and end in seconds
+
+
+class Synthesiser:
+    """espeak-ng by its C interface, which also tells when each phone and word begins."""
+
+    AUDIO_RETRIEVAL, PHONEME_EVENTS, PHONEME_IPA = 2, 1, 2
+    RATE, PITCH = 1, 3  # numbers of parameters
+    WORD, END, PHONEME = 1, 5, 7  # types of events
+
+    def __init__(self) -> None:
+        import ctypes
+
+        import espeakng_loader
+
+        class Event(ctypes.Structure):
+            _fields_ = [
+                ("type", ctypes.c_int), ("identifier", ctypes.c_uint), ("text_position", ctypes.c_int),
+                ("length", ctypes.c_int), ("milliseconds", ctypes.c_int), ("sample", ctypes.c_int),
+                ("user_data", ctypes.c_void_p), ("label", ctypes.c_char * 8),
+            ]  # fmt: skip
+
+        self._library = ctypes.CDLL(espeakng_loader.get_library_path())
+        data, flags = espeakng_loader.get_data_path().encode(), self.PHONEME_EVENTS | self.PHONEME_IPA
+        self.rate = self._library.espeak_Initialize(self.AUDIO_RETRIEVAL, 0, data, flags)
+        if self.rate <= 0:
+            raise ValueError(f"espeak-ng does not start with the data in {data.decode()}: reinstall espeakng-loader.")
+        self._chunks: list[np.ndarray] = []
+        self._events: list[tuple[int, int, int, int, str]] = []
+        kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(Event))
+        self._callback = kind(self._receive)  # kept: C holds no reference to it
+        self._library.espeak_SetSynthCallback(self._callback)
+
+    def _receive(self, samples, n: int, events) -> int:
+        if samples and n:
+            self._chunks.append(np.ctypeslib.as_array(samples, (n,)).copy())
+        i = 0
+        while events[i].type:
+            event = events[i]
+            label = event.label.decode() if event.type == self.PHONEME else ""
+            self._events.append((event.type, event.text_position, event.length, event.sample, label))
+            i += 1
+        return 0
+
+    def __call__(self, text: str, voice: Voice) -> tuple[Audio, list[Interval], list[Interval]]:
+        """The sound, its phones and its words, without silence around them."""
+        self._chunks.clear()
+        self._events.clear()
+        if self._library.espeak_SetVoiceByName(f"en-us+{voice.name}".encode()):
+            raise ValueError(f"espeak-ng has no voice variant {voice.name!r}.")
+        self._library.espeak_SetParameter(self.RATE, voice.rate, 0)
+        self._library.espeak_SetParameter(self.PITCH, voice.pitch, 0)
+        encoded = text.encode()
+        self._library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, 1, None, None)  # 1: UTF-8, counted in characters
+        samples = np.concatenate(self._chunks).astype(np.float32) / 32768
+        return Audio(samples, self.rate), *self._times(text, len(samples) / self.rate)
+
+    def _times(self, text: str, seconds: float) -> tuple[list[Interval], list[Interval]]:
+        """Phones and words from the events, in seconds."""
+        phones: list[Interval] = []
+        words: list[Interval] = []
+        word = ""
+        for event, after in zip(self._events, self._following(round(seconds * self.rate)), strict=True):
+            kind, position, length, sample, label = event
+            if kind == self.WORD:
+                word = text[position - 1 : position - 1 + length]
+            if kind != self.PHONEME:
+                continue
+            label, start, end = label.strip("ˈˌ"), sample / self.rate, after[1] / self.rate
+            if not label and after[0] == self.PHONEME and after[2] and phones:
+                label, start, _ = phones.pop()  # a held breath between two vowels of a clause belongs to the first
+            elif label and end <= start and phones:
+                start = self._share(phones)
+            phones.append((label, start, end))
+            if label and word:
+                words.append((word, start, end))
+                word = ""
+            elif label and words:
+                words[-1] = (words[-1][0], words[-1][1], end)
+        return phones, words
+
+    def _following(self, total: int) -> Iterator[tuple[int, int, str]]:
+        """For each event (type, sample, label) of the next that ends a phone."""
+        following, last = [], (self.END, total, "")
+        for kind, _, _, sample, label in reversed(self._events):
+            following.append(last)
+            if kind in (self.PHONEME, self.END):
+                last = (kind, sample, label)
+        return reversed(following)
+
+    @staticmethod
+    def _share(phones: list[Interval]) -> float:
+        """espeak draws an l that closes a syllable within its vowel, and gives it no time: it gets the vowel's last third."""
+        label, start, end = phones.pop()
+        middle = end - (end - start) / 3
+        phones.append((label, start, middle))
+        return middle
+
+
+@cache
+def synthesiser() -> Synthesiser:
+    """The one synthesiser of this process: espeak-ng keeps its state in globals."""
+    return Synthesiser()
+
+
+def textgrid(path: Path, tiers: dict[str, list[Interval]], seconds: float) -> Path:
+    """Writes the tiers in Praat's long format; what lies between intervals is silence: ""."""
+    from praatio import textgrid as praat
+    from praatio.data_classes.interval_tier import IntervalTier
+
+    grid = praat.Textgrid(0.0, seconds)
+    for name, intervals in tiers.items():
+        grid.addTier(IntervalTier(name, [(start, end, label) for label, start, end in intervals if label], 0.0, seconds))
+    return write_whole(path, lambda p: grid.save(str(p), format="long_textgrid", includeBlankSpaces=True))
+
+
+def _record(folder: Path, name: str, text: str, voice: Voice, rng: np.random.Generator) -> float:
+    """Writes one utterance with its times; returns its seconds."""
+    spoken, *tiers = synthesiser()(text, voice)
+    edge = round(EDGE * spoken.rate)
+    samples = np.pad(spoken.normalised(-3.0).samples, edge)
+    audio = Audio(samples + NOISE * rng.standard_normal(len(samples)), spoken.rate)
+    audio.write(folder / "wavs" / f"{name}.wav")
+    shifted = [[(label, start + EDGE, end + EDGE) for label, start, end in tier] for tier in tiers]
+    textgrid(folder / "TextGrid" / f"{name}.TextGrid", dict(zip(("phones", "words"), shifted, strict=True)), audio.seconds)
+    return audio.seconds
+
+
+def make(folder: str | Path, *, seed: int = 0, sentences: int = SENTENCES, voices: tuple[Voice, ...] = VOICES) -> Path:
+    """Makes the corpus in `folder`, `sentences` for each voice; the same seed gives the same files."""
+    folder, rows, seconds = Path(folder), [], 0.0
+    texts = iter(_sentences(sentences * len(voices), random.Random(seed), held_out=False))
+    for voice in voices:
+        rng = np.random.default_rng([seed, *voice.name.encode()])
+        for i in range(sentences):
+            name, text = f"{voice.name}-{i:03d}", next(texts)
+            seconds += _record(folder, name, text, voice, rng)
+            rows.append(f"{name}|{voice.name}|{text}\n")
+    # Last, so that a folder with metadata.csv is a whole corpus.
+    write_whole(folder / "metadata.csv", lambda p: p.write_text("".join(rows), encoding="utf-8"))
+    log.info(f"demo: made {len(rows)} utterances, {seconds / 60:.1f} minutes, in {folder}.")
+    return folder
+
+
+def ensure(root: str | Path) -> None:
+    """Makes the corpus unless it is there."""
+    if not (Path(root) / "metadata.csv").is_file():
+        make(root)
+
+
+def utterances(root: Path) -> Iterator[Utterance]:
+    ensure(root)
+    for name, speaker, text in lines(root / "metadata.csv", 3):
+        audio = (root / "wavs" / f"{name}.wav").resolve()
+        yield Utterance(id=name, speaker=speaker, audio=str(audio), text=text, textgrid=textgrid_path(root, name))
+
+
+def split(utterance: Utterance) -> str:
+    """Two in fifteen are kept back: with 75 sentences for each of four voices, 20 to validate and 20 to test."""
+    return {3: "valid", 4: "test"}.get(int(utterance.id.rsplit("-", 1)[1]) % 15, "train")
