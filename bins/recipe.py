@@ -119,9 +119,12 @@ def _tell(config: Path, name: str, programs: list[str], options: Any) -> None:
     if lines:
         print("\n".join(["", "Done.", *lines]))
     if "infer" in programs:
+        from models import MODELS
+        from utils.registry import load_object
+
+        example = load_object(MODELS[load_config(config)["model_type"]].task).example
         here = f"python -m bins.recipe {options.recipe}" + (" --tiny" if options.tiny else "") + f" --name {name}"
-        print(f'\nNext: {here} --stage infer --text "Anything you like."')
-        print("      tensorboard --logdir " + str(folder / "log"))
+        print(f"\nNext: {here} --stage infer {example}\n      tensorboard --logdir {folder / 'log'}")
 
 
 if __name__ == "__main__":

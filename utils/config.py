@@ -154,7 +154,9 @@ def _parameters(target: Callable) -> dict[str, inspect.Parameter]:
 
 
 def _hints(target: Callable) -> dict[str, Any]:
-    return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    # Of a dataclass the class itself is asked: a field it inherits is spelt in the names of its parent's module.
+    plain = inspect.isclass(target) and not dataclasses.is_dataclass(target)
+    return typing.get_type_hints(target.__init__ if plain else target)
 
 
 def _section_class(hint: Any) -> type | None:

@@ -54,7 +54,6 @@ class GANTrainer(Trainer):
         real, fake = losses.pop("real"), losses.pop("fake")
         if self.progress.step < self.config.adversarial_from:
             self.update("model", self.total(losses))
-            self.schedulers["discriminator"].step()  # both schedules count the same updates
             return losses
         scores_real, scores_fake, _, _ = self.networks["discriminator"](real, fake.detach())
         against = discriminator_loss(scores_real, scores_fake)

@@ -43,8 +43,11 @@ class Sample:
 class Task:
     """A model with its features and card. Subclasses define `__call__` and `sample`.
 
-    The keyword arguments of `__call__` are the options of `bins.infer` and the section `inference`.
+    The keyword arguments of `__call__` are the options of `bins.infer` and the section `inference`;
+    `example` are those that a newcomer might try first.
     """
+
+    example = ""
 
     def __init__(self, model: nn.Module, features: FeatureSet, card: dict[str, Any], *, device: Any = "cpu") -> None:
         self.model = model.to(device).eval()

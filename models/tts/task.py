@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class TTS(Task):
     """`TTS("Hello.") -> Audio`. An acoustic model speaks through a vocoder of the same mel; without one, through Griffin-Lim."""
 
+    example = '--text "Anything you like."'
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._vocoders: dict[str | None, Any] = {}

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class Vocoder(Task):
     """`Vocoder(mel) -> Audio`. Mels are (frames, n_mel) of the settings in `mel_settings`."""
 
+    example = "--folder a/folder/of/recordings"
+
     def __call__(self, source: np.ndarray | str) -> Audio:
         """Sound from a mel (frames, n_mel), or from an audio file by way of its mel.
 
