@@ -56,6 +56,7 @@ def _sounds(root: Path) -> dict[str, Path]:
 
 
 def utterances(root: Path) -> Iterator[Utterance]:
+    """The recordings, with their texts where they have one."""
     found = _sounds(root)
     if (root / "metadata.csv").is_file():
         for name, speaker, text in _listed(root):

@@ -33,6 +33,7 @@ def _transcript(audio: Path) -> Path | None:
 
 
 def utterances(root: Path) -> Iterator[Utterance]:
+    """Every recording with a transcript."""
     for audio in _recordings(root):
         transcript = _transcript(audio)
         if transcript:
@@ -41,6 +42,7 @@ def utterances(root: Path) -> Iterator[Utterance]:
 
 
 def split(utterance: Utterance) -> str:
+    """The split of the folder it lies in."""
     return PARTS[Path(utterance.audio).parents[2].name.split("-")[0]]
 
 

@@ -18,6 +18,7 @@ from preprocessors.custom import recordings, textgrid
 
 
 def utterances(root: Path) -> Iterator[Utterance]:
+    """Every line of metadata.csv that has a recording."""
     found = recordings(root / "wavs")
     for name, *texts in lines(root / "metadata.csv", 2):
         if name in found:

@@ -29,6 +29,7 @@ def _pairs(root: Path) -> Iterator[tuple[str, Path, Path]]:
 
 
 def utterances(root: Path) -> Iterator[Utterance]:
+    """Every recording of microphone 1 with a transcript."""
     for name, audio, transcript in _pairs(root):
         if transcript.is_file():
             text = transcript.read_text(encoding="utf-8").strip()

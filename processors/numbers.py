@@ -10,10 +10,12 @@ import re
 from collections.abc import Callable
 from functools import cache
 
-NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
+NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|(?<![\d.])\.\d+"
 SCALE = r"(?:\s?(?P<scale>hundred|thousand|million|billion|trillion|bn|k|m)\b)?"
 SCALES = {"bn": "billion", "k": "thousand", "m": "million"}
-MONTHS = "January February March April May June July August September October November December".split()
+MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 MONTH = "|".join(MONTHS)
 CURRENCIES = {  # symbol: (one, many, one hundredth, many hundredths)
     "$": ("dollar", "dollars", "cent", "cents"),
@@ -42,6 +44,7 @@ TITLES = {
     "Sep": "September", "Oct": "October", "Nov": "November", "Dec": "December",
 }  # fmt: skip
 SHORT = {"e.g.": "for example", "i.e.": "that is", "etc.": "et cetera", "vs.": "versus", "approx.": "approximately"}
+PARTS = {"½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3"}
 FRACTIONS = {2: ("half", "halves"), 4: ("quarter", "quarters")}
 HEADINGS = "Chapter|Part|Volume|Book|Act|Scene|Section|Phase|Stage|Type|World War|Super Bowl"
 RULERS = "Henry|Louis|Edward|George|Charles|James|Richard|William|Elizabeth|Mary|Philip|Pius|Paul|Napoleon|Alexander|Leo"
@@ -62,10 +65,8 @@ def digits(text: str) -> str:
 def cardinal(text: str) -> str:
     """A number in words: "1,234" -> "one thousand two hundred thirty-four", "3.14" -> "three point one four"."""
     whole, _, decimals = text.replace(",", "").partition(".")
-    if len(whole) > 1 and whole.startswith("0") or len(whole) > 15:  # a code, not a quantity
-        words = digits(whole)
-    else:
-        words = _convert(whole, "cardinal") if whole else ""
+    code = len(whole) > 1 and whole.startswith("0") or len(whole) > 15  # no quantity is written so
+    words = digits(whole) if code else _convert(whole, "cardinal") if whole else ""
     return f"{words} point {digits(decimals)}".strip() if decimals else words
 
 
@@ -152,7 +153,7 @@ def _decade(match: re.Match) -> str:
 
 
 def _roman(numeral: str) -> int:
-    values = [dict(I=1, V=5, X=10, L=50, C=100)[letter] for letter in numeral]
+    values = [{"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}[letter] for letter in numeral]
     return sum(-a if a < b else a for a, b in zip(values, [*values[1:], 0], strict=True))
 
 
@@ -172,7 +173,7 @@ RULES: list[tuple[str, str | Callable[[re.Match], str]]] = [
     (r"\u2026", "..."),
     (r"(?<=\d)[\u2013\u2212](?=\d)|\u2212", "-"),
     (r"\s*[\u2014\u2013]\s*", ", "),
-    (r"(?P<whole>\d+)?\s?(?P<part>[½¼¾⅓⅔])", lambda m: f"{m['whole'] or ''} " + dict(zip("½¼¾⅓⅔", "1/2 1/4 3/4 1/3 2/3".split(), strict=True))[m["part"]]),  # noqa: E501
+    (r"(\d+)?\s?([½¼¾⅓⅔])", lambda m: f"{m[1] or ''} {PARTS[m[2]]}"),
     (r"\b(" + "|".join(re.escape(s[:-1]) for s in SHORT) + r")\.", lambda m: SHORT[m[0]] + _full_stop(m)),
     (r"\bNo\.\s?(?=\d)|#(?=\d)", "number "),
     # A capital before it makes a street, unless that capital only begins the sentence or a mountain's name.
@@ -200,7 +201,7 @@ RULES: list[tuple[str, str | Callable[[re.Match], str]]] = [
     (r"(?<=\d)\s?-\s?(?=\d)", " to "),
     (r"(?<![\w.])-(?=\.?\d)", "minus "),
     (r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])", " "),
-    (rf"(?<![\d.])(?:{NUMBER})", _bare),
+    (NUMBER, _bare),
     (r"\s*&\s*", " and "),
     (r"(?<=\w)@(?=\w)", " at "),
     (r"\s+\+\s+", " plus "),

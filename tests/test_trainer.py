@@ -98,7 +98,7 @@ def test_sigkill_inside_a_step(corpus, monkeypatch):
 
 
 def test_sigterm_saves_and_ends_cleanly(corpus, monkeypatch):
-    config = toy_config(corpus, train={"max_steps": 500, "save_every": 1000, "valid_every": 1000})
+    config = toy_config(corpus, train={"max_steps": 500, "save_every": 1000, "valid_every": 1000, "workers": 2})
     monkeypatch.setenv("TOY_KILL_AT", "5")
     monkeypatch.setenv("TOY_SIGNAL", "SIGTERM")
     output = train(config, "asked")

@@ -28,7 +28,7 @@ class Toy(nn.Module):
         factor = float("nan") if self.poison and self.calls == 3 else 1.0
         # The moment a test chooses for its kill: in the middle of a step, in the middle of an epoch.
         if os.environ.get("TOY_KILL_AT") == str(self.calls):
-            os.kill(os.getpid(), getattr(signal, os.environ.get("TOY_SIGNAL", "SIGKILL")))
+            os.killpg(0, getattr(signal, os.environ.get("TOY_SIGNAL", "SIGKILL")))  # workers too, as a scheduler would
         return {"next": (self.net(mel[:, :-1]) - mel[:, 1:]).abs().mean() * factor}
 
     def infer(self, mel: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import numpy as np
@@ -101,11 +102,14 @@ def loader(data: Utterances, batches: Batches, workers: int, *, pin: bool = Fals
         collate_fn=data.collate,
         num_workers=workers,
         pin_memory=pin,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_quiet_worker,
         persistent_workers=workers > 0,
         generator=torch.Generator(),
     )
 
 
-def _one_thread(_: int) -> None:
+def _quiet_worker(_: int) -> None:
     torch.set_num_threads(1)
+    # A scheduler or Ctrl-C signals the whole group: the trainer must outlive it to save, and it needs its workers for that step.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -10,7 +10,7 @@ FROM_ESPEAK: dict[str, str] = {
     "p": "P", "ɹ": "R", "r": "R", "s": "S", "t": "T", "v": "V", "w": "W", "z": "Z", "ð": "DH", "θ": "TH", "ŋ": "NG", "ʃ": "SH",
     "ʒ": "ZH", "tʃ": "CH", "dʒ": "JH", "ɾ": "T", "ʔ": "T", "x": "K", "ɬ": "L",
 }  # fmt: skip
-VOWELS = frozenset("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
+VOWELS = frozenset({"AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW"})
 
 
 def from_espeak(token: str, *, stress: bool = False) -> list[str]:

@@ -11,13 +11,17 @@ import re
 from collections.abc import Callable, Iterable
 
 VOWELS = ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW")
-CONSONANTS = ("B", "CH", "D", "DH", "F", "G", "HH", "JH", "K", "L", "M", "N", "NG", "P", "R", "S", "SH", "T", "TH", "V", "W",
-              "Y", "Z", "ZH")  # fmt: skip
+CONSONANTS = (
+    "B", "CH", "D", "DH", "F", "G", "HH", "JH", "K", "L", "M", "N", "NG", "P", "R", "S", "SH", "T", "TH", "V", "W",
+    "Y", "Z", "ZH",
+)  # fmt: skip
 SILENCES = ("sp", "spn", "sil")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-INITIALS = "b c ch d f g h j k l m n p q r s sh t w x y z zh".split()
-FINALS = ("a ai an ang ao e ei en eng er i ia ian iang iao ie ii iii in ing iong iou o ong ou u ua uai uan uang uei uen uo v van "
-          "ve vn").split()  # fmt: skip
+INITIALS = ("b", "c", "ch", "d", "f", "g", "h", "j", "k", "l", "m", "n", "p", "q", "r", "s", "sh", "t", "w", "x", "y", "z", "zh")  # fmt: skip
+FINALS = (
+    "a", "ai", "an", "ang", "ao", "e", "ei", "en", "eng", "er", "i", "ia", "ian", "iang", "iao", "ie", "ii", "iii", "in", "ing", "iong", "iou", "o", "ong",
+    "ou", "u", "ua", "uai", "uan", "uang", "uei", "uen", "uo", "v", "van", "ve", "vn",
+)  # fmt: skip
 
 # The IPA block of jaywalnut310/vits. The apostrophe occurs twice: the later place is the one that counts.
 VITS_PUNCTUATION = ';:,.!?¡¿—…"«»“” '
@@ -144,10 +148,12 @@ def _ascii(text: str) -> str:
 
 
 def expand_abbreviations(text: str) -> str:
+    """Titles and the like in words, in lower case."""
     return re.sub(rf"\b({'|'.join(ABBREVIATIONS)})\.", lambda m: ABBREVIATIONS[m[1].lower()], text, flags=re.IGNORECASE)
 
 
 def collapse(text: str) -> str:
+    """Each run of white space as one space."""
     return re.sub(r"\s+", " ", text)
 
 

@@ -1,8 +1,9 @@
 """Text front ends against recorded ids of the published ones.
 
 Not reproducible here, and how it is met: g2p_en's network and dictionary for words without a lexicon line (the file
-records some of what they gave, used as the fallback; any phones pass for a word it does not record), its choice by part of speech (`homographs_in_sentences`: any recorded
-pronunciation passes), and espeak versions other than the installed one (skipped by name).
+records some of what they gave, used as the fallback; any phones pass for a word it does not record), its choice by part
+of speech (`homographs_in_sentences`: any recorded pronunciation passes), and espeak versions other than the installed
+one (their ids are checked, from the tokens recorded).
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import pytest
 from processors import g2p
 from processors.lexicon import published
 from processors.text import interspersed
-
 
 UNRECORDED = "UNRECORDED"  # stands for whatever g2p_en's network gave
 
