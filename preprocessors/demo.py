@@ -18,11 +18,13 @@ The sung corpus (these voices moved to melodies) and the corpus of sound events 
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -162,13 +164,17 @@ class Synthesiser:
                 ("user_data", ctypes.c_void_p), ("label", ctypes.c_char * 8),
             ]  # fmt: skip
 
-        self._library = ctypes.CDLL(espeakng_loader.get_library_path())
+        # A copy loads as a library of its own: what was spoken before leaves no trace in what is spoken now.
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            copy = shutil.copy(espeakng_loader.get_library_path(), folder)
+            self._library = ctypes.CDLL(str(copy))
+        self._random = ctypes.cdll.ucrtbase if os.name == "nt" else ctypes.CDLL(None)
         data, flags = espeakng_loader.get_data_path().encode(), self.PHONEME_EVENTS | self.PHONEME_IPA
         self.rate = self._library.espeak_Initialize(self.AUDIO_RETRIEVAL, 0, data, flags)
         if self.rate <= 0:
             raise ValueError(f"espeak-ng does not start with the data in {data.decode()}: reinstall espeakng-loader.")
         self._chunks: list[np.ndarray] = []
-        self._events: list[tuple[int, int, int, int, str]] = []
+        self._events: list[tuple[int, int, int, str]] = []  # type, place in the text, sample, label
         kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(Event))
         self._callback = kind(self._receive)  # kept: C holds no reference to it
         self._library.espeak_SetSynthCallback(self._callback)
@@ -180,7 +186,7 @@ class Synthesiser:
         while events[i].type:
             event = events[i]
             label = event.label.decode() if event.type == self.PHONEME else ""
-            self._events.append((event.type, event.text_position, event.length, event.sample, label))
+            self._events.append((event.type, event.text_position, event.sample, label))
             i += 1
         return 0
 
@@ -190,6 +196,7 @@ class Synthesiser:
         self._events.clear()
         if self._library.espeak_SetVoiceByName(f"en-us+{voice.name}".encode()):
             raise ValueError(f"espeak-ng has no voice variant {voice.name!r}.")
+        self._random.srand(1)  # some voices breathe noise: the same for the same sentence
         self._library.espeak_SetParameter(self.RATE, voice.rate, 0)
         self._library.espeak_SetParameter(self.PITCH, voice.pitch, 0)
         encoded = text.encode()
@@ -201,11 +208,11 @@ class Synthesiser:
         """Phones and words from the events, in seconds."""
         phones: list[Interval] = []
         words: list[Interval] = []
-        word = ""
+        word, said = "", self._words(text)
         for event, after in zip(self._events, self._following(round(seconds * self.rate)), strict=True):
-            kind, position, length, sample, label = event
+            kind, _, sample, label = event
             if kind == self.WORD:
-                word = text[position - 1 : position - 1 + length]
+                word = said.pop(0)
             if kind != self.PHONEME:
                 continue
             label, start, end = label.strip("ˈˌ"), sample / self.rate, after[1] / self.rate
@@ -221,10 +228,15 @@ class Synthesiser:
                 words[-1] = (words[-1][0], words[-1][1], end)
         return phones, words
 
+    def _words(self, text: str) -> list[str]:
+        """The words that espeak speaks as one, in order: "in the" may be one of them."""
+        starts = [position - 1 for kind, position, _, _ in self._events if kind == self.WORD]
+        return [text[a:b].strip(" ,.?!:;") for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
+
     def _following(self, total: int) -> Iterator[tuple[int, int, str]]:
         """For each event (type, sample, label) of the next that ends a phone."""
         following, last = [], (self.END, total, "")
-        for kind, _, _, sample, label in reversed(self._events):
+        for kind, _, sample, label in reversed(self._events):
             following.append(last)
             if kind in (self.PHONEME, self.END):
                 last = (kind, sample, label)
@@ -239,12 +251,6 @@ class Synthesiser:
         return middle
 
 
-@cache
-def synthesiser() -> Synthesiser:
-    """The one synthesiser of this process: espeak-ng keeps its state in globals."""
-    return Synthesiser()
-
-
 def textgrid(path: Path, tiers: dict[str, list[Interval]], seconds: float) -> Path:
     """Writes the tiers in Praat's long format; what lies between intervals is silence: ""."""
     from praatio import textgrid as praat
@@ -256,9 +262,9 @@ def textgrid(path: Path, tiers: dict[str, list[Interval]], seconds: float) -> Pa
     return write_whole(path, lambda p: grid.save(str(p), format="long_textgrid", includeBlankSpaces=True))
 
 
-def _record(folder: Path, name: str, text: str, voice: Voice, rng: np.random.Generator) -> float:
+def _record(speak: Synthesiser, folder: Path, name: str, text: str, voice: Voice, rng: np.random.Generator) -> float:
     """Writes one utterance with its times; returns its seconds."""
-    spoken, *tiers = synthesiser()(text, voice)
+    spoken, *tiers = speak(text, voice)
     edge = round(EDGE * spoken.rate)
     samples = np.pad(spoken.normalised(-3.0).samples, edge)
     audio = Audio(samples + NOISE * rng.standard_normal(len(samples)), spoken.rate)
@@ -270,13 +276,13 @@ def _record(folder: Path, name: str, text: str, voice: Voice, rng: np.random.Gen
 
 def make(folder: str | Path, *, seed: int = 0, sentences: int = SENTENCES, voices: tuple[Voice, ...] = VOICES) -> Path:
     """Makes the corpus in `folder`, `sentences` for each voice; the same seed gives the same files."""
-    folder, rows, seconds = Path(folder), [], 0.0
+    folder, speak, rows, seconds = Path(folder), Synthesiser(), [], 0.0
     texts = iter(_sentences(sentences * len(voices), random.Random(seed), held_out=False))
     for voice in voices:
         rng = np.random.default_rng([seed, *voice.name.encode()])
         for i in range(sentences):
             name, text = f"{voice.name}-{i:03d}", next(texts)
-            seconds += _record(folder, name, text, voice, rng)
+            seconds += _record(speak, folder, name, text, voice, rng)
             rows.append(f"{name}|{voice.name}|{text}\n")
     # Last, so that a folder with metadata.csv is a whole corpus.
     write_whole(folder / "metadata.csv", lambda p: p.write_text("".join(rows), encoding="utf-8"))

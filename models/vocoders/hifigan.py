@@ -1,0 +1,263 @@
+"""HiFi-GAN, a convolutional vocoder trained against discriminators (https://arxiv.org/abs/2010.05646)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules.norm import fold, weight_norm
+from processors.mel import MelSpectrogram
+
+POST_SLOPE = 0.01  # before the last convolution the published weights expect torch's default, not `slope`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """What other programs build differently under the same name; the defaults are the authors'."""
+
+    upsample_padding: Literal["hifigan", "parallelwavegan"] = "hifigan"
+    plain_ends: bool = False  # VITS: first and last convolution without weight norm, the last without bias
+    normalise: bool = False  # ParallelWaveGAN: `infer` takes (mel - mean) / scale first
+    kernel_size: int = 7  # of the first and last convolution
+    slope: float = 0.1
+    block_bias: bool = True
+
+
+class HiFiGAN(nn.Module):
+    """Mel (batch, frames, n_mel) to samples (batch, samples); each frame becomes prod(upsample_rates) samples.
+
+    The defaults are the paper's V1. `sample_rate` None makes a decoder for the inside of another model, which has
+    its own losses and calls `decode`; `speaker_channels` is the size of the speaker embedding it may add.
+    `n_fft`, `win_size` and `fmax` (Hz, None is half the rate) are those of the mel in the loss.
+    Raises ValueError when the sizes do not fit together.
+    """
+
+    reads = ("mel", "audio")
+    statistics_of: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        *,
+        n_mel: int,
+        sample_rate: int | None = None,
+        hop_size: int | None = None,
+        upsample_rates: tuple[int, ...] = (8, 8, 2, 2),
+        upsample_kernel_sizes: tuple[int, ...] = (16, 16, 4, 4),
+        upsample_initial_channel: int = 512,
+        resblock: Literal["1", "2"] = "1",
+        resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11),
+        resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5)),
+        speaker_channels: int = 0,
+        n_fft: int = 1024,
+        win_size: int = 1024,
+        fmax: float | None = None,
+        variant: Variant = Variant(),
+    ) -> None:
+        super().__init__()
+        _check(upsample_rates, upsample_kernel_sizes, upsample_initial_channel, hop_size)
+        _check_blocks(resblock_kernel_sizes, resblock_dilation_sizes)
+        self.samples_per_frame, self.variant = math.prod(upsample_rates), variant
+        kernel, ends = variant.kernel_size, _plain if variant.plain_ends else weight_norm
+        channels = [upsample_initial_channel // 2**i for i in range(len(upsample_rates) + 1)]
+
+        self.conv_pre = ends(nn.Conv1d(n_mel, channels[0], kernel, padding=kernel // 2))
+        self.ups = nn.ModuleList()
+        self.resblocks = nn.ModuleList()
+        for i, (rate, size) in enumerate(zip(upsample_rates, upsample_kernel_sizes, strict=True)):
+            self.ups.append(_upsample(channels[i], channels[i + 1], size, rate, variant.upsample_padding))
+            for block_size, dilations in zip(resblock_kernel_sizes, resblock_dilation_sizes, strict=True):
+                self.resblocks.append(RESBLOCKS[resblock](channels[i + 1], block_size, dilations, variant))
+        last = nn.Conv1d(channels[-1], 1, kernel, padding=kernel // 2, bias=not variant.plain_ends)
+        self.conv_post = ends(_small(last))
+        self.cond = nn.Conv1d(speaker_channels, channels[0], 1) if speaker_channels else None
+        if variant.normalise:
+            self.register_buffer("mean", torch.zeros(n_mel))
+            self.register_buffer("scale", torch.ones(n_mel))
+        self.loss_mel = None
+        if sample_rate:
+            self.loss_mel = MelSpectrogram(
+                sample_rate=sample_rate,
+                hop_size=self.samples_per_frame,
+                n_fft=n_fft,
+                win_size=win_size,
+                n_mel=n_mel,
+                fmax=fmax,
+            )
+
+    def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """`mel`: the L1 distance of the log mels; `real` and `fake` (batch, 1, samples) for the discriminators."""
+        if self.loss_mel is None:
+            raise ValueError("HiFiGAN: sample_rate is None, so this is a decoder inside another model; the mel loss needs it.")
+        real, lengths = batch["audio"].unsqueeze(1), batch["samples"]
+        fake = self.decode(self._normalised(batch["mel"]).transpose(1, 2))
+        samples = min(real.shape[2], fake.shape[2])
+        inside = torch.arange(samples, device=real.device) < lengths.to(real.device)[:, None, None]
+        real, fake = real[..., :samples], fake[..., :samples] * inside
+        return {"mel": self._mel_loss(real, fake, lengths), "real": real, "fake": fake}
+
+    def _mel_loss(self, real: Tensor, fake: Tensor, lengths: Tensor) -> Tensor:
+        with torch.no_grad():
+            target = self.loss_mel(real.squeeze(1))
+        distance = (self.loss_mel(fake.squeeze(1)) - target).abs().mean(2)
+        frames = (lengths.to(real.device) // self.samples_per_frame).clamp(min=1)
+        inside = torch.arange(distance.shape[1], device=real.device) < frames[:, None]
+        return (distance * inside).sum() / inside.sum().clamp(min=1)
+
+    @torch.inference_mode()
+    def infer(self, mel: Tensor) -> Tensor:
+        """Samples (batch, frames * samples_per_frame) of a mel (batch, frames, n_mel)."""
+        wave = self.decode(self._normalised(mel).transpose(1, 2))
+        return wave[:, 0, : mel.shape[1] * self.samples_per_frame]
+
+    def _normalised(self, mel: Tensor) -> Tensor:
+        return (mel - self.mean) / self.scale if self.variant.normalise else mel
+
+    def decode(self, hidden: Tensor, speaker: Tensor | None = None) -> Tensor:
+        """(batch, n_mel, frames), speaker (batch, speaker_channels, 1) -> (batch, 1, samples).
+
+        A kernel that exceeds its rate by an odd number makes each stage one sample longer, as in the published nets.
+        """
+        x = _run(self.conv_pre, _planes(hidden))
+        if self.cond is not None and speaker is not None:
+            x = x + _run(self.cond, _planes(speaker))
+        for up, blocks in self._stages():
+            # In place where nothing else holds the tensor: moving memory costs as much as the small layers compute.
+            x = _run(up, F.leaky_relu(x, self.variant.slope, inplace=True))
+            x = _mean_of(blocks, x, self.variant.slope)
+        return torch.tanh(_run(self.conv_post, F.leaky_relu(x, POST_SLOPE, inplace=True))).squeeze(2)
+
+    def _stages(self) -> Iterator[tuple[nn.Module, nn.ModuleList]]:
+        blocks = len(self.resblocks) // len(self.ups)
+        for i, up in enumerate(self.ups):
+            yield up, self.resblocks[i * blocks : (i + 1) * blocks]
+
+    def fold(self) -> HiFiGAN:
+        """Multiplies the weight norms into the weights, for speed; the result is for inference only."""
+        return fold(self)
+
+    @property
+    def receptive_field_frames(self) -> int:
+        """How many frames before and after a frame have a say in its samples."""
+        reach, rate = float(self.variant.kernel_size // 2), 1
+        for up, blocks in self._stages():
+            rate *= up.stride[0]
+            reach += (up.kernel_size[0] + max(block.reach for block in blocks)) / rate
+        return math.ceil(reach + self.variant.kernel_size // 2 / rate)
+
+
+class ResBlock1(nn.Module):
+    """Three pairs of convolutions, dilated and plain, each with a shortcut."""
+
+    def __init__(self, channels: int, kernel_size: int, dilations: tuple[int, ...], variant: Variant) -> None:
+        super().__init__()
+        self.slope = variant.slope
+        self.convs1 = nn.ModuleList(_conv(channels, kernel_size, d, variant.block_bias) for d in dilations)
+        self.convs2 = nn.ModuleList(_conv(channels, kernel_size, 1, variant.block_bias) for _ in dilations)
+        self.reach = (kernel_size // 2) * (sum(dilations) + len(dilations))
+
+    def forward(self, x: Tensor, active: Tensor | None) -> Tensor:
+        """`active` is the activation of `x`, which neighbouring blocks share; neither is changed."""
+        for first, second in zip(self.convs1, self.convs2, strict=True):
+            if active is None:
+                active = F.leaky_relu(x, self.slope)
+            hidden = F.leaky_relu(_run(first, active), self.slope, inplace=True)
+            x, active = _run(second, hidden).add_(x), None
+        return x
+
+
+class ResBlock2(nn.Module):
+    """Dilated convolutions, each with a shortcut: the small block of V3."""
+
+    def __init__(self, channels: int, kernel_size: int, dilations: tuple[int, ...], variant: Variant) -> None:
+        super().__init__()
+        self.slope = variant.slope
+        self.convs = nn.ModuleList(_conv(channels, kernel_size, d, variant.block_bias) for d in dilations)
+        self.reach = (kernel_size // 2) * sum(dilations)
+
+    def forward(self, x: Tensor, active: Tensor | None) -> Tensor:
+        """See `ResBlock1.forward`."""
+        for conv in self.convs:
+            if active is None:
+                active = F.leaky_relu(x, self.slope)
+            x, active = _run(conv, active).add_(x), None
+        return x
+
+
+RESBLOCKS = {"1": ResBlock1, "2": ResBlock2}
+
+
+def _planes(x: Tensor) -> Tensor:
+    """(batch, channels, frames) as (batch, channels, 1, frames); on a CPU with the channels of a frame side by side.
+
+    In that layout the narrow late stages, where most of the time goes, run up to three times as fast.
+    """
+    x = x.unsqueeze(2)
+    return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
+
+
+def _run(layer: nn.Module, x: Tensor) -> Tensor:
+    """A one-dimensional (transposed) convolution on what `_planes` makes."""
+    weight, padding = layer.weight.unsqueeze(2), (0, layer.padding[0])
+    if isinstance(layer, nn.ConvTranspose1d):
+        return F.conv_transpose2d(x, weight, layer.bias, (1, layer.stride[0]), padding, (0, layer.output_padding[0]))
+    return F.conv2d(x, weight, layer.bias, 1, padding, (1, layer.dilation[0]))
+
+
+def _mean_of(blocks: nn.ModuleList, x: Tensor, slope: float) -> Tensor:
+    """The blocks of one stage look at the same input through different kernels; their mean goes on."""
+    active = F.leaky_relu(x, slope)
+    total = blocks[0](x, active)
+    for block in blocks[1:]:
+        total = total.add_(block(x, active))
+    return total.div_(len(blocks))
+
+
+def _conv(channels: int, kernel_size: int, dilation: int, bias: bool) -> nn.Module:
+    padding = (kernel_size - 1) * dilation // 2
+    return weight_norm(_small(nn.Conv1d(channels, channels, kernel_size, dilation=dilation, padding=padding, bias=bias)))
+
+
+def _upsample(inputs: int, outputs: int, size: int, rate: int, padding: str) -> nn.Module:
+    odd = rate % 2 if padding == "parallelwavegan" else 0
+    cut = rate // 2 + odd if padding == "parallelwavegan" else (size - rate) // 2
+    return weight_norm(_small(nn.ConvTranspose1d(inputs, outputs, size, rate, padding=cut, output_padding=odd)))
+
+
+def _small(conv: nn.Module) -> nn.Module:
+    """The authors' start: small weights."""
+    nn.init.normal_(conv.weight, 0.0, 0.01)
+    return conv
+
+
+def _plain(conv: nn.Module) -> nn.Module:
+    return conv
+
+
+def _check(rates: tuple[int, ...], sizes: tuple[int, ...], channels: int, hop_size: int | None) -> None:
+    if len(rates) != len(sizes) or not rates:
+        raise ValueError(f"HiFiGAN: upsample_kernel_sizes needs one size per upsample_rates {list(rates)}, got {list(sizes)}.")
+    short = [f"{size} for {rate}" for rate, size in zip(rates, sizes, strict=True) if size < rate]
+    if short:
+        raise ValueError(f"HiFiGAN: a kernel in upsample_kernel_sizes must be no shorter than its rate, got {', '.join(short)}.")
+    if channels < 2 ** len(rates):
+        raise ValueError(f"HiFiGAN: upsample_initial_channel {channels} is halved {len(rates)} times, and nothing is left of it.")
+    if hop_size is not None and math.prod(rates) != hop_size:
+        raise ValueError(
+            f"HiFiGAN: upsample_rates {list(rates)} make {math.prod(rates)} samples of a frame, but preprocess.hop_size is "
+            f"{hop_size}: choose rates whose product is {hop_size}, or set hop_size to {math.prod(rates)}."
+        )
+
+
+def _check_blocks(sizes: tuple[int, ...], dilations: tuple[tuple[int, ...], ...]) -> None:
+    if len(sizes) != len(dilations) or not sizes:
+        raise ValueError(
+            f"HiFiGAN: resblock_dilation_sizes needs a list for each of resblock_kernel_sizes {list(sizes)}, got {len(dilations)}."
+        )
+    if any(size % 2 == 0 for size in sizes):
+        raise ValueError(f"HiFiGAN: resblock_kernel_sizes must be odd, so that a block keeps the length, got {list(sizes)}.")

@@ -1,0 +1,122 @@
+"""Vocoders and discriminators against Amphion, jik876, NVIDIA and ParallelWaveGAN, small and at full size."""
+
+import torch
+
+from models.base import upstream
+from models.base.task import fit_weights
+from models.vocoders.discriminators import MultiPeriodDiscriminator, MultiScaleDiscriminator
+from models.vocoders.hifigan import HiFiGAN
+from modules.norm import modern_keys
+from tests.parity import close, old_keys, open_case
+
+
+def hifigan(path):
+    """Any HiFi-GAN: which dialect its configuration speaks is seen from the file's source and name."""
+    case = open_case(path)
+    source = case.metadata["source"]
+    if source == "kan-bayashi":
+        bands, translate = case.config.get("in_channels", 80), lambda state: upstream.pwg_hifigan(case.config, state)
+    elif "vits" in case.metadata["model"]:
+        bands, translate = case.config["initial_channel"], lambda state: upstream.vits_hifigan(case.config, state)
+    elif source == "amphion":
+        bands, translate = case.config["preprocess"]["n_mel"], lambda state: upstream.amphion_hifigan(case.config, state)
+    else:
+        bands = case.given["mel"].shape[1]
+        sizes = upstream.hifigan_sizes(case.config) | {"floor_padding": True}
+        translate = lambda state: (sizes, modern_keys(state))  # noqa: E731
+    arguments, _ = translate({})
+    if source == "kan-bayashi":
+        arguments["normalised"] = "mean" in case.weights
+    model = HiFiGAN(n_mel=bands, **arguments).eval()
+    state = case.state({key: tuple(value.shape) for key, value in reference_names(model.state_dict(), source).items()})
+    fit_weights(model, translate(state)[1], path.name)
+    with torch.no_grad():
+        made = {"wav": model.generate(case.given.get("mel", case.given.get("z")), case.given.get("g"))}
+        if "inference_item0_normalized" in case.wanted:
+            made["inference_item0_normalized"] = model.infer(case.given["mel"][:1].transpose(1, 2)).T
+        compare(case, made)
+        model.fold()
+        close(model.generate(case.given.get("mel", case.given.get("z")), case.given.get("g")), case.wanted["wav"], "folded wav")
+
+
+def reference_names(state, source):
+    """Our state dict under the names of the reference, for weights that are drawn by name."""
+    state = old_keys(state)
+    if source != "kan-bayashi":
+        return state
+    pairs = (("conv_pre.", "input_conv."), ("conv_post.", "output_conv.1."))
+    out = {}
+    for key, value in state.items():
+        for ours, theirs in pairs:
+            key = key.replace(ours, theirs)
+        parts = key.split(".")
+        if parts[0] == "ups":
+            key = ".".join(["upsamples", parts[1], "1", *parts[2:]])
+        elif parts[0] == "resblocks":
+            inner = "convs1" if parts[2] == "convs" else parts[2]
+            key = ".".join(["blocks", parts[1], inner, parts[3], "1", *parts[4:]])
+        out[key] = value
+    return out
+
+
+def mpd(path):
+    case = open_case(path)
+    c = case.config.get("model", {}).get("mpd", case.config)
+    multiplier = c.get("discriminator_channel_mult_factor", c.get("discriminator_channel_mult", 1))
+    model = MultiPeriodDiscriminator(
+        periods=tuple(c.get("mpd_reshapes", c.get("periods", (2, 3, 5, 7, 11)))),
+        channel_multiplier=multiplier / c.get("channel_divisor", 1),
+        last_stride=3 if case.metadata["source"] == "amphion" else 1,
+        use_spectral_norm=c.get("use_spectral_norm", False),
+    )
+    discriminator(case, model, path)
+
+
+def msd(path):
+    case = open_case(path)
+    c = case.config
+    model = MultiScaleDiscriminator(channel_multiplier=1 / c.get("channel_divisor", 1), group_divisor=c.get("groups_divisor", 1))
+    discriminator(case, model, path)
+
+
+def discriminator(case, model, path):
+    model.eval()
+    state = case.state({key: tuple(value.shape) for key, value in old_keys(model.state_dict()).items()})
+    fit_weights(model, modern_keys(state), path.name)
+    with torch.no_grad():
+        scores_real, scores_fake, features_real, features_fake = model(case.given["y"], case.given["y_hat"])
+    made, shapes = {}, {}
+    for side, scores, features in (("r", scores_real, features_real), ("g", scores_fake, features_fake)):
+        for i, (score, maps) in enumerate(zip(scores, features, strict=True)):
+            made[f"logits_{side}_{i}"] = score
+            made[f"fmap_stats_{side}_{i}"] = torch.stack([statistics(m) for m in maps])
+            shapes[f"fmap_{side}_{i}"] = [list(m.shape) for m in maps]
+    compare(case, made)
+    import json
+
+    assert shapes == json.loads(case.metadata["fmap_shapes"])
+
+
+def statistics(x):
+    flat = x.flatten()
+    return torch.stack([x.mean(), x.std(correction=0), x.abs().mean(), flat[0], flat[-1], flat[flat.numel() // 2]])
+
+
+def compare(case, made):
+    assert made.keys() >= case.wanted.keys(), f"not compared: {case.wanted.keys() - made.keys()}"
+    for name, reference in case.wanted.items():
+        close(made[name], reference, name)
+
+
+CASES = {
+    "hifigan__*": hifigan,
+    "hifigan_rb1__*": hifigan,
+    "hifigan_vits__*": hifigan,
+    "hifigan_v[123]__*": hifigan,
+    "fullsize_hifigan*": hifigan,
+    "fullsize_tfr_enhanced_hifigan*": hifigan,
+    "mpd__*": mpd,
+    "fullsize_mpd__*": mpd,
+    "msd__*": msd,
+    "fullsize_msd__*": msd,
+}

@@ -1,0 +1,264 @@
+"""Every corpus module on a tree like the real one, bad recordings, and the demo corpus."""
+
+import json
+
+import numpy as np
+import pytest
+
+from preprocessors import custom, demo
+from preprocessors.base import corpora, corpus, prepare, read_manifest
+from tests.conftest import SHARED, clip
+from utils.audio import Audio
+
+RATE = 16000
+
+
+def sound(path, seconds=0.3, rate=RATE):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return Audio(clip(seconds, 150, len(path.name))[: round(seconds * RATE)], rate).write(path)
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def ljspeech(root):
+    for i in (1, 2, 4):
+        sound(root / f"wavs/LJ001-000{i}.wav")
+    write(root / "metadata.csv", "LJ001-0001|5 dogs|five dogs\nLJ001-0002|hello\nLJ001-0003|no sound|no sound\n")
+    write(root / "TextGrid/LJ001-0001.TextGrid", "")
+    return {"LJ001-0001": ("ljspeech", "five dogs"), "LJ001-0002": ("ljspeech", "hello")}, {"LJ001-0003", "LJ001-0004"}
+
+
+def vctk(root):
+    for name in ("p225/p225_001", "p225/p225_002", "p226/p226_001"):
+        for microphone in (1, 2):
+            sound(root / f"wav48_silence_trimmed/{name}_mic{microphone}.flac")
+    write(root / "txt/p225/p225_001.txt", "Please call Stella.\n")
+    write(root / "txt/p226/p226_001.txt", "Please call Stella.\n")
+    write(root / "txt/p226/p226_009.txt", "Nobody said this.\n")
+    text = "Please call Stella."
+    return {"p225_001": ("p225", text), "p226_001": ("p226", text)}, {"p225_002", "p226_009"}
+
+
+def libritts(root):
+    for part, speaker in (("train-clean-100", "103"), ("dev-clean", "84"), ("test-clean", "61")):
+        sound(root / f"{part}/{speaker}/1/{speaker}_1_000000_000000.wav")
+        write(root / f"{part}/{speaker}/1/{speaker}_1_000000_000000.normalized.txt", f"I am {speaker}.")
+    sound(root / "train-clean-100/103/1/103_1_000001_000000.wav")
+    write(root / "dev-clean/84/1/84_1_000002_000000.normalized.txt", "Nobody said this.")
+    good = {f"{s}_1_000000_000000": (s, f"I am {s}.") for s in ("103", "84", "61")}
+    return good, {"103_1_000001_000000", "84_1_000002_000000"}
+
+
+def custom_tree(root):
+    sound(root / "anna/take 1.wav")
+    write(root / "anna/take 1.txt", "hello\n")
+    sound(root / "bob/b.flac")
+    write(root / "bob/b.lab", "goodbye")
+    write(root / "bob/c.txt", "nobody said this")
+    return {"anna_take_1": ("anna", "hello"), "bob_b": ("bob", "goodbye")}, {"c"}
+
+
+def demo_tree(root):
+    demo.make(root, sentences=2, voices=demo.VOICES[:2])
+    rows = [line.split("|") for line in (root / "metadata.csv").read_text().splitlines()]
+    return {name: (speaker, text) for name, speaker, text in rows}, set()
+
+
+TREES = {"ljspeech": ljspeech, "vctk": vctk, "libritts": libritts, "custom": custom_tree, "demo": demo_tree}
+
+
+def test_every_corpus_has_a_tree():
+    assert set(TREES) >= set(corpora()), "give the new corpus a small tree here"
+
+
+@pytest.mark.parametrize("name", corpora())
+def test_corpus(name, tmp_path):
+    expected, strays = TREES[name](tmp_path / "raw")
+    report = prepare(name, tmp_path / "raw", tmp_path / "data", needs_text=True, jobs=1)
+    splits = {s: read_manifest(tmp_path / f"data/{name}/{s}.jsonl") for s in ("train", "valid", "test")}
+    rows = [u for us in splits.values() for u in us]
+    assert {u.id: (u.speaker, u.text) for u in rows} == expected
+    assert {identity for identity, _ in report.skipped} == strays
+    assert report.counts == {s: len(us) for s, us in splits.items()}
+    for u in rows:
+        assert u.audio.startswith("/") and u.seconds > 0.2 and "/" not in u.id and u.dataset == name
+    assert json.loads((tmp_path / f"data/{name}/report.json").read_text())["counts"] == report.counts
+
+
+@pytest.mark.parametrize("name", corpora())
+def test_corpus_docstring_shows_tree_and_licence(name):
+    text = corpus(name).__doc__
+    assert "<root>" in text and any(word in text.lower() for word in ("licence", "cc", "public domain"))
+
+
+@pytest.mark.parametrize("name", [n for n in corpora() if n != "demo"])
+def test_a_folder_with_nothing_in_it_is_refused(name, tmp_path):
+    (tmp_path / "raw").mkdir()
+    with pytest.raises(ValueError, match=name if name != "ljspeech" else "metadata.csv"):
+        prepare(name, tmp_path / "raw", tmp_path / "data", jobs=1)
+    with pytest.raises(ValueError, match=f"dataset_path.{name}: no folder"):
+        prepare(name, tmp_path / "nowhere", tmp_path / "data", jobs=1)
+
+
+def test_libritts_keeps_the_corpus_division(tmp_path):
+    libritts(tmp_path / "raw")
+    prepare("libritts", tmp_path / "raw", tmp_path / "data", jobs=1)
+    speakers = {s: {u.speaker for u in read_manifest(tmp_path / f"data/libritts/{s}.jsonl")} for s in ("train", "valid", "test")}
+    assert speakers == {"train": {"103"}, "valid": {"84"}, "test": {"61"}}
+
+
+def test_textgrids_are_found(tmp_path):
+    ljspeech(tmp_path)
+    found = {u.id: u.textgrid for u in corpus("ljspeech").utterances(tmp_path)}
+    assert found["LJ001-0001"].endswith("/TextGrid/LJ001-0001.TextGrid") and found["LJ001-0002"] == ""
+
+
+@pytest.mark.parametrize("line", ["a|hello", "a.wav|hello", "a|ann|hello"])
+def test_custom_metadata(tmp_path, line):
+    sound(tmp_path / "wavs/a.wav")
+    sound(tmp_path / "wavs/b.wav")
+    write(tmp_path / "metadata.csv", f"{line}\nmissing|words\n")
+    (row,) = custom.utterances(tmp_path)
+    assert (row.id, row.text) == ("a", "hello") and row.speaker == ("ann" if "ann" in line else tmp_path.name)
+    assert {identity for identity, _ in custom.orphans(tmp_path)} == {"missing", "b"}
+
+
+def test_custom_refuses_one_recording_in_two_formats_and_equal_ids(tmp_path):
+    sound(tmp_path / "one/a.wav")
+    sound(tmp_path / "one/a.flac")
+    with pytest.raises(ValueError, match="two formats"):
+        list(custom.utterances(tmp_path / "one"))
+    sound(tmp_path / "two/s/a b.wav")
+    sound(tmp_path / "two/s/a_b.wav")
+    with pytest.raises(ValueError, match="'s_a_b' occurs twice"):
+        prepare("custom", tmp_path / "two", tmp_path / "data", jobs=1)
+
+
+def test_twice_in_the_metadata(tmp_path):
+    sound(tmp_path / "wavs/a.wav")
+    write(tmp_path / "metadata.csv", "a|hello\na|goodbye\n")
+    with pytest.raises(ValueError, match="'a' occurs twice"):
+        prepare("ljspeech", tmp_path, tmp_path / "data", jobs=1)
+
+
+def test_short_line_is_named(tmp_path):
+    sound(tmp_path / "wavs/a.wav")
+    write(tmp_path / "metadata.csv", "a|hello\njust words\n")
+    with pytest.raises(ValueError, match=r"metadata.csv:2 has 1 fields"):
+        prepare("ljspeech", tmp_path, tmp_path / "data", jobs=1)
+
+
+def test_bad_recordings_are_skipped_and_named(tmp_path):
+    import soundfile
+
+    raw, tone = tmp_path / "raw", clip(0.5, 150, 0)
+    raw.mkdir()
+    soundfile.write(raw / "stereo.wav", np.stack([tone, tone], 1), RATE)
+    soundfile.write(raw / "low.wav", tone, 8000)
+    soundfile.write(raw / "high.wav", np.repeat(tone, 6), 96000)
+    soundfile.write(raw / "clipped.wav", np.clip(20 * tone, -1, 1), RATE)
+    soundfile.write(raw / "silent.wav", 0 * tone, RATE)
+    soundfile.write(raw / "nan.wav", np.full(800, np.nan, np.float32), RATE, subtype="FLOAT")
+    soundfile.write(raw / "empty.wav", tone[:0], RATE)
+    write(raw / "corrupt.wav", "these are no samples")
+    write(raw / "zero.wav", "")
+    for path in raw.glob("*.wav"):
+        write(path.with_suffix(".txt"), "hello")
+    soundfile.write(raw / "mute.wav", tone, RATE)
+    write(raw / "lonely.txt", "hello")
+
+    report = prepare("custom", raw, tmp_path / "data", needs_text=True, jobs=1)
+    rows = [u for s in report.counts for u in read_manifest(tmp_path / f"data/custom/{s}.jsonl")]
+    assert {u.id for u in rows} == {"stereo", "low", "high", "clipped"}
+    assert all(abs(u.seconds - 0.5) < 0.51 for u in rows)
+    reasons = dict(report.skipped)
+    for name, word in {
+        "silent": "silent", "nan": "NaN", "empty": "empty", "corrupt": "corrupt.wav", "zero": "zero.wav",
+        "mute": "no transcript", "lonely": "no recording",
+    }.items():  # fmt: skip
+        assert word in reasons[name], reasons
+    doubts = dict(report.warnings)
+    assert "clipped" in doubts["clipped"] and "8000" in doubts["low"] and set(doubts) == {"clipped", "low"}
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory):
+    return demo.make(tmp_path_factory.mktemp("demo") / "corpus", sentences=8)
+
+
+def test_demo_phones_are_those_of_the_text(spoken):
+    from processors.g2p import espeak
+    from processors.text import as_textgrid, textgrid_tokens
+
+    for u in demo.utterances(spoken):
+        assert textgrid_tokens(u.textgrid) == as_textgrid(espeak(u.text)), u.text
+
+
+def test_demo_times_fill_the_sound(spoken):
+    from processors.textgrid import read_textgrid
+
+    for u in demo.utterances(spoken):
+        seconds = Audio.read(u.audio).seconds
+        phones = read_textgrid(u.textgrid)
+        assert phones[0][1] == 0 and abs(phones[-1][2] - seconds) < 1e-3
+        assert all(a[2] == pytest.approx(b[1]) and a[2] > a[1] for a, b in zip(phones, phones[1:], strict=False))
+        said = [word for word, _, _ in read_textgrid(u.textgrid, "words") if word]
+        assert " ".join(said).lower() == "".join(c for c in u.text if c not in ",.?!:").lower()
+
+
+def test_demo_times_are_where_the_sound_is(spoken):
+    """Vowels are loud, fricatives are noisy, silences are faint, where the TextGrid says they are."""
+    from processors.textgrid import read_textgrid
+
+    loud, faint, hiss, hum = [], [], [], []
+    for u in demo.utterances(spoken):
+        audio = Audio.read(u.audio)
+        for label, start, end in read_textgrid(u.textgrid):
+            part = audio.samples[round((start + 0.01) * audio.rate) : round((end - 0.01) * audio.rate)]
+            if len(part) < 200:
+                continue
+            crossings = np.mean(np.abs(np.diff(np.sign(part)))) / 2
+            (faint if label == "" else loud if label in ("ɑː", "eɪ", "oʊ", "æ") else []).append(np.sqrt(np.mean(part**2)))
+            (hiss if label in ("s", "ʃ") else hum if label in ("ɑː", "eɪ", "oʊ", "m", "n") else []).append(crossings)
+    assert min(loud) > 3 * np.median(faint) and np.median(hiss) > 5 * np.median(hum)
+
+
+def test_demo_is_the_same_each_time_and_its_test_sentences_are_new(spoken, tmp_path):
+    again = demo.make(tmp_path / "again", sentences=8)
+    for path in sorted(spoken.rglob("*.*")):
+        assert path.read_bytes() == (again / path.relative_to(spoken)).read_bytes(), path
+    texts = {u.text for u in demo.utterances(spoken)}
+    assert len(texts) == 8 * len(demo.VOICES)
+    news = demo.unseen(50)
+    assert len(set(news)) == 50 and not texts & set(news) and news == demo.unseen(50) != demo.unseen(50, seed=1)
+    assert demo._sentences(300, demo.random.Random(9), held_out=False)
+    assert all(demo._held_out(text) for text in news)
+
+
+def test_demo_makes_itself_and_keeps_twenty_and_twenty(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo.make, "__kwdefaults__", {**demo.make.__kwdefaults__, "sentences": 5, "voices": demo.VOICES[:1]})
+    report = prepare("demo", tmp_path / "made", tmp_path / "data", needs_text=True, jobs=1)
+    assert report.counts == {"train": 3, "valid": 1, "test": 1} and (tmp_path / "made/metadata.csv").is_file()
+    numbers = [demo.split(demo.Utterance(f"x-{i:03d}")) for i in range(demo.SENTENCES)]
+    assert numbers.count("valid") * len(demo.VOICES) == numbers.count("test") * len(demo.VOICES) == 20
+
+
+def test_demo_words_are_everyday_words():
+    pytest.importorskip("pocketsphinx")
+    from processors.g2p import cmudict, read_lexicon
+
+    assert demo.vocabulary() <= set(read_lexicon(cmudict()))
+
+
+@pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="../shared/data is absent")
+@pytest.mark.parametrize(
+    ("name", "folder", "count"), [("ljspeech", "LJSpeech-1.1", 300), ("ljspeech", "kathleen", 640), ("vctk", "VCTK-Corpus-0.92", 30)]
+)
+def test_real_corpora(name, folder, count):
+    root = SHARED / "data" / folder
+    rows = list(corpus(name).utterances(root))
+    assert len(rows) == count and all(u.text and u.speaker for u in rows) and not corpus(name).orphans(root)
+    assert Audio.read(rows[0].audio).seconds > 0.5
