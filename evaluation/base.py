@@ -97,13 +97,18 @@ def all_metrics() -> dict[str, Metric]:
     return METRICS
 
 
+def refuse_silence(ref: Audio, deg: Audio) -> None:
+    """Raises ValueError naming the side that is silent: to many a metric silence is a fine score."""
+    for side, audio in (("reference", ref), ("generated", deg)):
+        if audio.silent:
+            raise ValueError(f"the {side} file is silent in its first {audio.seconds:.2f} s: the peak is under -60 dB.")
+
+
 class Pair:
     """A reference and what is compared with it; resampled once for each rate, viewed once in each way, aligned once."""
 
     def __init__(self, ref: Audio, deg: Audio, align: Align = "cut") -> None:
-        for side, audio in (("reference", ref), ("generated", deg)):
-            if audio.silent:
-                raise ValueError(f"the {side} file is silent: its peak is under -60 dB of full scale.")
+        refuse_silence(ref, deg)
         self.align = align
         # The cache lives and dies with the pair; on the class it would keep every sound ever read.
         self.sounds = functools.cache(lambda rate: (ref.resample(rate), deg.resample(rate)))
@@ -122,7 +127,9 @@ class Pair:
         """Both sounds at `rate`, as long as the shorter."""
         ref, deg = self.sounds(rate)
         shorter = min(len(ref.samples), len(deg.samples))
-        return Audio(ref.samples[:shorter], rate), Audio(deg.samples[:shorter], rate)
+        ref, deg = Audio(ref.samples[:shorter], rate), Audio(deg.samples[:shorter], rate)
+        refuse_silence(ref, deg)
+        return ref, deg
 
     def frames(self, of: Callable[[Audio], Frames], rate: int) -> tuple[np.ndarray, np.ndarray]:
         """Both views, row for row: "cut" to the shorter, or "dtw" along the path that brings their spectra together."""
@@ -266,7 +273,7 @@ def _check(rows: list[Metric], align: str, rate: int | None) -> None:
     for row in rows:
         absent = [package for package in row.packages if importlib.util.find_spec(package) is None]
         if absent:
-            raise ValueError(f"metric {row.name!r} needs {' and '.join(absent)}: pip install {' '.join(absent)}")
+            raise ValueError(f"metric {row.name!r} needs the package {' and '.join(absent)}: pip install -e '.[eval]'")
 
 
 def find_audio(folder: Path) -> dict[str, Path]:

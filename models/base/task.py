@@ -156,7 +156,11 @@ def weights_of(path: str | Path) -> dict[str, Any]:
 
 def fit_weights(model: nn.Module, weights: dict[str, Any], source: str) -> None:
     """Loads `weights`, all of them. Raises ValueError listing missing, unknown and misshapen tensors."""
+    from modules.norm import fold
+
     own = model.state_dict()
+    if any(f"{key.split('.parametrizations.')[0]}.weight" in weights for key in own.keys() - weights.keys()):
+        own = fold(model).state_dict()  # published with its norms already multiplied out
     problems = [f"missing {k}" for k in own.keys() - weights.keys()]
     problems += [f"unknown {k}" for k in weights.keys() - own.keys()]
     shared = own.keys() & weights.keys()

@@ -17,7 +17,7 @@ from torch import Tensor
 from modules.norm import modern_keys
 from utils.config import merge
 from utils.files import read_json, read_weights
-from utils.registry import nearest
+from utils.registry import nearest, pick
 
 State = dict[str, Tensor]
 Card = dict[str, Any]
@@ -57,7 +57,7 @@ def amphion(path: Path, config_path: Path, model_type: str | None) -> tuple[Card
     state = strip(read_weights(newest_weights(path)), "generator_state_dict", "state_dict", "model")
     if kind in ("GANVocoder", "HiFiGAN"):
         generator = config["model"].get("generator", "hifigan").lower()
-        arguments, state = pick_reader(GENERATORS, generator, "generator")(config, state)
+        arguments, state = pick(GENERATORS, generator, "generator")(config, state)
         mel = mel_section(p, "hifigan")
         return card("HiFiGAN", p["sample_rate"], p["hop_size"], {"audio": {}, "mel": mel}, arguments, {"n_mel": p["n_mel"]}), state
     if kind in ("FastSpeech2", "Fastspeech2"):
@@ -78,12 +78,12 @@ def amphion(path: Path, config_path: Path, model_type: str | None) -> tuple[Card
 
 def amphion_hifigan(config: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:
     """The generator `hifigan` of Amphion's GAN vocoders; `tfr_enhanced_hifigan` differs in sizes alone."""
-    return hifigan_sizes(config["model"]["hifigan"]) | {"floor_padding": True}, modern_keys(state)
+    return hifigan_sizes(config["model"]["hifigan"]), modern_keys(state)
 
 
 def vits_hifigan(config: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:
     """The decoder of Amphion's VITS: plain ends and a speaker vector."""
-    ends = {"plain_ends": True, "speaker_channels": config.get("gin_channels", 0), "floor_padding": True}
+    ends = {"variant": {"plain_ends": True}, "speaker_channels": config.get("gin_channels", 0)}
     return hifigan_sizes(config) | ends, modern_keys(state)
 
 
@@ -126,8 +126,7 @@ def jik876(path: Path, config_path: Path, model_type: str | None) -> tuple[Card,
     n_mel = c.get("num_mels", 80)
     names = {"sample_rate": "sampling_rate", "n_mel": "num_mels"}
     mel = mel_section({k: c.get(names.get(k, k)) for k in ("n_fft", "win_size", "n_mel", "fmin", "fmax")} | {"n_mel": n_mel}, "hifigan")
-    arguments = hifigan_sizes(c) | {"floor_padding": True}
-    return card("HiFiGAN", c["sampling_rate"], c["hop_size"], {"audio": {}, "mel": mel}, arguments, {"n_mel": n_mel}), state
+    return card("HiFiGAN", c["sampling_rate"], c["hop_size"], {"audio": {}, "mel": mel}, hifigan_sizes(c), {"n_mel": n_mel}), state
 
 
 def hifigan_sizes(c: dict[str, Any]) -> dict[str, Any]:
@@ -184,9 +183,13 @@ def pwg_hifigan(params: dict[str, Any], state: State) -> tuple[dict[str, Any], S
         "resblock_kernel_sizes": tuple_of(params.get("resblock_kernel_sizes", (3, 7, 11))),
         "resblock_dilation_sizes": tuple_of(params.get("resblock_dilations", ((1, 3, 5),) * 3)),
         "resblock": "2" if lean else "1",
-        "end_kernel_size": params.get("kernel_size", 7),
-        "bias": params.get("bias", True),
-        "normalised": normalised,
+        "variant": {
+            "upsample_padding": "parallelwavegan",
+            "kernel_size": params.get("kernel_size", 7),
+            "slope": params.get("nonlinear_activation_params", {}).get("negative_slope", 0.1),
+            "block_bias": params.get("bias", True),
+            "normalise": normalised,
+        },
     }
     return arguments, modern_keys(state)
 
@@ -274,21 +277,17 @@ def speaker_table(path: Path) -> list[str] | None:
 
 
 def rename(key: str, names: tuple[tuple[str, str], ...]) -> str:
+    """`key` after every (pattern, replacement) in turn."""
     for pattern, replacement in names:
         key = re.sub(pattern, replacement, key)
     return key
 
 
 def numbers_of(name: str) -> tuple[int, ...]:
+    """The numbers in a file name, to sort by."""
     return tuple(int(n) for n in re.findall(r"\d+", name))
 
 
 def tuple_of(value: Any) -> Any:
     """Lists as tuples, all the way down."""
     return tuple(tuple_of(v) for v in value) if isinstance(value, list | tuple) else value
-
-
-def pick_reader(table: dict[str, Callable], name: str, what: str) -> Callable:
-    if name not in table:
-        raise ValueError(nearest(name, table, what))
-    return table[name]

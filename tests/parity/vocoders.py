@@ -1,5 +1,7 @@
 """Vocoders and discriminators against Amphion, jik876, NVIDIA and ParallelWaveGAN, small and at full size."""
 
+import json
+
 import torch
 
 from models.base import upstream
@@ -8,6 +10,7 @@ from models.vocoders.discriminators import MultiPeriodDiscriminator, MultiScaleD
 from models.vocoders.hifigan import HiFiGAN
 from modules.norm import modern_keys
 from tests.parity import close, old_keys, open_case
+from utils.config import build
 
 
 def hifigan(path):
@@ -22,21 +25,21 @@ def hifigan(path):
         bands, translate = case.config["preprocess"]["n_mel"], lambda state: upstream.amphion_hifigan(case.config, state)
     else:
         bands = case.given["mel"].shape[1]
-        sizes = upstream.hifigan_sizes(case.config) | {"floor_padding": True}
+        sizes = upstream.hifigan_sizes(case.config)
         translate = lambda state: (sizes, modern_keys(state))  # noqa: E731
     arguments, _ = translate({})
     if source == "kan-bayashi":
-        arguments["normalised"] = "mean" in case.weights
-    model = HiFiGAN(n_mel=bands, **arguments).eval()
+        arguments["variant"]["normalise"] = "mean" in case.weights
+    model = build(HiFiGAN, json.loads(json.dumps(arguments)), {"n_mel": bands}).eval()
     state = case.state({key: tuple(value.shape) for key, value in reference_names(model.state_dict(), source).items()})
     fit_weights(model, translate(state)[1], path.name)
     with torch.no_grad():
-        made = {"wav": model.generate(case.given.get("mel", case.given.get("z")), case.given.get("g"))}
+        made = {"wav": model.decode(case.given.get("mel", case.given.get("z")), case.given.get("g"))}
         if "inference_item0_normalized" in case.wanted:
             made["inference_item0_normalized"] = model.infer(case.given["mel"][:1].transpose(1, 2)).T
         compare(case, made)
         model.fold()
-        close(model.generate(case.given.get("mel", case.given.get("z")), case.given.get("g")), case.wanted["wav"], "folded wav")
+        close(model.decode(case.given.get("mel", case.given.get("z")), case.given.get("g")), case.wanted["wav"], "folded wav")
 
 
 def reference_names(state, source):
@@ -75,7 +78,7 @@ def mpd(path):
 def msd(path):
     case = open_case(path)
     c = case.config
-    model = MultiScaleDiscriminator(channel_multiplier=1 / c.get("channel_divisor", 1), group_divisor=c.get("groups_divisor", 1))
+    model = MultiScaleDiscriminator(channel_multiplier=1 / c.get("channel_divisor", 1), groups_divisor=c.get("groups_divisor", 1))
     discriminator(case, model, path)
 
 
@@ -92,8 +95,6 @@ def discriminator(case, model, path):
             made[f"fmap_stats_{side}_{i}"] = torch.stack([statistics(m) for m in maps])
             shapes[f"fmap_{side}_{i}"] = [list(m.shape) for m in maps]
     compare(case, made)
-    import json
-
     assert shapes == json.loads(case.metadata["fmap_shapes"])
 
 
