@@ -17,6 +17,7 @@ from torch import Tensor
 from modules.norm import modern_keys
 from utils.config import merge
 from utils.files import read_json, read_weights
+from utils.log import log
 from utils.registry import nearest, pick
 
 State = dict[str, Tensor]
@@ -30,18 +31,41 @@ def read_foreign(path: Path, model_type: str | None = None) -> tuple[Card, State
     for beside, reader in READERS.items():
         config = next((f / beside for f in (folder, folder.parent, folder.parent.parent) if (f / beside).is_file()), None)
         if config is not None:
-            return reader(path, config, model_type)
+            return _read(reader, path, config, model_type)
     raise ValueError(
         f"{path} is no checkpoint of ours (no card.json) and none that is known: beside or above it there is no "
         f"{', '.join(READERS)}. Put the configuration that it was published with next to it."
     )
 
 
+def _read(reader: Callable, path: Path, config: Path, model_type: str | None) -> tuple[Card, State]:
+    try:
+        return reader(path, config, model_type)
+    except KeyError as error:
+        raise ValueError(f"{config} lacks the setting {error}: it is another program's, or was cut down.") from error
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The object in a YAML file. Raises ValueError naming the file when it holds none."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not YAML ({error}).") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds no settings: download it again.")
+    return found
+
+
 def read_json5(path: Path) -> dict[str, Any]:
     """A configuration as upstream writes it: JSON with trailing commas, already merged; a base that still exists lies under it."""
     import json5
 
-    own = json5.loads(path.read_text(encoding="utf-8"))
+    try:
+        own = json5.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON5 ({error}).") from error
     base = own.pop("base_config", None)
     found = path.parent / str(base)
     return merge(read_json5(found), own) if base and found.is_file() else own
@@ -114,8 +138,8 @@ def newest_weights(path: Path) -> Path:
 def jik876(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A `generator` or `g_*` file of the original HiFi-GAN, next to its config.json."""
     c = read_json(config_path)
-    if "upsample_rates" not in c:
-        raise ValueError(f"{config_path} is no HiFi-GAN configuration: it has no upsample_rates.")
+    if "upsample_rates" not in c or "activation" in c:  # BigVGAN has all that HiFi-GAN has, and an activation
+        raise ValueError(f"{config_path} is no HiFi-GAN configuration: it needs upsample_rates, and no activation.")
     file = path
     if path.is_dir():
         files = sorted((f for f in path.iterdir() if re.match(r"(g_|generator)", f.name)), key=lambda f: numbers_of(f.name))
@@ -146,10 +170,8 @@ PWG_NAMES = (
 
 
 def parallel_wavegan(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
-    """A checkpoint-*.pkl of ParallelWaveGAN, next to its config.yml; the mel's mean and scale travel with it where it has them."""
-    import yaml
-
-    c = yaml.safe_load(config_path.read_text(encoding="utf-8"))
+    """A checkpoint-*.pkl of ParallelWaveGAN, next to its config.yml and the stats.npy or stats.h5 of its mels."""
+    c = read_yaml(config_path)
     if c.get("generator_type") != "HiFiGANGenerator":
         raise ValueError(f"{config_path}: " + nearest(str(c.get("generator_type")), ["HiFiGANGenerator"], "generator_type"))
     file = path
@@ -158,12 +180,36 @@ def parallel_wavegan(path: Path, config_path: Path, model_type: str | None) -> t
         if not files:
             raise ValueError(f"{path} holds a config.yml, but no checkpoint-*.pkl.")
         file = files[-1]
-    state = strip(read_weights(file), "model", "generator")
+    state = mel_statistics(config_path.parent) | strip(read_weights(file), "model", "generator")
     arguments, state = pwg_hifigan(c["generator_params"], state)
     n_mel = c["generator_params"].get("in_channels", 80)
     mel = {"n_fft": c["fft_size"], "win_size": c.get("win_length") or c["fft_size"], "n_mel": n_mel}
     mel |= {"fmin": c.get("fmin") or 0, "fmax": c.get("fmax"), "convention": "parallelwavegan"}
     return card("HiFiGAN", c["sampling_rate"], c["hop_size"], {"audio": {}, "mel": mel}, arguments, {"n_mel": n_mel}), state
+
+
+def mel_statistics(folder: Path) -> State:
+    """The mean and scale (n_mel,) of a stats.npy or stats.h5; without one, with a warning, nothing."""
+    import numpy as np
+    import torch
+
+    if (folder / "stats.npy").is_file():
+        rows = np.load(folder / "stats.npy")
+    elif (folder / "stats.h5").is_file():
+        rows = _from_hdf5(folder / "stats.h5")
+    else:
+        log.warning(f"{folder} has no stats.npy or stats.h5: this vocoder then wants mels that are already normalised.")
+        return {}
+    return {name: torch.from_numpy(np.float32(row)).flatten() for name, row in zip(("mean", "scale"), rows, strict=False)}
+
+
+def _from_hdf5(path: Path) -> list[Any]:
+    try:
+        import h5py
+    except ImportError as error:
+        raise ValueError(f"{path} needs the package h5py: pip install h5py") from error
+    with h5py.File(path) as file:
+        return [file[name][()] for name in ("mean", "scale")]
 
 
 def pwg_hifigan(params: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:
@@ -198,12 +244,12 @@ def pwg_hifigan(params: dict[str, Any], state: State) -> tuple[dict[str, Any], S
 
 
 def ming024(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
-    """A <step>.pth.tar of ming024's FastSpeech2, next to preprocess.yaml and model.yaml."""
-    import yaml
-
+    """A <step>.pth.tar of ming024's FastSpeech2, next to preprocess.yaml, model.yaml and the stats.json of its data."""
     from models.tts.fastspeech2 import from_ming024
 
-    config = {n: yaml.safe_load((config_path.parent / f"{n}.yaml").read_text(encoding="utf-8")) for n in ("preprocess", "model")}
+    config = {name: read_yaml(config_path.parent / f"{name}.yaml") for name in ("preprocess", "model")}
+    if (config_path.parent / "stats.json").is_file():
+        config["stats.json"] = read_json(config_path.parent / "stats.json")
     file = path
     if path.is_dir():
         files = sorted(path.rglob("*.pth.tar"), key=lambda f: numbers_of(f.name))

@@ -1,0 +1,265 @@
+"""Vocoder networks: lengths, folding, gradients, discriminators against plain formulas, Griffin-Lim by ear of the mel."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from models.vocoders.discriminators import (
+    DISCRIMINATORS,
+    Discriminators,
+    MultiPeriodDiscriminator,
+    MultiScaleDiscriminator,
+    discriminator_loss,
+    discriminator_problems,
+    feature_loss,
+    generator_loss,
+)
+from models.vocoders.griffinlim import GriffinLim
+from models.vocoders.hifigan import HiFiGAN, Variant
+from processors.mel import MEL_CONVENTIONS, MelSpectrogram
+from tests.conftest import RATE, SHARED, clip
+from utils.audio import Audio
+
+SMALL = {"n_mel": 8, "upsample_initial_channel": 16}
+TWO_STAGES = {"upsample_rates": (5, 4), "upsample_kernel_sizes": (10, 8)}
+TINY_JUDGES = {"mpd": {"channel_multiplier": 1 / 32}, "msd": {"channel_multiplier": 1 / 16, "groups_divisor": 4}}
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+def batch_of(frames, hop, n_mel=8):
+    samples = torch.tensor(frames) * hop
+    audio = torch.randn(len(frames), max(frames) * hop) * 0.1
+    return {"mel": torch.randn(len(frames), max(frames), n_mel), "audio": audio, "samples": samples, "frames": torch.tensor(frames)}
+
+
+@pytest.mark.parametrize("padding", ["hifigan", "parallelwavegan"])
+@pytest.mark.parametrize("rates, sizes", [((8, 8, 2, 2), (16, 16, 4, 4)), ((5, 4), (10, 8)), ((3, 5), (6, 10))])
+def test_infer_gives_rate_samples_a_frame(rates, sizes, padding):
+    variant = Variant(upsample_padding=padding)
+    model = HiFiGAN(**SMALL, upsample_rates=rates, upsample_kernel_sizes=sizes, variant=variant).eval()
+    for frames in (1, 9):
+        assert model.infer(torch.randn(2, frames, 8)).shape == (2, frames * math.prod(rates))
+
+
+def test_an_odd_difference_lengthens_each_stage_as_published():
+    model = HiFiGAN(**SMALL, upsample_rates=(5, 5), upsample_kernel_sizes=(10, 11))
+    first = (9 - 1) * 5 - 2 * ((10 - 5) // 2) + 10  # 46, one more than 9 * 5
+    assert model.decode(torch.randn(1, 8, 9)).shape[2] == (first - 1) * 5 - 2 * 3 + 11
+
+
+@pytest.mark.parametrize("resblock", ["1", "2"])
+@pytest.mark.parametrize("variant", [Variant(), Variant(plain_ends=True), Variant(kernel_size=5, slope=0.2, block_bias=False)])
+def test_the_network_is_the_papers_formula(resblock, variant):
+    model = HiFiGAN(**SMALL, **TWO_STAGES, resblock=resblock, variant=variant).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+        mel = torch.randn(2, 8, 7)
+        torch.testing.assert_close(model.decode(mel), plain_hifigan(model, mel), rtol=1e-5, atol=1e-6)
+
+
+def plain_hifigan(model, x):
+    """The same network layer by layer: nothing shared, nothing in place, no layout tricks."""
+    act = lambda h: F.leaky_relu(h, model.variant.slope)  # noqa: E731
+    x = model.conv_pre(x)
+    count = len(model.resblocks) // len(model.ups)
+    for i, up in enumerate(model.ups):
+        x, outs = up(act(x)), []
+        for block in model.resblocks[i * count : (i + 1) * count]:
+            h = x
+            if hasattr(block, "convs"):
+                for conv in block.convs:
+                    h = h + conv(act(h))
+            else:
+                for first, second in zip(block.convs1, block.convs2, strict=True):
+                    h = h + second(act(first(act(h))))
+            outs.append(h)
+        x = sum(outs) / count
+    return torch.tanh(model.conv_post(F.leaky_relu(x)))
+
+
+def test_folding_changes_no_sample_and_takes_the_norms_out():
+    model = HiFiGAN(**SMALL).eval()
+    mel = torch.randn(1, 12, 8)
+    before = model.infer(mel)
+    assert model.fold() is model
+    torch.testing.assert_close(model.infer(mel), before, rtol=1e-5, atol=1e-6)
+    assert not any("parametrizations" in key for key in model.state_dict())
+
+
+def test_a_frame_reaches_no_further_than_receptive_field_frames():
+    model = HiFiGAN(**SMALL, **TWO_STAGES, resblock_kernel_sizes=(3,), resblock_dilation_sizes=((1, 3),)).eval()
+    reach, hop = model.receptive_field_frames, model.samples_per_frame
+    mel = torch.randn(1, 4 * reach, 8)
+    other = mel.clone()
+    other[:, 2 * reach] += 1
+    changed = (model.infer(mel) != model.infer(other))[0].nonzero().flatten() // hop
+    assert 2 * reach - changed.min() <= reach and changed.max() - 2 * reach <= reach
+    assert reach <= 2 * max(2 * reach - changed.min(), 1)  # no idle boast either
+
+
+def test_sizes_that_do_not_fit_say_what_to_change():
+    with pytest.raises(ValueError, match=r"make 256 samples.*hop_size is 300.*product is 300"):
+        HiFiGAN(n_mel=80, hop_size=300)
+    with pytest.raises(ValueError, match="upsample_kernel_sizes needs one size"):
+        HiFiGAN(n_mel=80, upsample_rates=(8, 8))
+    with pytest.raises(ValueError, match="no shorter than its rate, got 4 for 8"):
+        HiFiGAN(n_mel=80, upsample_rates=(8,), upsample_kernel_sizes=(4,))
+    with pytest.raises(ValueError, match="must be odd"):
+        HiFiGAN(n_mel=80, resblock_kernel_sizes=(3, 4, 5))
+    with pytest.raises(ValueError, match="nothing is left"):
+        HiFiGAN(n_mel=80, upsample_initial_channel=8)
+    with pytest.raises(ValueError, match="decoder inside another model"):
+        HiFiGAN(**SMALL)({"audio": torch.zeros(1, 256), "samples": torch.tensor([256])})
+
+
+def test_mel_loss_is_that_of_the_mels_and_zero_for_the_truth():
+    model = HiFiGAN(**SMALL, sample_rate=RATE, hop_size=256)
+    batch = batch_of([20, 20], 256)
+    out = model(batch)
+    mel = MelSpectrogram(sample_rate=RATE, hop_size=256, n_mel=8)
+    expected = (mel(out["fake"][:, 0]) - mel(batch["audio"])).abs().mean()
+    torch.testing.assert_close(out["mel"], expected)
+    assert model._mel_loss(out["real"], out["real"], batch["samples"]) == 0
+
+
+def test_nothing_is_learnt_from_beyond_the_end():
+    model = HiFiGAN(**SMALL, sample_rate=RATE, hop_size=256)
+    out = model(batch_of([20, 8], 256))
+    assert out["fake"][1, 0, 8 * 256 :].abs().max() == 0
+    loud = batch_of([20, 8], 256)
+    loud["audio"][1, 8 * 256 + 1024 :] = 1.0  # further than a window reaches
+    torch.manual_seed(1)
+    first = model(loud)["mel"]
+    loud["audio"][1, 8 * 256 + 1024 :] = 0.0
+    torch.testing.assert_close(model(loud)["mel"], first)
+
+
+def test_speaker_and_statistics_come_in_where_asked_for():
+    plain = HiFiGAN(**SMALL, speaker_channels=4).eval()
+    hidden, ann, bob = torch.randn(1, 8, 5), torch.randn(1, 4, 1), torch.randn(1, 4, 1)
+    assert not torch.equal(plain.decode(hidden, ann), plain.decode(hidden, bob))
+    normal = HiFiGAN(**SMALL, variant=Variant(normalise=True)).eval()
+    normal.mean.fill_(2.0)
+    normal.scale.fill_(4.0)
+    mel = torch.randn(1, 5, 8)
+    torch.testing.assert_close(normal.infer(mel), normal.decode(((mel - 2) / 4).transpose(1, 2))[:, 0])
+
+
+def test_adversarial_losses_reach_every_parameter():
+    model, judge = HiFiGAN(**SMALL, sample_rate=RATE, hop_size=256), Discriminators(TINY_JUDGES)
+    out = model(batch_of([32, 32], 256))
+    real_scores, fake_scores, real_maps, fake_maps = judge(out["real"], out["fake"])
+    (out["mel"] + generator_loss(fake_scores) + 2 * feature_loss(real_maps, fake_maps)).backward()
+    assert not [k for k, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    judge.zero_grad()
+    real_scores, fake_scores, _, _ = judge(out["real"], out["fake"].detach())
+    discriminator_loss(real_scores, fake_scores).backward()
+    assert not [k for k, p in judge.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+
+
+@pytest.mark.parametrize("name", DISCRIMINATORS)
+def test_one_pass_over_both_equals_one_over_each(name):
+    judge = Discriminators({name: TINY_JUDGES.get(name, {})}).eval()
+    real, fake = torch.randn(2, 1, 2001), torch.randn(2, 1, 2001)
+    together, first, second = judge(real, fake), judge(real, real), judge(fake, fake)
+    for ours, alone in ((together[0], first[0]), (together[1], second[1])):
+        for a, b in zip(ours, alone, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    assert [len(maps) for maps in together[2]] == [len(maps) for maps in together[3]]
+
+
+@pytest.mark.parametrize("last_stride", [1, 3])
+def test_mpd_strides_and_lengths(last_stride):
+    samples = 2 * 3**4 * 12 + 5
+    judge = MultiPeriodDiscriminator(periods=(2, 7), channel_multiplier=1 / 32, last_stride=last_stride)
+    scores, _, maps, _ = judge(torch.randn(3, 1, samples), torch.randn(3, 1, samples))
+    height = math.ceil(samples / 2)
+    for feature, stride in zip(maps[0], [3, 3, 3, 3, last_stride, 1], strict=True):
+        height = math.ceil(height / stride)
+        assert feature.shape[2:] == (height, 2)
+    assert scores[0].shape == (3, height * 2) and len(scores) == 2
+    assert [feature.shape[1] for feature in maps[0]] == [1, 4, 16, 32, 32, 1]
+
+
+def test_msd_halves_and_has_the_published_size():
+    judge = MultiScaleDiscriminator(channel_multiplier=1 / 16, groups_divisor=4)
+    _, _, maps, _ = judge(torch.randn(1, 1, 2001), torch.randn(1, 1, 2001))
+    assert [part[0].shape[2] for part in maps] == [2001, 1001, 501]
+    assert sum(p.numel() for p in MultiScaleDiscriminator().parameters()) == 29_618_821
+    assert sum(p.numel() for p in MultiPeriodDiscriminator().parameters()) == 41_105_770
+
+
+def test_spectral_norm_goes_one_step_a_call_and_none_in_use():
+    judge = MultiScaleDiscriminator(scales=1, channel_multiplier=1 / 16, groups_divisor=4)
+    layer = judge.discriminators[0].convs[3].parametrizations.weight
+    vector = layer[0]._v.clone()
+    judge.train()(torch.randn(1, 1, 500), torch.randn(1, 1, 500))
+    matrix = layer.original.detach().flatten(1)
+    once = F.normalize(matrix.T @ F.normalize(matrix @ vector, dim=0), dim=0)
+    torch.testing.assert_close(layer[0]._v, once)
+    judge.eval()(torch.randn(1, 1, 500), torch.randn(1, 1, 500))
+    torch.testing.assert_close(layer[0]._v, once)
+
+
+def test_losses_by_hand():
+    real, fake = [torch.tensor([[1.0, 0.5]]), torch.tensor([[2.0]])], [torch.tensor([[0.0, 1.0]]), torch.tensor([[-1.0]])]
+    assert discriminator_loss(real, fake) == pytest.approx((0.25 + 1) / 2 + 1 + 1)
+    assert generator_loss(fake) == pytest.approx((1 + 0) / 2 + 4)
+    assert discriminator_loss(real, fake, "hinge") == pytest.approx((0 + 0.5) / 2 + (1 + 2) / 2 + 0 + 0)
+    assert generator_loss(fake, "hinge") == pytest.approx(-0.5 + 1)
+    assert feature_loss([real], [fake]) == pytest.approx((1 + 0.5) / 2 + 3)
+    with pytest.raises(ValueError, match="did you mean 'hinge'"):
+        generator_loss(fake, "hinges")
+
+
+def test_a_section_of_discriminators_is_checked():
+    assert discriminator_problems(TINY_JUDGES) == []
+    assert "mpd" in discriminator_problems({})[0]
+    assert "did you mean 'mpd'" in discriminator_problems({"mpds": {}})[0]
+    assert "did you mean 'periods'" in discriminator_problems({"mpd": {"period": [2]}})[0]
+    with pytest.raises(ValueError, match="unknown discriminator"):
+        Discriminators({"x": {}})
+
+
+INVERTIBLE = {name: MEL_CONVENTIONS[name] for name in ("hifigan", "tacotron2", "vocos", "parallelwavegan", "wavernn", "facodec")}
+
+
+@pytest.mark.parametrize("name", INVERTIBLE)
+def test_griffin_lim_gives_back_the_mel(name):
+    settings = {"sample_rate": RATE, "hop_size": 200, "n_fft": 1024, "win_size": 800, "convention": name}
+    mel, samples = MelSpectrogram(**settings), torch.from_numpy(clip(1.0, 150, 0))[None]
+    wanted = mel(samples)
+    wave = GriffinLim(**settings).infer(wanted)
+    assert wave.shape == (1, len(samples[0]) // 200 * 200)
+    found = mel(wave)[:, : wanted.shape[1]]
+    spread = wanted.std()
+    assert (found - wanted)[:, 4:-4].abs().mean() < 0.12 * spread
+
+
+def test_griffin_lim_is_the_same_each_time_and_leaves_chance_alone():
+    vocoder = GriffinLim(sample_rate=RATE, hop_size=256, iterations=4)
+    mel = torch.randn(1, 20, 80) - 5
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    first = vocoder.infer(mel)
+    assert torch.equal(torch.rand(1), expected) and torch.equal(first, vocoder.infer(mel))
+    assert vocoder.infer(mel[:, :1]).shape == (1, 256)
+
+
+@pytest.mark.skipif(not (SHARED / "data/kathleen").is_dir(), reason="no ../shared/data/kathleen beside the repository")
+def test_griffin_lim_on_speech():
+    settings = {"sample_rate": 22050, "hop_size": 256, "fmax": 8000.0}
+    mel, errors = MelSpectrogram(**settings), []
+    for path in sorted((SHARED / "data/kathleen/wavs").iterdir())[:2]:
+        wanted = mel(torch.from_numpy(Audio.read(path, 22050).samples)[None])
+        errors.append(float((mel(GriffinLim(**settings).infer(wanted)) - wanted).abs().mean()))
+    assert np.mean(errors) < 0.12  # nepers: 1 dB
