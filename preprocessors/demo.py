@@ -1,15 +1,15 @@
 """Demo: a corpus made on the spot, so that every recipe can run offline in minutes; about 14 minutes, 22.05 kHz. Ours, CC0.
 
-Four voices of espeak-ng (from the package espeakng-loader) read sentences of a small grammar; the phone times are
-the synthesiser's own, so they are exact (but for an l that closes a syllable: see `_share`).
+Four voices of espeak-ng (from the package espeakng-loader) read sentences of a small grammar; the phone times are the
+synthesiser's own, so they are exact (but for an l that closes a syllable: see `_share`).
 
     <root>/
       metadata.csv                      id|speaker|text
-      wavs/edward-000.wav
-      TextGrid/edward-000.TextGrid      tiers words and phones; silence is ""
+      wavs/adam-000.wav
+      TextGrid/adam-000.TextGrid        tiers words and phones; silence is ""
 
 The folder is made when it does not exist. Twenty utterances are kept for validation and twenty for testing. The voices
-are those of espeak-ng that a speech recogniser understands best; VOICES says how well.
+were chosen by how well a speech recogniser understands them: see VOICES.
 
 The sung corpus (these voices moved to melodies) and the corpus of sound events with captions get modules of their own,
 `demo_sung` and `demo_sounds`, beside this one: `Synthesiser` and `textgrid` are what they can share.
@@ -18,10 +18,8 @@ The sung corpus (these voices moved to melodies) and the corpus of sound events 
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,7 +52,7 @@ GRAMMAR = {
     "went": "walked ran moved jumped traveled wandered hurried returned drove went rushed",
     "did": "found bought lost moved watched noticed wanted painted measured finished opened washed covered touched enjoyed",
     "across": "across through behind near under beyond past toward around above",
-    "when": "yesterday today this morning|last Thursday|every evening|before lunch|after the concert|in the winter|at noon|"
+    "when": "yesterday|today|this morning|last Thursday|every evening|before lunch|after the concert|in the winter|at noon|"
     "on Saturday|this afternoon|after dark",
     "number": "two three four five six seven eight nine ten eleven twelve thirteen fourteen twenty thirty fifty",
     "how": "slowly quickly quietly happily carefully usually always never suddenly gladly",
@@ -91,25 +89,33 @@ Both of them put their {things} {across} the {material} wall.
 
 @dataclass(frozen=True)
 class Voice:
-    """A variant of espeak-ng's American voice, at a rate in words per minute and a pitch of 0 to 99."""
+    """A speaker: pitch from `pitch[0]` to `pitch[1]` Hz, the first four formants in percent of espeak's American voice."""
 
     name: str
-    rate: int
-    pitch: int
+    rate: int  # words per minute
+    pitch: tuple[int, int]
+    formants: tuple[int, int, int, int]
+
+    @property
+    def variant(self) -> str:
+        """Lines of an espeak-ng voice file. Its sixth Klatt synthesiser is the clearest, and draws no random noise."""
+        widths = (130, 80, 80, 60)
+        formants = [f"formant {i} {f} 100 {w}" for i, (f, w) in enumerate(zip(self.formants, widths, strict=True), 1)]
+        return "\n".join(["klatt 6", "consonants 85 85", f"pitch {self.pitch[0]} {self.pitch[1]}", *formants])
 
 
-# Word error rates of pocketsphinx's general model on twenty of its sentences each: 27, 36, 44 and 50 %. (Others of
-# espeak's voices: 45 to 98 %. The sentences are grammatical nonsense, which a language model likes to correct.)
-VOICES = (Voice("edward", 170, 30), Voice("klatt5", 165, 50), Voice("adam", 170, 70), Voice("f5", 185, 50))
+# Word error rates of pocketsphinx's general model on twenty sentences of each: 28, 37, 45 and 32 %. (espeak's own variants: 36 to 98 %.
+# The sentences are grammatical nonsense, which a language model likes to correct.)
+VOICES = (
+    Voice("basil", 170, (68, 100), (92, 103, 103, 114)),
+    Voice("adam", 170, (82, 118), (100, 100, 100, 100)),
+    Voice("tom", 170, (112, 165), (100, 103, 103, 100)),
+    Voice("fay", 165, (150, 220), (100, 106, 106, 114)),
+)
 
 
 def _choices(slot: str) -> list[str]:
-    entry = GRAMMAR[slot]
-    if "|" not in entry:
-        return entry.split()
-    first, *rest = entry.split("|")
-    *words, last_two, last = first.split()
-    return [*words, f"{last_two} {last}", *rest]
+    return GRAMMAR[slot].split("|" if "|" in GRAMMAR[slot] else None)
 
 
 def _sentence(rng: random.Random) -> str:
@@ -149,7 +155,7 @@ class Synthesiser:
     """espeak-ng by its C interface, which also tells when each phone and word begins."""
 
     AUDIO_RETRIEVAL, PHONEME_EVENTS, PHONEME_IPA = 2, 1, 2
-    RATE, PITCH = 1, 3  # numbers of parameters
+    RATE = 1  # number of the parameter
     WORD, END, PHONEME = 1, 5, 7  # types of events
 
     def __init__(self) -> None:
@@ -164,15 +170,12 @@ class Synthesiser:
                 ("user_data", ctypes.c_void_p), ("label", ctypes.c_char * 8),
             ]  # fmt: skip
 
-        # A copy loads as a library of its own: what was spoken before leaves no trace in what is spoken now.
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            copy = shutil.copy(espeakng_loader.get_library_path(), folder)
-            self._library = ctypes.CDLL(str(copy))
-        self._random = ctypes.cdll.ucrtbase if os.name == "nt" else ctypes.CDLL(None)
-        data, flags = espeakng_loader.get_data_path().encode(), self.PHONEME_EVENTS | self.PHONEME_IPA
-        self.rate = self._library.espeak_Initialize(self.AUDIO_RETRIEVAL, 0, data, flags)
+        self._library = ctypes.CDLL(espeakng_loader.get_library_path())
+        data, flags = espeakng_loader.get_data_path(), self.PHONEME_EVENTS | self.PHONEME_IPA
+        self.rate = self._library.espeak_Initialize(self.AUDIO_RETRIEVAL, 0, str(data).encode(), flags)
         if self.rate <= 0:
-            raise ValueError(f"espeak-ng does not start with the data in {data.decode()}: reinstall espeakng-loader.")
+            raise ValueError(f"espeak-ng does not start with the data in {data}: reinstall espeakng-loader.")
+        self._american = (Path(data) / "lang/gmw/en-US").read_text(encoding="utf-8")
         self._chunks: list[np.ndarray] = []
         self._events: list[tuple[int, int, int, str]] = []  # type, place in the text, sample, label
         kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(Event))
@@ -194,15 +197,19 @@ class Synthesiser:
         """The sound, its phones and its words, without silence around them."""
         self._chunks.clear()
         self._events.clear()
-        if self._library.espeak_SetVoiceByName(f"en-us+{voice.name}".encode()):
-            raise ValueError(f"espeak-ng has no voice variant {voice.name!r}.")
-        self._random.srand(1)  # some voices breathe noise: the same for the same sentence
-        self._library.espeak_SetParameter(self.RATE, voice.rate, 0)
-        self._library.espeak_SetParameter(self.PITCH, voice.pitch, 0)
+        self._take(voice)
         encoded = text.encode()
         self._library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, 1, None, None)  # 1: UTF-8, counted in characters
         samples = np.concatenate(self._chunks).astype(np.float32) / 32768
         return Audio(samples, self.rate), *self._times(text, len(samples) / self.rate)
+
+    def _take(self, voice: Voice) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / voice.name
+            path.write_text(f"{self._american}\n{voice.variant}\n", encoding="utf-8")
+            if self._library.espeak_SetVoiceByFile(str(path).encode()):
+                raise ValueError(f"espeak-ng cannot read its voice {voice}.")
+        self._library.espeak_SetParameter(self.RATE, voice.rate, 0)
 
     def _times(self, text: str, seconds: float) -> tuple[list[Interval], list[Interval]]:
         """Phones and words from the events, in seconds."""
