@@ -4,7 +4,7 @@ from setuptools import find_packages, setup
 
 TOP = ["bins", "evaluation", "models", "modules", "preprocessors", "processors", "utils"]
 EXTRAS = {
-    "tts": ["phonemizer>=3.3", "espeakng-loader>=0.2.4", "num2words>=0.5.14", "inflect>=7.5", "unidecode>=1.3", "praatio>=6.2"],
+    "tts": ["phonemizer>=3.3", "espeakng-loader>=0.2.4", "num2words>=0.5.14", "unidecode>=1.3", "praatio>=6.2"],
     "eval": ["pesq>=0.0.4", "pystoi>=0.4.1"],
     "cluster": ["dask>=2025.1", "distributed>=2025.1"],
     "dev": ["pytest>=8.3", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.9", "jiwer>=4", "pocketsphinx>=5"],

@@ -86,13 +86,27 @@ def command(program: str, config: Path, name: str, options: Any, rest: list[str]
     if program == "train" and len(gpus) > 1:
         launch += ["accelerate.commands.launch", "--multi_gpu", "--num_processes", str(len(gpus)), "-m"]
     if program == "evaluate":
-        from utils.config import load_config
-
-        result = Path(load_config(config, options.set).get("log_dir", "ckpts")) / name / "result"
-        folders = ["--reference", str(result / "reference"), "--generated", str(result / "generated")]
-        return [*launch, "bins.evaluate", *folders, "--out", str(result / "result.json"), *rest]
+        return [*launch, "bins.evaluate", *_compared(config, name, options), *rest]
     named = ["--name", name] if program in ("train", "infer") else []
     return [*launch, f"bins.{program}", "--config", str(config), *named, *sets, *rest]
+
+
+def _compared(config: Path, name: str, options: Any) -> list[str]:
+    """The two folders that the infer stage filled, and what this task is measured by."""
+    task, settings = _task(config, options)
+    result = Path(settings.get("log_dir", "ckpts")) / name / "result"
+    folders = ["--reference", str(result / "reference"), "--generated", str(result / "generated")]
+    return [*folders, "--metrics", task.metrics, "--align", task.align, "--out", str(result / "result.json")]
+
+
+def _task(config: Path, options: Any) -> tuple[Any, dict[str, Any]]:
+    """The task class of a config, and the config."""
+    from models import MODELS
+    from utils.config import load_config
+    from utils.registry import load_object, pick
+
+    settings = load_config(config, options.set)
+    return load_object(pick(MODELS, settings.get("model_type", ""), "model").task), settings
 
 
 def _run(words: list[str], options: Any) -> int:
@@ -119,10 +133,7 @@ def _tell(config: Path, name: str, programs: list[str], options: Any) -> None:
     if lines:
         print("\n".join(["", "Done.", *lines]))
     if "infer" in programs:
-        from models import MODELS
-        from utils.registry import load_object
-
-        example = load_object(MODELS[load_config(config)["model_type"]].task).example
+        example = _task(config, options)[0].example
         here = f"python -m bins.recipe {options.recipe}" + (" --tiny" if options.tiny else "") + f" --name {name}"
         print(f"\nNext: {here} --stage infer {example}\n      tensorboard --logdir {folder / 'log'}")
 

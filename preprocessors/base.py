@@ -169,7 +169,7 @@ def lines(path: Path, fields: int, separator: str = "|") -> Iterator[list[str]]:
     """The rows of a metadata file. Raises ValueError naming the line that has too few fields."""
     if not path.is_file():
         raise ValueError(f"no metadata file {path}.")
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
         if not line.strip():
             continue
         parts = line.split(separator)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,11 @@ N_CEPSTRA = 13
 SECONDS = HOP / RATE  # of a frame
 PHONE_STATES = 3
 PAUSE_STATES = 5
-SILENCE = "sil"
+PRIOR_FRAMES = 10  # a phone seen in as many frames is half itself, half the average of all speech
+VARIANCE_FLOOR = 0.02  # of cepstra of variance 1
+PLAN = (("soft", 6), ("double", 0), ("soft", 4), ("double", 0), ("best", 3), ("double", 0), ("best", 3))
+TRAIN_SECONDS = 3600.0  # of speech to learn from: more hardly moves a boundary, and memory stays under 1 GB
+RARE = 20  # a phone seen less often has all its utterances among those to learn from
 
 
 def log_mel(audio: Audio) -> np.ndarray:
@@ -48,12 +53,23 @@ def log_mel(audio: Audio) -> np.ndarray:
 def cepstra(mel: np.ndarray) -> np.ndarray:
     """13 cepstra with their slopes and the slopes of those, each of mean 0 and deviation 1, (frames, 39)."""
     from scipy.fft import dct
-    from scipy.signal import savgol_filter
 
     static = dct(mel, axis=1, norm="ortho")[:, :N_CEPSTRA]
     slope = _slope(static)
     rows = np.concatenate([static, slope, _slope(slope)], axis=1)
     return ((rows - rows.mean(0)) / (rows.std(0) + 1e-5)).astype(np.float32)
+
+
+def observe(audio: Audio) -> np.ndarray:
+    """What the aligner hears of a sound, (frames, 39)."""
+    return cepstra(log_mel(audio))
+
+
+def sample(tokens: list[list[str]]) -> list[int]:
+    """All utterances in an order to learn from: those with rare tokens first, the rest shuffled, ever the same."""
+    counts = Counter(token for sequence in tokens for token in sequence)
+    order = np.random.default_rng(0).permutation(len(tokens)).tolist()
+    return sorted(order, key=lambda i: min((counts[token] for token in tokens[i]), default=RARE) >= RARE)
 
 
 def _slope(rows: np.ndarray, reach: int = 4) -> np.ndarray:
@@ -63,50 +79,69 @@ def _slope(rows: np.ndarray, reach: int = 4) -> np.ndarray:
     return slopes / (2 * sum(k * k for k in range(1, reach + 1)))
 
 
+class AlignmentError(ValueError):
+    """An utterance whose sound and tokens cannot be laid side by side; the message says why."""
+
+
+@dataclass
+class Alignment:
+    """Times of the tokens of one utterance, in seconds; tokens without time have equal start and end.
+
+    `score`: how much less likely the sound is as these tokens, in this order, than as the best phone of every frame
+    (nats per frame of speech, 0 or below).
+    """
+
+    tokens: list[str]
+    starts: list[float]
+    ends: list[float]
+    score: float
+
+
 @dataclass
 class Chain:
-    """The states that an utterance passes, in order. `jump[s]`: the state before an optional pause that ends at s - 1, or -1."""
+    """The states that an utterance passes, in order, each with its distribution (`units`) and its token (`owner`).
 
-    units: np.ndarray  # (states,) which distribution
-    jump: np.ndarray  # (states,)
-    owner: np.ndarray  # (states,) which token
-    first_optional: int  # states at the start that may be passed over
-    last_optional: int  # ... at the end
+    A run of pause tokens is one silence that may be passed over: `jump[s]` is the last state before
+    the pause that ends at s - 1, or -1; `first` and `last` count the states that are optional at either end.
+
+        a a a . . . . . b b b       . are PAUSE_STATES that share one distribution: a pause has a least length
+            |___________^           jump of the first b
+    """
+
+    units: np.ndarray
+    jump: np.ndarray
+    owner: np.ndarray
+    first: int
+    last: int
 
     @property
     def shortest(self) -> int:
         """Frames of the shortest path."""
-        optional = sum(s - j - 1 for s, j in enumerate(self.jump) if j >= 0)
-        return len(self.units) - optional - self.first_optional - self.last_optional
+        optional = sum(s - before - 1 for s, before in enumerate(self.jump) if before >= 0)
+        return len(self.units) - optional - self.first - self.last
 
 
-def chain(tokens: list[str], pauses: list[bool], names: dict[str, int]) -> Chain:
-    """The chain of `tokens`; a run of pause tokens is one optional silence, which belongs to the first of them.
+def chain_of(tokens: list[str], pauses: frozenset[str], names: dict[str, int]) -> Chain:
+    """The chain of `tokens`; a run of `pauses` belongs to the first of them.
 
-    Raises ValueError naming tokens that the aligner never saw.
+    Raises AlignmentError when nothing is spoken, or a token is none of `names`.
     """
-    unknown = sorted({t for t, p in zip(tokens, pauses, strict=True) if not p and t not in names})
-    if unknown:
-        raise ValueError(f"the aligner never saw {unknown}: delete its folder, so that it learns from all utterances again.")
+    unknown = sorted({token for token in tokens if token not in pauses and token not in names})
+    if unknown or all(token in pauses for token in tokens):
+        raise AlignmentError(f"the aligner does not know {unknown}" if unknown else f"all of {tokens} are pauses")
+    spoken = [i for i, token in enumerate(tokens) if token not in pauses]
     units, jump, owner = [], [], []
-    before = after = 0
-    for i, (token, pause) in enumerate(zip(tokens, pauses, strict=True)):
-        if pause and i and pauses[i - 1]:
+    for i, token in enumerate(tokens):
+        if token in pauses and i and tokens[i - 1] in pauses:
             continue
-        if pause:
-            spans, last = [0] * PAUSE_STATES, all(pauses[i:])
-            before = PAUSE_STATES if not units else before
-            after = PAUSE_STATES if last else 0
-        else:
-            start = 1 + PHONE_STATES * names[token]
-            spans = list(range(start, start + PHONE_STATES))
-        skips = not pause and i > 0 and pauses[i - 1] and len(units) > PAUSE_STATES
-        jump += [len(units) - PAUSE_STATES - 1 if skips else -1] + [-1] * (len(spans) - 1)
-        units += spans
-        owner += [i] * len(spans)
-    if before + after >= len(units):
-        raise ValueError(f"nothing to align: all {len(tokens)} tokens are pauses.")
-    return Chain(np.array(units), np.array(jump), np.array(owner), before, after)
+        after_pause = i > 0 and tokens[i - 1] in pauses and i != spoken[0]
+        states = range(1 + PHONE_STATES * names[token], 1 + PHONE_STATES * (names[token] + 1)) if token not in pauses else [0] * PAUSE_STATES
+        jump += [len(units) - PAUSE_STATES - 1 if after_pause and token not in pauses else -1] + [-1] * (len(states) - 1)
+        units += states
+        owner += [i] * len(states)
+    first = PAUSE_STATES if spoken[0] > 0 else 0
+    last = PAUSE_STATES if spoken[-1] < len(tokens) - 1 else 0
+    return Chain(np.array(units), np.array(jump), np.array(owner), first, last)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -120,7 +155,7 @@ def best_path(scores, units, jump, stay, go, first, last):
     if first > 0:
         best[first] = scores[0, units[first]]
     for t in range(1, frames):
-        for s in range(min(states - 1, t + first + PAUSE_STATES * t), -1, -1):
+        for s in range(states - 1, -1, -1):  # downwards, so that best[s - 1] is still that of the frame before
             value, how = best[s] + stay[s], 0
             if s > 0 and best[s - 1] + go[s - 1] > value:
                 value, how = best[s - 1] + go[s - 1], 1
@@ -191,28 +226,192 @@ def occupation(scores, units, jump, stay, go, first, last):
 
 
 class Mixtures:
-    """A Gaussian mixture with diagonal covariance for every unit: weights (units, n), means and variances (units, n, dims)."""
+    """A Gaussian mixture for every unit: weights (units, n), means and variances (units, n, dims), and the chance to stay (units,)."""
 
     def __init__(self, weights: np.ndarray, means: np.ndarray, variances: np.ndarray, stay: np.ndarray) -> None:
         self.weights, self.means, self.variances, self.stay = weights, means, variances, stay
-        n = means.shape[-1]
         precision = 1 / variances
-        constant = np.log(np.maximum(weights, 1e-30)) - 0.5 * (
-            n * np.log(2 * np.pi) + np.log(variances).sum(-1) + (means**2 * precision).sum(-1)
-        )
-        self.table = np.concatenate([constant[..., None], means * precision, -0.5 * precision], -1).astype(np.float32)
+        norm = np.log(2 * np.pi * variances).sum(-1) + (means**2 * precision).sum(-1)
+        constant = np.log(weights) - 0.5 * norm
+        table = np.concatenate([constant[..., None], means * precision, -0.5 * precision], axis=-1)
+        self.table = table.astype(np.float32)  # (units, n, 1 + 2 dims)
 
     def parts(self, powers: np.ndarray, units: np.ndarray) -> np.ndarray:
-        """Log densities of each part of the mixtures of `units`, (frames, units, n); powers are 1, x, x^2."""
+        """Log densities of the parts of each mixture, (frames, units, n)."""
         table = self.table[units]
         return (powers @ table.reshape(-1, table.shape[-1]).T).reshape(len(powers), *table.shape[:2])
 
+    def doubled(self) -> Mixtures:
+        """Each part in two, a fifth of a deviation to either side."""
+        offset = 0.2 * np.sqrt(self.variances)
+        means = np.concatenate([self.means - offset, self.means + offset], axis=1)
+        return Mixtures(np.tile(self.weights / 2, 2), means, np.tile(self.variances, (1, 2, 1)), self.stay)
+
 
 def powers_of(rows: np.ndarray) -> np.ndarray:
-    """(frames, dims) -> 1, x, x^2: (frames, 1 + 2 dims), so that all Gaussians are one matrix product."""
+    """1, x and x^2, (frames, 1 + 2 dims): with these, all Gaussians are one matrix product."""
     return np.concatenate([np.ones((len(rows), 1), np.float32), rows, rows**2], axis=1)
 
 
-def _log_sum(parts: np.ndarray) -> np.ndarray:
+def log_sum(parts: np.ndarray) -> np.ndarray:
+    """log(sum(exp(parts))) over the last axis."""
     high = parts.max(-1)
     return high if parts.shape[-1] == 1 else high + np.log(np.exp(parts - high[..., None]).sum(-1))
+
+
+@dataclass
+class Statistics:
+    """What one pass over the corpus counts: sums (units, n, 1 + 2 dims) of 1, x, x^2; visits of states; likelihood; frames."""
+
+    sums: np.ndarray
+    visits: np.ndarray
+    likelihood: float = 0.0
+    frames: int = 0
+
+
+class Aligner:
+    """Learns what the phones of a corpus sound like, and says when each of them sounds.
+
+    `names` are the spoken tokens, `pauses` those that may last no time. `prior`: mean and variance of all speech.
+    """
+
+    def __init__(self, names: list[str], pauses: frozenset[str], mixtures: Mixtures, prior: np.ndarray) -> None:
+        self.names = {name: i for i, name in enumerate(names)}
+        self.pauses, self.mixtures, self.prior = pauses, mixtures, prior
+
+    @classmethod
+    def train(cls, read: Callable[[int], Audio], tokens: list[list[str]], pauses: frozenset[str], *, jobs: int = 0) -> Aligner:
+        """Learns from an hour at most of the utterances of `tokens`; `read(i)` gives the sound of the i-th.
+
+        Which are taken does not change from run to run, and rare phones are among them.
+        """
+        observed, chosen, seconds = [], [], 0.0
+        for i in sample(tokens):
+            if seconds >= TRAIN_SECONDS:
+                break
+            audio = read(i)
+            observed.append(observe(audio))
+            chosen.append(tokens[i])
+            seconds += audio.seconds
+        return cls.learn(observed, chosen, pauses, jobs=jobs)
+
+    @classmethod
+    def learn(cls, observed: list[np.ndarray], tokens: list[list[str]], pauses: frozenset[str], *, jobs: int = 0) -> Aligner:
+        """Learns from `observed`, the cepstra (frames, dims) of utterances, and their tokens, with no times given.
+
+        Utterances too short for their tokens are passed over. Raises ValueError when none is left.
+        """
+        names = sorted({token for sequence in tokens for token in sequence if token not in pauses})
+        aligner = cls.flat(names, pauses, observed)
+        pairs = [(rows, chain_of(t, pauses, aligner.names)) for rows, t in zip(observed, tokens, strict=True)]
+        pairs = [(rows, chain) for rows, chain in pairs if len(rows) >= chain.shortest]
+        if not pairs:
+            raise ValueError("no utterance is long enough for its tokens: do the transcripts belong to these recordings?")
+        with ThreadPoolExecutor(jobs or cpu_count()) as threads:
+            for kind, rounds in PLAN:
+                if kind == "double":
+                    aligner.mixtures = aligner.mixtures.doubled()
+                for _ in range(rounds):
+                    aligner._round(pairs, threads, soft=kind == "soft")
+        return aligner
+
+    @classmethod
+    def flat(cls, names: list[str], pauses: frozenset[str], observed: list[np.ndarray]) -> Aligner:
+        """The start: silence is the quietest tenth of all frames, each phone is all the rest."""
+        rows = np.concatenate(observed)
+        quiet = rows[:, 0] <= np.quantile(rows[:, 0], 0.1)
+        prior = np.stack([rows[~quiet].mean(0), rows[~quiet].var(0) + VARIANCE_FLOOR]).astype(np.float64)
+        means, variances = (np.repeat(row[None, None], 1 + PHONE_STATES * len(names), axis=0) for row in prior)
+        means[0, 0], variances[0, 0] = rows[quiet].mean(0), rows[quiet].var(0) + VARIANCE_FLOOR
+        stay = np.full(len(means), 0.8)
+        return cls(names, pauses, Mixtures(np.ones((len(means), 1)), means, variances, stay), prior)
+
+    def _round(self, pairs: list[tuple[np.ndarray, Chain]], threads: ThreadPoolExecutor, *, soft: bool) -> None:
+        mixtures = self.mixtures
+        total = Statistics(np.zeros(mixtures.table.shape), np.zeros(len(mixtures.stay)))
+        for units, sums, visits, likelihood, frames in threads.map(lambda pair: self._count(*pair, soft), pairs):
+            total.sums[units] += sums
+            total.visits[units] += visits
+            total.likelihood += likelihood
+            total.frames += frames
+        self.mixtures = self._estimate(total)
+        log.debug(f"aligner: {total.likelihood / total.frames:.3f} nats per frame")
+
+    def _count(self, rows: np.ndarray, chain: Chain, soft: bool) -> tuple:
+        units, index = np.unique(chain.units, return_inverse=True)
+        powers = powers_of(rows)
+        parts = self.mixtures.parts(powers, units)
+        scores = log_sum(parts)
+        if soft:
+            shares, likelihood = occupation(scores, *self._steps(chain, index))
+        else:
+            path, likelihood = best_path(scores, *self._steps(chain, index))
+            shares = np.zeros_like(scores)
+            shares[np.arange(len(rows)), index[path]] = 1
+        shares = np.exp(parts - scores[..., None]) * shares[..., None]
+        sums = (shares.reshape(len(rows), -1).T @ powers).reshape(*parts.shape[1:], -1)
+        return units, sums, np.bincount(index, minlength=len(units)), likelihood, len(rows)
+
+    def _steps(self, chain: Chain, index: np.ndarray) -> tuple:
+        stay = self.mixtures.stay[chain.units]
+        return index, chain.jump, np.log(stay), np.log(1 - stay), chain.first, chain.last
+
+    def _estimate(self, total: Statistics) -> Mixtures:
+        """New mixtures from the counts; what was seen little stays near the average of all speech."""
+        mean, variance = self.prior
+        dims = len(mean)
+        counts = total.sums[..., :1]
+        means = (total.sums[..., 1 : 1 + dims] + PRIOR_FRAMES * mean) / (counts + PRIOR_FRAMES)
+        squares = (total.sums[..., 1 + dims :] + PRIOR_FRAMES * (variance + mean**2)) / (counts + PRIOR_FRAMES)
+        weights = (counts[..., 0] + 1e-3) / (counts[..., 0] + 1e-3).sum(-1, keepdims=True)
+        occupied = counts.sum((1, 2))
+        stay = np.clip(1 - total.visits / np.maximum(occupied, 1), 0.3, 0.98)
+        stay = np.where(occupied < 2 * PRIOR_FRAMES, 0.7, stay)
+        stay[0] = 0.95  # optional pauses are visited less than the chains say
+        return Mixtures(weights, means, np.maximum(squares - means**2, VARIANCE_FLOOR), stay)
+
+    def align(self, audio: Audio, tokens: list[str], pauses: frozenset[str] | None = None) -> Alignment:
+        """The most likely times of `tokens` in `audio`. Raises AlignmentError when it is too short for them."""
+        self.pauses = self.pauses if pauses is None else pauses
+        rows, seconds = observe(audio), audio.seconds
+        chain = chain_of(tokens, self.pauses, self.names)
+        if len(rows) < chain.shortest:
+            raise AlignmentError(f"{seconds:.2f} s are too short for {len(tokens)} tokens ({chain.shortest * SECONDS:.2f} s at least)")
+        scores = log_sum(self.mixtures.parts(powers_of(rows), np.arange(len(self.mixtures.stay))))
+        path, _ = best_path(scores, *self._steps(chain, chain.units))
+        chosen = chain.units[path]
+        speech = chosen > 0
+        loss = scores[np.arange(len(rows)), chosen] - scores.max(1)
+        # Frame t is centred at t x 5 ms, so a token begins half a frame before its first one.
+        firsts = np.searchsorted(chain.owner[path], np.arange(len(tokens)))
+        starts = np.clip((firsts - 0.5) * SECONDS, 0.0, seconds)
+        starts[firsts == len(rows)] = seconds
+        ends = np.append(starts[1:], seconds)
+        return Alignment(list(tokens), _rounded(starts), _rounded(ends), float(loss[speech].mean().round(4)))
+
+    def save(self, path: Path) -> Path:
+        """Writes safetensors; tokens stand in its metadata as JSON."""
+        from safetensors.numpy import save_file
+
+        about = {"names": json.dumps(list(self.names)), "pauses": json.dumps(sorted(self.pauses))}
+        mixtures = self.mixtures
+        arrays = {"weights": mixtures.weights, "means": mixtures.means, "variances": mixtures.variances, "stay": mixtures.stay}
+        arrays = {k: np.ascontiguousarray(v) for k, v in (arrays | {"prior": self.prior}).items()}
+        return write_whole(path, lambda p: save_file(arrays, p, about))
+
+    @classmethod
+    def load(cls, path: Path) -> Aligner:
+        """The aligner that `save` wrote. Raises ValueError when the file is damaged."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, "np") as file:
+                about, arrays = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (the file is no dict)
+        except SafetensorError as error:
+            raise ValueError(f"{path} is damaged ({error}): delete it, and the aligner is trained again.") from error
+        prior = arrays.pop("prior")
+        return cls(json.loads(about["names"]), frozenset(json.loads(about["pauses"])), Mixtures(**arrays), prior)
+
+
+def _rounded(times: np.ndarray) -> list[float]:
+    return [round(float(t), 5) for t in times]

@@ -44,10 +44,13 @@ class Task:
     """A model with its features and card. Subclasses define `__call__` and `sample`.
 
     The keyword arguments of `__call__` are the options of `bins.infer` and the section `inference`;
-    `example` are those that a newcomer might try first.
+    `example` are those that a newcomer might try first. `metrics` are what the evaluate stage measures,
+    after bringing the two sides together by `align`.
     """
 
     example = ""
+    metrics = "mcd f0rmse fpc energy_rmse"
+    align = "dtw"
 
     def __init__(self, model: nn.Module, features: FeatureSet, card: dict[str, Any], *, device: Any = "cpu") -> None:
         self.model = model.to(device).eval()

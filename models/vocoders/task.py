@@ -17,6 +17,8 @@ class Vocoder(Task):
     """`Vocoder(mel) -> Audio`. Mels are (frames, n_mel) of the settings in `mel_settings`."""
 
     example = "--folder a/folder/of/recordings"
+    metrics = "mcd mstft pesq stoi f0rmse fpc energy_rmse"
+    align = "cut"
 
     def __call__(self, source: np.ndarray | str) -> Audio:
         """Sound from a mel (frames, n_mel), or from an audio file by way of its mel.
