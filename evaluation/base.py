@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import importlib
 import importlib.metadata
-import importlib.util
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -48,7 +47,10 @@ class Frames:
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """A row of METRICS. `rate` None is the reference's own, `settings(rate)` what the definition comes to at that rate."""
+    """A row of METRICS. `rate` None is the reference's own, `settings(rate)` what the definition comes to at that rate.
+
+    `packages` are the distributions that it needs, by the names that pip knows.
+    """
 
     name: str
     score: Callable[[Any, Any], float]
@@ -151,7 +153,7 @@ class Pair:
 def warp(a: np.ndarray, b: np.ndarray, radius: int) -> np.ndarray:
     """Dynamic time warping of `a` (n, size) with `b` (m, size) by Euclidean distance: the path, (steps, 2) indices.
 
-    Cells farther than `radius` frames of `b` from the straight line between the corners are left out.
+    For each frame of `a` only 2 x `radius` + 1 frames of `b` about the straight line between the corners are tried.
     Raises ValueError when the band would not fit into memory.
     """
     radius = max(radius, -(-len(b) // len(a)))  # the band of one row must reach that of the next
@@ -271,9 +273,9 @@ def _check(rows: list[Metric], align: str, rate: int | None) -> None:
     if rate is not None and rate < 8000:
         raise ValueError(f"rate {rate} Hz: 8000 or more is needed.")
     for row in rows:
-        absent = [package for package in row.packages if importlib.util.find_spec(package) is None]
+        absent = [package for package in row.packages if _version(package) is None]
         if absent:
-            raise ValueError(f"metric {row.name!r} needs the package {' and '.join(absent)}: pip install -e '.[eval]'")
+            raise ValueError(f"metric {row.name!r} needs {' and '.join(absent)}: pip install {' '.join(absent)}")
 
 
 def find_audio(folder: Path) -> dict[str, Path]:
@@ -326,19 +328,15 @@ def _collect(rows: list[Metric], outcomes: list[dict], missing: dict[str, list[s
             )
         definitions[row.name] = {"definition": row.definition, "rates": {str(r): row.settings(r) for r in rates}}
     packages = sorted({"amphion", "numpy", "soxr", *(package for row in rows for package in row.packages)})
-    return Result(metrics, values, failed, missing, settings | {"metrics": definitions}, _versions(packages))
+    versions = {package: _version(package) or "not installed" for package in packages}
+    return Result(metrics, values, failed, missing, settings | {"metrics": definitions}, versions)
 
 
-def _versions(packages: Iterable[str]) -> dict[str, str]:
-    names = importlib.metadata.packages_distributions()
-    installed = {package: names[package][0] if package in names else package for package in packages}
-    found = {}
-    for package, name in installed.items():
-        try:
-            found[package] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def summary(values: list[float]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def f0_settings(rate: int) -> dict[str, Any]:
     return {"hop_size": HOP_SIZE, "fmin": FMIN, "fmax": FMAX, "voicing_threshold": VOICING_THRESHOLD}
 
 
-PRAAT = {"of": f0_track, "packages": ("parselmouth",), "settings": f0_settings}
+PRAAT = {"of": f0_track, "packages": ("praat-parselmouth",), "settings": f0_settings}
 
 
 def both_voiced(ref: np.ndarray, deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

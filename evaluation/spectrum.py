@@ -88,7 +88,10 @@ def mel_cepstrum_settings(rate: int) -> dict[str, Any]:
 
 @metric("mcd", of=mel_cepstra, unit="dB", higher_is_better=False, packages=("pyworld",), settings=mel_cepstrum_settings)
 def mcd(ref: np.ndarray, deg: np.ndarray) -> float:
-    """Mel-cepstral distortion, 10 sqrt(2) / ln 10 times the Euclidean distance of c1..c24, mean over frames (WORLD, 5 ms)."""
+    """Mel-cepstral distortion, 10 sqrt(2) / ln 10 times the Euclidean distance of c1..c24, mean over frames (WORLD, 5 ms).
+
+    Bring both sides to one level first: c0 is left out, but the floor of the envelope stands still when the level moves.
+    """
     return float(10 * np.sqrt(2) / np.log(10) * np.linalg.norm(ref - deg, axis=1).mean())
 
 
