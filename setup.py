@@ -5,6 +5,7 @@ from setuptools import find_packages, setup
 TOP = ["bins", "evaluation", "models", "modules", "preprocessors", "processors", "utils"]
 EXTRAS = {
     "tts": ["phonemizer>=3.3", "espeakng-loader>=0.2.4", "num2words>=0.5.14", "unidecode>=1.3", "praatio>=6.2"],
+    "crepe": ["torchcrepe>=0.0.24"],
     "eval": ["pesq>=0.0.4", "pystoi>=0.4.1"],
     "cluster": ["dask>=2025.1", "distributed>=2025.1"],
     "dev": ["pytest>=8.3", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.9", "jiwer>=4", "pocketsphinx>=5"],
@@ -31,6 +32,7 @@ setup(
         "praat-parselmouth>=0.4.6",
         "pydantic>=2.10,<3",
         "pyworld>=0.3.5",
+        "pyyaml>=6",
         "safetensors>=0.5",
         "scipy>=1.13,<1.18",
         "setuptools<82",  # pyworld imports pkg_resources, which 82 removed
@@ -39,5 +41,5 @@ setup(
         "tensorboard>=2.18",
         "tqdm>=4.66",
     ],
-    extras_require={**EXTRAS, "all": sorted({p for name, ps in EXTRAS.items() if name != "dev" for p in ps})},
+    extras_require={**EXTRAS, "all": sorted({p for name, ps in EXTRAS.items() if name not in ("dev", "crepe") for p in ps})},
 )

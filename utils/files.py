@@ -105,5 +105,5 @@ def read_weights(path: Path) -> dict[str, Any]:
             f"{path} is refused: it is a pickle that holds more than weights, and reading it could run code. "
             f"Ask its author for a safetensors file. ({str(error).splitlines()[0]})"
         ) from error
-    except (RuntimeError, EOFError, ValueError) as error:
+    except (RuntimeError, EOFError, ValueError, OSError) as error:  # torch reports a cut file as any of these
         raise ValueError(f"{path} is damaged or cut short ({error}); copy or download it again.") from error
