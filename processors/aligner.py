@@ -25,7 +25,7 @@ from utils.parallel import cpu_count
 
 RATE = 16000
 HOP = 80  # samples: 5 ms, so that three states can pass within 15 ms
-WINDOW = 400  # samples: 25 ms
+WINDOW = 320  # samples: 20 ms
 N_FFT = 512
 N_MEL = 40
 N_CEPSTRA = 13
@@ -65,14 +65,14 @@ def observe(audio: Audio) -> np.ndarray:
     return cepstra(log_mel(audio))
 
 
-def sample(tokens: list[list[str]]) -> list[int]:
-    """All utterances in an order to learn from: those with rare tokens first, the rest shuffled, ever the same."""
+def learning_order(tokens: list[list[str]]) -> list[int]:
+    """All utterances: those with rare tokens first, then the rest, shuffled but ever the same."""
     counts = Counter(token for sequence in tokens for token in sequence)
     order = np.random.default_rng(0).permutation(len(tokens)).tolist()
     return sorted(order, key=lambda i: min((counts[token] for token in tokens[i]), default=RARE) >= RARE)
 
 
-def _slope(rows: np.ndarray, reach: int = 4) -> np.ndarray:
+def _slope(rows: np.ndarray, reach: int = 3) -> np.ndarray:
     padded = np.pad(rows, ((reach, reach), (0, 0)), mode="edge")
     n = len(rows)
     slopes = sum(k * (padded[reach + k : reach + k + n] - padded[reach - k : reach - k + n]) for k in range(1, reach + 1))
@@ -127,16 +127,19 @@ def chain_of(tokens: list[str], pauses: frozenset[str], names: dict[str, int]) -
     Raises AlignmentError when nothing is spoken, or a token is none of `names`.
     """
     unknown = sorted({token for token in tokens if token not in pauses and token not in names})
-    if unknown or all(token in pauses for token in tokens):
-        raise AlignmentError(f"the aligner does not know {unknown}" if unknown else f"all of {tokens} are pauses")
+    if unknown:
+        raise AlignmentError(f"the aligner never met {', '.join(unknown)}: delete its .safetensors file, and it learns anew")
+    if pauses.issuperset(tokens):
+        raise AlignmentError(f"nothing is spoken in {tokens}")
     spoken = [i for i, token in enumerate(tokens) if token not in pauses]
     units, jump, owner = [], [], []
     for i, token in enumerate(tokens):
-        if token in pauses and i and tokens[i - 1] in pauses:
+        pause, after_pause = token in pauses, i > 0 and tokens[i - 1] in pauses
+        if pause and after_pause:
             continue
-        after_pause = i > 0 and tokens[i - 1] in pauses and i != spoken[0]
-        states = range(1 + PHONE_STATES * names[token], 1 + PHONE_STATES * (names[token] + 1)) if token not in pauses else [0] * PAUSE_STATES
-        jump += [len(units) - PAUSE_STATES - 1 if after_pause and token not in pauses else -1] + [-1] * (len(states) - 1)
+        states = [0] * PAUSE_STATES if pause else [1 + PHONE_STATES * names[token] + k for k in range(PHONE_STATES)]
+        over = len(units) - PAUSE_STATES - 1 if after_pause and i != spoken[0] else -1
+        jump += [over] + [-1] * (len(states) - 1)
         units += states
         owner += [i] * len(states)
     first = PAUSE_STATES if spoken[0] > 0 else 0
@@ -272,41 +275,44 @@ class Statistics:
 class Aligner:
     """Learns what the phones of a corpus sound like, and says when each of them sounds.
 
-    `names` are the spoken tokens, `pauses` those that may last no time. `prior`: mean and variance of all speech.
+    `names` are the spoken tokens; what `pauses` are, tokens that may last no time, is said in each call.
+    `prior`: mean and variance of all speech, (2, dims).
     """
 
-    def __init__(self, names: list[str], pauses: frozenset[str], mixtures: Mixtures, prior: np.ndarray) -> None:
+    def __init__(self, names: list[str], mixtures: Mixtures, prior: np.ndarray) -> None:
         self.names = {name: i for i, name in enumerate(names)}
-        self.pauses, self.mixtures, self.prior = pauses, mixtures, prior
+        self.mixtures, self.prior = mixtures, prior
 
     @classmethod
     def train(cls, read: Callable[[int], Audio], tokens: list[list[str]], pauses: frozenset[str], *, jobs: int = 0) -> Aligner:
         """Learns from an hour at most of the utterances of `tokens`; `read(i)` gives the sound of the i-th.
 
-        Which are taken does not change from run to run, and rare phones are among them.
+        Which are taken does not change from run to run, and rare phones are among them. Raises ValueError when
+        no utterance is long enough for its tokens.
         """
         observed, chosen, seconds = [], [], 0.0
-        for i in sample(tokens):
+        for i in learning_order(tokens):
             if seconds >= TRAIN_SECONDS:
                 break
+            if pauses.issuperset(tokens[i]):
+                continue
             audio = read(i)
             observed.append(observe(audio))
             chosen.append(tokens[i])
             seconds += audio.seconds
-        return cls.learn(observed, chosen, pauses, jobs=jobs)
+        names = sorted({token for sequence in tokens for token in sequence} - pauses)
+        return cls.learn(observed, chosen, pauses, names, jobs=jobs)
 
     @classmethod
-    def learn(cls, observed: list[np.ndarray], tokens: list[list[str]], pauses: frozenset[str], *, jobs: int = 0) -> Aligner:
-        """Learns from `observed`, the cepstra (frames, dims) of utterances, and their tokens, with no times given.
-
-        Utterances too short for their tokens are passed over. Raises ValueError when none is left.
-        """
-        names = sorted({token for sequence in tokens for token in sequence if token not in pauses})
-        aligner = cls.flat(names, pauses, observed)
+    def learn(
+        cls, observed: list[np.ndarray], tokens: list[list[str]], pauses: frozenset[str], names: list[str], *, jobs: int = 0
+    ) -> Aligner:
+        """Learns from `observed` (frames, dims) and the tokens of each; those too short for their tokens are passed over."""
+        aligner = cls.flat(names, observed)
         pairs = [(rows, chain_of(t, pauses, aligner.names)) for rows, t in zip(observed, tokens, strict=True)]
         pairs = [(rows, chain) for rows, chain in pairs if len(rows) >= chain.shortest]
         if not pairs:
-            raise ValueError("no utterance is long enough for its tokens: do the transcripts belong to these recordings?")
+            raise ValueError("no utterance is long enough for its tokens: do the texts belong to these recordings?")
         with ThreadPoolExecutor(jobs or cpu_count()) as threads:
             for kind, rounds in PLAN:
                 if kind == "double":
@@ -316,15 +322,17 @@ class Aligner:
         return aligner
 
     @classmethod
-    def flat(cls, names: list[str], pauses: frozenset[str], observed: list[np.ndarray]) -> Aligner:
+    def flat(cls, names: list[str], observed: list[np.ndarray]) -> Aligner:
         """The start: silence is the quietest tenth of all frames, each phone is all the rest."""
+        if not observed:
+            raise ValueError("nothing to learn from: no utterance says anything.")
         rows = np.concatenate(observed)
         quiet = rows[:, 0] <= np.quantile(rows[:, 0], 0.1)
         prior = np.stack([rows[~quiet].mean(0), rows[~quiet].var(0) + VARIANCE_FLOOR]).astype(np.float64)
         means, variances = (np.repeat(row[None, None], 1 + PHONE_STATES * len(names), axis=0) for row in prior)
         means[0, 0], variances[0, 0] = rows[quiet].mean(0), rows[quiet].var(0) + VARIANCE_FLOOR
         stay = np.full(len(means), 0.8)
-        return cls(names, pauses, Mixtures(np.ones((len(means), 1)), means, variances, stay), prior)
+        return cls(names, Mixtures(np.ones((len(means), 1)), means, variances, stay), prior)
 
     def _round(self, pairs: list[tuple[np.ndarray, Chain]], threads: ThreadPoolExecutor, *, soft: bool) -> None:
         mixtures = self.mixtures
@@ -370,11 +378,10 @@ class Aligner:
         stay[0] = 0.95  # optional pauses are visited less than the chains say
         return Mixtures(weights, means, np.maximum(squares - means**2, VARIANCE_FLOOR), stay)
 
-    def align(self, audio: Audio, tokens: list[str], pauses: frozenset[str] | None = None) -> Alignment:
+    def align(self, audio: Audio, tokens: list[str], pauses: frozenset[str]) -> Alignment:
         """The most likely times of `tokens` in `audio`. Raises AlignmentError when it is too short for them."""
-        self.pauses = self.pauses if pauses is None else pauses
         rows, seconds = observe(audio), audio.seconds
-        chain = chain_of(tokens, self.pauses, self.names)
+        chain = chain_of(tokens, pauses, self.names)
         if len(rows) < chain.shortest:
             raise AlignmentError(f"{seconds:.2f} s are too short for {len(tokens)} tokens ({chain.shortest * SECONDS:.2f} s at least)")
         scores = log_sum(self.mixtures.parts(powers_of(rows), np.arange(len(self.mixtures.stay))))
@@ -393,11 +400,9 @@ class Aligner:
         """Writes safetensors; tokens stand in its metadata as JSON."""
         from safetensors.numpy import save_file
 
-        about = {"names": json.dumps(list(self.names)), "pauses": json.dumps(sorted(self.pauses))}
-        mixtures = self.mixtures
-        arrays = {"weights": mixtures.weights, "means": mixtures.means, "variances": mixtures.variances, "stay": mixtures.stay}
-        arrays = {k: np.ascontiguousarray(v) for k, v in (arrays | {"prior": self.prior}).items()}
-        return write_whole(path, lambda p: save_file(arrays, p, about))
+        parts = ("weights", "means", "variances", "stay")
+        arrays = {name: np.ascontiguousarray(getattr(self.mixtures, name)) for name in parts} | {"prior": self.prior}
+        return write_whole(path, lambda p: save_file(arrays, p, {"names": json.dumps(list(self.names))}))
 
     @classmethod
     def load(cls, path: Path) -> Aligner:
@@ -410,7 +415,7 @@ class Aligner:
         except SafetensorError as error:
             raise ValueError(f"{path} is damaged ({error}): delete it, and the aligner is trained again.") from error
         prior = arrays.pop("prior")
-        return cls(json.loads(about["names"]), frozenset(json.loads(about["pauses"])), Mixtures(**arrays), prior)
+        return cls(json.loads(about["names"]), Mixtures(**arrays), prior)
 
 
 def _rounded(times: np.ndarray) -> list[float]:
