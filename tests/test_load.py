@@ -18,6 +18,7 @@ from utils.files import read_weights
 @pytest.fixture
 def release(tmp_path):
     def make(name="FastSpeech2", folder="release", **changes):
+        torch.manual_seed(0)
         card = card_of(name)
         card["preprocess"]["features"] = {**card["preprocess"]["features"], **changes}
         save_release(tmp_path / folder, card, build_model(card).state_dict())
@@ -96,7 +97,7 @@ def test_a_vocoder_of_another_mel_is_refused_with_both_values(release):
         ("hello", {"speaker": "carla"}, "unknown speaker 'carla'"),
         ("hello", {"speed": 0.0}, "speed must be above 0"),
         ("hello", {"pitch": -1.0}, "pitch must be above 0"),
-        ("\u2603\u2603", {}, ""),
+        ("\u2603\u2603", {}, "\u2603|phone"),
     ],
 )
 def test_what_cannot_be_spoken(release, text, options, message):
@@ -112,4 +113,4 @@ def test_griffin_lim_speaks_without_a_vocoder(release):
     card["facts"]["n_vocab"] = len(symbols)
     save_release(folder, card, build_model(card).state_dict())
     audio = load(folder, device="cpu")("Hello.", speaker="bob", speed=0.5)
-    assert audio.rate == 22050 and audio.seconds > 0.05 and np.isfinite(audio.samples).all()
+    assert audio.rate == 22050 and len(audio.samples) >= 256 and np.isfinite(audio.samples).all()

@@ -14,6 +14,7 @@ from models.base.experiment import Experiment
 from models.base.settings import Schedule
 from models.base.trainer import Trainer
 from tests.conftest import extracted, make_corpus, python, toy_config, train
+from utils.config import load_config, merge
 from utils.files import read_weights
 
 
@@ -39,6 +40,8 @@ def same(a, b):
 def test_sixteen_is_two_times_eight_is_eight_twice(corpus, model):
     gan = {"discriminator": {"mpd": {"channel_multiplier": 1 / 32}}, "train": {"segment_frames": 32}} if model == "ToyGAN" else {}
     config = toy_config(corpus, model_type=model, **gan)
+    # Adam divides by the size of a gradient: with a tiny eps the rounding of a gradient near zero becomes a whole step.
+    config = toy_config(corpus, **merge(load_config(config), {"train": {"optimizer": {"eps": 1e-3}}}))
     train(config, "one", "train.batch_size=16")
     train(config, "two", "train.batch_size=8", processes=2)
     assert furthest(weights(config, "one"), weights(config, "two")) < 2e-7
