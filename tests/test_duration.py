@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from preprocessors.base import Utterance
-from processors import aligner
+from processors import hmm
 from processors.aligner import RATE, Aligner
 from processors.duration import Durations, alignment_path, read_textgrid, word_times, write_srt, write_textgrid
 from tests.conftest import SHARED
@@ -302,9 +302,9 @@ def _all_paths(chain, frames: int) -> list[tuple[int, ...]]:
 
 
 def test_viterbi_and_baum_welch_equal_brute_force(monkeypatch) -> None:
-    monkeypatch.setattr(aligner, "PAUSE_STATES", 2)
-    monkeypatch.setattr(aligner, "PHONE_STATES", 1)
-    chain = aligner.chain_of(["sil", "a", "_", ",", "b", "a", "sil"], frozenset({"sil", "_", ","}), {"a": 0, "b": 1})
+    monkeypatch.setattr(hmm, "PAUSE_STATES", 2)
+    monkeypatch.setattr(hmm, "PHONE_STATES", 1)
+    chain = hmm.chain_of(["sil", "a", "_", ",", "b", "a", "sil"], frozenset({"sil", "_", ","}), {"a": 0, "b": 1})
     assert (chain.units.tolist(), chain.owner.tolist()) == ([0, 0, 1, 0, 0, 2, 1, 0, 0], [0, 0, 1, 2, 2, 4, 5, 6, 6])
     assert chain.shortest == 3
     rng = np.random.default_rng(0)
@@ -318,10 +318,10 @@ def test_viterbi_and_baum_welch_equal_brute_force(monkeypatch) -> None:
 
     paths = _all_paths(chain, 7)
     weights = np.array([weight(path) for path in paths])
-    path, score = aligner.best_path(scores, *steps)
+    path, score = hmm.best_path(scores, *steps)
     assert tuple(path) == paths[int(weights.argmax())]
     assert score == pytest.approx(weights.max())
-    shares, likelihood = aligner.occupation(scores, *steps)
+    shares, likelihood = hmm.occupation(scores, *steps)
     assert likelihood == pytest.approx(np.logaddexp.reduce(weights))
     expected = np.zeros((7, 3))
     for way, mass in zip(paths, np.exp(weights - likelihood), strict=True):
