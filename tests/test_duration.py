@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from preprocessors.base import Utterance
-from processors import hmm
+from processors import aligner, hmm
 from processors.aligner import RATE, Aligner
 from processors.duration import Durations, alignment_path, read_textgrid, word_times, write_srt, write_textgrid
 from tests.conftest import SHARED
@@ -362,3 +362,10 @@ def test_real_speech_within_20_ms_of_another_aligner(tmp_path: Path) -> None:
         errors += [abs(start - true) for start, (_, true, _) in zip(starts, row, strict=True)]
     assert np.median(errors) < 0.016
     assert np.mean(np.array(errors) < 0.0501) > 0.93
+
+
+@pytest.mark.parametrize("samples", [np.ones(100), np.zeros(8000)], ids=["shorter than a window", "digital silence"])
+def test_odd_sounds_give_finite_observations(samples: np.ndarray) -> None:
+    rows = aligner.observe(Audio(samples, RATE))
+    assert rows.shape == (1 + len(samples) // aligner.HOP, 39)
+    assert np.isfinite(rows).all()
