@@ -39,6 +39,7 @@ setup(
         "soundfile>=0.13",
         "soxr>=0.5",
         "tensorboard>=2.18",
+        "threadpoolctl>=3.5",
         "tqdm>=4.66",
     ],
     extras_require={**EXTRAS, "all": sorted({p for name, ps in EXTRAS.items() if name not in ("dev", "crepe") for p in ps})},
