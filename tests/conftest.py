@@ -94,9 +94,8 @@ def python(*words: str, processes: int = 1, **options) -> subprocess.Popen:
         "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
     }
-    return subprocess.Popen(
-        [*launch, *words], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, **options
-    )
+    heard = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+    return subprocess.Popen([*launch, *words], cwd=ROOT, env=environment, **heard, **options)
 
 
 def train(config: Path, name: str, *settings: str, processes: int = 1) -> str:

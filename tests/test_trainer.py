@@ -121,7 +121,8 @@ def test_full_disk_leaves_the_last_checkpoint_whole(corpus):
     config = toy_config(corpus, model={"hidden": 512}, train={"save_every": 3, "max_steps": 6})
     code = (
         "import resource, signal, tests.toy\n"
-        "from models.base.experiment import Experiment\nfrom models.base.trainer import Trainer\nfrom models.base.checkpoint import Checkpoints\n"
+        "from models.base.experiment import Experiment\nfrom models.base.trainer import Trainer\n"
+        "from models.base.checkpoint import Checkpoints\n"
         "save = Checkpoints.save\n"
         "def full(self, step, *rest):\n"
         "    if step == 6: resource.setrlimit(resource.RLIMIT_FSIZE, (20000, resource.RLIM_INFINITY))\n"
