@@ -99,8 +99,8 @@ def _voice(seconds: float = SECONDS, rate: int = 22050):
 def hifigan() -> list[dict[str, Any]]:
     """HiFi-GAN V1, V2, V3 with weight norm folded away, beside the same as trained."""
     import torch
-    from models.vocoders.hifigan import HiFiGAN
 
+    from models.vocoders.hifigan import HiFiGAN
     from utils.config import build, load_config
 
     torch.set_num_threads(1)
