@@ -10,7 +10,11 @@ from torch import nn
 
 from models import load
 from models.base.task import fit_weights
-from models.base.upstream import amphion_hifigan, hifigan_sizes, newest_weights, pwg_hifigan, read_foreign, vits_hifigan
+from models.base.upstream import read_foreign
+from models.base.upstream.amphion import hifigan as amphion_hifigan
+from models.base.upstream.amphion import newest_weights, vits_hifigan
+from models.base.upstream.jik876 import hifigan_sizes
+from models.base.upstream.parallel_wavegan import pwg_hifigan
 from models.vocoders.discriminators import MultiPeriodDiscriminator, MultiScaleDiscriminator
 from models.vocoders.hifigan import HiFiGAN
 from modules.norm import modern_keys
@@ -187,7 +191,7 @@ def test_folders_that_lack_something_say_what(tmp_path):
         read_foreign(tmp_path)
     cases = {
         "args.json": [("{]", "is not JSON5"), ("{model_type: 'GANVocoder', preprocess: {}, model: {}}", "no model.safetensors")],
-        "config.json": [("{}", "no HiFi-GAN configuration"), (json.dumps(JIK876), "no generator or g_"), ("{", "not valid JSON")],
+        "config.json": [("{}", "none of the configurations"), (json.dumps(JIK876), "no generator or g_"), ("{", "not valid JSON")],
         "config.yml": [("generator_type: MelGANGenerator", "HiFiGANGenerator"), ("- [", "is not YAML"), ("", "holds no settings")],
     }
     for name, texts in cases.items():

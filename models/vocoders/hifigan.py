@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.vocoders.losses import MelLoss, matched
 from modules.norm import fold, weight_norm
-from processors.mel import MelSpectrogram
 
 POST_SLOPE = 0.01  # before the last convolution the published weights expect torch's default, not `slope`
 
@@ -79,9 +79,9 @@ class HiFiGAN(nn.Module):
         if variant.normalise:
             self.register_buffer("mean", torch.zeros(n_mel))
             self.register_buffer("scale", torch.ones(n_mel))
-        self.loss_mel = None
+        self.mel_loss = None
         if sample_rate:
-            self.loss_mel = MelSpectrogram(
+            self.mel_loss = MelLoss(
                 sample_rate=sample_rate,
                 hop_size=self.samples_per_frame,
                 n_fft=n_fft,
@@ -92,22 +92,10 @@ class HiFiGAN(nn.Module):
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`mel`: the L1 distance of the log mels; `real` and `fake` (batch, 1, samples) for the discriminators."""
-        if self.loss_mel is None:
+        if self.mel_loss is None:
             raise ValueError("HiFiGAN: sample_rate is None, so this is a decoder inside another model; the mel loss needs it.")
-        real, lengths = batch["audio"].unsqueeze(1), batch["samples"]
-        fake = self.decode(self._normalised(batch["mel"]).transpose(1, 2))
-        samples = min(real.shape[2], fake.shape[2])
-        inside = torch.arange(samples, device=real.device) < lengths.to(real.device)[:, None, None]
-        real, fake = real[..., :samples], fake[..., :samples] * inside
-        return {"mel": self._mel_loss(real, fake, lengths), "real": real, "fake": fake}
-
-    def _mel_loss(self, real: Tensor, fake: Tensor, lengths: Tensor) -> Tensor:
-        with torch.no_grad():
-            target = self.loss_mel(real.squeeze(1))
-        distance = (self.loss_mel(fake.squeeze(1)) - target).abs().mean(2)
-        frames = (lengths.to(real.device) // self.samples_per_frame).clamp(min=1)
-        inside = torch.arange(distance.shape[1], device=real.device) < frames[:, None]
-        return (distance * inside).sum() / inside.sum().clamp(min=1)
+        real, fake = matched(batch, self.decode(self._normalised(batch["mel"]).transpose(1, 2)))
+        return {"mel": self.mel_loss(real, fake, batch["samples"]), "real": real, "fake": fake}
 
     @torch.inference_mode()
     def infer(self, mel: Tensor) -> Tensor:

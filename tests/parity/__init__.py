@@ -44,7 +44,9 @@ def open_case(path: Path) -> Case:
     return Case(json.loads(metadata.get("config", "{}")), metadata, *groups)
 
 
-def procedural_state(shapes: dict[str, tuple[int, ...]], multipliers: dict[str, float], buffers: dict[str, Tensor]) -> dict[str, Tensor]:
+def procedural_state(
+    shapes: dict[str, tuple[int, ...]], multipliers: dict[str, float], buffers: dict[str, Tensor]
+) -> dict[str, Tensor]:
     """Weights by the rules in the metadata of the full-size files: each drawn from a seed that its name gives."""
     state = {key: _draw(key, shape, shapes, buffers) for key, shape in shapes.items()}
     for key in [k for k in state if k.endswith("weight_orig")]:
@@ -94,3 +96,16 @@ def close(ours: Tensor, reference: Tensor, name: str, tolerance: float = 1e-4) -
     furthest = (ours - reference).abs().max().item()
     bound = tolerance * max(1.0, reference.abs().max().item())
     assert furthest <= bound, f"{name}: off by {furthest:.3g}, {bound:.3g} allowed"
+
+
+def statistics(x: Tensor) -> Tensor:
+    """What the kit keeps of a feature map: mean, deviation, mean size, first, last and middle value."""
+    flat = x.flatten()
+    return torch.stack([x.mean(), x.std(correction=0), x.abs().mean(), flat[0], flat[-1], flat[flat.numel() // 2]])
+
+
+def compare(case: Case, made: dict[str, Tensor]) -> None:
+    """Every output of the case, and none forgotten."""
+    assert made.keys() >= case.wanted.keys(), f"not compared: {case.wanted.keys() - made.keys()}"
+    for name, reference in case.wanted.items():
+        close(made[name], reference, name)

@@ -103,7 +103,7 @@ def compute(name: str, settings: dict[str, Any], sounds: dict[int, Tensor]) -> T
 
 
 def check_one(name: str, said: str, theirs: Tensor, sounds: dict[int, Tensor]) -> str:
-    """What is wrong with one output, or "". """
+    """What is wrong with one output, or ""."""
     settings = settings_of(name, said, list(sounds))
     ours = compute(name, settings, sounds)
     if "first" in name or "first" in said or "cut to int(L/" in said:

@@ -4,12 +4,15 @@ import json
 
 import torch
 
-from models.base import upstream
 from models.base.task import fit_weights
+from models.base.upstream.amphion import hifigan as amphion_hifigan
+from models.base.upstream.amphion import vits_hifigan
+from models.base.upstream.jik876 import hifigan_sizes
+from models.base.upstream.parallel_wavegan import pwg_hifigan
 from models.vocoders.discriminators import MultiPeriodDiscriminator, MultiScaleDiscriminator
 from models.vocoders.hifigan import HiFiGAN
 from modules.norm import modern_keys
-from tests.parity import close, old_keys, open_case
+from tests.parity import close, compare, old_keys, open_case, statistics
 from utils.config import build
 
 
@@ -18,14 +21,14 @@ def hifigan(path):
     case = open_case(path)
     source = case.metadata["source"]
     if source == "kan-bayashi":
-        bands, translate = case.config.get("in_channels", 80), lambda state: upstream.pwg_hifigan(case.config, state)
+        bands, translate = case.config.get("in_channels", 80), lambda state: pwg_hifigan(case.config, state)
     elif "vits" in case.metadata["model"]:
-        bands, translate = case.config["initial_channel"], lambda state: upstream.vits_hifigan(case.config, state)
+        bands, translate = case.config["initial_channel"], lambda state: vits_hifigan(case.config, state)
     elif source == "amphion":
-        bands, translate = case.config["preprocess"]["n_mel"], lambda state: upstream.amphion_hifigan(case.config, state)
+        bands, translate = case.config["preprocess"]["n_mel"], lambda state: amphion_hifigan(case.config, state)
     else:
         bands = case.given["mel"].shape[1]
-        sizes = upstream.hifigan_sizes(case.config)
+        sizes = hifigan_sizes(case.config)
         translate = lambda state: (sizes, modern_keys(state))  # noqa: E731
     arguments, _ = translate({})
     if source == "kan-bayashi":
@@ -96,17 +99,6 @@ def discriminator(case, model, path):
             shapes[f"fmap_{side}_{i}"] = [list(m.shape) for m in maps]
     compare(case, made)
     assert shapes == json.loads(case.metadata["fmap_shapes"])
-
-
-def statistics(x):
-    flat = x.flatten()
-    return torch.stack([x.mean(), x.std(correction=0), x.abs().mean(), flat[0], flat[-1], flat[flat.numel() // 2]])
-
-
-def compare(case, made):
-    assert made.keys() >= case.wanted.keys(), f"not compared: {case.wanted.keys() - made.keys()}"
-    for name, reference in case.wanted.items():
-        close(made[name], reference, name)
 
 
 CASES = {

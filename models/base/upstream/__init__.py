@@ -1,0 +1,56 @@
+"""Foreign checkpoints: what other programs released, read as a card and weights of ours.
+
+One file a program, with three names: `BESIDE`, the configuration that it publishes next to its weights (a glob);
+`knows(config)`, whether a file of that name is this program's; `read(path, config, model_type)`, which turns the
+foreign configuration into our constructor's arguments and the state dict into our names. A program that publishes no
+configuration names its weights in `BESIDE`. Nothing is guessed about what is missing: `models.base.task.fit_weights`
+lists it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from models.base.upstream.common import Card, State
+
+# In this order: the more particular before the more general.
+PROGRAMS = (
+    "amphion",
+    "jik876",
+    "parallel_wavegan",
+    "ming024",
+)
+
+
+def read_foreign(path: Path, model_type: str | None = None) -> tuple[Card, State]:
+    """The card and weights of a foreign folder or file. Raises ValueError saying what was looked for."""
+    path = Path(path)
+    readers = [import_module(f"models.base.upstream.{name}") for name in PROGRAMS]
+    met = []
+    for reader in readers:
+        config = find(path, reader.BESIDE)
+        if config is not None and reader.knows(config):
+            return _read(reader, path, config, model_type)
+        met += [config] if config is not None else []
+    if met:
+        raise ValueError(f"{met[0]} is none of the configurations that can be read: those of {', '.join(PROGRAMS)}.")
+    raise ValueError(
+        f"{path} is no checkpoint of ours (no card.json) and none that is known: beside or above it there is no "
+        f"{', '.join(dict.fromkeys(r.BESIDE for r in readers))}. Put the configuration that it was published with next to it."
+    )
+
+
+def find(path: Path, pattern: str) -> Path | None:
+    """The file of that name in the folder of `path`, or up to two above it."""
+    folder = path if path.is_dir() else path.parent
+    near = (found for f in (folder, folder.parent, folder.parent.parent) for found in sorted(f.glob(pattern)))
+    return next((found for found in near if found.is_file()), None)
+
+
+def _read(reader: ModuleType, path: Path, config: Path, model_type: str | None) -> tuple[Card, State]:
+    try:
+        return reader.read(path, config, model_type)
+    except KeyError as error:
+        raise ValueError(f"{config} lacks the setting {error}: it is another program's, or was cut down.") from error

@@ -1,0 +1,99 @@
+"""Amphion's released folders: args.json beside checkpoint/epoch-..., or a legacy <step>.pt."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from models.base.upstream.common import Card, State, card, mel_section, read_json5, speaker_table, strip
+from models.base.upstream.jik876 import hifigan_sizes
+from modules.norm import modern_keys
+from utils.files import read_weights
+from utils.registry import load_object, nearest, pick
+
+BESIDE = "args.json"
+
+# What `model.generator` names: our model, and what turns (config, state) into its arguments and weights.
+GENERATORS = {
+    "hifigan": ("HiFiGAN", "models.base.upstream.amphion:hifigan"),
+}
+
+
+def knows(config: Path) -> bool:
+    """Whether this configuration is of this program: nobody else calls a file so."""
+    return True
+
+
+def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
+    """A released folder of Amphion, whatever the task."""
+    config = read_json5(config_path)
+    kind = model_type or config["model_type"]
+    state = strip(read_weights(newest_weights(path)), "generator_state_dict", "state_dict", "model")
+    reader = KINDS.get(kind)
+    if reader is None:
+        raise ValueError(nearest(str(kind), KINDS, f"model_type in {config_path}"))
+    return reader(config, state, config_path)
+
+
+def vocoder(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card, State]:
+    """Whatever `model.generator` names."""
+    p = config["preprocess"]
+    model_type, translate = pick(GENERATORS, config["model"].get("generator", "hifigan").lower(), "generator")
+    arguments, state = load_object(translate)(config, state)
+    features = {"audio": {}, "mel": mel_section(p, "hifigan")}
+    return card(model_type, p["sample_rate"], p["hop_size"], features, arguments, {"n_mel": p["n_mel"]}), state
+
+
+def hifigan(config: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:
+    """The generator `hifigan` of Amphion's GAN vocoders; `tfr_enhanced_hifigan` differs in sizes alone."""
+    return hifigan_sizes(config["model"]["hifigan"]), modern_keys(state)
+
+
+def vits_hifigan(config: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:
+    """The decoder of Amphion's VITS: plain ends and a speaker vector."""
+    ends = {"variant": {"plain_ends": True}, "speaker_channels": config.get("gin_channels", 0)}
+    return hifigan_sizes(config) | ends, modern_keys(state)
+
+
+def fastspeech2(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card, State]:
+    """FastSpeech2, with the pitch and energy that it was trained on."""
+    from models.tts.fastspeech2 import from_amphion
+
+    p = config["preprocess"]
+    arguments, facts, state = from_amphion(config, state)
+    features = {
+        "phone": {"g2p": "lexicon", "symbols": "amphion"},
+        "duration": {},
+        "mel": mel_section(p, "tacotron2" if p.get("mel_extract_mode") == "taco" else "hifigan"),
+        "f0": {"method": p.get("pitch_extractor", "dio"), "fmin": p["f0_min"], "fmax": p["f0_max"], "interpolate": True},
+        "energy": {"n_fft": p["n_fft"], "win_size": p["win_size"]},
+    }
+    speakers = speaker_table(config_path.parent / "spk2id.json")
+    return card("FastSpeech2", p["sample_rate"], p["hop_size"], features, arguments, facts, speakers), state
+
+
+KINDS = {
+    "GANVocoder": vocoder,
+    "HiFiGAN": vocoder,
+    "FastSpeech2": fastspeech2,
+    "Fastspeech2": fastspeech2,
+}
+
+
+def newest_weights(path: Path) -> Path:
+    """The weights file of a run of Amphion: the file itself, or that of the furthest epoch and step."""
+    if path.is_file():
+        return path
+    files = [f for name in ("model.safetensors", "pytorch_model.bin") for f in path.rglob(name)]
+    files = files or [f for f in path.rglob("*.pt") if re.search(r"\d", f.stem)]
+    if not files:
+        raise ValueError(f"{path} has an args.json, but no model.safetensors, pytorch_model.bin or <step>.pt under it.")
+
+    def furthest(file: Path) -> tuple[int, ...]:
+        text = file.parent.name if file.parent.name.startswith(("epoch", "final")) else file.stem
+        numbers = dict(re.findall(r"(epoch|step)-(\d+)", text))
+        plain = re.fullmatch(r"\d+", file.stem)
+        return int(numbers.get("epoch", 0)), int(numbers.get("step", file.stem if plain else 0)), file.suffix == ".safetensors"
+
+    return max(files, key=furthest)

@@ -1,0 +1,99 @@
+"""What the readers of foreign checkpoints share: configurations in YAML and JSON5, containers, cards and names."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from utils.config import merge
+from utils.files import read_json
+
+State = dict[str, Tensor]
+Card = dict[str, Any]
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The object in a YAML file. Raises ValueError naming the file when it holds none."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not YAML ({error}).") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds no settings: download it again.")
+    return found
+
+
+def read_json5(path: Path) -> dict[str, Any]:
+    """A configuration as upstream writes it: JSON with trailing commas, already merged; a base that still exists lies under it."""
+    import json5
+
+    try:
+        own = json5.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON5 ({error}).") from error
+    base = own.pop("base_config", None)
+    found = path.parent / str(base)
+    return merge(read_json5(found), own) if base and found.is_file() else own
+
+
+def card(
+    model_type: str, rate: int, hop: int, features: dict, arguments: dict, facts: dict, speakers: list[str] | None = None
+) -> Card:
+    """A card of ours for foreign weights."""
+    return {
+        "model_type": model_type,
+        "dataset": [],
+        "preprocess": {"sample_rate": rate, "hop_size": hop, "features": features},
+        "model": json.loads(json.dumps(arguments)),
+        "facts": {"sample_rate": rate, "hop_size": hop, "n_speakers": 1, "statistics": None, **facts},
+        "learned": {},
+        "speakers": speakers or ["foreign_default"],
+    }
+
+
+def mel_section(p: dict[str, Any], convention: str) -> dict[str, Any]:
+    """The settings of our mel from a section that names them as Amphion does."""
+    section = {name: p[name] for name in ("n_fft", "win_size", "n_mel", "fmin", "fmax") if p.get(name) is not None}
+    return section | {"convention": convention}
+
+
+def strip(found: Any, *wrappers: str) -> State:
+    """The state dict inside the containers that training wrapped around it, without DDP's prefix."""
+    for wrapper in wrappers:
+        if isinstance(found, dict) and wrapper in found and isinstance(found[wrapper], dict):
+            found = found[wrapper]
+    if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()):
+        kinds = list(found)[:8] if isinstance(found, dict) else type(found).__name__
+        raise ValueError(f"no state dict was found inside the checkpoint: it holds {kinds}.")
+    return {key.removeprefix("module."): value for key, value in found.items()}
+
+
+def speaker_table(path: Path) -> list[str] | None:
+    """Speaker names in the order of their numbers, where the file exists."""
+    if not path.is_file():
+        return None
+    table = read_json(path)
+    return sorted(table, key=table.get)
+
+
+def rename(key: str, names: tuple[tuple[str, str], ...]) -> str:
+    """`key` after every (pattern, replacement) in turn."""
+    for pattern, replacement in names:
+        key = re.sub(pattern, replacement, key)
+    return key
+
+
+def numbers_of(name: str) -> tuple[int, ...]:
+    """The numbers in a file name, to sort by."""
+    return tuple(int(n) for n in re.findall(r"\d+", name))
+
+
+def tuple_of(value: Any) -> Any:
+    """Lists as tuples, all the way down."""
+    return tuple(tuple_of(v) for v in value) if isinstance(value, list | tuple) else value

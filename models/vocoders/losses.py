@@ -1,0 +1,69 @@
+"""What a vocoder's wave is measured by in training: the L1 distance of log mels, and STFTs at several resolutions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from processors.mel import MelSpectrogram
+
+FLOOR = 1e-5  # of a magnitude, before its logarithm: -100 dB of full scale at unit window gain
+
+
+def matched(batch: dict[str, Any], fake: Tensor) -> tuple[Tensor, Tensor]:
+    """`audio` of the batch and `fake`, both (batch, 1, samples) of one length; silence beyond each utterance's end."""
+    real, lengths = batch["audio"].unsqueeze(1), batch["samples"]
+    samples = min(real.shape[2], fake.shape[2])
+    inside = torch.arange(samples, device=real.device) < lengths.to(real.device)[:, None, None]
+    return real[..., :samples], fake[..., :samples] * inside
+
+
+class MelLoss(nn.Module):
+    """The L1 distance of the log mels of two waves (batch, 1, samples), over the frames inside `samples` (batch,).
+
+    `fmax` None is half the rate: the loss may listen higher than the mel that a vocoder reads.
+    """
+
+    def __init__(self, *, sample_rate: int, hop_size: int, n_fft: int, win_size: int, n_mel: int, fmax: float | None) -> None:
+        super().__init__()
+        self.mel = MelSpectrogram(
+            sample_rate=sample_rate, hop_size=hop_size, n_fft=n_fft, win_size=win_size, n_mel=n_mel, fmax=fmax
+        )  # fmt: skip
+        self.hop_size = hop_size
+
+    def forward(self, real: Tensor, fake: Tensor, samples: Tensor) -> Tensor:
+        with torch.no_grad():
+            target = self.mel(real.squeeze(1))
+        distance = (self.mel(fake.squeeze(1)) - target).abs().mean(2)
+        frames = (samples.to(real.device) // self.hop_size).clamp(min=1)
+        inside = torch.arange(distance.shape[1], device=real.device) < frames[:, None]
+        return (distance * inside).sum() / inside.sum().clamp(min=1)
+
+
+class MultiResolutionSTFTLoss(nn.Module):
+    """Spectral convergence and L1 of log magnitudes, a mean over resolutions (Parallel WaveGAN, arXiv 1910.11480).
+
+    Takes waves (batch, 1, samples). Each resolution is (n_fft, hop, window), in samples.
+    """
+
+    def __init__(self, resolutions: tuple[tuple[int, int, int], ...] = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))) -> None:
+        super().__init__()
+        self.resolutions = resolutions
+        for i, (_, _, window) in enumerate(resolutions):
+            self.register_buffer(f"window_{i}", torch.hann_window(window), persistent=False)
+
+    def forward(self, real: Tensor, fake: Tensor) -> Tensor:
+        total = real.new_zeros(())
+        for i, (n_fft, hop, window) in enumerate(self.resolutions):
+            shape = getattr(self, f"window_{i}")
+            target, made = (self._magnitude(x.squeeze(1).float(), n_fft, hop, window, shape) for x in (real, fake))
+            convergence = torch.linalg.norm(target - made) / torch.linalg.norm(target).clamp(min=FLOOR)
+            total = total + convergence + F.l1_loss(made.log(), target.log())
+        return total / len(self.resolutions)
+
+    @staticmethod
+    def _magnitude(x: Tensor, n_fft: int, hop: int, window: int, shape: Tensor) -> Tensor:
+        return torch.stft(x, n_fft, hop, window, shape, return_complex=True).abs().clamp(min=FLOOR)
