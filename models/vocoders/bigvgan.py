@@ -23,8 +23,8 @@ class BigVGAN(nn.Module):
     The defaults are the paper's base model, 14 M parameters. Version 2 sets both `use_*_at_final` to False: the sound is
     then cut to [-1, 1] instead of bent by a tanh. `snake_logscale`: the activations' parameters are logarithms.
     `sample_rate` None makes a decoder for the inside of another model, which calls `decode`.
-    `n_fft`, `win_size` and `fmax` (Hz, None is half the rate) are those of the mel in the loss.
-    Raises ValueError when the sizes do not fit together.
+    `n_fft`, `win_size` and `fmax` (Hz, None is half the rate) are those of the mel in the loss; `multi_scale_mel` takes
+    version 2's seven mels instead. Raises ValueError when the sizes do not fit together.
     """
 
     reads = ("mel", "audio")
@@ -49,6 +49,7 @@ class BigVGAN(nn.Module):
         n_fft: int = 1024,
         win_size: int = 1024,
         fmax: float | None = None,
+        multi_scale_mel: bool = False,
     ) -> None:
         super().__init__()
         _check(upsample_rates, upsample_kernel_sizes, upsample_initial_channel, hop_size)
@@ -69,15 +70,11 @@ class BigVGAN(nn.Module):
         last = nn.Conv1d(channels[-1], 1, END_KERNEL, padding=END_KERNEL // 2, bias=use_bias_at_final)
         self.conv_post = weight_norm(_small(last))
         self.mel_loss = None
-        if sample_rate:
-            self.mel_loss = MelLoss(
-                sample_rate=sample_rate,
-                hop_size=self.samples_per_frame,
-                n_fft=n_fft,
-                win_size=win_size,
-                n_mel=n_mel,
-                fmax=fmax,
-            )
+        if sample_rate and multi_scale_mel:
+            self.mel_loss = MultiScaleMelLoss(sample_rate)
+        elif sample_rate:
+            sizes = {"n_fft": n_fft, "win_size": win_size, "n_mel": n_mel, "fmax": fmax}
+            self.mel_loss = MelLoss(sample_rate=sample_rate, hop_size=self.samples_per_frame, **sizes)
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`mel`: the L1 distance of the log mels; `real` and `fake` (batch, 1, samples) for the discriminators."""
@@ -158,6 +155,18 @@ class AMPBlock2(nn.Module):
 
 
 AMP_BLOCKS = {"1": AMPBlock1, "2": AMPBlock2}
+
+
+class MultiScaleMelLoss(nn.Module):
+    """The L1 distances of the log10 mels of two waves, summed over windows from 32 to 2048 samples (arXiv 2306.06546)."""
+
+    def __init__(self, sample_rate: int) -> None:
+        super().__init__()
+        sizes = [{"hop_size": 2**i // 4, "n_fft": 2**i, "win_size": 2**i, "n_mel": 5 * 2 ** (i - 5)} for i in range(5, 12)]
+        self.parts = nn.ModuleList(MelLoss(sample_rate=sample_rate, fmax=None, **size) for size in sizes)
+
+    def forward(self, real: Tensor, fake: Tensor, samples: Tensor) -> Tensor:
+        return sum(part(real, fake, samples) for part in self.parts) / math.log(10)  # the parts count in natural logarithms
 
 
 def _mean_of(blocks: nn.ModuleList, x: Tensor) -> Tensor:
