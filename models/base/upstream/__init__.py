@@ -19,8 +19,12 @@ from models.base.upstream.common import Card, State
 PROGRAMS = (
     "amphion",
     "jik876",
+    "nvidia_bigvgan",
     "parallel_wavegan",
     "ming024",
+    "descriptinc",
+    "seungwonpark",
+    "melgan_hub",
 )
 
 

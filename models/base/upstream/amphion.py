@@ -17,6 +17,8 @@ BESIDE = "args.json"
 # What `model.generator` names: our model, and what turns (config, state) into its arguments and weights.
 GENERATORS = {
     "hifigan": ("HiFiGAN", "models.base.upstream.amphion:hifigan"),
+    "bigvgan": ("BigVGAN", "models.base.upstream.nvidia_bigvgan:amphion_bigvgan"),
+    "melgan": ("MelGAN", "models.base.upstream.descriptinc:amphion_melgan"),
 }
 
 
