@@ -15,12 +15,11 @@ from models.base.upstream.amphion import hifigan as amphion_hifigan
 from models.base.upstream.amphion import newest_weights, vits_hifigan
 from models.base.upstream.jik876 import hifigan_sizes
 from models.base.upstream.parallel_wavegan import pwg_hifigan
-from models.vocoders.discriminators import MultiPeriodDiscriminator, MultiScaleDiscriminator
 from models.vocoders.hifigan import HiFiGAN
 from modules.norm import modern_keys
 from tests.conftest import SHARED
 from tests.parity import old_keys
-from tests.parity.vocoders import reference_names
+from tests.parity.hifigan import reference_names
 from utils.config import build
 
 MANIFESTS = SHARED / "parity/manifests"
@@ -220,7 +219,7 @@ def test_old_norm_keys_become_torchs_and_back():
         torch.testing.assert_close(ours(x), theirs(x))
 
 
-FAMILIES = ("hifigan*", "tfr_enhanced_hifigan*", "mpd__*", "msd__*", "fastspeech2*")
+FAMILIES = ("hifigan*", "tfr_enhanced_hifigan*", "fastspeech2*")
 FILES = sorted(f for pattern in FAMILIES for f in MANIFESTS.glob(f"{pattern}.json"))
 
 
@@ -241,10 +240,6 @@ def ours(name, config, state):
 
         arguments, facts, state = (from_ming024 if "ming024" in name else from_amphion)(config, state)
         return FastSpeech2(**arguments, **facts), state
-    if name.startswith("mpd"):
-        return MultiPeriodDiscriminator(), modern_keys(state)
-    if name.startswith("msd"):
-        return MultiScaleDiscriminator(), modern_keys(state)
     if "kan-bayashi" in name:
         (arguments, state), n_mel = pwg_hifigan(config, state), config["in_channels"]
     elif "vits" in name:
