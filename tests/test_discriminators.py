@@ -37,7 +37,7 @@ from utils.config import check
 
 RATE = 4000
 TINY = {
-    "mpd": {"channel_multiplier": 1 / 32, "periods": [2, 3]},
+    "mpd": {"channel_multiplier": 1 / 8, "periods": [2, 3]},
     "msd": {"channel_multiplier": 1 / 16, "groups_divisor": 4},
     "melgan": {"filters": 4, "layers": 2, "most": 64},
     "mrd": {"resolutions": [[256, 64, 256], [128, 25, 100]], "filters": 4},
@@ -110,7 +110,7 @@ def test_it_learns_to_tell_a_hum_from_noise(name):
         return hum + 0.01 * torch.randn_like(hum), 0.2 * torch.randn(3, 1, 700)
 
     losses = []
-    for _ in range(20):
+    for _ in range(40):
         scores_real, scores_fake, _, _ = judge(*waves())
         losses.append(discriminator_loss(scores_real, scores_fake))
         optimizer.zero_grad()

@@ -33,7 +33,7 @@ def hifigan(path):
     if source == "kan-bayashi":
         arguments["variant"]["normalise"] = "mean" in case.weights
     model = build(HiFiGAN, json.loads(json.dumps(arguments)), {"n_mel": bands}).eval()
-    state = case.state({key: tuple(value.shape) for key, value in reference_names(model.state_dict(), source).items()})
+    state = case.state({key: tuple(value.shape) for key, value in reference_names(model.state_dict(), source, model.variant.causal).items()})
     fit_weights(model, translate(state)[1], path.name)
     with torch.no_grad():
         made = {"wav": model.decode(case.given.get("mel", case.given.get("z")), case.given.get("g"))}
@@ -44,7 +44,7 @@ def hifigan(path):
         close(model.decode(case.given.get("mel", case.given.get("z")), case.given.get("g")), case.wanted["wav"], "folded wav")
 
 
-def reference_names(state, source):
+def reference_names(state, source, causal=False):
     """Our state dict under the names of the reference, for weights that are drawn by name."""
     state = old_keys(state)
     if source != "kan-bayashi":
@@ -60,6 +60,9 @@ def reference_names(state, source):
         elif parts[0] == "resblocks":
             inner = "convs1" if parts[2] == "convs" else parts[2]
             key = ".".join(["blocks", parts[1], inner, parts[3], "1", *parts[4:]])
+        if causal and "." in key:
+            base, last = key.rsplit(".", 1)
+            key = f"{base}.{'deconv' if parts[0] == 'ups' else 'conv'}.{last}"
         out[key] = value
     return out
 
@@ -68,6 +71,7 @@ CASES = {
     "hifigan__*": hifigan,
     "hifigan_rb1__*": hifigan,
     "hifigan_vits__*": hifigan,
+    "hifigan_causal__*": hifigan,
     "hifigan_v[123]__*": hifigan,
     "fullsize_hifigan*": hifigan,
     "fullsize_tfr_enhanced_hifigan*": hifigan,
