@@ -110,15 +110,16 @@ def test_it_learns_to_tell_a_hum_from_noise(name):
         return hum + 0.01 * torch.randn_like(hum), 0.2 * torch.randn(3, 1, 700)
 
     losses = []
-    for _ in range(40):
+    for _ in range(60):
         scores_real, scores_fake, _, _ = judge(*waves())
+        mean = [sum(s.detach().reshape(3, -1).mean(1) for s in scores) for scores in (scores_real, scores_fake)]
         losses.append(discriminator_loss(scores_real, scores_fake))
+        if losses[-1] < 0.8 * losses[0] and mean[0].min() > mean[1].max() + 0.1:
+            return
         optimizer.zero_grad()
         losses[-1].backward()
         optimizer.step()
-    scores_real, scores_fake, _, _ = judge(*waves())
-    mean = [sum(s.reshape(3, -1).mean(1) for s in scores) for scores in (scores_real, scores_fake)]
-    assert losses[-1] < 0.8 * losses[0] and mean[0].min() > mean[1].max()
+    raise AssertionError(f"the loss went from {losses[0]:.3f} to {losses[-1]:.3f}, and the scores still overlap")
 
 
 @pytest.mark.parametrize("name", DISCRIMINATORS)

@@ -96,6 +96,20 @@ def test_a_frame_reaches_no_further_than_receptive_field_frames():
     assert reach <= 2 * max(2 * reach - changed.min(), 1)  # no idle boast either
 
 
+@pytest.mark.parametrize("resblock", ["1", "2"])
+def test_a_causal_one_hears_nothing_of_later_frames(resblock):
+    model = HiFiGAN(**SMALL, **TWO_STAGES, resblock=resblock, variant=Variant(causal=True)).eval()
+    reach, hop, mel = model.receptive_field_frames, model.samples_per_frame, torch.randn(1, 90, 8)
+    other = mel.clone()
+    other[:, 40] += 1
+    whole = model.infer(mel)
+    changed = (whole != model.infer(other))[0].nonzero().flatten() // hop
+    assert whole.shape == (1, 90 * hop) and 40 <= changed.min() and changed.max() <= 40 + reach
+    torch.testing.assert_close(model.infer(mel[:, :50]), whole[:, : 50 * hop])
+    with pytest.raises(ValueError, match="twice the rate in upsample_kernel_sizes, got 11 for 5"):
+        HiFiGAN(**SMALL, upsample_rates=(5,), upsample_kernel_sizes=(11,), variant=Variant(causal=True))
+
+
 def test_sizes_that_do_not_fit_say_what_to_change():
     with pytest.raises(ValueError, match=r"make 256 samples.*hop_size is 300.*product is 300"):
         HiFiGAN(n_mel=80, hop_size=300)
