@@ -37,7 +37,7 @@ from utils.config import check
 
 RATE = 4000
 TINY = {
-    "mpd": {"channel_multiplier": 1 / 8, "periods": [2, 3]},
+    "mpd": {"channels": [8, 16, 32], "periods": [2, 3]},
     "msd": {"channel_multiplier": 1 / 16, "groups_divisor": 4},
     "melgan": {"filters": 4, "layers": 2, "most": 64},
     "mrd": {"resolutions": [[256, 64, 256], [128, 25, 100]], "filters": 4},
