@@ -39,7 +39,10 @@ def mrd(config, source):
 
 
 def msstftd(config, source):
-    return {**config["model"]["msstftd"], **config.get("kwargs", {})}
+    c = {**config["model"]["msstftd"], **config.get("kwargs", {})}
+    assert c.pop("in_channels", 1) == 1 and c.pop("norm", "weight_norm") == "weight_norm" and c.pop("activation", "LeakyReLU") == "LeakyReLU"
+    slope = c.pop("activation_params", {}).get("negative_slope")
+    return c if slope is None else {**c, "slope": slope}
 
 
 def mssbcqtd(config, source):
