@@ -2,6 +2,7 @@
 
     acoustic models        TTS       FastSpeech2
     vocoders               Vocoder   HiFiGAN, BigVGAN, MelGAN
+    vocoders               Vocoder   HiFiGAN, NSFHiFiGAN
 
 A new model is one file, one row here, and one recipe folder; the tests range over this table.
 """
@@ -35,6 +36,7 @@ MODELS = {
     "HiFiGAN": Spec(VOCODER, "models.vocoders.hifigan:HiFiGAN", ADVERSARIAL),
     "BigVGAN": Spec(VOCODER, "models.vocoders.bigvgan:BigVGAN", ADVERSARIAL),
     "MelGAN": Spec(VOCODER, "models.vocoders.melgan:MelGAN", ADVERSARIAL),
+    "NSFHiFiGAN": Spec(VOCODER, "models.vocoders.nsfhifigan:NSFHiFiGAN", ADVERSARIAL),
 }
 
 

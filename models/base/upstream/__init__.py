@@ -18,6 +18,7 @@ from models.base.upstream.common import Card, State
 # In this order: the more particular before the more general.
 PROGRAMS = (
     "amphion",
+    "openvpi",
     "jik876",
     "nvidia_bigvgan",
     "parallel_wavegan",
