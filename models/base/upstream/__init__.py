@@ -18,7 +18,9 @@ from models.base.upstream.common import Card, State
 # In this order: the more particular before the more general.
 PROGRAMS = (
     "amphion",
+    "yangai520",
     "jik876",
+    "vocos",
     "parallel_wavegan",
     "ming024",
 )
