@@ -47,7 +47,9 @@ class InverseSTFT(nn.Module):
         cut = n_fft // 2 if padding == "center" else (n_fft - hop_size) // 2
         self.start, self.extra = cut - self.margin, n_fft - 2 * cut - hop_size
         self.register_buffer("window", torch.hann_window(win_size), persistent=False)
-        self.register_buffer("basis", _inverse_dft(n_fft)[:, self.margin : self.margin + win_size] * self.window, persistent=False)
+        self.register_buffer(
+            "basis", _inverse_dft(n_fft)[:, self.margin : self.margin + win_size] * self.window, persistent=False
+        )
 
     def forward(self, real: Tensor, imag: Tensor, *, full: bool = False) -> Tensor:
         frames = real.shape[1]

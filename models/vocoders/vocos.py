@@ -93,7 +93,9 @@ class Vocos(nn.Module):
     def infer_codes(self, codes: Tensor, *, bandwidth_id: int | None = None) -> Tensor:
         """Samples (batch, frames * hop_size) of EnCodec's codes (batch, codebooks, frames), the first few or all."""
         if self.codebook_weights is None:
-            raise ValueError("Vocos: codebooks is 0, so this model reads no codes: give features to infer, or load the EnCodec variant.")
+            raise ValueError(
+                "Vocos: codebooks is 0, so this model reads no codes: give features to infer, or load the EnCodec variant."
+            )
         first = torch.arange(codes.shape[1], device=codes.device)[:, None] * self.codebook_size
         return self._wave(F.embedding(codes + first, self.codebook_weights).sum(1), bandwidth_id, full=True)
 

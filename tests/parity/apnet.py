@@ -9,7 +9,7 @@ from models.base.task import fit_weights
 from models.base.upstream.yangai520 import amphion_apnet, apnet_sizes
 from models.vocoders.apnet import APNet
 from modules.norm import modern_keys
-from tests.parity import close, open_case, old_keys
+from tests.parity import close, old_keys, open_case
 from utils.config import build
 
 

@@ -36,7 +36,11 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
     c = read_yaml(config_path)
     state = strip(read_weights(_weights(path)), "state_dict")
     arguments, facts, features, state = gemelo_vocos(c, state)
-    rate, hop = facts["sample_rate"], facts["hop_size"]
+    rate, hop, heard = (facts[name] for name in ("sample_rate", "hop_size", "mel_hop_size"))
+    if heard != hop:
+        raise ValueError(
+            f"{config_path}: the mel has a hop of {heard} samples, and the head makes {hop} of a frame: it would not keep time."
+        )
     return card("Vocos", rate, hop, {"audio": {}, **features}, arguments, {"n_mel": facts["n_mel"]}), state
 
 
@@ -68,10 +72,13 @@ def gemelo_vocos(c: dict[str, Any], state: State) -> tuple[dict[str, Any], dict[
     arguments |= {"bandwidths": b.get("adanorm_num_embeddings") or 0, "layer_scale": b.get("layer_scale_init_value") or None}
     arguments |= {"n_fft": h["n_fft"]} if kind == "istft" else {}
     if h.get("clip_audio"):
-        raise ValueError("head.init_args.clip_audio: the published code then returns the coefficients, clipped, in place of sound.")
+        raise ValueError(
+            "head.init_args.clip_audio: the published code then returns the coefficients, clipped, in place of sound."
+        )
     state = {key: value for key, value in state.items() if key.startswith(PARTS)}
     if extractor == "EncodecFeatures":
-        facts = {"sample_rate": 48000 if "48" in e.get("encodec_model", "") else 24000, "hop_size": hop, "n_mel": b["input_channels"]}
+        rate = 48000 if "48" in e.get("encodec_model", "") else 24000
+        facts = {"sample_rate": rate, "hop_size": hop, "mel_hop_size": hop, "n_mel": b["input_channels"]}
         features, state = {}, encodec_codebooks(state)
         if "codebook_weights" in state:
             arguments["codebooks"] = len(state["codebook_weights"]) // CODEBOOK_SIZE
@@ -88,13 +95,16 @@ def _class(part: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def _mel(e: dict[str, Any], hop: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Facts and features of MelSpectrogramFeatures, its defaults for what is not said."""
-    rate, n_mel = e.get("sample_rate", 24000), e.get("n_mels", 100)
-    if e.get("hop_length", 256) != hop:
-        raise ValueError(f"the mel of this Vocos has a hop of {e.get('hop_length', 256)} samples, and its head makes {hop} of a frame.")
-    how, n_fft = dataclasses.replace(MEL_CONVENTIONS["vocos"], padding=e.get("padding", "center")), e.get("n_fft", 1024)
-    convention = "vocos" if how == MEL_CONVENTIONS["vocos"] else dataclasses.asdict(how)
-    mel = {"n_fft": n_fft, "win_size": n_fft, "n_mel": n_mel, "fmin": 0.0, "fmax": float(rate // 2), "convention": convention}
-    return {"sample_rate": rate, "hop_size": hop, "n_mel": n_mel}, {"mel": mel}
+    rate, n_mel, n_fft = e.get("sample_rate", 24000), e.get("n_mels", 100), e.get("n_fft", 1024)
+    mel = {"n_fft": n_fft, "win_size": n_fft, "n_mel": n_mel, "fmin": 0.0, "fmax": float(rate // 2)}
+    mel |= {"convention": _convention("vocos", padding=e.get("padding", "center"))}
+    return {"sample_rate": rate, "hop_size": hop, "mel_hop_size": e.get("hop_length", 256), "n_mel": n_mel}, {"mel": mel}
+
+
+def _convention(base: str, **changes: Any) -> str | dict[str, Any]:
+    """A convention with some fields changed, by its name where it has one."""
+    how = dataclasses.replace(MEL_CONVENTIONS[base], **changes)
+    return next((name for name, known in MEL_CONVENTIONS.items() if known == how), dataclasses.asdict(how))
 
 
 def encodec_codebooks(state: State) -> State:
@@ -138,9 +148,9 @@ def _same(state: State, key: str, ours: torch.Tensor) -> None:
 def amphion_vocos(config: dict[str, Any], state: State, config_path: Path | None = None) -> tuple[Card, State]:
     """A folder of Amphion's Vocos, whose mel is normalised by `mel_mean` and `mel_var`."""
     p = config["preprocess"]
-    n_mel, mean, var = p.get("n_mel", p.get("num_mels")), p.get("mel_mean", 0.0), p.get("mel_var", 1.0)
-    vevo = dataclasses.replace(MEL_CONVENTIONS["hifigan"], mean=mean, std=var**0.5)
-    mel = mel_section({**p, "n_mel": n_mel}, "hifigan") | {"convention": dataclasses.asdict(vevo)}
+    n_mel = p.get("n_mel", p.get("num_mels"))
+    how = _convention("hifigan", mean=p.get("mel_mean", 0.0), std=p.get("mel_var", 1.0) ** 0.5)
+    mel = mel_section({**p, "n_mel": n_mel}, "hifigan") | {"convention": how}
     arguments, state = amphion_vocos_sizes(config["model"]["vocos"], state)
     return card("Vocos", p["sample_rate"], p["hop_size"], {"audio": {}, "mel": mel}, arguments, {"n_mel": n_mel}), state
 
