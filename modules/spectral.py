@@ -43,7 +43,7 @@ class InverseSTFT(nn.Module):
                 f"inverse STFT: 0 < hop_size < win_size <= n_fft is needed, got hop_size {hop_size}, win_size {win_size}, "
                 f"n_fft {n_fft}."
             )
-        self.hop_size, self.n_fft, self.margin = hop_size, n_fft, (n_fft - win_size) // 2
+        self.hop_size, self.n_fft, self.win_size, self.margin = hop_size, n_fft, win_size, (n_fft - win_size) // 2
         cut = n_fft // 2 if padding == "center" else (n_fft - hop_size) // 2
         self.start, self.extra = cut - self.margin, n_fft - 2 * cut - hop_size
         self.register_buffer("window", torch.hann_window(win_size), persistent=False)
@@ -57,7 +57,7 @@ class InverseSTFT(nn.Module):
         weight = overlap_add(self.window.square().expand(1, frames, -1), self.hop_size)
         published = frames * self.hop_size + self.extra
         if full:
-            short = max(0, self.start + self.hop_size - len(self.window))  # a hop that no window reaches to the end of
+            short = max(0, self.start + self.hop_size - self.win_size)  # a hop that no window reaches to the end of
             wave, weight = (F.pad(x, (0, short)) for x in (wave, weight))
             rest = weight[:, self.start + published :].clamp(min=LEAST_WEIGHT)
             weight = torch.cat([weight[:, : self.start + published], rest], 1)
@@ -73,7 +73,7 @@ class InverseSTFT(nn.Module):
     def by_fft(self, real: Tensor, imag: Tensor) -> Tensor:
         """The windowed pieces (batch, frames, win_size), by FFT."""
         pieces = torch.fft.irfft(torch.complex(real, imag), n=self.n_fft, dim=2)
-        return pieces[..., self.margin : self.margin + len(self.window)] * self.window
+        return pieces[..., self.margin : self.margin + self.win_size] * self.window
 
     def by_matrix(self, real: Tensor, imag: Tensor) -> Tensor:
         """The same by one product of real matrices."""
@@ -82,7 +82,7 @@ class InverseSTFT(nn.Module):
     @property
     def reach(self) -> int:
         """How many frames to either side have a say in the hop_size samples of a frame."""
-        return _reach(len(self.window), self.hop_size, self.start)
+        return _reach(self.win_size, self.hop_size, self.start)
 
 
 class InverseMDCT(nn.Module):
