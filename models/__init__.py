@@ -3,6 +3,7 @@
     acoustic models        TTS       FastSpeech2
     vocoders               Vocoder   HiFiGAN, BigVGAN, MelGAN
     vocoders               Vocoder   HiFiGAN, NSFHiFiGAN
+    vocoders               Vocoder   HiFiGAN, Vocos, APNet
 
 A new model is one file, one row here, and one recipe folder; the tests range over this table.
 """
@@ -37,6 +38,8 @@ MODELS = {
     "BigVGAN": Spec(VOCODER, "models.vocoders.bigvgan:BigVGAN", ADVERSARIAL),
     "MelGAN": Spec(VOCODER, "models.vocoders.melgan:MelGAN", ADVERSARIAL),
     "NSFHiFiGAN": Spec(VOCODER, "models.vocoders.nsfhifigan:NSFHiFiGAN", ADVERSARIAL),
+    "Vocos": Spec(VOCODER, "models.vocoders.vocos:Vocos", ADVERSARIAL),
+    "APNet": Spec(VOCODER, "models.vocoders.apnet:APNet", ADVERSARIAL),
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from models.base.upstream.common import Card, State, card, mel_section, read_json5, speaker_table, strip
 from models.base.upstream.jik876 import hifigan_sizes
+from models.base.upstream.vocos import amphion_vocos
 from modules.norm import modern_keys
 from utils.files import read_weights
 from utils.registry import load_object, nearest, pick
@@ -20,6 +21,8 @@ GENERATORS = {
     "bigvgan": ("BigVGAN", "models.base.upstream.nvidia_bigvgan:amphion_bigvgan"),
     "melgan": ("MelGAN", "models.base.upstream.descriptinc:amphion_melgan"),
     "nsfhifigan": ("NSFHiFiGAN", "models.base.upstream.amphion:nsfhifigan"),
+    "apnet": ("APNet", "models.base.upstream.yangai520:amphion_apnet"),
+    "vocos": ("Vocos", "models.base.upstream.vocos:amphion_generator"),
 }
 
 
@@ -92,6 +95,7 @@ def fastspeech2(config: dict[str, Any], state: State, config_path: Path) -> tupl
 KINDS = {
     "GANVocoder": vocoder,
     "HiFiGAN": vocoder,
+    "Vocos": amphion_vocos,
     "FastSpeech2": fastspeech2,
     "Fastspeech2": fastspeech2,
 }
