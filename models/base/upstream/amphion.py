@@ -17,6 +17,8 @@ BESIDE = "args.json"
 # What `model.generator` names: our model, and what turns (config, state) into its arguments and weights.
 GENERATORS = {
     "hifigan": ("HiFiGAN", "models.base.upstream.amphion:hifigan"),
+    "waveglow": ("WaveGlow", "models.base.upstream.nvidia_waveglow:amphion_waveglow"),
+    "diffwave": ("DiffWave", "models.base.upstream.lmnt:amphion_diffwave"),
 }
 
 
@@ -75,6 +77,8 @@ def fastspeech2(config: dict[str, Any], state: State, config_path: Path) -> tupl
 
 KINDS = {
     "GANVocoder": vocoder,
+    "FlowVocoder": vocoder,
+    "DiffusionVocoder": vocoder,
     "HiFiGAN": vocoder,
     "FastSpeech2": fastspeech2,
     "Fastspeech2": fastspeech2,
