@@ -34,7 +34,9 @@ class GatedStack(nn.Module):
     def forward(self, x: Tensor, condition: Tensor, mask: Tensor | None = None) -> Tensor:
         x, total = masked(x, mask), None
         # One layer's share at a time: the whole of it would be many times as large as all else.
-        shares = zip(self.cond_layer.weight.chunk(len(self.in_layers)), self.cond_layer.bias.chunk(len(self.in_layers)), strict=True)
+        shares = zip(
+            self.cond_layer.weight.chunk(len(self.in_layers)), self.cond_layer.bias.chunk(len(self.in_layers)), strict=True
+        )
         for into, out, (weight, bias) in zip(self.in_layers, self.res_skip_layers, shares, strict=True):
             hidden = plus(run(into, x), F.conv2d(condition, weight.unsqueeze(2), bias))
             skip = run(out, gate(hidden))

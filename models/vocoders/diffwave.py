@@ -159,16 +159,20 @@ class DiffWave(nn.Module):
         for start in range(0, frames, STRETCH):
             first, last = max(0, start - margin), min(frames, start + STRETCH + margin)
             stretches.append((first, last, start, min(frames, start + STRETCH)))
-        conditions = [lambda a=a, b=b: self._conditions(mel[:, a:b], (b - a) * hop) for a, b, _, _ in stretches]
-        channels = self.input_projection.out_channels
-        if len(mel) * frames * hop * len(self.residual_layers) * 2 * channels * mel.element_size() <= KEPT:
-            conditions = [lambda kept=list(make()): kept for make in conditions]
+        numbers = len(mel) * frames * hop * len(self.residual_layers) * 2 * self.input_projection.out_channels
+        kept: dict[int, list[Tensor | None]] = {}
+
+        def conditions(a: int, b: int) -> Iterable[Tensor | None]:
+            if numbers * mel.element_size() > KEPT:
+                return self._conditions(mel[:, a:b], (b - a) * hop)
+            if a not in kept:
+                kept[a] = list(self._conditions(mel[:, a:b], (b - a) * hop))
+            return kept[a]
 
         def guess(audio: Tensor, position: float) -> Tensor:
-            step = torch.tensor([position], device=mel.device)
-            heard = []
-            for (a, b, start, end), make in zip(stretches, conditions, strict=True):
-                part = self._network(audio[:, a * hop : b * hop], step, make())
+            step, heard = torch.tensor([position], device=mel.device), []
+            for a, b, start, end in stretches:
+                part = self._network(audio[:, a * hop : b * hop], step, conditions(a, b))
                 heard.append(part[:, (start - a) * hop : (end - a) * hop])
             return torch.cat(heard, 1)
 

@@ -18,7 +18,9 @@ def sizes(config, state):
     arguments, facts = lmnt_diffwave(config, state) if state else ({}, {"n_mel": config["n_mels"]})
     same = ("residual_channels", "residual_layers", "dilation_cycle_length", "noise_schedule", "inference_noise_schedule")
     told = {name: config[name] for name in same} | {"conditional": not config["unconditional"]}
-    assert all(arguments.get(name, value) in (value, tuple(value) if isinstance(value, list) else value) for name, value in told.items())
+    assert all(
+        arguments.get(name, value) in (value, tuple(value) if isinstance(value, list) else value) for name, value in told.items()
+    )
     return told, facts
 
 

@@ -14,7 +14,8 @@ from modules.norm import modern_keys
 from utils.files import read_json, read_weights
 
 BESIDE = "waveglow*"
-SIZES = {"n_flows": 12, "n_group": 8, "n_early_every": 4, "n_early_size": 2}  # what a state dict does not tell
+SIZES = {"n_flows": 12, "n_group": 8, "n_early_every": 4, "n_early_size": 2}
+WN_SIZES = {"n_layers": 8, "n_channels": 256, "kernel_size": 3}
 
 # What a pickle of the module names. Each is read as an empty `Shell`: no code of those classes runs.
 CLASSES = (
@@ -42,7 +43,8 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
 
     Raises ValueError, with the cure, for a module that was pickled in the format before torch 1.6.
     """
-    file = path if path.is_file() else max((f for f in path.glob(BESIDE) if knows(f)), key=lambda f: numbers_of(f.name), default=config_path)
+    files = (f for f in path.glob(BESIDE) if f.is_file() and knows(f))
+    file = path if path.is_file() else max(files, key=lambda f: numbers_of(f.name), default=config_path)
     state = modern_keys(merge_old(state_of(file)))
     beside = file.parent / "config.json"
     found = read_json(beside) if beside.is_file() else {}
@@ -86,7 +88,7 @@ def _tensors(shell: Shell, at: str = "") -> Any:
 
 def merge_old(state: State) -> State:
     """The layers of the first release, of which some were two or one a layer where later ones are one."""
-    state = {key: value for key, value in state.items()}
+    state = dict(state)
     for net in sorted({key.split(".")[1] for key in state if re.match(r"WN\.\d+\.(skip|cond)_layers\.", key)}):
         layers = 1 + max(int(key.split(".")[3]) for key in state if key.startswith(f"WN.{net}.skip_layers."))
         for tensor in ("weight_g", "weight_v", "bias"):
@@ -99,26 +101,20 @@ def merge_old(state: State) -> State:
 
 
 def nvidia_waveglow(config: dict[str, Any], state: State) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Our constructor's arguments and facts, from `waveglow_config` as far as it is there, or else from the tensors."""
-    wn = config.get("WN_config", {})
+    """Our constructor's arguments and facts, from `waveglow_config` as far as it is there, and from the tensors if any."""
     arguments = {name: config.get(name, default) for name, default in SIZES.items()}
-    n_mel = config.get("n_mel_channels", 80)
-    if "upsample.bias" in state:
-        n_mel = len(state["upsample.bias"])
-        arguments["n_flows"] = len([key for key in state if key.startswith("convinv.")])
-        arguments["upsample_kernel_size"] = state["upsample.weight"].shape[2]
-    for name, default in (("n_layers", 8), ("n_channels", 256), ("kernel_size", 3)):
-        arguments[name] = wn.get(name, default)
-    return arguments | _of_tensors(state), {"n_mel": n_mel}
-
-
-def _of_tensors(state: State) -> dict[str, Any]:
-    """The sizes that tensors tell."""
-    start, first = state.get("WN.0.start.bias"), "WN.0.in_layers."
-    weights = [value for key, value in state.items() if key.startswith(first) and value.ndim == 3 and value.shape[1] > 1]
-    if start is None or not weights:
-        return {}
-    return {"n_layers": len(weights), "n_channels": len(start), "kernel_size": weights[0].shape[2]}
+    arguments |= {name: config.get("WN_config", {}).get(name, default) for name, default in WN_SIZES.items()}
+    if not state:
+        return arguments, {"n_mel": config.get("n_mel_channels", 80)}
+    lacking = [key for key in ("upsample.bias", "convinv.0.conv.weight", "WN.0.start.bias") if key not in state]
+    if lacking:
+        raise ValueError(f"this is no WaveGlow of NVIDIA's: it has no {', '.join(lacking)}, but {', '.join(list(state)[:5])}.")
+    inner = [v for k, v in state.items() if re.match(r"WN\.0\.in_layers\.\d+\..*(weight|original1)$", k)]
+    arguments |= {"n_layers": len(inner), "n_channels": len(state["WN.0.start.bias"]), "kernel_size": inner[0].shape[2]}
+    arguments["n_flows"] = len([key for key in state if key.startswith("convinv.")])
+    arguments["upsample_kernel_size"] = state["upsample.weight"].shape[2]
+    arguments["n_group"] = len(state["convinv.0.conv.weight"])
+    return arguments, {"n_mel": len(state["upsample.bias"])}
 
 
 def amphion_waveglow(config: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:
