@@ -4,6 +4,7 @@
     vocoders               Vocoder   HiFiGAN, BigVGAN, MelGAN
     vocoders               Vocoder   HiFiGAN, NSFHiFiGAN
     vocoders               Vocoder   HiFiGAN, Vocos, APNet
+    vocoders               Vocoder   HiFiGAN, WaveGlow, DiffWave
 
 A new model is one file, one row here, and one recipe folder; the tests range over this table.
 """
@@ -40,6 +41,8 @@ MODELS = {
     "NSFHiFiGAN": Spec(VOCODER, "models.vocoders.nsfhifigan:NSFHiFiGAN", ADVERSARIAL),
     "Vocos": Spec(VOCODER, "models.vocoders.vocos:Vocos", ADVERSARIAL),
     "APNet": Spec(VOCODER, "models.vocoders.apnet:APNet", ADVERSARIAL),
+    "WaveGlow": Spec(VOCODER, "models.vocoders.waveglow:WaveGlow", SUPERVISED),
+    "DiffWave": Spec(VOCODER, "models.vocoders.diffwave:DiffWave", SUPERVISED),
 }
 
 

@@ -29,6 +29,8 @@ PROGRAMS = (
     "descriptinc",
     "seungwonpark",
     "melgan_hub",
+    "nvidia_waveglow",
+    "lmnt",
 )
 
 

@@ -23,6 +23,8 @@ GENERATORS = {
     "nsfhifigan": ("NSFHiFiGAN", "models.base.upstream.amphion:nsfhifigan"),
     "apnet": ("APNet", "models.base.upstream.yangai520:amphion_apnet"),
     "vocos": ("Vocos", "models.base.upstream.vocos:amphion_generator"),
+    "waveglow": ("WaveGlow", "models.base.upstream.nvidia_waveglow:amphion_waveglow"),
+    "diffwave": ("DiffWave", "models.base.upstream.lmnt:amphion_diffwave"),
 }
 
 
@@ -94,6 +96,8 @@ def fastspeech2(config: dict[str, Any], state: State, config_path: Path) -> tupl
 
 KINDS = {
     "GANVocoder": vocoder,
+    "FlowVocoder": vocoder,
+    "DiffusionVocoder": vocoder,
     "HiFiGAN": vocoder,
     "Vocos": amphion_vocos,
     "FastSpeech2": fastspeech2,
