@@ -1,7 +1,7 @@
 """Every model of the house, in one table: its task, its networks, and how it trains.
 
     acoustic models        TTS       FastSpeech2
-    vocoders               Vocoder   HiFiGAN
+    vocoders               Vocoder   HiFiGAN, WaveNet, WaveRNN
 
 A new model is one file, one row here, and one recipe folder; the tests range over this table.
 """
@@ -33,6 +33,8 @@ ADVERSARIAL = "models.base.gan:GANTrainer"
 MODELS = {
     "FastSpeech2": Spec(TTS, "models.tts.fastspeech2:FastSpeech2", SUPERVISED),
     "HiFiGAN": Spec(VOCODER, "models.vocoders.hifigan:HiFiGAN", ADVERSARIAL),
+    "WaveNet": Spec(VOCODER, "models.vocoders.wavenet:WaveNet", SUPERVISED),
+    "WaveRNN": Spec(VOCODER, "models.vocoders.wavernn:WaveRNN", SUPERVISED),
 }
 
 

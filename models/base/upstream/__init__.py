@@ -21,6 +21,8 @@ PROGRAMS = (
     "jik876",
     "parallel_wavegan",
     "ming024",
+    "fatchord",
+    "r9y9",
 )
 
 

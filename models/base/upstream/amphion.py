@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from models.base.upstream import fatchord, r9y9
 from models.base.upstream.common import Card, State, card, mel_section, read_json5, speaker_table, strip
 from models.base.upstream.jik876 import hifigan_sizes
 from modules.norm import modern_keys
@@ -78,6 +79,8 @@ KINDS = {
     "HiFiGAN": vocoder,
     "FastSpeech2": fastspeech2,
     "Fastspeech2": fastspeech2,
+    "WaveNet": r9y9.read_amphion,
+    "WaveRNN": fatchord.read_amphion,
 }
 
 
