@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.vocoders.autoregression import condition, drawer, generate, run
-from models.vocoders.distributions import Output
-from models.vocoders.wavenet import Upsampling, WaveNet
+from models.vocoders.wavenet import WaveNet
 from models.vocoders.wavernn import WaveRNN
 
 

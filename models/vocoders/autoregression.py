@@ -60,7 +60,9 @@ def generate(
     price of seams. None makes it in one piece. `seed` decides every draw. Raises ValueError for a negative temperature.
     """
     if temperature < 0:
-        raise ValueError(f"temperature {temperature}: 0 is the most probable sound, 1 the model's own choice; below 0 nothing is.")
+        raise ValueError(
+            f"temperature {temperature}: 0 is the most probable sound, 1 the model's own choice; below 0 nothing is."
+        )
     total = mel.shape[1] * model.hop_size
     folds = None
     if fold_seconds is not None:
@@ -74,6 +76,7 @@ def generate(
     return sound.to(mel.device)
 
 
+@torch.inference_mode()
 def run(model: Autoregressive, mel: Tensor, starts: list[int], length: int, draw: Draw, loop: Loop) -> np.ndarray:
     """Network values (batch * starts, length): from every sample of `starts` on, in every mel."""
     rows = len(mel) * len(starts)

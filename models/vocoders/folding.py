@@ -1,7 +1,7 @@
 """Long sounds in pieces that are made side by side, and joined by a cross-fade.
 
-    |=========|--|            a fold: `target` samples between two overlaps
-           |--|=========|--|  in an overlap the new fold warms up unheard for one half, and is faded in over the other
+|=========|--|            a fold: `target` samples between two overlaps
+       |--|=========|--|  in an overlap the new fold warms up unheard for one half, and is faded in over the other
 """
 
 from __future__ import annotations

@@ -25,7 +25,9 @@ class Stretch(nn.Module):
         return x.repeat_interleave(self.factor, -1)
 
 
-def stretching(factors: tuple[int, ...], *, bands: int = 1, normed: bool = False, activation: nn.Module | None = None) -> nn.ModuleList:
+def stretching(
+    factors: tuple[int, ...], *, bands: int = 1, normed: bool = False, activation: nn.Module | None = None
+) -> nn.ModuleList:
     """Layers for (batch, 1, channels, frames): each repeats, then smooths over twice its factor and `bands` channels."""
     layers = nn.ModuleList()
     for factor in factors:

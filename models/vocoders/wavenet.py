@@ -18,6 +18,7 @@ from models.vocoders.stretching import Padding, check_factors, reach_of, shifted
 from modules.masks import masked_mean, valid
 from modules.norm import fold, weight_norm
 
+LOGISTICS = Output()
 ACTIVATIONS = {"none": None, "ReLU": nn.ReLU, "LeakyReLU": nn.LeakyReLU, "Tanh": nn.Tanh, "Sigmoid": nn.Sigmoid}
 
 
@@ -58,7 +59,7 @@ class WaveNet(nn.Module):
         sample_rate: int,
         hop_size: int,
         n_speakers: int = 1,
-        output: Output = Output(),
+        output: Output = LOGISTICS,
         one_hot: bool = False,
         upsampling: Upsampling = Upsampling(),
         padding: Padding = "edge",
@@ -298,7 +299,9 @@ def _matrix(conv: nn.Module) -> Tensor:
 
 def _check(layers: int, stacks: int, gates: int, one_hot: bool, output: Output) -> None:
     if layers % stacks:
-        raise ValueError(f"WaveNet: layers {layers} must be a multiple of stacks {stacks}: each stack doubles its dilations from 1.")
+        raise ValueError(
+            f"WaveNet: layers {layers} must be a multiple of stacks {stacks}: each stack doubles its dilations from 1."
+        )
     if gates % 2:
         raise ValueError(f"WaveNet: gate_channels {gates} must be even: one half gates the other.")
     if one_hot and output.kind != "categorical":

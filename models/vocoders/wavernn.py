@@ -15,6 +15,8 @@ from models.vocoders.folding import Seam
 from models.vocoders.stretching import Padding, check_factors, reach_of, shifted, stretching
 from modules.masks import masked_mean, valid
 
+NINE_BITS = Output(kind="categorical", classes=512)
+
 
 class WaveRNN(nn.Module):
     """Mel (batch, frames, n_mel) to samples (batch, samples), each drawn from what the network says of the past and the mel.
@@ -33,7 +35,7 @@ class WaveRNN(nn.Module):
         n_mel: int,
         sample_rate: int,
         hop_size: int,
-        output: Output = Output(kind="categorical", classes=512),
+        output: Output = NINE_BITS,
         upsample_factors: tuple[int, ...] = (5, 5, 11),
         pad: int = 2,
         padding: Padding = "edge",

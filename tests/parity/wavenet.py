@@ -71,6 +71,4 @@ def draws(model: WaveNet, given: dict[str, Tensor], samples: int, sampled: bool)
     return np.ascontiguousarray(together[:, None].numpy())
 
 
-
-
 CASES = {"wavenet__*": check, "wavenet_mulaw*__*": check, "fullsize_wavenet*": check}

@@ -98,7 +98,9 @@ def read_amphion(config: dict[str, Any], state: State, config_path: Path) -> tup
     """A run of Amphion's WaveRNN: sizes stand under VOCODER, what the mel is under `preprocess`."""
     p = config["preprocess"]
     arguments, facts, state = amphion(config, state)
-    return card("WaveRNN", p["sample_rate"], p["hop_size"], {"audio": {}, "mel": mel_section(p, "hifigan")}, arguments, facts), state
+    return card(
+        "WaveRNN", p["sample_rate"], p["hop_size"], {"audio": {}, "mel": mel_section(p, "hifigan")}, arguments, facts
+    ), state
 
 
 def amphion(config: dict[str, Any], state: State) -> tuple[dict[str, Any], dict[str, Any], State]:

@@ -47,7 +47,7 @@ def wavenet(c: dict[str, Any], state: State) -> tuple[dict[str, Any], dict[str, 
         raise ValueError(f"cin_channels {c.get('cin_channels')}: a WaveNet that is told no mel is no vocoder.")
     scales = tuple_of(up.get("upsample_scales", ())) if c.get("upsample_conditional_features", True) else ()
     if up.get("mode", "nearest") != "nearest":
-        raise ValueError(f"upsample_params.mode {up['mode']!r}: only \"nearest\" can be read.")
+        raise ValueError(f'upsample_params.mode {up["mode"]!r}: only "nearest" can be read.')
     activation, values = up.get("upsample_activation", "none"), up.get("upsample_activation_params", {})
     upsampling = {
         "factors": scales,
@@ -72,7 +72,9 @@ def read_amphion(config: dict[str, Any], state: State, config_path: Path) -> tup
     """A run of Amphion's WaveNet: sizes stand under VOCODER, what the mel is under `preprocess`."""
     p = config["preprocess"]
     arguments, facts, state = amphion(config, state)
-    return card("WaveNet", p["sample_rate"], p["hop_size"], {"audio": {}, "mel": mel_section(p, "hifigan")}, arguments, facts), state
+    return card(
+        "WaveNet", p["sample_rate"], p["hop_size"], {"audio": {}, "mel": mel_section(p, "hifigan")}, arguments, facts
+    ), state
 
 
 def amphion(config: dict[str, Any], state: State) -> tuple[dict[str, Any], dict[str, Any], State]:
