@@ -5,6 +5,7 @@
     vocoders               Vocoder   HiFiGAN, NSFHiFiGAN
     vocoders               Vocoder   HiFiGAN, Vocos, APNet
     vocoders               Vocoder   HiFiGAN, WaveGlow, DiffWave
+    vocoders               Vocoder   HiFiGAN, WaveNet, WaveRNN
 
 A new model is one file, one row here, and one recipe folder; the tests range over this table.
 """
@@ -43,6 +44,8 @@ MODELS = {
     "APNet": Spec(VOCODER, "models.vocoders.apnet:APNet", ADVERSARIAL),
     "WaveGlow": Spec(VOCODER, "models.vocoders.waveglow:WaveGlow", SUPERVISED),
     "DiffWave": Spec(VOCODER, "models.vocoders.diffwave:DiffWave", SUPERVISED),
+    "WaveNet": Spec(VOCODER, "models.vocoders.wavenet:WaveNet", SUPERVISED),
+    "WaveRNN": Spec(VOCODER, "models.vocoders.wavernn:WaveRNN", SUPERVISED),
 }
 
 

@@ -31,6 +31,8 @@ PROGRAMS = (
     "melgan_hub",
     "nvidia_waveglow",
     "lmnt",
+    "fatchord",
+    "r9y9",
 )
 
 

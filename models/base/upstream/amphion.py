@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from models.base.upstream import fatchord, r9y9
 from models.base.upstream.common import Card, State, card, mel_section, read_json5, speaker_table, strip
 from models.base.upstream.jik876 import hifigan_sizes
 from models.base.upstream.vocos import amphion_vocos
@@ -102,6 +103,8 @@ KINDS = {
     "Vocos": amphion_vocos,
     "FastSpeech2": fastspeech2,
     "Fastspeech2": fastspeech2,
+    "WaveNet": r9y9.read_amphion,
+    "WaveRNN": fatchord.read_amphion,
 }
 
 
