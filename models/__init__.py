@@ -1,6 +1,7 @@
 """Every model of the house, in one table: its task, its networks, and how it trains.
 
     acoustic models        TTS       FastSpeech2
+    text to sound at once  TTS       VITS
     vocoders               Vocoder   HiFiGAN
 
 A new model is one file, one row here, and one recipe folder; the tests range over this table.
@@ -32,6 +33,7 @@ ADVERSARIAL = "models.base.gan:GANTrainer"
 
 MODELS = {
     "FastSpeech2": Spec(TTS, "models.tts.fastspeech2:FastSpeech2", SUPERVISED),
+    "VITS": Spec(TTS, "models.tts.vits:VITS", ADVERSARIAL),
     "HiFiGAN": Spec(VOCODER, "models.vocoders.hifigan:HiFiGAN", ADVERSARIAL),
 }
 

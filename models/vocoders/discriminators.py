@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.vocoders.discriminators_vits import VITSDiscriminator
 from modules.norm import spectral_norm, weight_norm
 from utils.config import build, check
 from utils.registry import nearest, pick
@@ -137,6 +138,7 @@ class ScaleDiscriminator(nn.Module):
 DISCRIMINATORS = {
     "mpd": MultiPeriodDiscriminator,
     "msd": MultiScaleDiscriminator,
+    "vits": VITSDiscriminator,
 }
 
 

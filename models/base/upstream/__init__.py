@@ -18,9 +18,11 @@ from models.base.upstream.common import Card, State
 # In this order: the more particular before the more general.
 PROGRAMS = (
     "amphion",
+    "transformers_vits",
     "jik876",
     "parallel_wavegan",
     "ming024",
+    "jaywalnut310",
 )
 
 
