@@ -1,11 +1,11 @@
 """Every model of the house, in one table: its task, its networks, and how it trains.
 
-    acoustic models        TTS       FastSpeech2
-    vocoders               Vocoder   HiFiGAN, BigVGAN, MelGAN
-    vocoders               Vocoder   HiFiGAN, NSFHiFiGAN
-    vocoders               Vocoder   HiFiGAN, Vocos, APNet
-    vocoders               Vocoder   HiFiGAN, WaveGlow, DiffWave
-    vocoders               Vocoder   HiFiGAN, WaveNet, WaveRNN
+    text to mel            TTS       FastSpeech2
+    text to sound at once  TTS       VITS
+    vocoders               Vocoder   HiFiGAN, NSFHiFiGAN, BigVGAN, MelGAN      (adversarial)
+                                     Vocos, APNet                              (adversarial, in the spectrum)
+                                     WaveGlow, DiffWave                        (a flow, a diffusion)
+                                     WaveNet, WaveRNN                          (one sample after another)
 
 A new model is one file, one row here, and one recipe folder; the tests range over this table.
 """
@@ -36,6 +36,7 @@ ADVERSARIAL = "models.base.gan:GANTrainer"
 
 MODELS = {
     "FastSpeech2": Spec(TTS, "models.tts.fastspeech2:FastSpeech2", SUPERVISED),
+    "VITS": Spec(TTS, "models.tts.vits:VITS", ADVERSARIAL),
     "HiFiGAN": Spec(VOCODER, "models.vocoders.hifigan:HiFiGAN", ADVERSARIAL),
     "BigVGAN": Spec(VOCODER, "models.vocoders.bigvgan:BigVGAN", ADVERSARIAL),
     "MelGAN": Spec(VOCODER, "models.vocoders.melgan:MelGAN", ADVERSARIAL),
