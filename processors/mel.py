@@ -268,10 +268,12 @@ def mel_converted(mel: np.ndarray, made: Mapping[str, Any], wanted: Mapping[str,
     old, new = a["convention"], b["convention"]
     hard = [line for line in differences if line.split(" ")[0] not in SCALING]
     ratio = _gain(b) / _gain(a)
-    (low, high), (lowest, highest) = _range(old, ratio), _range(new, 1.0)
-    if not hard and (low > lowest * 1.0001 or high < highest * 0.9999):
+    low, lowest = _least(old) * ratio, _least(new)
+    if not hard and low > lowest * 1.0001:
         hard = [line for line in differences if line.split(" ")[0] in ("log", "floor", "clip", "mean", "std", "window_energy")]
-        hard.append(f"energies reach from {low:.3g} to {high:.3g} here and from {lowest:.3g} to {highest:.3g} there")
+        hard.append(f"the least energy is {low:.3g} here and {lowest:.3g} there")
+    if not hard and old.clip is not None and new.clip is None and (mel >= old.clip[1]).any():
+        hard = [f"clip is {old.clip} here and None there, and the loudest bands were cut"]
     if hard:
         raise ValueError("a mel of other settings than those that are read:\n  " + "\n  ".join(hard))
     return new.scale(old.energy(torch.from_numpy(np.asarray(mel, dtype=np.float64))) * ratio).float().numpy()
@@ -284,14 +286,10 @@ def _gain(settings: Mapping[str, Any]) -> float:
     return window**-how.power
 
 
-def _range(how: MelConvention, ratio: float) -> tuple[float, float]:
-    """The least and the greatest band energy that a mel tells from others, times `ratio`."""
-    low = 0.0 if how.log == "none" or how.floor_added else how.floor
-    high = float("inf")
-    if how.clip is not None:
-        ends = how.energy(torch.tensor(how.clip, dtype=torch.float64))
-        low, high = max(low, float(ends[0])), float(ends[1])
-    return low * ratio, high * ratio
+def _least(how: MelConvention) -> float:
+    """The least band energy that a mel tells from others."""
+    least = 0.0 if how.log == "none" or how.floor_added else how.floor
+    return least if how.clip is None else max(least, float(how.energy(torch.tensor(how.clip[0], dtype=torch.float64))))
 
 
 class Mel(Feature):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -62,12 +62,14 @@ class Vocoder(Task):
         """
         options = {"steps": steps, "noise_scale": noise_scale, "temperature": temperature, "seed": seed}
         how = {"chunk_seconds": chunk_seconds, "precision": precision, "compile": compile, **options}
-        if isinstance(source, str) and not source.endswith(".npy"):
-            if f0 is not None:
-                raise ValueError("f0 is worked out from the recording: give it with a mel only.")
-            return self.resynthesise(Audio.read(source), **how)
-        mel, f0 = (_array(x) for x in (source, f0))
-        return self._decode({"mel": mel} if f0 is None else {"mel": mel, "f0": f0}, **how)
+        return self._decode(self._arrays(source, f0), **how)
+
+    def stream_file(self, source: str, *, f0: Any = None, **how: Any) -> Audio:
+        """As `__call__`, but through `stream`, one frame after another."""
+        from utils.audio import join
+
+        frames = (tuple(frame) for frame in zip(*(x[:, None] for x in self._arrays(source, f0).values()), strict=True))
+        return join(list(self.stream((f if self.reads_f0 else f[0] for f in frames), **how)))
 
     def resynthesise(self, audio: Audio, **how: Any) -> Audio:
         """The recording through mel, and F0 where the model reads it, and back."""
@@ -150,7 +152,7 @@ class Vocoder(Task):
         """The names of the sampling options that this model has."""
         return [name for name in inspect.signature(self.model.infer).parameters if name not in GIVEN]
 
-    @cached_property
+    @functools.cached_property
     def network(self) -> torch.nn.Module:
         """The model ready for use: norms folded, in a copy, as a run in training still needs its own."""
         import torch
@@ -159,15 +161,26 @@ class Vocoder(Task):
             copied = copy.deepcopy(self.model).eval().requires_grad_(False)
             return copied.fold() if hasattr(copied, "fold") else copied
 
-    @cached_property
+    @functools.cached_property
     def _compiled(self) -> Any:
         import torch
 
         if self.reach is None:
             raise ValueError(f"{self.name}: {COMPILED}.")
-        return torch.compile(self.network.infer)
+        # Without its inference mode, which the compiler cannot look into.
+        return torch.compile(functools.partial(inspect.unwrap(type(self.network).infer), self.network), dynamic=True)
 
     # From arrays to sound
+
+    def _arrays(self, source: np.ndarray | str, f0: Any) -> dict[str, np.ndarray]:
+        """What the model is to read: a mel, given or in a file, with its f0; or all of it from a recording."""
+        if isinstance(source, str) and not source.endswith(".npy"):
+            if f0 is not None:
+                raise ValueError("f0 is worked out from the recording: give it with a mel only.")
+            return self.analyse(Audio.read(source))
+        mel, f0 = _array(source), _array(f0)
+        self._check(mel, f0)
+        return {"mel": mel} if f0 is None else {"mel": mel, "f0": f0}
 
     def analyse(self, audio: Audio) -> dict[str, np.ndarray]:
         """What the model reads of a recording: mel (frames, n_mel), and f0 (frames,) where it does."""
@@ -217,10 +230,11 @@ class Vocoder(Task):
         if how["precision"] not in ("float32", "bf16"):
             raise ValueError("precision: " + nearest(how["precision"], ("float32", "bf16"), "precision"))
         infer = self._compiled if how["compile"] else self.network.infer
+        quiet = torch.no_grad if how["compile"] else torch.inference_mode
         bf16 = torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=how["precision"] == "bf16")
 
         def network(**inputs: torch.Tensor) -> torch.Tensor:
-            with torch.inference_mode(), bf16:
+            with quiet(), bf16:
                 return infer(**inputs, **named)
 
         return network
