@@ -17,7 +17,7 @@ from utils.registry import nearest
 if TYPE_CHECKING:
     import torch
 
-    from models.vocoders.stream import Inputs
+    from models.vocoders.stream import Inputs, Stream
     from preprocessors.base import Utterance
 
 LONGEST_SECONDS = 20.0  # what is longer is made in pieces, unless chunk_seconds says otherwise
@@ -102,20 +102,25 @@ class Vocoder(Task):
         A piece is a mel (frames, n_mel) of any length, or a pair of a mel and its f0 (frames,) for models that read it.
         `chunk_seconds` of sound (default 0.1) are given at a time. The latency is logged with the first.
         """
-        if self.reach is None:
-            raise ValueError(f"{self.name} cannot stream: only models that are convolutions over frames can.")
-        from models.vocoders.stream import Stream
         from utils.log import log
 
-        how = _defaults(**how)
-        chunk, pieces = self._frames(how["chunk_seconds"] or STREAM_SECONDS), self._pieces(mels, how)
-        made = Stream(self._running(how), pieces, sample_rate=self.rate, hop_size=self.hop_size, chunk=chunk, reach=self.reach)
+        made = self.open_stream(mels, **how)
         for i, samples in enumerate(made):
             if not i:
                 log.info(f"{self.name}: {made.latency}.")
             yield _audio(samples[0], self.rate)
         if made.latency is None:
             raise ValueError("the stream ended before its first frame.")
+
+    def open_stream(self, mels: Iterable[Any], **how: Any) -> Stream:
+        """What `stream` goes through: it gives tensors (1, samples), and its `latency` can be asked for."""
+        from models.vocoders.stream import Stream
+
+        if self.reach is None:
+            raise ValueError(f"{self.name} cannot stream: only models that are convolutions over frames can.")
+        how = _defaults(**how)
+        chunk, pieces = self._frames(how["chunk_seconds"] or STREAM_SECONDS), self._pieces(mels, how)
+        return Stream(self._running(how), pieces, sample_rate=self.rate, hop_size=self.hop_size, chunk=chunk, reach=self.reach)
 
     def convert(self, mel: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
         """A mel made with `settings` (arguments of `MelSpectrogram`) as this vocoder reads it.
