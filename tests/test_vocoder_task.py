@@ -196,6 +196,38 @@ def test_what_is_no_convolution():
         vocoder("HiFiGAN")(mel_of(3, 80), chunk_seconds=-1.0)
 
 
+class Noisy(nn.Module):
+    """A network that makes sound from noise, four samples at a time, as WaveGlow does."""
+
+    receptive_field_frames = 1
+    n_group = 4
+
+    @torch.inference_mode()
+    def infer(self, mel, *, noise_scale: float = 0.5, seed: int | None = None, noise=None):
+        loud = nn.functional.avg_pool1d(mel.mean(2)[:, None], 3, 1, 1)[:, 0].repeat_interleave(HOP, dim=1)
+        return loud + noise_scale * noise.transpose(1, 2).flatten(1)
+
+
+def test_noise_runs_along_with_the_mel_however_it_is_cut():
+    task = around(Noisy())
+    mel = mel_of(200)
+    whole = task(mel, seed=5, chunk_seconds=0).samples
+    assert 0.3 < (whole - task(mel, noise_scale=0.0).samples).std() < 0.7
+    for seconds in (0.02, 0.3):
+        np.testing.assert_allclose(task(mel, seed=5, chunk_seconds=seconds).samples, whole, atol=1e-6)
+        streamed = [a.samples for a in task.stream([mel[:7], mel[7:90], mel[90:]], seed=5, chunk_seconds=seconds)]
+        np.testing.assert_allclose(np.concatenate(streamed), whole, atol=1e-6)
+    for audio, part in zip(task.batch([mel, mel[:33]], seed=5, chunk_seconds=0.1), (mel, mel[:33]), strict=True):
+        np.testing.assert_allclose(audio.samples, task(part, seed=5).samples, atol=1e-6)
+    assert np.abs(task(mel, seed=6).samples - whole).max() > 0.5
+    first, second = (task(mel).samples for _ in range(2))
+    assert np.abs(first - second).max() > 0.5, "without a seed, chance"
+    torch.manual_seed(1)
+    first = task(mel).samples
+    torch.manual_seed(1)
+    np.testing.assert_allclose(task(mel).samples, first)
+
+
 # Mels of other settings
 
 SIZES = {"sample_rate": RATE, "hop_size": 200, "n_fft": 1024, "win_size": 800, "n_mel": 40}

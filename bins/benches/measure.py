@@ -15,15 +15,23 @@ def row(what: str, value: float, unit: str, *, target: str = "") -> Row:
     return {"what": what, "value": value, "unit": unit, "target": target}
 
 
-def best(work: Callable[[], Any], times: int = 3) -> float:
-    """Seconds that `work` takes, the best of some runs after one to warm up."""
+def best(work: Callable[[], Any], times: int = 3, clock: Callable[[], float] = time.perf_counter) -> float:
+    """Seconds that `work` takes, the best of some runs after one to warm up.
+
+    With `clock` time.process_time it is the work of all cores together, whatever else the machine is doing meanwhile.
+    """
     work()
     found = []
     for _ in range(times):
-        begun = time.perf_counter()
+        begun = clock()
         work()
-        found.append(time.perf_counter() - begun)
+        found.append(clock() - begun)
     return min(found)
+
+
+def one_core(work: Callable[[], Any], times: int = 3) -> float:
+    """Seconds that `work` would take on one core of its own."""
+    return best(work, times, time.process_time)
 
 
 def voice(seconds: float = SECONDS, rate: int = 22050):

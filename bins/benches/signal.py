@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bins.benches.measure import SECONDS, Row, best, corpus_config, row, voice
+from bins.benches.measure import SECONDS, Row, corpus_config, one_core, row, voice
 
 
 def benches() -> dict[str, Callable[[], list[Row]]]:
@@ -29,9 +29,9 @@ def mel() -> list[Row]:
     theirs = torchaudio.transforms.MelSpectrogram(22050, 1024, hop_length=256, n_mels=80)
     samples = torch.from_numpy(audio.samples)
     seconds = {
-        "mel (ours)": best(lambda: ours(Utterance(id="-"), audio), 9),
-        "mel (torchaudio)": best(lambda: theirs(samples), 9),
-        "mel (librosa)": best(
+        "mel (ours)": one_core(lambda: ours(Utterance(id="-"), audio), 9),
+        "mel (torchaudio)": one_core(lambda: theirs(samples), 9),
+        "mel (librosa)": one_core(
             lambda: librosa.feature.melspectrogram(y=audio.samples, sr=22050, n_fft=1024, hop_length=256, n_mels=80), 5
         ),
     }
@@ -50,7 +50,7 @@ def f0() -> list[Row]:
     audio, rows = Audio(voice(), 22050), []
     for method in ("parselmouth", "dio", "harvest", "pyin"):
         tracker = F0(sample_rate=22050, hop_size=256, method=method)
-        seconds = best(lambda t=tracker: t(Utterance(id="-"), audio), 3 if method in ("parselmouth", "dio") else 1)
+        seconds = one_core(lambda t=tracker: t(Utterance(id="-"), audio), 3 if method in ("parselmouth", "dio") else 1)
         rows.append(
             row(f"F0 by {method}", SECONDS / seconds, "x real time", target="300 or more" if method == "parselmouth" else "")
         )

@@ -145,12 +145,19 @@ class Vocoder(Task):
 
     @property
     def reach(self) -> int | None:
-        """Frames on either side that have a say in a frame, or None for a model that is no convolution."""
+        """Frames on either side that have a say in a frame, or None for a model that is no convolution over frames."""
+        if self.reads_noise and self.hop_size % self.model.n_group:
+            return None  # its noise, n_group samples at a time, cannot be cut between two frames
         return getattr(self.model, "receptive_field_frames", None)
 
     @property
     def reads_f0(self) -> bool:
         return "f0" in inspect.signature(self.model.infer).parameters
+
+    @property
+    def reads_noise(self) -> bool:
+        """Whether it makes sound from noise (batch, n_group, groups) that runs along with the mel."""
+        return "noise" in inspect.signature(self.model.infer).parameters and hasattr(self.model, "n_group")
 
     @property
     def options(self) -> list[str]:
@@ -232,6 +239,8 @@ class Vocoder(Task):
             if name not in self.options:
                 has = f"it has {', '.join(self.options)}" if self.options else "it has none of the kind"
                 raise ValueError(f"{name}: {self.name} has no such option; {has}.")
+        if self.reads_noise and self.reach is not None:
+            named.pop("seed", None)  # has its effect on the noise, in `_inputs`
         if how["precision"] not in ("float32", "bf16"):
             raise ValueError("precision: " + nearest(how["precision"], ("float32", "bf16"), "precision"))
         infer = self._compiled if how["compile"] else self.network.infer
@@ -245,20 +254,25 @@ class Vocoder(Task):
         return network
 
     def _pieces(self, mels: Iterable[Any], how: dict[str, Any]) -> Iterator[Inputs]:
+        how, done = {**how, "options": how["options"] | {"seed": _seed(how)}}, 0
         for piece in mels:
             mel, f0 = piece if isinstance(piece, tuple) else (piece, None)
             if len(mel):
-                yield self._inputs({"mel": mel} if f0 is None else {"mel": mel, "f0": f0}, how)
+                yield self._inputs({"mel": mel} if f0 is None else {"mel": mel, "f0": f0}, how, done)
+                done += len(mel)
 
-    def _inputs(self, arrays: dict[str, np.ndarray], how: dict[str, Any]) -> Inputs:
-        """The arrays, checked, as a batch of one."""
+    def _inputs(self, arrays: dict[str, np.ndarray], how: dict[str, Any], first: int = 0) -> Inputs:
+        """The arrays, checked, as a batch of one, with the noise that runs along from frame `first` on."""
         import torch
 
+        from models.vocoders.stream import placed_noise
+
         self._check(**arrays)
-        return {
-            name: torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))[None].to(self.device)
-            for name, value in arrays.items()
-        }
+        made = {name: torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))[None] for name, value in arrays.items()}
+        if self.reads_noise and self.reach is not None:
+            noise = placed_noise(_seed(how), first, first + len(arrays["mel"]), self.hop_size)
+            made["noise"] = noise.reshape(1, -1, self.model.n_group).transpose(1, 2)
+        return {name: value.to(self.device) for name, value in made.items()}
 
     def _check(self, mel: np.ndarray, f0: np.ndarray | None = None) -> None:
         n_mel = self.mel_settings["n_mel"]
@@ -290,6 +304,14 @@ def _array(value: Any) -> np.ndarray | None:
         return np.load(value, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"{value} is no readable .npy file of numbers: {error}") from error
+
+
+def _seed(how: dict[str, Any]) -> int:
+    """The seed that was named, or one by chance."""
+    import torch
+
+    seed = how["options"].get("seed")
+    return int(torch.randint(2**31, ())) if seed is None else seed
 
 
 def _defaults(*, chunk_seconds: float | None = None, precision: str = "float32", compile: bool = False, **options: Any) -> dict:
