@@ -19,9 +19,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import bins.benches
-from bins.benches.measure import Row, row
+from bins.benches.measure import Row, best, row
 from bins.cli import parser, run
 from utils.files import ROOT
+
+__all__ = ["best", "row"]  # for benches
 
 Benches = dict[str, Callable[[], list[Row]]]
 
@@ -33,15 +35,14 @@ def main(argv: list[str] | None = None) -> int:
     made.add_argument("--out", help="also write the rows to this JSON file")
     made.add_argument("--child", help="(internal) measure one and print JSON")
     options = made.parse_args(argv)
-    found = groups()
     if options.list:
-        for group, benches in found.items():
-            print(f"{group:16} {' '.join(benches)}")
+        for group in groups():
+            print(f"{group:16} {' '.join(benches(group))}")
         return 0
     if options.child:
-        print(json.dumps(chosen(found, [options.child])[options.child]()))
+        print(json.dumps(chosen([options.child])[options.child]()))
         return 0
-    rows = [r for name in chosen(found, options.names) for r in _in_child(name)]
+    rows = [r for name in chosen(options.names) for r in _in_child(name)]
     if options.out:
         from utils.files import write_json
 
@@ -49,20 +50,28 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def groups() -> dict[str, Benches]:
-    """The benches of every module of bins.benches that has some."""
-    modules = {m.name: importlib.import_module(f"bins.benches.{m.name}") for m in pkgutil.iter_modules(bins.benches.__path__)}
-    return {name: module.benches() for name, module in modules.items() if hasattr(module, "benches")}
+def groups() -> list[str]:
+    """The modules of bins.benches that measure something; none is imported for it, as some take a second."""
+    return [m.name for m in pkgutil.iter_modules(bins.benches.__path__) if m.name != "measure"]
 
 
-def chosen(found: dict[str, Benches], names: list[str]) -> Benches:
+def benches(group: str) -> Benches:
+    """What a module's `benches()` names, or its one function of the module's own name."""
+    module = importlib.import_module(f"bins.benches.{group}")
+    return module.benches() if hasattr(module, "benches") else {group: getattr(module, group)}
+
+
+def chosen(names: list[str]) -> Benches:
     """The benches of these groups and of these names, in order; all where none is named. Raises ValueError with the choices."""
     from utils.registry import pick
 
-    every = {name: bench for benches in found.values() for name, bench in benches.items()}
     wanted: Benches = {}
-    for name in names or found:
-        wanted |= found[name] if name in found else {name: pick(every, name, f"bench (groups: {', '.join(found)}); bench")}
+    for name in names or groups():
+        if name in groups():
+            wanted |= benches(name)
+        else:
+            every = {known: bench for group in groups() for known, bench in benches(group).items()}
+            wanted[name] = pick(every, name, f"bench (groups: {', '.join(groups())}); bench")
     return wanted
 
 

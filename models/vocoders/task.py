@@ -49,18 +49,26 @@ class Vocoder(Task):
         noise_scale: float | None = None,
         temperature: float | None = None,
         seed: int | None = None,
+        fold_seconds: float | None = None,
+        overlap_seconds: float | None = None,
+        seam: str | None = None,
+        speaker: int | None = None,
+        bandwidth_id: int | None = None,
         chunk_seconds: float | None = None,
         precision: Precision = "float32",
         compile: bool = False,
     ) -> Audio:
         """Sound from a mel (frames, n_mel) or a .npy file of one, or from a recording by way of its mel.
 
-        `f0` (frames,) in Hz or a .npy file of it goes with a mel, for models that read it. `steps`, `noise_scale`,
-        `temperature` and `seed` are a sampler's; None is the model's own choice. `chunk_seconds` is how much sound is made
-        at once, 0 for everything, None for what memory allows: the result is the same. Raises ValueError for an option
-        that this model does not have, and for a mel with another number of bands, no frame, or NaN.
+        `f0` (frames,) in Hz or a .npy file of it goes with a mel, for models that read it. From `steps` to `bandwidth_id`
+        the options are those of the model's `infer`; None is the model's own choice. `chunk_seconds` is how much sound is
+        made at once, 0 for everything, None for what memory allows: the result is the same. `precision` "bf16" is for GPUs,
+        `compile` for many sounds after one another: the first takes minutes. Raises ValueError for an option that this
+        model does not have, and for a mel with another number of bands, no frame, or NaN.
         """
         options = {"steps": steps, "noise_scale": noise_scale, "temperature": temperature, "seed": seed}
+        options |= {"fold_seconds": fold_seconds, "overlap_seconds": overlap_seconds, "seam": seam}
+        options |= {"speaker": speaker, "bandwidth_id": bandwidth_id}
         how = {"chunk_seconds": chunk_seconds, "precision": precision, "compile": compile, **options}
         return self._decode(self._arrays(source, f0), **how)
 
