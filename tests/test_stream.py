@@ -49,6 +49,11 @@ def seeded(task):
     return {"seed": 7} if "seed" in task.options else {}
 
 
+def same(made, whole):
+    """Within 1e-5 of full scale, or of the loudest sample where random weights go beyond it."""
+    np.testing.assert_allclose(made, whole, rtol=0, atol=1e-5 * max(1.0, np.abs(whole).max()))
+
+
 def speak(task, given, **how):
     return task(given["mel"], f0=given.get("f0"), **seeded(task), **how).samples
 
@@ -62,7 +67,7 @@ def test_in_pieces_is_at_once(name):
         whole = speak(task, given, chunk_seconds=0)
         assert np.abs(whole).max() > 1e-4
         pieces = speak(task, given, chunk_seconds=chunk * frame)
-        np.testing.assert_allclose(pieces, whole, **CLOSE)
+        same(pieces, whole)
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
@@ -76,7 +81,7 @@ def test_streamed_is_at_once_however_the_pieces_come(name):
         pieces = [p if task.reads_f0 else p[0] for p in pieces]
         made = list(task.stream(pieces, chunk_seconds=chunk * frame, **seeded(task)))
         assert len(made) > 1
-        np.testing.assert_allclose(np.concatenate([audio.samples for audio in made]), whole, **CLOSE)
+        same(np.concatenate([audio.samples for audio in made]), whole)
         assert len(made[0].samples) == chunk * task.hop_size
 
 
@@ -88,18 +93,18 @@ def test_no_click_at_the_seams(name):
     whole = speak(task, given, chunk_seconds=0)
     pieces = speak(task, given, chunk_seconds=5 * task.hop_size / task.rate)
     steps, seams = np.abs(np.diff(pieces)), np.arange(5 * task.hop_size, len(pieces) - 1, task.hop_size) - 1
-    np.testing.assert_allclose(np.diff(pieces)[seams], np.diff(whole)[seams], **CLOSE)
-    assert steps[seams].max() <= np.abs(np.diff(whole)).max() + 1e-5
+    same(pieces, whole)
+    assert steps[seams].max() <= np.abs(np.diff(whole)).max() * 1.0001 + 1e-5
 
 
 @pytest.mark.parametrize("name", VOCODERS)
 def test_a_batch_of_unequal_lengths_is_one_by_one(name):
     task = vocoder(name)
-    given = [arrays(task, frames, frames) for frames in (3, 31, 1, 31, 90)]
+    given = [arrays(task, frames, frames) for frames in ((3, 1, 5) if task.reach is None else (3, 31, 1, 31, 90))]
     f0 = [each["f0"] for each in given] if task.reads_f0 else None
     made = task.batch([each["mel"] for each in given], f0, chunk_seconds=None if task.reach is None else 0.1, **seeded(task))
     for audio, each in zip(made, given, strict=True):
-        np.testing.assert_allclose(audio.samples, speak(task, each), **CLOSE)
+        same(audio.samples, speak(task, each))
 
 
 @pytest.mark.parametrize("name", CONVOLUTIONAL)

@@ -75,6 +75,9 @@ def example(vocoder: Vocoder, batch: int, frames: int) -> dict[str, Tensor]:
     given = {"mel": torch.randn(batch, frames, vocoder.mel_settings["n_mel"], generator=random) - 4}
     if vocoder.reads_f0:
         given["f0"] = 100 + 200 * torch.rand(batch, frames, generator=random)
+    if vocoder.reads_noise:
+        group = vocoder.model.n_group
+        given["noise"] = torch.randn(batch, group, frames * vocoder.hop_size // group, generator=random)
     return {name: value.to(vocoder.device) for name, value in given.items()}
 
 
@@ -93,7 +96,7 @@ class Network(nn.Module):
 
 def _trace(vocoder: Vocoder, path: Path) -> None:
     given, axes = example(vocoder, *TRACED), {"samples": {0: "batch", 1: "samples"}}
-    axes |= {name: {0: "batch", 1: "frames"} for name in given}
+    axes |= {name: {0: "batch", 2: "groups"} if name == "noise" else {0: "batch", 1: "frames"} for name in given}
     try:
         with _quiet():
             # The tracing exporter: the newer one needs another package, and a minute where this one needs seconds.
