@@ -1,7 +1,11 @@
 """Every model of the house, in one table: its task, its networks, and how it trains.
 
     acoustic models        TTS       FastSpeech2
-    vocoders               Vocoder   HiFiGAN
+    vocoders               Vocoder   HiFiGAN, BigVGAN, MelGAN
+    vocoders               Vocoder   HiFiGAN, NSFHiFiGAN
+    vocoders               Vocoder   HiFiGAN, Vocos, APNet
+    vocoders               Vocoder   HiFiGAN, WaveGlow, DiffWave
+    vocoders               Vocoder   HiFiGAN, WaveNet, WaveRNN
 
 A new model is one file, one row here, and one recipe folder; the tests range over this table.
 """
@@ -33,6 +37,15 @@ ADVERSARIAL = "models.base.gan:GANTrainer"
 MODELS = {
     "FastSpeech2": Spec(TTS, "models.tts.fastspeech2:FastSpeech2", SUPERVISED),
     "HiFiGAN": Spec(VOCODER, "models.vocoders.hifigan:HiFiGAN", ADVERSARIAL),
+    "BigVGAN": Spec(VOCODER, "models.vocoders.bigvgan:BigVGAN", ADVERSARIAL),
+    "MelGAN": Spec(VOCODER, "models.vocoders.melgan:MelGAN", ADVERSARIAL),
+    "NSFHiFiGAN": Spec(VOCODER, "models.vocoders.nsfhifigan:NSFHiFiGAN", ADVERSARIAL),
+    "Vocos": Spec(VOCODER, "models.vocoders.vocos:Vocos", ADVERSARIAL),
+    "APNet": Spec(VOCODER, "models.vocoders.apnet:APNet", ADVERSARIAL),
+    "WaveGlow": Spec(VOCODER, "models.vocoders.waveglow:WaveGlow", SUPERVISED),
+    "DiffWave": Spec(VOCODER, "models.vocoders.diffwave:DiffWave", SUPERVISED),
+    "WaveNet": Spec(VOCODER, "models.vocoders.wavenet:WaveNet", SUPERVISED),
+    "WaveRNN": Spec(VOCODER, "models.vocoders.wavernn:WaveRNN", SUPERVISED),
 }
 
 

@@ -118,8 +118,10 @@ def test_a_vocoder_gives_hop_samples_a_frame(name, tmp_path):
     card = card_of(name)
     save_release(tmp_path / "release", card, build_model(card).state_dict())
     vocoder = load(tmp_path / "release", device="cpu")
+    led = "f0" in vocoder.model.reads
     for frames in (1, 7, 40):
-        audio = vocoder(np.full((frames, 80), -5.0, dtype=np.float32))
+        pitch = {"f0": np.full(frames, 200.0, dtype=np.float32)} if led else {}
+        audio = vocoder(np.full((frames, 80), -5.0, dtype=np.float32), **pitch)
         assert len(audio.samples) == frames * card["preprocess"]["hop_size"] and audio.rate == card["preprocess"]["sample_rate"]
     for bad, message in ((np.zeros((0, 80)), "one frame or more"), (np.zeros((5, 79)), "80"), (np.full((5, 80), np.nan), "NaN")):
         with pytest.raises(ValueError, match=message):

@@ -15,12 +15,11 @@ from models.base.upstream.amphion import hifigan as amphion_hifigan
 from models.base.upstream.amphion import newest_weights, vits_hifigan
 from models.base.upstream.jik876 import hifigan_sizes
 from models.base.upstream.parallel_wavegan import pwg_hifigan
-from models.vocoders.discriminators import MultiPeriodDiscriminator, MultiScaleDiscriminator
 from models.vocoders.hifigan import HiFiGAN
 from modules.norm import modern_keys
 from tests.conftest import SHARED
 from tests.parity import old_keys
-from tests.parity.vocoders import reference_names
+from tests.parity.hifigan import reference_names
 from utils.config import build
 
 MANIFESTS = SHARED / "parity/manifests"
@@ -125,22 +124,24 @@ def test_norms_already_multiplied_out(tmp_path, network):
     np.testing.assert_allclose(says(tmp_path), wanted, atol=1e-6)
 
 
-@pytest.mark.parametrize("lean", [False, True])
+@pytest.mark.parametrize("lean, causal", [(False, False), (True, False), (False, True), (True, True)])
 @pytest.mark.parametrize("statistics", [False, True])
-def test_parallel_wavegan(tmp_path, lean, statistics):
+def test_parallel_wavegan(tmp_path, lean, causal, statistics):
     import yaml
 
     params = {
         "in_channels": 20, "channels": 16, "upsample_scales": [8, 5], "upsample_kernal_sizes": [16, 10],
         "resblock_kernel_sizes": [3, 5], "resblock_dilations": [[1, 3], [1, 2]], "use_additional_convs": not lean,
         "nonlinear_activation": "LeakyReLU", "nonlinear_activation_params": {"negative_slope": 0.1}, "bias": True,
+        "use_causal_conv": causal,
     }  # fmt: skip
     config = {"generator_type": "HiFiGANGenerator", "generator_params": params, "sampling_rate": 24000, "hop_size": 40}
     config |= {"fft_size": 2048, "win_length": None, "num_mels": 20, "fmin": 80, "fmax": 7600}
     arguments, _ = pwg_hifigan(params, {})
     model = build(HiFiGAN, json.loads(json.dumps(arguments)), {"n_mel": 20}).eval()
     (tmp_path / "config.yml").write_text(yaml.safe_dump(config))
-    state = reference_names(model.state_dict(), "kan-bayashi")
+    state = reference_names(model.state_dict(), "kan-bayashi", causal)
+    assert any(".deconv." in key for key in state) is causal
     assert any(".convs2." in key for key in state) is not lean
     torch.save({"model": {"generator": state, "discriminator": {}}, "steps": 2}, tmp_path / "checkpoint-2500000steps.pkl")
     torch.save({"model": {"generator": {}}}, tmp_path / "checkpoint-400000steps.pkl")
@@ -220,7 +221,7 @@ def test_old_norm_keys_become_torchs_and_back():
         torch.testing.assert_close(ours(x), theirs(x))
 
 
-FAMILIES = ("hifigan*", "tfr_enhanced_hifigan*", "mpd__*", "msd__*", "fastspeech2*")
+FAMILIES = ("hifigan*", "tfr_enhanced_hifigan*", "fastspeech2*")
 FILES = sorted(f for pattern in FAMILIES for f in MANIFESTS.glob(f"{pattern}.json"))
 
 
@@ -241,10 +242,6 @@ def ours(name, config, state):
 
         arguments, facts, state = (from_ming024 if "ming024" in name else from_amphion)(config, state)
         return FastSpeech2(**arguments, **facts), state
-    if name.startswith("mpd"):
-        return MultiPeriodDiscriminator(), modern_keys(state)
-    if name.startswith("msd"):
-        return MultiScaleDiscriminator(), modern_keys(state)
     if "kan-bayashi" in name:
         (arguments, state), n_mel = pwg_hifigan(config, state), config["in_channels"]
     elif "vits" in name:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -21,6 +21,8 @@ class GANConfig(TrainConfig):
     optimizer: Optimizer = field(default_factory=lambda: Optimizer(betas=(0.8, 0.99)))
     discriminator_optimizer: Optimizer | None = None
     adversarial_from: int = 0  # updates before the discriminator comes in
+    adversarial_loss: Literal["least_squares", "hinge"] = "least_squares"  # HiFi-GAN's, MelGAN's
+    feature_loss: Literal["sum", "mean"] = "sum"  # over layers and parts: HiFi-GAN's, MelGAN's
 
 
 class GANTrainer(Trainer):
@@ -35,7 +37,8 @@ class GANTrainer(Trainer):
     def extra_networks(self) -> dict[str, nn.Module]:
         from models.vocoders.discriminators import Discriminators
 
-        return {"discriminator": Discriminators(self.experiment.sections.discriminator)}
+        facts = {"sample_rate": self.experiment.preprocess.sample_rate}
+        return {"discriminator": Discriminators(self.experiment.sections.discriminator, facts)}
 
     @classmethod
     def problems(cls, config: dict[str, Any]) -> list[str]:
@@ -56,13 +59,13 @@ class GANTrainer(Trainer):
             self.update("model", self.total(losses))
             return losses
         scores_real, scores_fake, _, _ = self.networks["discriminator"](real, fake.detach())
-        against = discriminator_loss(scores_real, scores_fake)
+        against = discriminator_loss(scores_real, scores_fake, self.config.adversarial_loss)
         self.update("discriminator", against)
         # Past DDP on purpose: nothing of the discriminator is to be trained or shared here.
         with frozen(self.unwrap("discriminator")) as judge:
             _, scores_fake, features_real, features_fake = judge(real, fake)
-            losses["adversarial"] = generator_loss(scores_fake)
-            losses["feature"] = feature_loss(features_real, features_fake)
+            losses["adversarial"] = generator_loss(scores_fake, self.config.adversarial_loss)
+            losses["feature"] = feature_loss(features_real, features_fake, self.config.feature_loss)
         self.update("model", self.total(losses))
         return {**losses, "discriminator": against.detach()}
 

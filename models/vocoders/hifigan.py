@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ class Variant:
     kernel_size: int = 7  # of the first and last convolution
     slope: float = 0.1
     block_bias: bool = True
+    causal: bool = False  # ParallelWaveGAN's: no sample hears of a later frame
 
 
 class HiFiGAN(nn.Module):
@@ -62,18 +63,20 @@ class HiFiGAN(nn.Module):
         super().__init__()
         _check(upsample_rates, upsample_kernel_sizes, upsample_initial_channel, hop_size)
         _check_blocks(resblock_kernel_sizes, resblock_dilation_sizes)
+        _check_causal(upsample_rates, upsample_kernel_sizes, variant)
         self.samples_per_frame, self.variant = math.prod(upsample_rates), variant
         kernel, ends = variant.kernel_size, _plain if variant.plain_ends else weight_norm
         channels = [upsample_initial_channel // 2**i for i in range(len(upsample_rates) + 1)]
 
-        self.conv_pre = ends(nn.Conv1d(n_mel, channels[0], kernel, padding=kernel // 2))
+        conv = CausalConv1d if variant.causal else nn.Conv1d
+        self.conv_pre = ends(conv(n_mel, channels[0], kernel, padding=kernel // 2))
         self.ups = nn.ModuleList()
         self.resblocks = nn.ModuleList()
         for i, (rate, size) in enumerate(zip(upsample_rates, upsample_kernel_sizes, strict=True)):
-            self.ups.append(_upsample(channels[i], channels[i + 1], size, rate, variant.upsample_padding))
+            self.ups.append(_upsample(channels[i], channels[i + 1], size, rate, variant))
             for block_size, dilations in zip(resblock_kernel_sizes, resblock_dilation_sizes, strict=True):
                 self.resblocks.append(RESBLOCKS[resblock](channels[i + 1], block_size, dilations, variant))
-        last = nn.Conv1d(channels[-1], 1, kernel, padding=kernel // 2, bias=not variant.plain_ends)
+        last = conv(channels[-1], 1, kernel, padding=kernel // 2, bias=not variant.plain_ends)
         self.conv_post = ends(_small(last))
         self.cond = nn.Conv1d(speaker_channels, channels[0], 1) if speaker_channels else None
         if variant.normalise:
@@ -106,17 +109,23 @@ class HiFiGAN(nn.Module):
     def _normalised(self, mel: Tensor) -> Tensor:
         return (mel - self.mean) / self.scale if self.variant.normalise else mel
 
-    def decode(self, hidden: Tensor, speaker: Tensor | None = None) -> Tensor:
+    def decode(
+        self, hidden: Tensor, speaker: Tensor | None = None, excite: Callable[[int, Tensor], Tensor] | None = None
+    ) -> Tensor:
         """(batch, n_mel, frames), speaker (batch, speaker_channels, 1) -> (batch, 1, samples).
 
+        `excite` has its way with what goes on inside, (batch, channels, time): of number 0 after the first convolution,
+        of number n after the n-th upsampling.
         A kernel that exceeds its rate by an odd number makes each stage one sample longer, as in the published nets.
         """
         x = _run(self.conv_pre, _planes(hidden))
         if self.cond is not None and speaker is not None:
             x = x + _run(self.cond, _planes(speaker))
-        for up, blocks in self._stages():
+        x = excite(0, x.squeeze(2)).unsqueeze(2) if excite else x
+        for number, (up, blocks) in enumerate(self._stages(), 1):
             # In place where nothing else holds the tensor: moving memory costs as much as the small layers compute.
             x = _run(up, F.leaky_relu(x, self.variant.slope, inplace=True))
+            x = excite(number, x.squeeze(2)).unsqueeze(2) if excite else x
             x = _mean_of(blocks, x, self.variant.slope)
         return torch.tanh(_run(self.conv_post, F.leaky_relu(x, POST_SLOPE, inplace=True))).squeeze(2)
 
@@ -136,7 +145,8 @@ class HiFiGAN(nn.Module):
         for up, blocks in self._stages():
             rate *= up.stride[0]
             reach += (up.kernel_size[0] + max(block.reach for block in blocks)) / rate
-        return math.ceil(reach + self.variant.kernel_size // 2 / rate)
+        reach += self.variant.kernel_size // 2 / rate
+        return math.ceil(2 * reach if self.variant.causal else reach)  # a causal layer reaches as far, but all of it back
 
 
 class ResBlock1(nn.Module):
@@ -145,8 +155,8 @@ class ResBlock1(nn.Module):
     def __init__(self, channels: int, kernel_size: int, dilations: tuple[int, ...], variant: Variant) -> None:
         super().__init__()
         self.slope = variant.slope
-        self.convs1 = nn.ModuleList(_conv(channels, kernel_size, d, variant.block_bias) for d in dilations)
-        self.convs2 = nn.ModuleList(_conv(channels, kernel_size, 1, variant.block_bias) for _ in dilations)
+        self.convs1 = nn.ModuleList(_conv(channels, kernel_size, d, variant) for d in dilations)
+        self.convs2 = nn.ModuleList(_conv(channels, kernel_size, 1, variant) for _ in dilations)
         self.reach = (kernel_size // 2) * (sum(dilations) + len(dilations))
 
     def forward(self, x: Tensor, active: Tensor | None) -> Tensor:
@@ -165,7 +175,7 @@ class ResBlock2(nn.Module):
     def __init__(self, channels: int, kernel_size: int, dilations: tuple[int, ...], variant: Variant) -> None:
         super().__init__()
         self.slope = variant.slope
-        self.convs = nn.ModuleList(_conv(channels, kernel_size, d, variant.block_bias) for d in dilations)
+        self.convs = nn.ModuleList(_conv(channels, kernel_size, d, variant) for d in dilations)
         self.reach = (kernel_size // 2) * sum(dilations)
 
     def forward(self, x: Tensor, active: Tensor | None) -> Tensor:
@@ -191,6 +201,8 @@ def _planes(x: Tensor) -> Tensor:
 
 def _run(layer: nn.Module, x: Tensor) -> Tensor:
     """A one-dimensional (transposed) convolution on what `_planes` makes."""
+    if isinstance(layer, CausalConv1d | CausalConvTranspose1d):
+        return layer.run(x)
     weight, padding = layer.weight.unsqueeze(2), (0, layer.padding[0])
     if isinstance(layer, nn.ConvTranspose1d):
         return F.conv_transpose2d(x, weight, layer.bias, (1, layer.stride[0]), padding, (0, layer.output_padding[0]))
@@ -206,12 +218,34 @@ def _mean_of(blocks: nn.ModuleList, x: Tensor, slope: float) -> Tensor:
     return total.div_(len(blocks))
 
 
-def _conv(channels: int, kernel_size: int, dilation: int, bias: bool) -> nn.Module:
-    padding = (kernel_size - 1) * dilation // 2
-    return weight_norm(_small(nn.Conv1d(channels, channels, kernel_size, dilation=dilation, padding=padding, bias=bias)))
+class CausalConv1d(nn.Conv1d):
+    """All of its padding before the beginning."""
+
+    def run(self, x: Tensor) -> Tensor:
+        """`_run` of this layer."""
+        before = (self.kernel_size[0] - 1) * self.dilation[0]
+        return F.conv2d(F.pad(x, (before, 0)), self.weight.unsqueeze(2), self.bias, 1, 0, (1, self.dilation[0]))
 
 
-def _upsample(inputs: int, outputs: int, size: int, rate: int, padding: str) -> nn.Module:
+class CausalConvTranspose1d(nn.ConvTranspose1d):
+    """Of a kernel twice its stride: each frame gives to its own samples and to those of the next; the first counts twice."""
+
+    def run(self, x: Tensor) -> Tensor:
+        """`_run` of this layer."""
+        stride = self.stride[0]
+        x = torch.cat([x[..., :1], x], dim=3)
+        return F.conv_transpose2d(x, self.weight.unsqueeze(2), self.bias, (1, stride))[..., stride:-stride]
+
+
+def _conv(channels: int, kernel_size: int, dilation: int, variant: Variant) -> nn.Module:
+    padding, kind = (kernel_size - 1) * dilation // 2, CausalConv1d if variant.causal else nn.Conv1d
+    return weight_norm(_small(kind(channels, channels, kernel_size, dilation=dilation, padding=padding, bias=variant.block_bias)))
+
+
+def _upsample(inputs: int, outputs: int, size: int, rate: int, variant: Variant) -> nn.Module:
+    if variant.causal:
+        return weight_norm(_small(CausalConvTranspose1d(inputs, outputs, size, rate)))
+    padding = variant.upsample_padding
     odd = rate % 2 if padding == "parallelwavegan" else 0
     cut = rate // 2 + odd if padding == "parallelwavegan" else (size - rate) // 2
     return weight_norm(_small(nn.ConvTranspose1d(inputs, outputs, size, rate, padding=cut, output_padding=odd)))
@@ -240,6 +274,12 @@ def _check(rates: tuple[int, ...], sizes: tuple[int, ...], channels: int, hop_si
             f"HiFiGAN: upsample_rates {list(rates)} make {math.prod(rates)} samples of a frame, but preprocess.hop_size is "
             f"{hop_size}: choose rates whose product is {hop_size}, or set hop_size to {math.prod(rates)}."
         )
+
+
+def _check_causal(rates: tuple[int, ...], sizes: tuple[int, ...], variant: Variant) -> None:
+    unfit = [f"{size} for {rate}" for rate, size in zip(rates, sizes, strict=True) if size != 2 * rate]
+    if variant.causal and unfit:
+        raise ValueError(f"HiFiGAN: a causal variant needs kernels of twice the rate in upsample_kernel_sizes, got {', '.join(unfit)}.")
 
 
 def _check_blocks(sizes: tuple[int, ...], dilations: tuple[tuple[int, ...], ...]) -> None:

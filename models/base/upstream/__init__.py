@@ -18,9 +18,21 @@ from models.base.upstream.common import Card, State
 # In this order: the more particular before the more general.
 PROGRAMS = (
     "amphion",
+    "openvpi",
     "jik876",
+    "nvidia_bigvgan",
+    "yangai520",
+    "jik876",
+    "vocos",
     "parallel_wavegan",
     "ming024",
+    "descriptinc",
+    "seungwonpark",
+    "melgan_hub",
+    "nvidia_waveglow",
+    "lmnt",
+    "fatchord",
+    "r9y9",
 )
 
 

@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from models.base.upstream import fatchord, r9y9
 from models.base.upstream.common import Card, State, card, mel_section, read_json5, speaker_table, strip
 from models.base.upstream.jik876 import hifigan_sizes
+from models.base.upstream.vocos import amphion_vocos
 from modules.norm import modern_keys
 from utils.files import read_weights
 from utils.registry import load_object, nearest, pick
@@ -17,6 +19,13 @@ BESIDE = "args.json"
 # What `model.generator` names: our model, and what turns (config, state) into its arguments and weights.
 GENERATORS = {
     "hifigan": ("HiFiGAN", "models.base.upstream.amphion:hifigan"),
+    "bigvgan": ("BigVGAN", "models.base.upstream.nvidia_bigvgan:amphion_bigvgan"),
+    "melgan": ("MelGAN", "models.base.upstream.descriptinc:amphion_melgan"),
+    "nsfhifigan": ("NSFHiFiGAN", "models.base.upstream.amphion:nsfhifigan"),
+    "apnet": ("APNet", "models.base.upstream.yangai520:amphion_apnet"),
+    "vocos": ("Vocos", "models.base.upstream.vocos:amphion_generator"),
+    "waveglow": ("WaveGlow", "models.base.upstream.nvidia_waveglow:amphion_waveglow"),
+    "diffwave": ("DiffWave", "models.base.upstream.lmnt:amphion_diffwave"),
 }
 
 
@@ -39,15 +48,28 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
 def vocoder(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card, State]:
     """Whatever `model.generator` names."""
     p = config["preprocess"]
+    from models import MODELS
+
     model_type, translate = pick(GENERATORS, config["model"].get("generator", "hifigan").lower(), "generator")
     arguments, state = load_object(translate)(config, state)
     features = {"audio": {}, "mel": mel_section(p, "hifigan")}
+    if "f0" in load_object(MODELS[model_type].model).reads:
+        features["f0"] = {"method": p.get("pitch_extractor", "parselmouth"), "fmin": p.get("f0_min", 50), "fmax": p.get("f0_max", 1100)}
     return card(model_type, p["sample_rate"], p["hop_size"], features, arguments, {"n_mel": p["n_mel"]}), state
 
 
 def hifigan(config: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:
     """The generator `hifigan` of Amphion's GAN vocoders; `tfr_enhanced_hifigan` differs in sizes alone."""
     return hifigan_sizes(config["model"]["hifigan"]), modern_keys(state)
+
+
+def nsfhifigan(config: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:
+    """The generator `nsfhifigan`, whose weights never heard the source: its sum was lost by mistake."""
+    from models.base.upstream.openvpi import our_names
+
+    c = config["model"]["nsfhifigan"]
+    arguments = hifigan_sizes(c) | {"harmonics": c.get("harmonic_num", 8), "variant": {"phases": "frame", "ignores_f0": True}}
+    return arguments, our_names(state)
 
 
 def vits_hifigan(config: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:
@@ -75,9 +97,14 @@ def fastspeech2(config: dict[str, Any], state: State, config_path: Path) -> tupl
 
 KINDS = {
     "GANVocoder": vocoder,
+    "FlowVocoder": vocoder,
+    "DiffusionVocoder": vocoder,
     "HiFiGAN": vocoder,
+    "Vocos": amphion_vocos,
     "FastSpeech2": fastspeech2,
     "Fastspeech2": fastspeech2,
+    "WaveNet": r9y9.read_amphion,
+    "WaveRNN": fatchord.read_amphion,
 }
 
 

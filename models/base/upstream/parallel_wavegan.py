@@ -14,6 +14,7 @@ from utils.registry import nearest
 BESIDE = "config.yml"
 
 PWG_NAMES = (
+    (r"\.(?:de)?conv\.(weight|bias)", r".\1"),  # a causal layer holds its convolution inside
     (r"^input_conv\.", "conv_pre."),
     (r"^upsamples\.(\d+)\.1\.", r"ups.\1."),
     (r"^blocks\.(\d+)\.(convs[12])\.(\d+)\.1\.", r"resblocks.\1.\2.\3."),
@@ -71,8 +72,6 @@ def _from_hdf5(path: Path) -> list[Any]:
 
 def pwg_hifigan(params: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:
     """HiFiGANGenerator's parameters and names."""
-    if params.get("use_causal_conv"):
-        raise ValueError("generator_params.use_causal_conv: the causal generator of ParallelWaveGAN cannot be read.")
     state = {rename(key, PWG_NAMES): value for key, value in state.items()}
     lean = not params.get("use_additional_convs", True)
     if lean:
@@ -94,6 +93,7 @@ def pwg_hifigan(params: dict[str, Any], state: State) -> tuple[dict[str, Any], S
             "slope": params.get("nonlinear_activation_params", {}).get("negative_slope", 0.1),
             "block_bias": params.get("bias", True),
             "normalise": normalised,
+            "causal": params.get("use_causal_conv", False),
         },
     }
     return arguments, modern_keys(state)

@@ -1,0 +1,34 @@
+"""The weights of MelGAN that were published without a configuration beside them, known by their names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from models.base.upstream.common import Card, State, strip
+from models.base.upstream.descriptinc import RATIOS, melgan, melgan_card
+from models.base.upstream.seungwonpark import melgan_of
+from utils.files import read_weights
+
+BESIDE = "[lmn]*_*[a-z0-9].pt"  # linda_johnson.pt, multi_speaker.pt, nvidia_tacotron2_LJ11_epoch6400.pt
+
+PARK = re.compile(r"nvidia_tacotron2_LJ11_epoch\d+")
+NAMES = ("linda_johnson", "multi_speaker")
+
+
+def knows(config: Path) -> bool:
+    """Whether this file is one of them."""
+    return config.stem in NAMES or PARK.fullmatch(config.stem) is not None
+
+
+def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
+    """The file itself, or the one in the folder."""
+    file = path if path.is_file() else config_path
+    found = read_weights(file)
+    if not PARK.fullmatch(config_path.stem):
+        arguments, state = melgan({"ratios": RATIOS, "ngf": 32, "n_residual_layers": 3}, strip(found))
+        return melgan_card(arguments, n_mel=80), state
+    import yaml
+
+    # The program keeps the text of its configuration beside the weights.
+    return melgan_of(yaml.safe_load(found["hp_str"]), found)

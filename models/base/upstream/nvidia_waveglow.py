@@ -1,0 +1,124 @@
+"""NVIDIA's WaveGlow: waveglow_256channels*.pt, a pickled module; Amphion's is the same network."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.base.upstream.common import Card, State, card, mel_section, numbers_of, strip
+from modules.norm import modern_keys
+from utils.files import read_json, read_weights
+
+BESIDE = "waveglow*"
+SIZES = {"n_flows": 12, "n_group": 8, "n_early_every": 4, "n_early_size": 2}
+WN_SIZES = {"n_layers": 8, "n_channels": 256, "kernel_size": 3}
+
+# What a pickle of the module names. Each is read as an empty `Shell`: no code of those classes runs.
+CLASSES = (
+    "glow.WaveGlow",
+    "glow.WN",
+    "glow.Invertible1x1Conv",
+    "torch.nn.modules.container.ModuleList",
+    "torch.nn.modules.conv.Conv1d",
+    "torch.nn.modules.conv.ConvTranspose1d",
+    "torch.nn.utils.weight_norm.WeightNorm",
+)
+
+
+class Shell:
+    """Stands for a class of the pickle: holds the values of its object, does nothing."""
+
+
+def knows(config: Path) -> bool:
+    """Whether this file is of this program, by its name."""
+    return config.suffix in (".pt", ".pth", ".ckpt", ".safetensors", "")
+
+
+def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
+    """A released file, or one that holds a `state_dict`. A config.json of NVIDIA's beside it says the sizes.
+
+    Raises ValueError, with the cure, for a module that was pickled in the format before torch 1.6.
+    """
+    files = (f for f in path.glob(BESIDE) if f.is_file() and knows(f))
+    file = path if path.is_file() else max(files, key=lambda f: numbers_of(f.name), default=config_path)
+    state = modern_keys(merge_old(state_of(file)))
+    beside = file.parent / "config.json"
+    found = read_json(beside) if beside.is_file() else {}
+    data = found.get("data_config", {})
+    arguments, facts = nvidia_waveglow(found.get("waveglow_config", {}), state)
+    rate, hop = data.get("sampling_rate", 22050), data.get("hop_length", 256)
+    mel = {"n_fft": data.get("filter_length", 1024), "win_size": data.get("win_length", 1024), "n_mel": facts["n_mel"]}
+    mel |= {"fmin": data.get("mel_fmin", 0.0), "fmax": data.get("mel_fmax", 8000.0)}
+    arguments["sigma"] = float(found.get("train_config", {}).get("sigma", 1.0))
+    return card("WaveGlow", rate, hop, {"audio": {}, "mel": mel_section(mel, "tacotron2")}, arguments, facts), state
+
+
+def state_of(file: Path) -> State:
+    """The tensors of a file, also where a whole module was pickled."""
+    shells = [(type(name.rsplit(".", 1)[1], (Shell,), {}), name) for name in CLASSES]
+    try:
+        with torch.serialization.safe_globals(shells):
+            found = read_weights(file)
+    except ValueError as error:
+        if "is refused" not in str(error):
+            raise
+        raise ValueError(
+            f"{file} is a module that was pickled whole, in a way that cannot be read without running code. If you trust it, "
+            "do that once yourself, where NVIDIA's glow.py can be imported: "
+            'm = torch.load(FILE, map_location="cpu", weights_only=False)["model"]; '
+            'torch.save({"state_dict": m.state_dict()}, "waveglow_weights.pt"), and load that file. '
+            f"({str(error).splitlines()[0]})"
+        ) from error
+    model = found.get("model") if isinstance(found, dict) else found
+    return dict(_tensors(model)) if isinstance(model, Shell) else strip(found, "state_dict", "model")
+
+
+def _tensors(shell: Shell, at: str = "") -> Any:
+    """(key, tensor) of a module's shell, as its state dict would name them."""
+    held = vars(shell)
+    for kind in ("_parameters", "_buffers"):
+        yield from ((at + name, value) for name, value in held.get(kind, {}).items() if isinstance(value, Tensor))
+    for name, part in held.get("_modules", {}).items():
+        yield from _tensors(part, f"{at}{name}.")
+
+
+def merge_old(state: State) -> State:
+    """The layers of the first release, of which some were two or one a layer where later ones are one."""
+    state = dict(state)
+    for net in sorted({key.split(".")[1] for key in state if re.match(r"WN\.\d+\.(skip|cond)_layers\.", key)}):
+        layers = 1 + max(int(key.split(".")[3]) for key in state if key.startswith(f"WN.{net}.skip_layers."))
+        for tensor in ("weight_g", "weight_v", "bias"):
+            part = lambda kind, i: state.pop(f"WN.{net}.{kind}_layers.{i}.{tensor}", None)  # noqa: B023, E731 (used here only)
+            state[f"WN.{net}.cond_layer.{tensor}"] = torch.cat([part("cond", i) for i in range(layers)])
+            for i in range(layers):
+                both = [value for value in (part("res", i), part("skip", i)) if value is not None]
+                state[f"WN.{net}.res_skip_layers.{i}.{tensor}"] = torch.cat(both)
+    return state
+
+
+def nvidia_waveglow(config: dict[str, Any], state: State) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Our constructor's arguments and facts, from `waveglow_config` as far as it is there, and from the tensors if any."""
+    arguments = {name: config.get(name, default) for name, default in SIZES.items()}
+    arguments |= {name: config.get("WN_config", {}).get(name, default) for name, default in WN_SIZES.items()}
+    if not state:
+        return arguments, {"n_mel": config.get("n_mel_channels", 80)}
+    lacking = [key for key in ("upsample.bias", "convinv.0.conv.weight", "WN.0.start.bias") if key not in state]
+    if lacking:
+        raise ValueError(f"this is no WaveGlow of NVIDIA's: it has no {', '.join(lacking)}, but {', '.join(list(state)[:5])}.")
+    inner = [v for k, v in state.items() if re.match(r"WN\.0\.in_layers\.\d+\..*(weight|original1)$", k)]
+    arguments |= {"n_layers": len(inner), "n_channels": len(state["WN.0.start.bias"]), "kernel_size": inner[0].shape[2]}
+    arguments["n_flows"] = len([key for key in state if key.startswith("convinv.")])
+    arguments["upsample_kernel_size"] = state["upsample.weight"].shape[2]
+    arguments["n_group"] = len(state["convinv.0.conv.weight"])
+    return arguments, {"n_mel": len(state["upsample.bias"])}
+
+
+def amphion_waveglow(config: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:
+    """Amphion's copy, whose settings are written in capitals."""
+    c = config["VOCODER"]
+    names = ("n_flows", "n_group", "n_early_every", "n_early_size", "n_layers", "n_channels", "kernel_size")
+    return {name: c[name.upper()] for name in names if name.upper() in c} | {"sigma": 1.0}, modern_keys(state)

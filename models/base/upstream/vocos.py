@@ -1,0 +1,175 @@
+"""gemelo-ai's Vocos: a pytorch_model.bin next to its config.yaml; and Amphion's, whose network has the same names.
+
+Both keep their windows, twiddles and mel filters among the weights. Ours are computed, so the kept ones are compared with
+what the configuration says and then left out: weights of another window or another mel are refused, not misread.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.base.upstream.common import Card, State, card, mel_section, read_yaml, strip
+from modules.norm import modern_keys
+from processors.mel import MEL_CONVENTIONS, filter_bank
+from utils.files import read_weights
+from utils.registry import pick
+
+BESIDE = "config.yaml"
+CODEBOOK_SIZE = 1024  # of EnCodec
+HEADS = {"ISTFTHead": "istft", "IMDCTCosHead": "imdct_cos", "IMDCTSymExpHead": "imdct_symexp"}
+BACKBONES = {"VocosBackbone": "convnext", "VocosResNetBackbone": "resnet"}
+PARTS = ("backbone.", "head.", "feature_extractor.")
+MEL = "feature_extractor.mel_spec."
+
+
+def knows(config: Path) -> bool:
+    """Whether this configuration is of this program."""
+    return "backbone" in _parts(read_yaml(config))
+
+
+def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
+    """A folder or file of gemelo-ai's Vocos, the mel or the EnCodec variant, or a Lightning checkpoint of its training."""
+    c = read_yaml(config_path)
+    state = strip(read_weights(_weights(path)), "state_dict")
+    arguments, facts, features, state = gemelo_vocos(c, state)
+    rate, hop, heard = (facts[name] for name in ("sample_rate", "hop_size", "mel_hop_size"))
+    if heard != hop:
+        raise ValueError(
+            f"{config_path}: the mel has a hop of {heard} samples, and the head makes {hop} of a frame: it would not keep time."
+        )
+    return card("Vocos", rate, hop, {"audio": {}, **features}, arguments, {"n_mel": facts["n_mel"]}), state
+
+
+def _weights(path: Path) -> Path:
+    if path.is_file():
+        return path
+    names = ("model.safetensors", "pytorch_model.bin")
+    files = [path / name for name in names if (path / name).is_file()] or sorted(path.rglob("*.ckpt"))
+    if not files:
+        raise ValueError(f"{path} holds a config.yaml of Vocos, but no {', '.join(names)} or *.ckpt.")
+    return files[0]
+
+
+def _parts(c: dict[str, Any]) -> dict[str, Any]:
+    """The three parts, wherever a release or a training configuration has them."""
+    model = c.get("model")
+    return model.get("init_args", {}) if isinstance(model, dict) else c
+
+
+def gemelo_vocos(c: dict[str, Any], state: State) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], State]:
+    """Arguments, facts, the features' settings, and weights of ours. Raises ValueError for what does not fit together."""
+    parts = _parts(c)
+    (extractor, e), (backbone, b), (head, h) = (_class(parts[name]) for name in ("feature_extractor", "backbone", "head"))
+    kind = pick(HEADS, head, "head of Vocos")
+    hop = h["hop_length"] if kind == "istft" else h["mdct_frame_len"] // 2
+    arguments = {"head": kind, "backbone": pick(BACKBONES, backbone, "backbone of Vocos"), "padding": h.get("padding", "same")}
+    arguments |= {"dim": b["dim"], "num_layers": b.get("num_layers") or b.get("num_blocks")}
+    arguments |= {"intermediate_dim": b["intermediate_dim"]} if "intermediate_dim" in b else {}
+    arguments |= {"bandwidths": b.get("adanorm_num_embeddings") or 0, "layer_scale": b.get("layer_scale_init_value") or None}
+    arguments |= {"n_fft": h["n_fft"]} if kind == "istft" else {}
+    if h.get("clip_audio"):
+        raise ValueError(
+            "head.init_args.clip_audio: the published code then returns the coefficients, clipped, in place of sound."
+        )
+    state = {key: value for key, value in state.items() if key.startswith(PARTS)}
+    if extractor == "EncodecFeatures":
+        rate = 48000 if "48" in e.get("encodec_model", "") else 24000
+        facts = {"sample_rate": rate, "hop_size": hop, "mel_hop_size": hop, "n_mel": b["input_channels"]}
+        features, state = {}, encodec_codebooks(state)
+        if "codebook_weights" in state:
+            arguments["codebooks"] = len(state["codebook_weights"]) // CODEBOOK_SIZE
+    else:
+        facts, features = _mel(e, hop)
+        arguments |= {} if kind == "istft" else {"n_fft": features["mel"]["n_fft"]}
+        state = _without_mel(state, facts["sample_rate"], features["mel"])
+    return arguments, facts, features, _without_tables(modern_keys(state), kind, hop)
+
+
+def _class(part: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    return part["class_path"].rsplit(".", 1)[-1], part.get("init_args") or {}
+
+
+def _mel(e: dict[str, Any], hop: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Facts and features of MelSpectrogramFeatures, its defaults for what is not said."""
+    rate, n_mel, n_fft = e.get("sample_rate", 24000), e.get("n_mels", 100), e.get("n_fft", 1024)
+    mel = {"n_fft": n_fft, "win_size": n_fft, "n_mel": n_mel, "fmin": 0.0, "fmax": float(rate // 2)}
+    mel |= {"convention": _convention("vocos", padding=e.get("padding", "center"))}
+    return {"sample_rate": rate, "hop_size": hop, "mel_hop_size": e.get("hop_length", 256), "n_mel": n_mel}, {"mel": mel}
+
+
+def _convention(base: str, **changes: Any) -> str | dict[str, Any]:
+    """A convention with some fields changed, by its name where it has one."""
+    how = dataclasses.replace(MEL_CONVENTIONS[base], **changes)
+    return next((name for name, known in MEL_CONVENTIONS.items() if known == how), dataclasses.asdict(how))
+
+
+def encodec_codebooks(state: State) -> State:
+    """EnCodec's codebooks as one table, from where the file keeps them; the rest of EnCodec is left out.
+
+    Without any the model reads features alone.
+    """
+    kept = {key: value for key, value in state.items() if not key.startswith("feature_extractor.")}
+    if "feature_extractor.codebook_weights" in state:
+        return kept | {"codebook_weights": state["feature_extractor.codebook_weights"]}
+    layer = "feature_extractor.encodec.quantizer.vq.layers.{}._codebook.embed"
+    books, i = [], 0
+    while layer.format(i) in state:
+        books.append(state[layer.format(i)])
+        i += 1
+    return kept | ({"codebook_weights": torch.cat(books)} if books else {})
+
+
+def _without_mel(state: State, rate: int, mel: dict[str, Any]) -> State:
+    settings = {name: mel[name] for name in ("n_fft", "n_mel", "fmin", "fmax")}
+    bank = filter_bank(sample_rate=rate, mel_scale="htk", norm="none", **settings)
+    _same(state, f"{MEL}mel_scale.fb", bank)
+    _same(state, f"{MEL}spectrogram.window", torch.hann_window(mel["n_fft"]))
+    return {key: value for key, value in state.items() if not key.startswith(MEL)}
+
+
+def _without_tables(state: State, kind: str, hop: int) -> State:
+    kept = {key: value for key, value in state.items() if not key.startswith(("head.istft.", "head.imdct."))}
+    if kind == "istft" and "head.istft.window" in state:
+        _same(state, "head.istft.window", torch.hann_window(len(state["head.istft.window"])))
+    elif "head.imdct.window" in state:
+        _same(state, "head.imdct.window", (torch.pi / (2 * hop) * (torch.arange(2 * hop) + 0.5)).sin())
+    return kept
+
+
+def _same(state: State, key: str, ours: torch.Tensor) -> None:
+    if key in state and (state[key].shape != ours.shape or (state[key].float() - ours).abs().max() > 1e-3):
+        raise ValueError(f"{key} in the weights is not what their configuration says: it is of another model.")
+
+
+def amphion_vocos(config: dict[str, Any], state: State, config_path: Path | None = None) -> tuple[Card, State]:
+    """A folder of Amphion's Vocos, whose mel is normalised by `mel_mean` and `mel_var`."""
+    p = config["preprocess"]
+    n_mel = p.get("n_mel", p.get("num_mels"))
+    how = _convention("hifigan", mean=p.get("mel_mean", 0.0), std=p.get("mel_var", 1.0) ** 0.5)
+    mel = mel_section({**p, "n_mel": n_mel}, "hifigan") | {"convention": how}
+    arguments, state = amphion_vocos_sizes(config["model"]["vocos"], state)
+    return card("Vocos", p["sample_rate"], p["hop_size"], {"audio": {}, "mel": mel}, arguments, {"n_mel": n_mel}), state
+
+
+def amphion_vocos_sizes(c: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:
+    """Arguments and weights from a section that names them as Amphion does, its defaults for what is not said."""
+    arguments = {
+        "dim": c.get("dim", 384),
+        "intermediate_dim": c.get("intermediate_dim", 1152),
+        "num_layers": c.get("num_layers", 8),
+        "n_fft": c.get("n_fft", 800),
+        "padding": c.get("padding", "same"),
+        "bandwidths": c.get("adanorm_num_embeddings") or 0,
+    }
+    return arguments, _without_tables(state, "istft", c.get("hop_size", 200))
+
+
+def amphion_generator(config: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:
+    """The same inside a configuration of Amphion's GAN vocoders."""
+    if "mel_mean" in config["preprocess"]:
+        raise ValueError('preprocess.mel_mean: this Vocos reads a normalised mel; load it with model_type="Vocos".')
+    return amphion_vocos_sizes(config["model"]["vocos"], state)

@@ -1,0 +1,201 @@
+"""APNet: one network draws the log amplitude spectrum, another the phase, and an inverse STFT makes them sound.
+
+Ai and Ling, https://arxiv.org/abs/2305.07952. Both networks run at the rate of frames.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.vocoders.hifigan import POST_SLOPE, ResBlock1, Variant
+from models.vocoders.losses import MelLoss, matched
+from modules.masks import masked_mean, valid
+from modules.norm import fold, weight_norm
+from modules.spectral import InverseSTFT
+from processors.mel import AmplitudePhase
+
+Spectrum = dict[str, Tensor]
+Dilations = tuple[tuple[int, ...], ...]
+
+
+class APNet(nn.Module):
+    """Mel (batch, frames, n_mel) to samples (batch, samples), `hop_size` of them for each frame.
+
+    `asp_*` are the sizes of the amplitude network, `psp_*` those of the phase network; the defaults are the paper's.
+    `n_fft`, `win_size`, `hop_size` and `padding` are those of the spectrum that is drawn, the first three also those of
+    the mel in the loss, whose highest frequency is `fmax` (Hz, None is half the rate). `sample_rate` None makes a decoder
+    for the inside of another model. Raises ValueError when the sizes do not fit together.
+    """
+
+    reads = ("mel", "audio")
+    statistics_of: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        *,
+        n_mel: int,
+        sample_rate: int | None = None,
+        hop_size: int = 256,
+        n_fft: int = 1024,
+        win_size: int = 1024,
+        padding: Literal["same", "center"] = "same",
+        asp_channels: int = 512,
+        asp_kernel_size: int = 7,
+        asp_output_kernel_size: int = 7,
+        asp_resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11),
+        asp_resblock_dilation_sizes: Dilations = ((1, 3, 5),) * 3,
+        psp_channels: int = 512,
+        psp_kernel_size: int = 7,
+        psp_real_kernel_size: int = 7,
+        psp_imag_kernel_size: int = 7,
+        psp_resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11),
+        psp_resblock_dilation_sizes: Dilations = ((1, 3, 5),) * 3,
+        fmax: float | None = None,
+    ) -> None:
+        super().__init__()
+        _check("asp", asp_resblock_kernel_sizes, asp_resblock_dilation_sizes)
+        _check("psp", psp_resblock_kernel_sizes, psp_resblock_dilation_sizes)
+        _check_ends(
+            asp_kernel_size=asp_kernel_size,
+            asp_output_kernel_size=asp_output_kernel_size,
+            psp_kernel_size=psp_kernel_size,
+            psp_real_kernel_size=psp_real_kernel_size,
+            psp_imag_kernel_size=psp_imag_kernel_size,
+        )
+        bins = n_fft // 2 + 1
+        self.samples_per_frame = hop_size
+        self.ASP_input_conv = _conv(n_mel, asp_channels, asp_kernel_size)
+        self.ASP_ResNet = _blocks(asp_channels, asp_resblock_kernel_sizes, asp_resblock_dilation_sizes)
+        self.ASP_output_conv = _conv(asp_channels, bins, asp_output_kernel_size)
+        self.PSP_input_conv = _conv(n_mel, psp_channels, psp_kernel_size)
+        self.PSP_ResNet = _blocks(psp_channels, psp_resblock_kernel_sizes, psp_resblock_dilation_sizes)
+        self.PSP_output_R_conv = _conv(psp_channels, bins, psp_real_kernel_size)
+        self.PSP_output_I_conv = _conv(psp_channels, bins, psp_imag_kernel_size)
+        self.transform = InverseSTFT(hop_size=hop_size, n_fft=n_fft, win_size=win_size, padding=padding)
+        self.analysis = AmplitudePhase(hop_size=hop_size, n_fft=n_fft, win_size=win_size, padding=padding)
+        self.mel_loss = None
+        if sample_rate:
+            self.mel_loss = MelLoss(
+                sample_rate=sample_rate, hop_size=hop_size, n_fft=n_fft, win_size=win_size, n_mel=n_mel, fmax=fmax
+            )  # fmt: skip
+
+    def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """The losses of `spectral_losses` and `mel`; `real` and `fake` (batch, 1, samples) for the discriminators."""
+        if self.mel_loss is None:
+            raise ValueError("APNet: sample_rate is None, so this is a decoder inside another model; the mel loss needs it.")
+        drawn = self.spectrum(batch["mel"].transpose(1, 2))
+        real, fake = matched(batch, self._wave(drawn, full=True).unsqueeze(1))
+        with torch.no_grad():
+            wanted = self.analysis(real.squeeze(1))
+        heard = self.analysis(fake.squeeze(1))
+        frames = (batch["samples"].to(real.device) // self.samples_per_frame).clamp(min=1)
+        found = spectral_losses(drawn, wanted, heard, frames)
+        return {**found, "mel": self.mel_loss(real, fake, batch["samples"]), "real": real, "fake": fake}
+
+    @torch.inference_mode()
+    def infer(self, mel: Tensor) -> Tensor:
+        """Samples (batch, frames * hop_size) of a mel (batch, frames, n_mel)."""
+        return self._wave(self.spectrum(mel.transpose(1, 2)), full=True)
+
+    def decode(self, hidden: Tensor) -> Tensor:
+        """(batch, n_mel, frames) -> (batch, 1, samples), as many as published: with padding "center" one hop fewer than `infer`."""
+        return self._wave(self.spectrum(hidden), full=False).unsqueeze(1)
+
+    def spectrum(self, mel: Tensor) -> Spectrum:
+        """What is drawn for a mel (batch, n_mel, frames), as `AmplitudePhase` gives it: (batch, frames, n_fft // 2 + 1) each."""
+        amplitude = self.ASP_output_conv(_mean_of(self.ASP_ResNet, self.ASP_input_conv(mel))).transpose(1, 2).float()
+        hidden = _mean_of(self.PSP_ResNet, self.PSP_input_conv(mel))
+        real, imag = (conv(hidden).transpose(1, 2).float() for conv in (self.PSP_output_R_conv, self.PSP_output_I_conv))
+        phase, size = torch.atan2(imag, real), amplitude.exp()
+        return {"log_amplitude": amplitude, "phase": phase, "real": size * phase.cos(), "imag": size * phase.sin()}
+
+    def _wave(self, spectrum: Spectrum, *, full: bool) -> Tensor:
+        return self.transform(spectrum["real"], spectrum["imag"], full=full)
+
+    def fold(self) -> APNet:
+        """Multiplies the weight norms into the weights, for speed; the result is for inference only."""
+        return fold(self)
+
+    @property
+    def receptive_field_frames(self) -> int:
+        """How many frames before and after a frame have a say in its samples."""
+        asp = _half(self.ASP_input_conv, self.ASP_output_conv) + max(block.reach for block in self.ASP_ResNet)
+        ends = max(_half(self.PSP_output_R_conv), _half(self.PSP_output_I_conv))
+        psp = _half(self.PSP_input_conv) + ends + max(block.reach for block in self.PSP_ResNet)
+        return max(asp, psp) + self.transform.reach
+
+
+def spectral_losses(drawn: Spectrum, wanted: Spectrum, heard: Spectrum, frames: Tensor) -> dict[str, Tensor]:
+    """The paper's losses on spectra (batch, frames, bins), over the first `frames` (batch,) of each.
+
+    `drawn` by the networks, `wanted`, and `heard` in the wave that was made of what was drawn; the latter two may have a
+    frame more. "amplitude": squared distance of log amplitudes; "phase": see `phase_loss`; "consistency": squared distance
+    of what is drawn and what is heard, as not every spectrum is that of a wave; "spectrum": L1 of real and imaginary parts.
+    """
+    count = drawn["phase"].shape[1]
+    wanted, heard = ({name: x[:, :count] for name, x in side.items()} for side in (wanted, heard))
+    count = wanted["phase"].shape[1]
+    drawn = {name: x[:, :count] for name, x in drawn.items()}
+    mask = valid(frames.clamp(max=count), count)
+    far = {name: drawn[name] - wanted[name] for name in ("log_amplitude", "real", "imag")}
+    apart = [(drawn[name] - heard[name]).square() for name in ("real", "imag")]
+    return {
+        "amplitude": masked_mean(far["log_amplitude"].square(), mask),
+        "phase": phase_loss(drawn["phase"], wanted["phase"], mask),
+        "consistency": masked_mean(apart[0] + apart[1], mask),
+        "spectrum": masked_mean(far["real"].abs() + far["imag"].abs(), mask),
+    }
+
+
+def phase_loss(phase: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:
+    """How far phases (batch, frames, bins) are apart, whatever their multiples of 2 pi: 1 - cos, of three differences.
+
+    Of the phase itself, of its slope along bins (group delay) and of its slope along frames (instantaneous angular
+    frequency), summed. The paper writes -cos, which differs by a constant; so written, equal phases lose nothing.
+    """
+    apart = phase - wanted
+    delay = 1 - apart.diff(dim=2).cos()
+    angular = 1 - apart.diff(dim=1).cos()
+    along = masked_mean(angular, mask[:, 1:]) if mask.shape[1] > 1 else 0.0
+    return masked_mean(1 - apart.cos(), mask) + masked_mean(delay, mask) + along
+
+
+def _mean_of(blocks: nn.ModuleList, x: Tensor) -> Tensor:
+    """The blocks look at the same input through different kernels; the activation of their mean, (batch, channels, frames)."""
+    image = x.unsqueeze(2)
+    if image.device.type == "cpu":  # the layout in which `ResBlock1` is fastest there
+        image = image.contiguous(memory_format=torch.channels_last)
+    active = F.leaky_relu(image, blocks[0].slope)
+    total = torch.stack([block(image, active) for block in blocks]).mean(0)
+    return F.leaky_relu(total.squeeze(2), POST_SLOPE)
+
+
+def _blocks(channels: int, sizes: tuple[int, ...], dilations: Dilations) -> nn.ModuleList:
+    return nn.ModuleList(ResBlock1(channels, size, steps, Variant()) for size, steps in zip(sizes, dilations, strict=True))
+
+
+def _conv(inputs: int, outputs: int, size: int) -> nn.Module:
+    return weight_norm(nn.Conv1d(inputs, outputs, size, padding=(size - 1) // 2))
+
+
+def _half(*convs: nn.Module) -> int:
+    return sum(conv.padding[0] for conv in convs)
+
+
+def _check(network: str, sizes: tuple[int, ...], dilations: Dilations) -> None:
+    if len(sizes) != len(dilations) or not sizes:
+        raise ValueError(
+            f"APNet: {network}_resblock_dilation_sizes needs a list for each of {network}_resblock_kernel_sizes {list(sizes)}, "
+            f"got {len(dilations)}."
+        )
+    _check_ends(**{f"{network}_resblock_kernel_sizes": sizes})
+
+
+def _check_ends(**sizes: Any) -> None:
+    for name, size in sizes.items():
+        if any(s % 2 == 0 for s in (size if isinstance(size, tuple | list) else (size,))):
+            raise ValueError(f"APNet: {name} must be odd, so that a frame stays a frame, got {size}.")

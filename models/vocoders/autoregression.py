@@ -1,0 +1,134 @@
+"""Sample after sample, fast: stretches of bounded memory through a compiled loop, many folds side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.vocoders.distributions import SAFE, Output
+from models.vocoders.folding import Folds, Seam, unfold
+from models.vocoders.stretching import Padding, frames_around
+
+if TYPE_CHECKING:
+    Draw = Callable[[int], np.ndarray]
+
+MEMORY = 16 * 2**20  # numbers that the condition of one stretch may hold
+
+
+class Loop(Protocol):
+    """The state of a network that goes on sample by sample, `rows` sounds at once."""
+
+    def __call__(self, condition: Tensor, draws: np.ndarray) -> np.ndarray:
+        """The next values (rows, samples) for `condition` (rows, samples, channels), `draws` (samples, rows, draws)."""
+
+
+class Autoregressive(Protocol):
+    """What `generate` asks of a network."""
+
+    output: Output
+    hop_size: int
+    sample_rate: int
+    reach: int  # frames on either side of a stretch that its condition depends on
+    padding: Padding
+    numbers_per_sample: int  # that a loop holds of the condition
+
+    def expand(self, context: Tensor) -> Tensor:
+        """(rows, n_mel, frames + 2 * reach) to conditions (rows, frames * hop_size, channels)."""
+
+    def loop(self, rows: int, temperature: float, **options: Any) -> Loop:
+        """A loop at its beginning."""
+
+
+def generate(
+    model: Autoregressive,
+    mel: Tensor,
+    *,
+    temperature: float = 1.0,
+    seed: int = 0,
+    fold_seconds: float | None = None,
+    overlap_seconds: float = 0.05,
+    seam: Seam = "linear",
+    **options: Any,
+) -> Tensor:
+    """Samples (batch, frames * hop_size) of mels (batch, frames, n_mel), on their device. The loop itself runs on the CPU.
+
+    `fold_seconds` cuts each sound into folds of that length, which are made together: several times as fast, at the
+    price of seams. None makes it in one piece. `seed` decides every draw. Raises ValueError for a negative temperature.
+    """
+    if temperature < 0:
+        raise ValueError(
+            f"temperature {temperature}: 0 is the most probable sound, 1 the model's own choice; below 0 nothing is."
+        )
+    total = mel.shape[1] * model.hop_size
+    folds = None
+    if fold_seconds is not None:
+        folds = Folds(total, round(fold_seconds * model.sample_rate), round(overlap_seconds * model.sample_rate))
+    starts, length = ([0], total) if folds is None else (folds.starts, folds.length)
+    draw = drawer(model.output, len(mel) * len(starts), seed)
+    values = run(model, mel, starts, length, draw, model.loop(len(mel) * len(starts), float(temperature), **options))
+    sound = model.output.sound(torch.from_numpy(values))
+    if folds is not None:
+        sound = torch.stack([unfold(pieces, folds, seam) for pieces in sound.split(len(starts))])
+    return sound.to(mel.device)
+
+
+@torch.inference_mode()
+def run(model: Autoregressive, mel: Tensor, starts: list[int], length: int, draw: Draw, loop: Loop) -> np.ndarray:
+    """Network values (batch * starts, length): from every sample of `starts` on, in every mel."""
+    rows = len(mel) * len(starts)
+    who = torch.arange(len(mel), device=mel.device).repeat_interleave(len(starts))
+    first = torch.tensor(starts, device=mel.device).repeat(len(mel))
+    stretch = max(1, MEMORY // (model.numbers_per_sample * rows))
+    out = np.empty((rows, length), np.float32)
+    for begin, end in _stretches(length, stretch):
+        out[:, begin:end] = loop(condition(model, mel, who, first + begin, end - begin), draw(end - begin))
+    return out
+
+
+def _stretches(length: int, longest: int) -> Iterator[tuple[int, int]]:
+    for begin in range(0, length, longest):
+        yield begin, min(begin + longest, length)
+
+
+def condition(model: Autoregressive, mel: Tensor, who: Tensor, first: Tensor, count: int, frames: Tensor | None = None) -> Tensor:
+    """What the network is told of `count` samples from the samples `first` (rows,) of the mels `who` (rows,) on.
+
+    (rows, count, channels); the same whatever stretch a sample is asked in. `frames` (batch,) are the real ones of `mel`.
+    """
+    hop = model.hop_size
+    if frames is None:
+        frames = torch.full((len(mel),), mel.shape[1], device=mel.device)
+    start = torch.div(first, hop, rounding_mode="floor")
+    offset = first - start * hop
+    whole = -(-(int(offset.max()) + count) // hop)
+    context = frames_around(mel, frames, who, start - model.reach, whole + 2 * model.reach, model.padding)
+    full = model.expand(context)
+    if not offset.any():
+        return full[:, :count]
+    places = offset[:, None] + torch.arange(count, device=mel.device)
+    return full.gather(1, places[..., None].expand(-1, -1, full.shape[2]))
+
+
+def drawer(output: Output, rows: int, seed: int) -> Draw:
+    """Draws (samples, rows, draws) for the next so many samples: uniform in (0, 1), the last of a Gaussian standard normal.
+
+    The numbers depend on `seed` alone, not on how many samples are asked for at a time.
+    """
+    uniform, normal = np.random.default_rng((seed, 0)), np.random.default_rng((seed, 1))
+
+    def draw(samples: int) -> np.ndarray:
+        found = uniform.random((samples, rows, output.draws), dtype=np.float32) * np.float32(1 - 2 * SAFE) + np.float32(SAFE)
+        if output.kind == "gaussian":
+            found[..., -1] = normal.standard_normal((samples, rows), dtype=np.float32)
+        return found
+
+    return draw
+
+
+def contiguous(*weights: Tensor) -> tuple[np.ndarray, ...]:
+    """Weights as the compiled loops want them."""
+    return tuple(np.ascontiguousarray(w.detach().float().cpu().numpy()) for w in weights)

@@ -1,0 +1,212 @@
+"""BigVGAN: HiFi-GAN with periodic activations that are kept from aliasing (https://arxiv.org/abs/2206.04658)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from models.vocoders.losses import MelLoss, matched
+from modules.norm import fold, weight_norm
+from modules.planes import planes, run
+from modules.snake import AntiAliased, Snake
+
+END_KERNEL = 7  # of the first and last convolution
+
+
+class BigVGAN(nn.Module):
+    """Mel (batch, frames, n_mel) to samples (batch, samples); each frame becomes prod(upsample_rates) samples.
+
+    The defaults are the paper's base model, 14 M parameters. Version 2 sets both `use_*_at_final` to False: the sound is
+    then cut to [-1, 1] instead of bent by a tanh. `snake_logscale`: the activations' parameters are logarithms.
+    `sample_rate` None makes a decoder for the inside of another model, which calls `decode`.
+    `n_fft`, `win_size` and `fmax` (Hz, None is half the rate) are those of the mel in the loss; `multi_scale_mel` takes
+    version 2's seven mels instead. Raises ValueError when the sizes do not fit together.
+    """
+
+    reads = ("mel", "audio")
+    statistics_of: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        *,
+        n_mel: int,
+        sample_rate: int | None = None,
+        hop_size: int | None = None,
+        upsample_rates: tuple[int, ...] = (8, 8, 2, 2),
+        upsample_kernel_sizes: tuple[int, ...] = (16, 16, 4, 4),
+        upsample_initial_channel: int = 512,
+        resblock: Literal["1", "2"] = "1",
+        resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11),
+        resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5)),
+        activation: Literal["snakebeta", "snake"] = "snakebeta",
+        snake_logscale: bool = True,
+        use_tanh_at_final: bool = True,
+        use_bias_at_final: bool = True,
+        n_fft: int = 1024,
+        win_size: int = 1024,
+        fmax: float | None = None,
+        multi_scale_mel: bool = False,
+    ) -> None:
+        super().__init__()
+        _check(upsample_rates, upsample_kernel_sizes, upsample_initial_channel, hop_size)
+        _check_blocks(resblock_kernel_sizes, resblock_dilation_sizes)
+        self.samples_per_frame, self.use_tanh_at_final = math.prod(upsample_rates), use_tanh_at_final
+        channels = [upsample_initial_channel // 2**i for i in range(len(upsample_rates) + 1)]
+        snake = {"beta": activation == "snakebeta", "log_scale": snake_logscale}
+
+        self.conv_pre = weight_norm(nn.Conv1d(n_mel, channels[0], END_KERNEL, padding=END_KERNEL // 2))
+        self.ups = nn.ModuleList()
+        self.resblocks = nn.ModuleList()
+        for i, (rate, size) in enumerate(zip(upsample_rates, upsample_kernel_sizes, strict=True)):
+            up = nn.ConvTranspose1d(channels[i], channels[i + 1], size, rate, padding=(size - rate) // 2)
+            self.ups.append(nn.ModuleList([weight_norm(_small(up))]))  # a list of one, as in the published weights
+            for block_size, dilations in zip(resblock_kernel_sizes, resblock_dilation_sizes, strict=True):
+                self.resblocks.append(AMP_BLOCKS[resblock](channels[i + 1], block_size, dilations, snake))
+        self.activation_post = AntiAliased(Snake(channels[-1], **snake))
+        last = nn.Conv1d(channels[-1], 1, END_KERNEL, padding=END_KERNEL // 2, bias=use_bias_at_final)
+        self.conv_post = weight_norm(_small(last))
+        self.mel_loss = None
+        if sample_rate and multi_scale_mel:
+            self.mel_loss = MultiScaleMelLoss(sample_rate)
+        elif sample_rate:
+            sizes = {"n_fft": n_fft, "win_size": win_size, "n_mel": n_mel, "fmax": fmax}
+            self.mel_loss = MelLoss(sample_rate=sample_rate, hop_size=self.samples_per_frame, **sizes)
+
+    def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """`mel`: the L1 distance of the log mels; `real` and `fake` (batch, 1, samples) for the discriminators."""
+        if self.mel_loss is None:
+            raise ValueError("BigVGAN: sample_rate is None, so this is a decoder inside another model; the mel loss needs it.")
+        real, fake = matched(batch, self.decode(batch["mel"].transpose(1, 2)))
+        return {"mel": self.mel_loss(real, fake, batch["samples"]), "real": real, "fake": fake}
+
+    @torch.inference_mode()
+    def infer(self, mel: Tensor) -> Tensor:
+        """Samples (batch, frames * samples_per_frame) of a mel (batch, frames, n_mel)."""
+        return self.decode(mel.transpose(1, 2))[:, 0, : mel.shape[1] * self.samples_per_frame]
+
+    def decode(self, hidden: Tensor) -> Tensor:
+        """(batch, n_mel, frames) -> (batch, 1, samples).
+
+        A kernel that exceeds its rate by an odd number makes each stage one sample longer, as in the published nets.
+        """
+        x = run(self.conv_pre, planes(hidden))
+        for up, blocks in self._stages():
+            x = _mean_of(blocks, run(up, x))
+        wave = run(self.conv_post, self.activation_post(x)).squeeze(2)
+        return torch.tanh(wave) if self.use_tanh_at_final else wave.clamp(-1, 1)
+
+    def _stages(self) -> Iterator[tuple[nn.Module, nn.ModuleList]]:
+        blocks = len(self.resblocks) // len(self.ups)
+        for i, up in enumerate(self.ups):
+            yield up[0], self.resblocks[i * blocks : (i + 1) * blocks]
+
+    def fold(self) -> BigVGAN:
+        """Multiplies the weight norms into the weights, for speed; the result is for inference only."""
+        return fold(self)
+
+    @property
+    def receptive_field_frames(self) -> int:
+        """How many frames before and after a frame have a say in its samples."""
+        reach, rate = float(END_KERNEL // 2), 1
+        for up, blocks in self._stages():
+            rate *= up.stride[0]
+            reach += (up.kernel_size[0] + max(block.reach for block in blocks)) / rate
+        return math.ceil(reach + (END_KERNEL // 2 + self.activation_post.reach) / rate)
+
+
+class AMPBlock1(nn.Module):
+    """Pairs of convolutions, dilated and plain, an activation before each and a shortcut around each pair.
+
+    `snake` holds the arguments of `Snake`. `reach`: how many samples on either side have a say in one.
+    """
+
+    def __init__(self, channels: int, kernel_size: int, dilations: tuple[int, ...], snake: dict[str, bool]) -> None:
+        super().__init__()
+        self.convs1 = nn.ModuleList(_conv(channels, kernel_size, d) for d in dilations)
+        self.convs2 = nn.ModuleList(_conv(channels, kernel_size, 1) for _ in dilations)
+        self.activations = nn.ModuleList(AntiAliased(Snake(channels, **snake)) for _ in range(2 * len(dilations)))
+        self.reach = (kernel_size // 2) * (sum(dilations) + len(dilations)) + sum(a.reach for a in self.activations)
+
+    def forward(self, x: Tensor) -> Tensor:
+        acts = iter(self.activations)
+        for first, second in zip(self.convs1, self.convs2, strict=True):
+            hidden = run(first, next(acts)(x))
+            x = run(second, next(acts)(hidden)).add_(x)
+        return x
+
+
+class AMPBlock2(nn.Module):
+    """Dilated convolutions, an activation before and a shortcut around each; see `AMPBlock1`."""
+
+    def __init__(self, channels: int, kernel_size: int, dilations: tuple[int, ...], snake: dict[str, bool]) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(_conv(channels, kernel_size, d) for d in dilations)
+        self.activations = nn.ModuleList(AntiAliased(Snake(channels, **snake)) for _ in dilations)
+        self.reach = (kernel_size // 2) * sum(dilations) + sum(a.reach for a in self.activations)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for conv, activation in zip(self.convs, self.activations, strict=True):
+            x = run(conv, activation(x)).add_(x)
+        return x
+
+
+AMP_BLOCKS = {"1": AMPBlock1, "2": AMPBlock2}
+
+
+class MultiScaleMelLoss(nn.Module):
+    """The L1 distances of the log10 mels of two waves, summed over windows from 32 to 2048 samples (arXiv 2306.06546)."""
+
+    def __init__(self, sample_rate: int) -> None:
+        super().__init__()
+        sizes = [{"hop_size": 2**i // 4, "n_fft": 2**i, "win_size": 2**i, "n_mel": 5 * 2 ** (i - 5)} for i in range(5, 12)]
+        self.parts = nn.ModuleList(MelLoss(sample_rate=sample_rate, fmax=None, **size) for size in sizes)
+
+    def forward(self, real: Tensor, fake: Tensor, samples: Tensor) -> Tensor:
+        return sum(part(real, fake, samples) for part in self.parts) / math.log(10)  # the parts count in natural logarithms
+
+
+def _mean_of(blocks: nn.ModuleList, x: Tensor) -> Tensor:
+    """The blocks of one stage look at the same input through different kernels; their mean goes on."""
+    total = blocks[0](x)
+    for block in blocks[1:]:
+        total = total.add_(block(x))
+    return total.div_(len(blocks))
+
+
+def _conv(channels: int, kernel_size: int, dilation: int) -> nn.Module:
+    padding = (kernel_size - 1) * dilation // 2
+    return weight_norm(_small(nn.Conv1d(channels, channels, kernel_size, dilation=dilation, padding=padding)))
+
+
+def _small(conv: nn.Module) -> nn.Module:
+    """The authors' start: small weights."""
+    nn.init.normal_(conv.weight, 0.0, 0.01)
+    return conv
+
+
+def _check(rates: tuple[int, ...], sizes: tuple[int, ...], channels: int, hop_size: int | None) -> None:
+    if len(rates) != len(sizes) or not rates:
+        raise ValueError(f"BigVGAN: upsample_kernel_sizes needs one size per upsample_rates {list(rates)}, got {list(sizes)}.")
+    short = [f"{size} for {rate}" for rate, size in zip(rates, sizes, strict=True) if size < rate]
+    if short:
+        raise ValueError(f"BigVGAN: a kernel in upsample_kernel_sizes must be no shorter than its rate, got {', '.join(short)}.")
+    if channels < 2 ** len(rates):
+        raise ValueError(f"BigVGAN: upsample_initial_channel {channels} is halved {len(rates)} times, and nothing is left of it.")
+    if hop_size is not None and math.prod(rates) != hop_size:
+        raise ValueError(
+            f"BigVGAN: upsample_rates {list(rates)} make {math.prod(rates)} samples of a frame, but preprocess.hop_size is "
+            f"{hop_size}: choose rates whose product is {hop_size}, or set hop_size to {math.prod(rates)}."
+        )
+
+
+def _check_blocks(sizes: tuple[int, ...], dilations: tuple[tuple[int, ...], ...]) -> None:
+    if len(sizes) != len(dilations) or not sizes:
+        raise ValueError(
+            f"BigVGAN: resblock_dilation_sizes needs a list for each of resblock_kernel_sizes {list(sizes)}, got {len(dilations)}."
+        )
+    if any(size % 2 == 0 for size in sizes):
+        raise ValueError(f"BigVGAN: resblock_kernel_sizes must be odd, so that a block keeps the length, got {list(sizes)}.")

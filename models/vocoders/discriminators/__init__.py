@@ -1,0 +1,87 @@
+"""The discriminators of adversarial training: a table, and any set of them side by side behind one call.
+
+Each takes real and fake (batch, 1, samples) and answers (scores_real, scores_fake, features_real, features_fake):
+a list with one score tensor per part, and a list with one list of feature maps per part.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from models.vocoders.discriminators.cqt import MultiScaleSubBandCQTDiscriminator
+from models.vocoders.discriminators.losses import discriminator_loss, feature_loss, generator_loss
+from models.vocoders.discriminators.parts import Judgement
+from models.vocoders.discriminators.spectrum import (
+    MultiBandDiscriminator,
+    MultiResolutionDiscriminator,
+    MultiScaleSTFTDiscriminator,
+)
+from models.vocoders.discriminators.wave import MelGANDiscriminator, MultiPeriodDiscriminator, MultiScaleDiscriminator
+from utils.config import build, check
+from utils.registry import nearest
+
+__all__ = [
+    "DISCRIMINATORS",
+    "Discriminators",
+    "MelGANDiscriminator",
+    "MultiBandDiscriminator",
+    "MultiPeriodDiscriminator",
+    "MultiResolutionDiscriminator",
+    "MultiScaleDiscriminator",
+    "MultiScaleSTFTDiscriminator",
+    "MultiScaleSubBandCQTDiscriminator",
+    "discriminator_loss",
+    "discriminator_problems",
+    "feature_loss",
+    "generator_loss",
+]
+
+DISCRIMINATORS = {
+    "mpd": MultiPeriodDiscriminator,
+    "msd": MultiScaleDiscriminator,
+    "melgan": MelGANDiscriminator,
+    "mrd": MultiResolutionDiscriminator,
+    "msstftd": MultiScaleSTFTDiscriminator,
+    "mssbcqtd": MultiScaleSubBandCQTDiscriminator,
+    "mbd": MultiBandDiscriminator,
+}
+FACTS = ("sample_rate",)  # what a discriminator's constructor may ask for by name
+
+
+class Discriminators(nn.Module):
+    """The discriminators that a config section names, their answers joined in that order.
+
+    `section`: name -> constructor arguments, such as {"mpd": {}, "msd": {}}; `facts` are given to those that ask for
+    them. Raises ValueError for what does not fit.
+    """
+
+    def __init__(self, section: dict[str, dict[str, Any]], facts: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        facts = {name: value for name, value in (facts or {}).items() if name in FACTS}
+        problems = discriminator_problems(section, facts)
+        if problems:
+            raise ValueError("\n".join(problems))
+        self.parts = nn.ModuleDict({name: build(DISCRIMINATORS[name], s, facts) for name, s in section.items()})
+
+    def forward(self, real: Tensor, fake: Tensor) -> Judgement:
+        joined: Judgement = ([], [], [], [])
+        for part in self.parts.values():
+            for whole, piece in zip(joined, part(real, fake), strict=True):
+                whole += piece
+        return joined
+
+
+def discriminator_problems(section: Any, facts: Any = FACTS) -> list[str]:
+    """Everything wrong with the config section `discriminator`, one line each."""
+    if not isinstance(section, dict) or not section:
+        choices = ", ".join(DISCRIMINATORS)
+        return [f'discriminator: name at least one, such as {{"mpd": {{}}}}. Choices: {choices}']
+    problems = []
+    for name, settings in section.items():
+        if name in DISCRIMINATORS:
+            problems += check(DISCRIMINATORS[name], settings, f"discriminator.{name}", facts)
+        else:
+            problems.append(f"discriminator.{name}: " + nearest(name, DISCRIMINATORS, "discriminator"))
+    return problems

@@ -1,0 +1,180 @@
+"""The discriminator of constant-Q spectra (MS-SB-CQTD), and the constant-Q transform that it looks through."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.vocoders.discriminators.parts import Judgement, enough, growing, plain, planes, split, through
+from models.vocoders.discriminators.spectrum import one_loudness
+from modules.norm import weight_norm
+
+C1 = 32.7  # Hz, the lowest note looked at
+TAPS = 256  # of the low-pass filter between octaves
+
+
+class MultiScaleSubBandCQTDiscriminator(nn.Module):
+    """Looks at constant-Q spectra, where an octave is as wide as any other (https://arxiv.org/abs/2311.14957).
+
+    The wave is first brought to twice its rate, so that the highest octave fits under half of it. Each scale is
+    (hop_lengths, n_octaves, bins_per_octaves), hops in samples at the doubled rate. `filters` is 32 in the paper's code,
+    128 in BigVGAN v2. `normalize_volume` brings each wave to one loudness first, as BigVGAN v2 may.
+    Raises ValueError when the octaves reach above the rate or the hops cannot be halved once an octave.
+    """
+
+    def __init__(
+        self,
+        *,
+        sample_rate: int,
+        hop_lengths: tuple[int, ...] = (512, 256, 256),
+        n_octaves: tuple[int, ...] = (9, 9, 9),
+        bins_per_octaves: tuple[int, ...] = (24, 36, 48),
+        filters: int = 32,
+        max_filters: int = 1024,
+        filters_scale: int = 1,
+        kernel_size: tuple[int, int] = (3, 9),
+        stride: tuple[int, int] = (1, 2),
+        dilations: tuple[int, ...] = (1, 2, 4),
+        out_channels: int = 1,
+        normalize_volume: bool = False,
+        slope: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if not len(hop_lengths) == len(n_octaves) == len(bins_per_octaves):
+            raise ValueError(
+                "discriminator.mssbcqtd: hop_lengths, n_octaves and bins_per_octaves must be equally many, "
+                f"got {len(hop_lengths)}, {len(n_octaves)}, {len(bins_per_octaves)}."
+            )
+        widths = growing(2, filters, filters_scale, max_filters, dilations)
+        shape = {"kernel_size": kernel_size, "stride": stride, "dilations": dilations}
+        self.normalize_volume = normalize_volume
+        self.discriminators = nn.ModuleList(
+            CQTDiscriminator(ConstantQ(2 * sample_rate, hop, bins, octaves), widths, shape, out_channels, slope)
+            for hop, octaves, bins in zip(hop_lengths, n_octaves, bins_per_octaves, strict=True)
+        )
+        self.shortest = max((part.cqt_transform.shortest + 1) // 2 for part in self.discriminators)
+
+    def forward(self, real: Tensor, fake: Tensor) -> Judgement:
+        enough(real, self.shortest, "mssbcqtd", "the most of n_octaves")
+        both = torch.cat([real, fake]).float()
+        both = one_loudness(both) if self.normalize_volume else both
+        return split([part(both) for part in self.discriminators])
+
+
+class CQTDiscriminator(nn.Module):
+    """One scale: each octave through a layer of its own, then convolutions over (batch, channels, frames, bins).
+
+    The octaves come out of filters of unlike delay; their own layers let them find together again.
+    """
+
+    def __init__(self, transform: ConstantQ, widths: list[int], shape: dict, out_channels: int, slope: float) -> None:
+        super().__init__()
+        from torchaudio.transforms import Resample
+
+        kernel = shape["kernel_size"]
+        around = ((kernel[0] - 1) // 2, (kernel[1] - 1) // 2)
+        self.resample, self.cqt_transform, self.slope = Resample(1, 2), transform, slope
+        self.conv_pres = nn.ModuleList(nn.Conv2d(2, 2, kernel, padding=around) for _ in range(transform.octaves))
+        self.convs = planes(widths, **shape, norm=weight_norm, first=plain)
+        small = (kernel[0], kernel[0])
+        self.conv_post = weight_norm(nn.Conv2d(widths[-1], out_channels, small, padding=(around[0], around[0])))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        octaves = self.cqt_transform(self.resample(x)).chunk(self.cqt_transform.octaves, dim=3)
+        joined = torch.cat([conv(octave) for conv, octave in zip(self.conv_pres, octaves, strict=True)], dim=3)
+        return through(joined, self.convs, self.conv_post, self.slope)
+
+
+class ConstantQ(nn.Module):
+    """The constant-Q transform by recursion (Schoerkhuber and Klapuri, SMC 2010): (batch, 1, samples) at `rate`
+    to (batch, real and imaginary, frames, bins), low bins first.
+
+    The kernels of the top octave serve every octave, on a wave that is filtered and halved in between. The numbers, and
+    with them the names of the buffers, are those of nnAudio's CQT2010v2, which published discriminators were trained on.
+    """
+
+    def __init__(self, rate: int, hop: int, bins: int, octaves: int, fmin: float = C1) -> None:
+        super().__init__()
+        self.octaves, self.bins = octaves, bins
+        lowest = fmin * 2 ** (octaves - 1)
+        highest = lowest * 2 ** ((bins - 1) / bins)
+        self.decimate = _decimation(rate, hop, bins, octaves, highest)
+        _check(rate, hop, octaves, highest, self.decimate)
+        rate, self.hop = rate / self.decimate, hop // self.decimate
+        quality = 1 / (2 ** (1 / bins) - 1)
+        kernels = _kernels(rate, lowest * 2 ** (np.arange(bins) / bins), quality)
+        lengths = np.ceil(quality * rate / (fmin * 2 ** (np.arange(bins * octaves) / bins)))
+        self.register_buffer("lowpass_filter", _lowpass(0.5, 0.001))
+        if self.decimate > 1:
+            self.register_buffer("early_downsample_filter", _lowpass(1 / self.decimate, 0.03))
+        self.register_buffer("lenghts", torch.from_numpy(lengths).float())  # sic
+        self.register_buffer("cqt_kernels_real", torch.from_numpy(kernels.real[:, None].astype(np.float32)))
+        self.register_buffer("cqt_kernels_imag", torch.from_numpy(kernels.imag[:, None].astype(np.float32)))
+        self.shortest = self.decimate << max(1, octaves - 1)  # one sample is left for the lowest octave
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = _halve(x, self.early_downsample_filter, self.decimate) if self.decimate > 1 else x
+        kernels = torch.cat([self.cqt_kernels_real, -self.cqt_kernels_imag])
+        found, hop = [], self.hop
+        for octave in range(self.octaves):
+            x = _halve(x, self.lowpass_filter, 2) if octave else x
+            values = F.conv1d(x, kernels, stride=hop, padding=kernels.shape[2] // 2)
+            found.insert(0, values.unflatten(1, (2, self.bins)))
+            hop //= 2
+        scale = self.lenghts.sqrt() * self.decimate
+        return torch.cat(found, dim=2).transpose(2, 3) * scale
+
+
+def _halve(x: Tensor, lowpass: Tensor, factor: int) -> Tensor:
+    return F.conv1d(x, lowpass, stride=factor, padding=(lowpass.shape[2] - 1) // 2)
+
+
+def _kernels(rate: float, frequencies: np.ndarray, quality: float) -> np.ndarray:
+    """Windowed complex tones (frequencies, taps) of `quality` periods each, centred, their sizes summing to 1."""
+    lengths = np.ceil(quality * rate / frequencies)
+    size = 2 ** math.ceil(math.log2(lengths.max()))
+    n = np.arange(size) - size // 2
+    since = n + np.ceil(lengths / 2)[:, None]
+    inside = (since >= 0) & (since < lengths[:, None])
+    window = np.where(inside, 0.5 - 0.5 * np.cos(2 * np.pi * since / lengths[:, None]), 0)
+    tones = window * np.exp(2j * np.pi * n * frequencies[:, None] / rate)
+    return tones / np.abs(tones).sum(1, keepdims=True)
+
+
+@cache
+def _taps(cutoff: float, transition: float) -> np.ndarray:
+    from scipy.signal import firwin2
+
+    return firwin2(TAPS, [0.0, cutoff / (1 + transition), cutoff * (1 + transition), 1.0], [1.0, 1.0, 0.0, 0.0])
+
+
+def _lowpass(cutoff: float, transition: float) -> Tensor:
+    """A filter (1, 1, TAPS) that passes up to `cutoff`, a part of half the rate."""
+    return torch.from_numpy(_taps(cutoff, transition).astype(np.float32))[None, None]
+
+
+def _decimation(rate: int, hop: int, bins: int, octaves: int, highest: float) -> int:
+    """How much slower the wave may be before the first octave: a power of two that keeps its band and a hop an octave."""
+    quality = 1 / (2 ** (1 / bins) - 1)
+    edge = highest * (1 + 0.75 / quality)  # the window of the highest bin is that wide
+    spare = max(0, math.ceil(math.log2(0.85 * (rate // 2) / edge)) - 2)
+    return 2 ** min(spare, max(0, math.ceil(math.log2(hop)) - octaves + 1))
+
+
+def _check(rate: int, hop: int, octaves: int, highest: float, decimate: int) -> None:
+    least = decimate * 2 ** (octaves - 1)
+    if hop % least:
+        raise ValueError(
+            f"discriminator.mssbcqtd: each of hop_lengths is halved once an octave, but {hop} is no multiple of {least}: "
+            "choose one, or fewer of n_octaves."
+        )
+    if highest > rate / 2:
+        raise ValueError(
+            f"discriminator.mssbcqtd: {octaves} octaves reach {highest:.0f} Hz, above half of twice the rate, {rate // 2}: "
+            "choose fewer of n_octaves."
+        )

@@ -1,0 +1,83 @@
+"""What the discriminators share: the form of their answer, one pass for real and fake, and stacks of convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Judgement = tuple[list[Tensor], list[Tensor], list[list[Tensor]], list[list[Tensor]]]
+Norm = Callable[[nn.Module], nn.Module]
+
+
+def plain(layer: nn.Module) -> nn.Module:
+    """No norm."""
+    return layer
+
+
+def scaled(channels: int, multiplier: float) -> int:
+    """`channels` times `multiplier`, one at least; a single channel is the wave itself and stays."""
+    return channels if channels == 1 else max(1, int(channels * multiplier))
+
+
+def through(x: Tensor, convs: nn.ModuleList, last: nn.Module, slope: float = 0.1) -> tuple[Tensor, list[Tensor]]:
+    """The score, which is what `last` gives, and the feature maps of every other layer."""
+    features = []
+    for conv in convs:
+        x = F.leaky_relu(conv(x), slope, inplace=True)
+        features.append(x)
+    return last(x), features
+
+
+def flat(score: Tensor, features: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """The score (batch, ...) flattened, and itself the last of the feature maps, as HiFi-GAN has it."""
+    return score.flatten(1), [*features, score]
+
+
+def split(found: list[tuple[Tensor, list[Tensor]]]) -> Judgement:
+    """The halves of one pass over real and fake together.
+
+    One pass, and not two: power iteration of spectral norm goes one step per call, and both must meet the same weights.
+    """
+    scores = [score.chunk(2) for score, _ in found]
+    maps = [[feature.chunk(2) for feature in features] for _, features in found]
+    real, fake = ([[pair[half] for pair in part] for part in maps] for half in (0, 1))
+    return [s[0] for s in scores], [s[1] for s in scores], real, fake
+
+
+def enough(x: Tensor, samples: int, which: str, why: str) -> None:
+    """Raises ValueError when `x` (..., samples) is too short to be judged."""
+    if x.shape[-1] < samples:
+        raise ValueError(
+            f"discriminator.{which}: {why} needs {samples} samples or more, got {x.shape[-1]}: "
+            "lengthen train.segment_frames, or choose a smaller one."
+        )
+
+
+def planes(
+    widths: list[int],
+    *,
+    kernel_size: tuple[int, int] = (3, 9),
+    stride: tuple[int, int] = (1, 2),
+    dilations: tuple[int, ...] = (1, 1, 1),
+    norm: Norm,
+    first: Norm,
+) -> nn.ModuleList:
+    """Convolutions over time and frequency: one, one per dilation in time that halves the frequencies, one small one.
+
+    `widths` are the channels from the input on; the first layer has a norm of its own.
+    """
+    tall, small = kernel_size[0], (kernel_size[0], kernel_size[0])
+    shapes = [(kernel_size, (1, 1), 1), *((kernel_size, stride, d) for d in dilations), (small, (1, 1), 1)]
+    norms = [first] + [norm] * (len(shapes) - 1)
+    layers = nn.ModuleList()
+    for a, b, (kernel, step, dilation), wrap in zip(widths, widths[1:], shapes, norms, strict=False):
+        padding = ((tall - 1) * dilation // 2, (kernel[1] - 1) // 2)
+        layers.append(wrap(nn.Conv2d(a, b, kernel, step, padding, (dilation, 1))))
+    return layers
+
+
+def growing(inputs: int, filters: int, scale: int, most: int, dilations: tuple[int, ...]) -> list[int]:
+    """The widths of `planes`: `filters` times `scale` at each layer, `most` at the most."""
+    return [inputs, *(min(filters * scale**i, most) for i in range(len(dilations) + 2))]

@@ -1,0 +1,177 @@
+"""NSF-HiFiGAN, HiFi-GAN led by a pitch: a harmonic source is added inside, so that long and high notes stay in tune.
+
+The source is that of neural source-filter models (https://arxiv.org/abs/1904.12088), the rest HiFi-GAN's; as openvpi's
+singing vocoders have it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.vocoders.hifigan import HiFiGAN
+from models.vocoders.losses import matched
+from modules.norm import fold
+from modules.source import HarmonicSource, gliding_cycles
+
+PURE_STAGE = 2  # the stage after whose upsampling the single sine of the small variant comes in
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceVariant:
+    """What other programs build differently under the same name; the defaults are openvpi's."""
+
+    kind: Literal["harmonic", "pure"] = "harmonic"  # "pure": one gliding sine without noise, added once (mini_nsf, pc-nsf)
+    phases: Literal["sample", "frame"] = "sample"  # how phases add up, see modules.source; Amphion and RVC: "frame"
+    threshold: float = 0.0  # Hz; a frame of no more is unvoiced
+    noise_sigma: float = 0.0  # deviation of the noise that is added to what the first convolution gives, in use too
+    ignores_f0: bool = False  # Amphion's weights: the source was lost by mistake, and each stage doubled instead
+
+
+class NSFHiFiGAN(nn.Module):
+    """Mel (batch, frames, n_mel) and F0 (batch, frames; Hz, 0 unvoiced) to samples (batch, samples).
+
+    The sizes are HiFiGAN's; the defaults are openvpi's for 44.1 kHz. `harmonics` are the overtones of the source.
+    Raises ValueError when the sizes do not fit together.
+    """
+
+    reads = ("mel", "f0", "audio")
+    statistics_of: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        *,
+        n_mel: int,
+        sample_rate: int,
+        hop_size: int | None = None,
+        upsample_rates: tuple[int, ...] = (8, 8, 2, 2, 2),
+        upsample_kernel_sizes: tuple[int, ...] = (16, 16, 4, 4, 4),
+        upsample_initial_channel: int = 512,
+        resblock: Literal["1", "2"] = "1",
+        resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11),
+        resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5)),
+        harmonics: int = 8,
+        n_fft: int = 1024,
+        win_size: int = 1024,
+        fmax: float | None = None,
+        variant: SourceVariant = SourceVariant(),
+    ) -> None:
+        super().__init__()
+        self.generator = HiFiGAN(
+            n_mel=n_mel,
+            sample_rate=sample_rate,
+            hop_size=hop_size,
+            upsample_rates=upsample_rates,
+            upsample_kernel_sizes=upsample_kernel_sizes,
+            upsample_initial_channel=upsample_initial_channel,
+            resblock=resblock,
+            resblock_kernel_sizes=resblock_kernel_sizes,
+            resblock_dilation_sizes=resblock_dilation_sizes,
+            n_fft=n_fft,
+            win_size=win_size,
+            fmax=fmax,
+        )
+        self.sample_rate, self.variant, self.rates = sample_rate, variant, tuple(upsample_rates)
+        self.samples_per_frame = math.prod(upsample_rates)
+        widths = [upsample_initial_channel // 2 ** (i + 1) for i in range(len(upsample_rates))]
+        if variant.kind == "pure":
+            if len(upsample_rates) < PURE_STAGE:
+                raise ValueError(f"NSFHiFiGAN: a pure source needs {PURE_STAGE} upsample_rates or more, got {list(upsample_rates)}.")
+            self.source_conv = nn.Conv1d(1, widths[PURE_STAGE - 1], 1)
+            return
+        source = {"sample_rate": sample_rate, "harmonics": harmonics, "phases": variant.phases, "threshold": variant.threshold}
+        self.m_source = HarmonicSource(**source)
+        strides = [math.prod(upsample_rates[i + 1 :]) for i in range(len(widths))]
+        self.noise_convs = nn.ModuleList(
+            nn.Conv1d(1, width, 2 * stride if stride > 1 else 1, stride) for width, stride in zip(widths, strides, strict=True)
+        )
+
+    def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """`mel`: the L1 distance of the log mels; `real` and `fake` (batch, 1, samples) for the discriminators."""
+        real, fake = matched(batch, self.decode(batch["mel"].transpose(1, 2), self.excitation(batch["f0"])))
+        return {"mel": self.generator.mel_loss(real, fake, batch["samples"]), "real": real, "fake": fake}
+
+    @torch.inference_mode()
+    def infer(self, mel: Tensor, f0: Tensor, *, source: Tensor | None = None, seed: int = 0) -> Tensor:
+        """Samples (batch, frames * samples_per_frame). `source` is what `source(f0)` gives, or a part of it that lies
+        under these frames; the noise of the source and of the net is that of `seed`."""
+        random = torch.Generator(mel.device).manual_seed(seed)
+        source = self.excitation(f0, generator=random) if source is None else source
+        wave = self.decode(mel.transpose(1, 2), source, generator=random)
+        return wave[:, 0, : mel.shape[1] * self.samples_per_frame]
+
+    @torch.inference_mode()
+    def source(self, f0: Tensor, *, seed: int = 0) -> Tensor:
+        """The excitation (batch, 1, frames * source_samples_per_frame) of a whole utterance: its phases run on from the
+        beginning, so whoever works in chunks makes it once and hands `infer` the part under each chunk."""
+        return self.excitation(f0, generator=torch.Generator(f0.device).manual_seed(seed))
+
+    @property
+    def source_samples_per_frame(self) -> int:
+        """Of `source`: a pure one has the rate of the stage where it comes in."""
+        return math.prod(self.rates[:PURE_STAGE]) if self.variant.kind == "pure" else self.samples_per_frame
+
+    @property
+    def receptive_field_frames(self) -> int:
+        """How many frames before and after a frame have a say in its samples, the source aside."""
+        return self.generator.receptive_field_frames
+
+    def fold(self) -> NSFHiFiGAN:
+        """Multiplies the weight norms into the weights, for speed; the result is for inference only."""
+        return fold(self)
+
+    def excitation(
+        self,
+        f0: Tensor,
+        *,
+        phase: Tensor | None = None,
+        noise: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """`source`, with gradients; for `phase` and `noise` see `HarmonicSource.excite`."""
+        samples = self.source_samples_per_frame
+        if self.variant.kind == "pure":
+            rate = self.sample_rate * samples / self.samples_per_frame
+            return torch.sin(2 * math.pi * gliding_cycles(f0, samples, rate)).unsqueeze(1)
+        return self.m_source(f0, samples, phase=phase, noise=noise, generator=generator)
+
+    def decode(
+        self, hidden: Tensor, source: Tensor, *, noise: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """(batch, n_mel, frames), source (batch, 1, samples) -> (batch, 1, samples).
+
+        `noise` (batch, upsample_initial_channel, frames), of deviation 1, is drawn from `generator` unless given.
+        """
+
+        def excite(stage: int, x: Tensor) -> Tensor:
+            if stage:
+                return self._excited(stage, x, source)
+            if not self.variant.noise_sigma:
+                return x
+            drawn = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype) if noise is None else noise
+            return x + self.variant.noise_sigma * drawn
+
+        return self.generator.decode(hidden, excite=excite)
+
+    def _excited(self, stage: int, x: Tensor, source: Tensor) -> Tensor:
+        if self.variant.kind == "pure":
+            return _sum(x, self.source_conv(source)) if stage == PURE_STAGE else x
+        conv = self.noise_convs[stage - 1]
+        stride, size = conv.stride[0], conv.kernel_size[0]
+        if self.variant.ignores_f0:
+            # Of the lost source only its length had a say, which an odd stride makes one short.
+            length = (source.shape[2] + 2 * (stride // 2) * (size > 1) - size) // stride + 1
+            return 2 * x[..., :length]
+        margins = (stride // 2, stride - stride // 2) if size > 1 else (0, 0)
+        return _sum(x, conv(F.pad(source, margins)))
+
+
+def _sum(x: Tensor, source: Tensor) -> Tensor:
+    """Of the length of the shorter: a kernel that exceeds its rate by an odd number makes a stage one sample longer."""
+    length = min(x.shape[2], source.shape[2])
+    return x[..., :length] + source[..., :length]

@@ -1,0 +1,227 @@
+"""WaveGlow, an invertible network between sound and noise, trained by likelihood (https://arxiv.org/abs/1811.00002)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from modules.gated import GatedStack, planes, run
+from modules.masks import valid
+from modules.noise import gaussian
+from modules.norm import fold, weight_norm
+
+
+class WaveGlow(nn.Module):
+    """Mel (batch, frames, n_mel) to samples (batch, frames * hop_size), from as many Gaussian numbers.
+
+    Samples are taken `n_group` at a time as channels. Each of `n_flows` steps mixes the channels and moves one half of
+    them by what a network of `n_layers` gated convolutions makes of the other half; every `n_early_every` steps
+    `n_early_size` channels are done. `sigma` is the deviation of the noise in training.
+    The defaults are the paper's, with the 256 channels that its authors published.
+    Raises ValueError when the sizes do not fit together.
+    """
+
+    reads = ("mel", "audio")
+    statistics_of: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        *,
+        n_mel: int,
+        hop_size: int = 256,
+        n_group: int = 8,
+        n_flows: int = 12,
+        n_early_every: int = 4,
+        n_early_size: int = 2,
+        n_layers: int = 8,
+        n_channels: int = 256,
+        kernel_size: int = 3,
+        upsample_kernel_size: int = 1024,
+        sigma: float = 0.5**0.5,
+    ) -> None:
+        super().__init__()
+        self.early = [k for k in range(1, n_flows) if k % n_early_every == 0]
+        _check(n_group, n_early_size, len(self.early), kernel_size, upsample_kernel_size, hop_size)
+        self.hop_size, self.n_group, self.n_early_size, self.sigma = hop_size, n_group, n_early_size, sigma
+        self.upsample = nn.ConvTranspose1d(n_mel, n_mel, upsample_kernel_size, hop_size)
+        self.convinv, self.WN = nn.ModuleList(), nn.ModuleList()
+        self.last_channels = n_group
+        for k in range(n_flows):
+            self.last_channels -= n_early_size * (k in self.early)
+            self.convinv.append(InvertibleConv(self.last_channels))
+            self.WN.append(
+                Coupling(
+                    self.last_channels // 2,
+                    channels=n_channels,
+                    kernel_size=kernel_size,
+                    dilations=tuple(2**i for i in range(n_layers)),
+                    condition_channels=n_mel * n_group,
+                )
+            )
+
+    def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """`nll`: the negative log-likelihood per sample in nats, without the constant log(sigma) + log(2 pi) / 2."""
+        mel, audio = batch["mel"], batch["audio"]
+        lengths = torch.minimum(batch["samples"], batch["frames"] * self.hop_size).to(mel.device) // self.n_group
+        inside = valid(lengths, self._groups(mel, audio))[:, None]
+        z, log_scales, log_dets = self.encode(mel, audio, inside[:, :, None].to(mel.dtype))
+        samples = (lengths.sum() * self.n_group).clamp(min=1)
+        surprise = (z.square() * inside).sum() / (2 * self.sigma**2)
+        stretch = torch.stack([(s * inside).sum() for s in log_scales]).sum()
+        return {"nll": (surprise - stretch) / samples - log_dets.sum() / self.n_group}
+
+    @torch.inference_mode()
+    def infer(self, mel: Tensor, *, noise_scale: float = 0.6, seed: int | None = None, noise: Tensor | None = None) -> Tensor:
+        """Samples (batch, frames * hop_size) of a mel (batch, frames, n_mel).
+
+        `noise_scale` is the deviation of the noise: less is duller and steadier. `noise` is given instead of drawn,
+        standard normal (batch, n_group, groups): group i makes the samples from i * n_group on, so a stretch of the mel
+        with the same stretch of noise gives the same sound.
+        """
+        samples = mel.shape[1] * self.hop_size
+        if noise is None:
+            noise = gaussian(mel, seed)(len(mel), self.n_group, math.ceil(samples / self.n_group))
+        return self.decode(noise * noise_scale, mel)[:, :samples]
+
+    def encode(self, mel: Tensor, audio: Tensor, mask: Tensor | None = None) -> tuple[Tensor, list[Tensor], Tensor]:
+        """Samples (batch, samples) as noise (batch, n_group, groups), and how much space was stretched on the way.
+
+        That is one log scale (batch, channels, groups) a flow, and one log determinant of its mixing per group (n_flows,).
+        """
+        groups = self._groups(mel, audio)
+        x = audio[:, : groups * self.n_group].unflatten(1, (groups, self.n_group)).transpose(1, 2).float()
+        condition = self._condition(mel, groups)
+        done, log_scales, log_dets = [], [], []
+        for k, (mix, net) in enumerate(zip(self.convinv, self.WN, strict=True)):
+            if k in self.early:
+                done.append(x[:, : self.n_early_size])
+                x = x[:, self.n_early_size :]
+            x, log_det = mix(x)
+            x, log_scale = net.couple(x, condition, mask)
+            log_scales.append(log_scale)
+            log_dets.append(log_det)
+        return torch.cat([*done, x], 1), log_scales, torch.stack(log_dets)
+
+    def decode(self, z: Tensor, mel: Tensor) -> Tensor:
+        """The inverse of `encode`: noise (batch, n_group, groups) as samples (batch, groups * n_group)."""
+        condition = self._condition(mel, z.shape[2])
+        x, left = z[:, -self.last_channels :], z[:, : -self.last_channels]
+        for k in reversed(range(len(self.WN))):
+            x = self.convinv[k].inverse(self.WN[k].uncouple(x, condition))
+            if k in self.early:
+                x = torch.cat([left[:, -self.n_early_size :], x], 1)
+                left = left[:, : -self.n_early_size]
+        return x.transpose(1, 2).flatten(1)
+
+    def _groups(self, mel: Tensor, audio: Tensor) -> int:
+        """How many whole groups of samples have both sound and mel."""
+        covered = (mel.shape[1] - 1) * self.hop_size + self.upsample.kernel_size[0]
+        return min(audio.shape[1], covered) // self.n_group
+
+    def _condition(self, mel: Tensor, groups: int) -> Tensor:
+        """The mel at the rate of samples, those of a group as channels: planes (batch, n_mel * n_group, 1, groups)."""
+        fine = self.upsample(mel.transpose(1, 2))[..., : groups * self.n_group]
+        fine = nn.functional.pad(fine, (0, groups * self.n_group - fine.shape[2]))
+        together = fine.unflatten(2, (groups, self.n_group)).permute(0, 2, 1, 3).flatten(2)
+        return planes(together.transpose(1, 2))
+
+    def fold(self) -> WaveGlow:
+        """Multiplies the weight norms into the weights and inverts the mixings; the result is for inference only."""
+        for mix in self.convinv:
+            mix.prepare()
+        return fold(self)
+
+    @property
+    def receptive_field_frames(self) -> int:
+        """How many frames before and after a frame have a say in its samples."""
+        reach = sum(net.reach for net in self.WN) * self.n_group
+        return math.ceil(reach / self.hop_size) + math.ceil(self.upsample.kernel_size[0] / self.hop_size)
+
+
+class InvertibleConv(nn.Module):
+    """Mixes channels by a square matrix, a rotation at first (Glow, https://arxiv.org/abs/1807.03039).
+
+    In float32 always: what is rounded here cannot be undone by the inverse.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(channels, channels, 1, bias=False)
+        rotation = torch.linalg.qr(torch.randn(channels, channels))[0]
+        rotation[:, 0] *= torch.linalg.det(rotation).sign()
+        self.conv.weight.data = rotation[..., None].contiguous()
+        self.register_buffer("inverted", None, persistent=False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, channels, places) mixed, and the log of the absolute determinant."""
+        with torch.autocast(x.device.type, enabled=False):
+            return self.matrix @ x.float(), torch.linalg.slogdet(self.matrix)[1]
+
+    def inverse(self, x: Tensor) -> Tensor:
+        """What `forward` made `x` of."""
+        with torch.autocast(x.device.type, enabled=False):
+            inverse = torch.linalg.inv(self.matrix) if self.inverted is None else self.inverted
+            return (inverse.float() @ x.float()).to(x.dtype)
+
+    @property
+    def matrix(self) -> Tensor:
+        return self.conv.weight.squeeze(2).float()
+
+    @torch.no_grad()
+    def prepare(self) -> None:
+        """Inverts the matrix once and for all, until other weights are loaded."""
+        self.inverted = torch.linalg.inv(self.matrix)
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        self.inverted = None
+        super()._load_from_state_dict(*arguments)
+
+
+class Coupling(GatedStack):
+    """Scales and shifts the second half of the channels by what it makes of the first, which stays: so it can be undone."""
+
+    def __init__(self, half: int, **sizes: Any) -> None:
+        super().__init__(**sizes)
+        channels = sizes["channels"]
+        self.start = weight_norm(nn.Conv1d(half, channels, 1))
+        self.end = nn.Conv1d(channels, 2 * half, 1)
+        # The flow begins near the identity. At exactly zero nothing but this layer would learn from the first step.
+        nn.init.normal_(self.end.weight, 0.0, 1e-4)
+        nn.init.zeros_(self.end.bias)
+
+    def couple(self, x: Tensor, condition: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """(batch, 2 half, places) with its second half moved, and the log of the scales (batch, half, places)."""
+        kept, moved = x.chunk(2, 1)
+        shift, log_scale = self._terms(kept, condition, mask)
+        return torch.cat([kept, log_scale.exp() * moved + shift], 1), log_scale
+
+    def uncouple(self, x: Tensor, condition: Tensor) -> Tensor:
+        """What `couple` made `x` of."""
+        kept, moved = x.chunk(2, 1)
+        shift, log_scale = self._terms(kept, condition, None)
+        return torch.cat([kept, (moved - shift) * (-log_scale).exp()], 1)
+
+    def _terms(self, kept: Tensor, condition: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        hidden = self(run(self.start, planes(kept)), condition, mask)
+        return run(self.end, hidden).squeeze(2).to(kept.dtype).chunk(2, 1)
+
+
+def _check(groups: int, early_size: int, early: int, kernel_size: int, upsampling: int, hop_size: int) -> None:
+    for name, value in (("n_group", groups), ("n_early_size", early_size)):
+        if value % 2 or value < 0:
+            raise ValueError(f"WaveGlow: {name} must be even, for every step halves the channels; got {value}.")
+    if groups - early * early_size < 2:
+        raise ValueError(
+            f"WaveGlow: {early} times n_early_size {early_size} leaves nothing of n_group {groups}: "
+            "raise n_group or n_early_every, or lower n_early_size or n_flows."
+        )
+    if kernel_size % 2 == 0:
+        raise ValueError(f"WaveGlow: kernel_size must be odd, so that a layer keeps the length; got {kernel_size}.")
+    if upsampling < hop_size:
+        raise ValueError(
+            f"WaveGlow: upsample_kernel_size {upsampling} is shorter than preprocess.hop_size {hop_size}, and samples between "
+            f"two frames would have no mel: choose {hop_size} or more."
+        )

@@ -1,0 +1,308 @@
+"""WaveNet, dilated causal convolutions that make sound sample by sample (https://arxiv.org/abs/1609.03499), in the form of r9y9."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.vocoders.autoregression import condition, contiguous, generate
+from models.vocoders.distributions import Output
+from models.vocoders.folding import Seam
+from models.vocoders.stretching import Padding, check_factors, reach_of, shifted, stretching
+from modules.masks import masked_mean, valid
+from modules.norm import fold, weight_norm
+
+LOGISTICS = Output()
+ACTIVATIONS = {"none": None, "ReLU": nn.ReLU, "LeakyReLU": nn.LeakyReLU, "Tanh": nn.Tanh, "Sigmoid": nn.Sigmoid}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upsampling:
+    """From mel frames to samples.
+
+    `context`: frames on either side that the first convolution sees. `bands`: mel bands that the smoothing spans.
+    `convolve` False leaves the first convolution out. `trim`: Amphion pads it with zeros and trims what they touched.
+    `activation` follows each stage, `slope` is that of LeakyReLU. No `factors`: every frame is repeated.
+    """
+
+    factors: tuple[int, ...] = (4, 4, 4, 4)
+    context: int = 2
+    bands: int = 1
+    convolve: bool = True
+    trim: bool = False
+    activation: Literal["none", "ReLU", "LeakyReLU", "Tanh", "Sigmoid"] = "none"
+    slope: float = 0.01
+
+
+class WaveNet(nn.Module):
+    """Mel (batch, frames, n_mel) to samples (batch, samples), each drawn from what the network says of the past and the mel.
+
+    The defaults are r9y9's: a mixture of ten logistics. `one_hot` feeds classes back as such and not as their value, and
+    asks for a "categorical" output. `speaker_channels` above 0 tells every layer who speaks; `embed_speakers` False takes
+    vectors of that size instead of numbers. `padding` is what the network sees beyond the ends of a mel.
+    Raises ValueError when the sizes do not fit together.
+    """
+
+    reads = ("mel", "audio")
+    statistics_of: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        *,
+        n_mel: int,
+        sample_rate: int,
+        hop_size: int,
+        n_speakers: int = 1,
+        output: Output = LOGISTICS,
+        one_hot: bool = False,
+        upsampling: Upsampling = Upsampling(),
+        padding: Padding = "edge",
+        layers: int = 24,
+        stacks: int = 4,
+        residual_channels: int = 128,
+        gate_channels: int = 256,
+        skip_channels: int = 128,
+        kernel_size: int = 3,
+        dropout: float = 0.05,
+        speaker_channels: int = 0,
+        embed_speakers: bool = True,
+    ) -> None:
+        super().__init__()
+        _check(layers, stacks, gate_channels, one_hot, output)
+        if upsampling.factors:
+            check_factors("WaveNet", upsampling.factors, hop_size)
+        self.output, self.one_hot, self.hop_size, self.sample_rate, self.padding = output, one_hot, hop_size, sample_rate, padding
+        self.margin = reach_of(upsampling.factors)
+        self.reach = upsampling.context + self.margin if upsampling.factors else 0
+        self.numbers_per_sample = layers * gate_channels + 2 * n_mel
+
+        self.first_conv = _dense(output.classes if one_hot else 1, residual_channels)
+        sizes = (residual_channels, gate_channels, skip_channels, kernel_size, n_mel, speaker_channels, dropout)
+        self.conv_layers = nn.ModuleList(Layer(*sizes, dilation=2 ** (i % (layers // stacks))) for i in range(layers))
+        # Nothing follows the last layer but its skip: this one stays as it is, and only published files ask for it.
+        self.conv_layers[-1].conv1x1_out.requires_grad_(False)
+        last = (nn.ReLU(), _dense(skip_channels, skip_channels), nn.ReLU(), _dense(skip_channels, output.channels))
+        self.last_conv_layers = nn.ModuleList(last)
+        self.embed_speakers = nn.Embedding(n_speakers, speaker_channels) if speaker_channels and embed_speakers else None
+        self.speaker_channels = speaker_channels
+        self.upsample_net = Upsample(n_mel, upsampling) if upsampling.factors else None
+
+    def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """`nll`: the negative log likelihood of a sample given those before it, in nats."""
+        mel, audio = batch["mel"], batch["audio"]
+        count = min(audio.shape[1], mel.shape[1] * self.hop_size)
+        everyone, begin = torch.arange(len(mel), device=mel.device), torch.zeros(len(mel), dtype=torch.long, device=mel.device)
+        told = condition(self, mel, everyone, begin, count, batch["frames"])
+        audio = audio[:, :count]
+        heard = shifted(self.output.companded(audio), self.silence)
+        y = self.predict(self.inputs(heard), told.transpose(1, 2), batch.get("speaker"))
+        inside = valid(batch["samples"].to(mel.device).clamp(max=count), count)
+        return {"nll": masked_mean(-self.output.log_prob(y.transpose(1, 2).float(), audio), inside)}
+
+    @property
+    def silence(self) -> float:
+        """What is heard before the first sample."""
+        return float(self.output.companded(torch.zeros(1)))
+
+    def inputs(self, heard: Tensor) -> Tensor:
+        """Values (batch, samples) as the first layer takes them, (batch, 1 or classes, samples)."""
+        if not self.one_hot:
+            return heard[:, None]
+        labels = ((heard + 1) / 2 * (self.output.classes - 1)).round().long()
+        return F.one_hot(labels, self.output.classes).to(self.first_conv.weight.dtype).transpose(1, 2)
+
+    def predict(self, x: Tensor, told: Tensor, speaker: Tensor | None = None) -> Tensor:
+        """The output's numbers (batch, channels, samples) for inputs and conditions (batch, channels, samples)."""
+        x, skips, who = self.first_conv(x), 0, self.speaker_vector(speaker)
+        for layer in self.conv_layers:
+            x, skip = layer(x, told, who)
+            skips = skips + skip
+        x = skips * math.sqrt(1 / len(self.conv_layers))
+        for layer in self.last_conv_layers:
+            x = layer(x)
+        return x
+
+    def speaker_vector(self, speaker: Tensor | None) -> Tensor | None:
+        """(batch, speaker_channels, 1) of numbers (batch,), or of vectors (batch, speaker_channels)."""
+        if not self.speaker_channels:
+            return None
+        if speaker is None:
+            raise ValueError(f"WaveNet: speaker_channels is {self.speaker_channels}, so it must be told who speaks.")
+        vector = speaker if self.embed_speakers is None else self.embed_speakers(speaker.flatten())
+        return vector.reshape(len(speaker), -1, 1)
+
+    @torch.inference_mode()
+    def infer(
+        self,
+        mel: Tensor,
+        *,
+        speaker: int = 0,
+        temperature: float = 1.0,
+        seed: int = 0,
+        fold_seconds: float | None = None,
+        overlap_seconds: float = 0.05,
+        seam: Seam = "linear",
+    ) -> Tensor:
+        """Samples (batch, frames * hop_size) of a mel (batch, frames, n_mel); see `autoregression.generate`."""
+        options = {"fold_seconds": fold_seconds, "overlap_seconds": overlap_seconds, "seam": seam}
+        if self.speaker_channels:
+            options["speaker"] = torch.tensor([speaker], device=mel.device)
+        return generate(self, mel, temperature=temperature, seed=seed, **options)
+
+    def expand(self, context: Tensor) -> Tensor:
+        """(rows, n_mel, frames + 2 * reach) to (rows, frames * hop_size, n_mel)."""
+        if self.upsample_net is None:
+            return context.repeat_interleave(self.hop_size, 2).transpose(1, 2)
+        told, cut = self.upsample_net(context), self.margin * self.hop_size
+        return told[..., cut : told.shape[2] - cut].transpose(1, 2)
+
+    def loop(self, rows: int, temperature: float, **options: Any) -> Loop:
+        """The compiled loop at its beginning; see `Loop`."""
+        return Loop(self, rows, temperature, **options)
+
+    def fold(self) -> WaveNet:
+        """Multiplies the weight norms into the weights, for speed; the result is for inference only."""
+        return fold(self)
+
+    @property
+    def receptive_field_samples(self) -> int:
+        """How many samples, the present one's predecessor first, have a say in a sample."""
+        return sum((layer.conv.kernel_size[0] - 1) * layer.conv.dilation[0] for layer in self.conv_layers) + 1
+
+
+class Layer(nn.Module):
+    """A gated dilated convolution that sees no future, with the condition added to its gates."""
+
+    def __init__(
+        self, residual: int, gates: int, skips: int, kernel: int, n_mel: int, speaker: int, dropout: float, *, dilation: int
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.conv = weight_norm(_fair(nn.Conv1d(residual, gates, kernel, dilation=dilation)))
+        self.conv1x1c = _dense(n_mel, gates, bias=False)
+        self.conv1x1g = _dense(speaker, gates, bias=False) if speaker else None
+        self.conv1x1_out = _dense(gates // 2, residual)
+        self.conv1x1_skip = _dense(gates // 2, skips)
+
+    def forward(self, x: Tensor, told: Tensor, speaker: Tensor | None) -> tuple[Tensor, Tensor]:
+        past = (self.conv.kernel_size[0] - 1) * self.conv.dilation[0]
+        hidden = self.conv(F.pad(F.dropout(x, self.dropout, self.training), (past, 0))) + self.conv1x1c(told)
+        if self.conv1x1g is not None and speaker is not None:
+            hidden = hidden + self.conv1x1g(speaker)
+        first, second = hidden.chunk(2, 1)
+        hidden = torch.tanh(first) * torch.sigmoid(second)
+        return (x + self.conv1x1_out(hidden)) * math.sqrt(0.5), self.conv1x1_skip(hidden)
+
+
+class Loop:
+    """WaveNet going on sample by sample, with the past inputs of each layer in rings.
+
+    `speaker`: as in `WaveNet.predict`, of one for all rows, or one a row. `first`: another input than silence before the
+    first sample, (1 or classes,).
+    """
+
+    def __init__(
+        self, model: WaveNet, rows: int, temperature: float, *, speaker: Tensor | None = None, first: Tensor | None = None
+    ) -> None:
+        self.model, self.temperature, self.who = model, temperature, model.speaker_vector(speaker)
+        m, layers, (dense1, dense2) = model, model.conv_layers, (model.last_conv_layers[1], model.last_conv_layers[3])
+        ends = [torch.cat([_matrix(layer.conv1x1_out), _matrix(layer.conv1x1_skip)], 1) for layer in layers]
+        biases = [torch.cat([layer.conv1x1_out.bias, layer.conv1x1_skip.bias]) for layer in layers]
+        dilated = [layer.conv.weight.permute(2, 1, 0).flatten(0, 1) for layer in layers]
+        stacked = (torch.stack(dilated), torch.stack(ends), torch.stack(biases))
+        after = (_matrix(dense1), dense1.bias, _matrix(dense2), dense2.bias)
+        self.weights = contiguous(_matrix(m.first_conv), m.first_conv.bias, *stacked, *after)
+        dilations = np.array([layer.conv.dilation[0] for layer in layers])
+        lengths = dilations * (layers[0].conv.kernel_size[0] - 1) + 1
+        self.plan = (dilations, np.cumsum(lengths) - lengths, lengths)
+        if first is None:
+            first = m.inputs(torch.full((1, 1), m.silence))[0, :, 0]
+        channels = self.weights[0].shape[1]
+        (begin,) = contiguous(first.to(m.first_conv.bias) @ _matrix(m.first_conv) + m.first_conv.bias)
+        rings = np.zeros((lengths.sum(), rows, channels), np.float32)
+        self.state = (np.tile(begin, (rows, 1)), rings, np.zeros(1, np.int64))
+
+    def __call__(self, condition: Tensor, draws: np.ndarray) -> np.ndarray:
+        from models.vocoders.loops import KINDS, wavenet
+
+        out = np.empty(condition.shape[:2], np.float32)
+        kind = KINDS[self.model.output.kind]
+        wavenet(self._told(condition), self.weights, self.plan, self.state, draws, kind, self.temperature, out)
+        return out
+
+    def _told(self, condition: Tensor) -> np.ndarray:
+        rows, samples, _ = condition.shape
+        layers = self.model.conv_layers
+        out = np.empty((samples, len(layers), rows, layers[0].conv.out_channels), np.float32)
+        for i, layer in enumerate(layers):
+            told = F.linear(condition.transpose(0, 1), layer.conv1x1c.weight[..., 0], layer.conv.bias)
+            if layer.conv1x1g is not None:
+                told = told + layer.conv1x1g(self.who)[..., 0]
+            out[:, i] = told.float().cpu().numpy()
+        return out
+
+
+class Upsample(nn.Module):
+    """(batch, n_mel, frames + 2 * context) to (batch, n_mel, frames * hop): the mel of each sample."""
+
+    def __init__(self, n_mel: int, settings: Upsampling) -> None:
+        super().__init__()
+        padded = settings.context if settings.trim else 0
+        self.conv_in = None
+        if settings.convolve:
+            self.conv_in = nn.Conv1d(n_mel, n_mel, 2 * settings.context + 1, padding=padded, bias=False)
+        self.upsample = Smoothing(settings)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        return self.upsample(mel if self.conv_in is None else self.conv_in(mel))
+
+
+class Smoothing(nn.Module):
+    """The stages of repeating and smoothing, and the trimming of frames that served as context only."""
+
+    def __init__(self, settings: Upsampling) -> None:
+        super().__init__()
+        kind = ACTIVATIONS[settings.activation]
+        activation = None if kind is None else kind(settings.slope) if kind is nn.LeakyReLU else kind()
+        self.up_layers = stretching(settings.factors, bands=settings.bands, normed=True, activation=activation)
+        self.cut = math.prod(settings.factors) * settings.context if settings.trim or not settings.convolve else 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x[:, None]
+        for layer in self.up_layers:
+            x = layer(x)
+        return x[:, 0, :, self.cut : x.shape[3] - self.cut]
+
+
+def _fair(conv: nn.Conv1d) -> nn.Conv1d:
+    """A start that neither grows nor shrinks what passes."""
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return conv
+
+
+def _dense(inputs: int, outputs: int, *, bias: bool = True) -> nn.Module:
+    return weight_norm(_fair(nn.Conv1d(inputs, outputs, 1, bias=bias)))
+
+
+def _matrix(conv: nn.Module) -> Tensor:
+    """The weight of a convolution over one sample as (inputs, outputs)."""
+    return conv.weight[..., 0].T
+
+
+def _check(layers: int, stacks: int, gates: int, one_hot: bool, output: Output) -> None:
+    if layers % stacks:
+        raise ValueError(
+            f"WaveNet: layers {layers} must be a multiple of stacks {stacks}: each stack doubles its dilations from 1."
+        )
+    if gates % 2:
+        raise ValueError(f"WaveNet: gate_channels {gates} must be even: one half gates the other.")
+    if one_hot and output.kind != "categorical":
+        raise ValueError(f'WaveNet: one_hot feeds classes back, so output.kind must be "categorical", not "{output.kind}".')

@@ -1,0 +1,109 @@
+"""The excitation of neural source-filter vocoders (https://arxiv.org/abs/1904.12088): sines that follow a pitch, and noise.
+
+F0 is (batch, frames) in Hz, 0 where unvoiced. Phases are in cycles.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+PHASES = Literal["sample", "frame"]
+
+
+class HarmonicSource(nn.Module):
+    """A pitch and its overtones, merged by one learnt layer to (batch, 1, samples); noise where there is no voice.
+
+    `phases`: "sample" adds them up exactly, "frame" is a way of older programs, whose weights expect it: the phase of a
+    frame is stretched over the one before. A frame is voiced when its F0 exceeds `threshold` Hz.
+    """
+
+    def __init__(
+        self,
+        *,
+        sample_rate: float,
+        harmonics: int = 8,
+        amplitude: float = 0.1,
+        noise: float = 0.003,
+        threshold: float = 0.0,
+        phases: PHASES = "sample",
+    ) -> None:
+        super().__init__()
+        self.sample_rate, self.voices = sample_rate, harmonics + 1
+        self.amplitude, self.noise, self.threshold, self.phases = amplitude, noise, threshold, phases
+        self.l_linear = nn.Linear(self.voices, 1)
+
+    def forward(
+        self,
+        f0: Tensor,
+        samples: int,
+        *,
+        phase: Tensor | None = None,
+        noise: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """`samples` to a frame. See `excite`."""
+        waves, _ = self.excite(f0, samples, phase=phase, noise=noise, generator=generator)
+        return torch.tanh(self.l_linear(waves)).transpose(1, 2)
+
+    def excite(
+        self,
+        f0: Tensor,
+        samples: int,
+        *,
+        phase: Tensor | None = None,
+        noise: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The waves (batch, samples, harmonics + 1), and where there is voice (batch, samples, 1), 1 or 0.
+
+        `phase` (batch or 1, harmonics + 1) in cycles, where each voice begins, and `noise`, normal numbers of the waves'
+        shape, are drawn from `generator` unless given. The fundamental begins at zero.
+        """
+        if phase is None:
+            phase = torch.rand(1, self.voices, generator=generator, device=f0.device)
+            phase[:, 0] = 0
+        cycles = (sample_cycles if self.phases == "sample" else frame_cycles)(f0, samples, self.sample_rate, self.voices, phase)
+        voiced = (f0 > self.threshold).float().repeat_interleave(samples, dim=1).unsqueeze(2)
+        waves = self.amplitude * torch.sin(2 * math.pi * cycles)
+        if noise is None:
+            noise = torch.randn(waves.shape, generator=generator, device=f0.device)
+        loudness = voiced * self.noise + (1 - voiced) * self.amplitude / 3
+        return waves * voiced + loudness * noise, voiced
+
+
+def sample_cycles(f0: Tensor, samples: int, sample_rate: float, voices: int, phase: Tensor) -> Tensor:
+    """Phases (batch, samples, voices), each frame of one pitch, going on from where the one before ended."""
+    step = (f0 / sample_rate).unsqueeze(2)
+    inside = step * torch.arange(1, samples + 1, device=f0.device)
+    fundamental = _joined(inside).reshape(len(f0), -1, 1)
+    return fundamental * torch.arange(1, voices + 1, device=f0.device) + phase.reshape(-1, 1, voices)
+
+
+def gliding_cycles(f0: Tensor, samples: int, sample_rate: float) -> Tensor:
+    """Phases (batch, samples) of a pitch that moves in a straight line from each frame to the next."""
+    step = (f0 / sample_rate).unsqueeze(2)
+    change = F.pad(step[:, 1:] - step[:, :-1], (0, 0, 0, 1))
+    n = torch.arange(1, samples + 1, device=f0.device)
+    return _joined(step * n + change * (n * (n - 1) / (2 * samples))).reshape(len(f0), -1)
+
+
+def _joined(inside: Tensor) -> Tensor:
+    """Phases within frames (batch, frames, samples), with what all frames before have turned, whole turns left out."""
+    turned = torch.remainder(inside[:, :-1, -1:].double(), 1).cumsum(1).remainder(1)
+    return inside + F.pad(turned, (0, 0, 1, 0)).to(inside.dtype)
+
+
+def frame_cycles(f0: Tensor, samples: int, sample_rate: float, voices: int, phase: Tensor) -> Tensor:
+    """Phases (batch, samples, voices) by way of the frames: how many whole turns to leave out, and where, is seen on the
+    frames' phases drawn out in straight lines; the turns themselves are those of each frame's own pitch."""
+    step = (f0.unsqueeze(2) * torch.arange(1, voices + 1, device=f0.device) / sample_rate).remainder(1)
+    step = torch.cat([step[:, :1] + phase.reshape(-1, 1, voices), step[:, 1:]], dim=1)
+    coarse = (step.double().cumsum(1).float() * samples).transpose(1, 2)
+    coarse = F.interpolate(coarse, scale_factor=samples, mode="linear", align_corners=True).transpose(1, 2).remainder(1)
+    wraps = F.pad((coarse[:, 1:] < coarse[:, :-1]).to(step.dtype), (0, 0, 1, 0))
+    return (step.repeat_interleave(samples, dim=1) - wraps).double().cumsum(1).to(step.dtype)

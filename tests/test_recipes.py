@@ -1,0 +1,106 @@
+"""Every recipe: its run.sh under the shells that people have, and its tiny twin from the corpus to measured sound."""
+
+import importlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from bins import recipe
+from tests.conftest import ROOT
+from utils.config import load_config
+
+RECIPES = sorted(p.parent.relative_to(ROOT) for p in (ROOT / "egs").rglob("tiny.json"))
+SHELLS = [shell for shell in ("dash", "bash", "sh") if shutil.which(shell)]
+ENVIRONMENT = {**os.environ, "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])}
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    """A demo corpus of twenty utterances: four to validate, four to test."""
+    from preprocessors.demo import make
+
+    folder = tmp_path_factory.mktemp("demo")
+    make(folder / "corpus", sentences=5)
+    return folder
+
+
+def stage(folder, where, which, monkeypatch, *rest):
+    """One stage of a tiny twin, two updates long, in this process: a new one would import torch for each."""
+    monkeypatch.setattr(recipe, "_run", lambda words, options: importlib.import_module(words[2]).main(words[3:]))
+    config = load_config(ROOT / where / "tiny.json")
+    sets = {
+        "dataset_path.demo": folder / "corpus", "preprocess.processed_dir": folder / "data", "log_dir": folder / "ckpts" / where.name,
+        "train.max_steps": 2, "train.valid_every": 2, "train.save_every": 2, "train.log_every": 1, "train.workers": 0, "train.samples": 1,
+    }  # fmt: skip
+    if "adversarial_from" in config["train"]:
+        sets["train.adversarial_from"] = 1
+    words = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
+    assert recipe.main([str(where), "--tiny", "--stage", which, *words, *rest]) == 0
+
+
+@pytest.mark.parametrize("where", RECIPES, ids=str)
+def test_tiny_twin_goes_from_corpus_to_measured_sound(where, demo, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for which in ("1", "2"):
+        stage(demo, where, which, monkeypatch)
+    stage(demo, where, "infer", monkeypatch, "--limit", "1")
+    stage(demo, where, "evaluate", monkeypatch, "--metrics", "mcd energy_rmse")  # two updates give no voice to measure
+    run = demo / "ckpts" / where.name / "tiny"
+    assert list(run.glob("result/generated/*.wav")) and list(run.glob("result/pictures/*.png"))
+    result = json.loads((run / "result/result.json").read_text())
+    assert all(metric["n"] == 1 for metric in result["metrics"].values()), result
+    assert (run / "checkpoint/step-00000002/model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("where", RECIPES, ids=str)
+def test_run_sh_prints_the_same_commands_under_every_shell(where):
+    said = [
+        subprocess.run(
+            [shell, str(ROOT / where / "run.sh"), "--dry-run", "--name", "ex1"], capture_output=True, text=True, env=ENVIRONMENT, cwd="/"
+        )
+        for shell in SHELLS
+    ]
+    assert all(run.returncode == 0 for run in said), said[0].stderr
+    assert len({run.stdout for run in said}) == 1
+    for program in ("preprocess", "extract", "train", "infer", "evaluate"):
+        assert f"bins.{program} " in said[0].stdout
+
+
+@pytest.mark.parametrize("where", RECIPES, ids=str)
+def test_a_recipe_explains_itself(where):
+    page = (ROOT / where / "README.md").read_text(encoding="utf-8")
+    assert "--tiny" in page and f"{where}/run.sh" in page
+    assert len((ROOT / where / "run.sh").read_text(encoding="utf-8").splitlines()) <= 3, "recipes hold values, no logic"
+
+
+@pytest.mark.slow
+def test_the_command_of_the_readme_itself(demo, tmp_path):
+    """As a user types it, every stage a process of its own, up to speech; two updates give none that could be measured."""
+    sets = {"dataset_path.demo": demo / "corpus", "preprocess.processed_dir": tmp_path / "data", "log_dir": tmp_path / "ckpts"}
+    sets |= {"train.max_steps": 2, "train.valid_every": 2, "train.save_every": 2}
+    words = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
+    script = ROOT / "egs/tts/FastSpeech2/run.sh"
+    done = subprocess.run(["sh", str(script), "--tiny", "--stage", "1-3", *words], capture_output=True, text=True, env=ENVIRONMENT, timeout=280)
+    assert done.returncode == 0, done.stderr
+    for named in ("hear", "see", "Next:"):
+        assert named in done.stdout
+
+
+def test_a_failing_stage_stops_the_range_and_says_which(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(ROOT)
+    words = ["--set", f"dataset_path.ljspeech={tmp_path / 'nowhere'}", "--set", f"preprocess.processed_dir={tmp_path}"]
+    assert recipe.main(["egs/tts/FastSpeech2", *words]) != 0
+    out, err = capfd.readouterr()
+    assert "the stage preprocess failed" in err and "bins.train" not in out
+
+
+def test_options_of_a_stage_need_that_stage():
+    with pytest.raises(ValueError, match="need a single --stage"):
+        recipe.main(["egs/tts/FastSpeech2", "--tiny", "--text", "Hello."])
+    for wrong in ("5", "train-nothing", "3-1"):
+        with pytest.raises(ValueError, match="--stage"):
+            recipe.main(["egs/tts/FastSpeech2", "--tiny", "--stage", wrong])
