@@ -6,6 +6,7 @@ TOP = ["bins", "evaluation", "models", "modules", "preprocessors", "processors",
 EXTRAS = {
     "tts": ["phonemizer>=3.3", "espeakng-loader>=0.2.4", "num2words>=0.5.14", "unidecode>=1.3", "praatio>=6.2"],
     "crepe": ["torchcrepe>=0.0.24"],
+    "onnx": ["onnx>=1.18", "onnxruntime>=1.22"],
     "eval": ["pesq>=0.0.4", "pystoi>=0.4.1"],
     "cluster": ["dask>=2025.1", "distributed>=2025.1"],
     "dev": ["pytest>=8.3", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.9", "jiwer>=4", "pocketsphinx>=5"],

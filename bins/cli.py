@@ -39,7 +39,11 @@ def add_options(made: argparse.ArgumentParser, call: Callable[..., Any]) -> list
     for parameter in inspect.signature(call).parameters.values():
         if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
             continue
-        kind = float if isinstance(parameter.default, float) else int if type(parameter.default) is int else str
-        made.add_argument(f"--{parameter.name}", type=kind, default=None, help=f"(default {parameter.default})")
+        told = str(parameter.annotation)  # such as "int | None"
+        if told == "bool":
+            made.add_argument(f"--{parameter.name}", action="store_true", default=None)
+        else:
+            kind = next((kind for kind in (float, int) if kind.__name__ in told), str)
+            made.add_argument(f"--{parameter.name}", type=kind, default=None, help=f"(default {parameter.default})")
         names.append(parameter.name)
     return names

@@ -4,6 +4,7 @@ python -m bins.infer --config egs/tts/FastSpeech2/exp_config.json --name ex1    
 python -m bins.infer --config ... --name ex1 --text "Hello there." --speed 0.9
 python -m bins.infer --config ... --name ex1 --list sentences.txt                           (one a line)
 python -m bins.infer --checkpoint amphion/some-release --text "Hello there."
+python -m bins.infer --checkpoint path/to/a/vocoder --folder my/recordings --stream                 (piece by piece; says the latency)
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bins.cli import add_options, parser, run
+
+STARTS = (".wav", ".flac", ".mp3", ".ogg", ".npy")  # what --folder looks for
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,7 +33,8 @@ def main(argv: list[str] | None = None) -> int:
     source = made.add_mutually_exclusive_group()
     source.add_argument("--text", help="one text to speak")
     source.add_argument("--list", help="a text file, one text a line")
-    source.add_argument("--folder", help="a folder of recordings, for models that start from sound")
+    source.add_argument("--folder", help="a folder of recordings, or for a vocoder of mels (.npy), to start from")
+    made.add_argument("--stream", action="store_true", help="with --folder, for vocoders: piece by piece, saying the latency")
     task = _task_class(argv)
     names = add_options(made.add_argument_group("this task's own"), task.__call__) if task else []
     options = made.parse_args(argv)
@@ -77,8 +81,10 @@ def _infer(options: Any, given: dict[str, Any]) -> int:
     task = load(options.checkpoint or run_folder, which=options.which)
     settings = {**config.get("inference", {}), **given}
     out = Path(options.out) if options.out else (run_folder if options.name else Path(".")) / "result"
+    if options.stream and not (options.folder and hasattr(task, "stream_file")):
+        raise ValueError("--stream: needs a vocoder, and --folder with what it is to start from.")
     if options.text is not None or options.list or options.folder:
-        written = _speak_each(task, _sources(options), out, settings)
+        written = _speak_each(task.stream_file if options.stream else task, _sources(options), out, settings)
     else:
         if not config:
             raise ValueError("what to speak? Give --text, --list or --folder, or a --config whose test split to speak.")
@@ -99,19 +105,19 @@ def _sources(options: Any) -> list[tuple[str, str]]:
         if not texts:
             raise ValueError(f"--list: {path} holds no text.")
         return [(f"{i:04d}", text) for i, text in enumerate(texts)]
-    found = sorted(p for p in Path(options.folder).rglob("*") if p.suffix.lower() in (".wav", ".flac", ".mp3", ".ogg"))
+    found = sorted(p for p in Path(options.folder).rglob("*") if p.suffix.lower() in STARTS)
     if not found:
-        raise ValueError(f"--folder: no recording (.wav, .flac, .mp3, .ogg) in {options.folder}.")
+        raise ValueError(f"--folder: nothing to start from ({', '.join(STARTS)}) in {options.folder}.")
     return [(p.stem, str(p)) for p in found]
 
 
-def _speak_each(task: Any, sources: list[tuple[str, str]], out: Path, settings: dict[str, Any]) -> list[Path]:
+def _speak_each(speak: Any, sources: list[tuple[str, str]], out: Path, settings: dict[str, Any]) -> list[Path]:
     from tqdm import tqdm
 
     written, failed = [], []
     for name, source in tqdm(sources, desc="infer", unit="file", disable=len(sources) < 2):
         try:
-            written.append(task(source, **settings).write(out / f"{name}.wav"))
+            written.append(speak(source, **settings).write(out / f"{name}.wav"))
         except ValueError as error:
             failed.append(f"{name} ({source[:60]!r}): {error}")
     if failed and not written:

@@ -58,6 +58,16 @@ class MelConvention:
         value = (value - self.mean) / self.std
         return value if self.clip is None else value.clamp(*self.clip)
 
+    def energy(self, mel: Tensor) -> Tensor:
+        """The band energies of a mel, which `scale` undoes."""
+        value = mel * self.std + self.mean
+        if self.log == "none":
+            return value.clamp(min=0)
+        if self.log == "dB":
+            value = value * self.power / 20
+        energy = value.exp() if self.log == "ln" else 10**value
+        return (energy - self.floor).clamp(min=0) if self.floor_added else energy
+
     @property
     def silence(self) -> float:
         """The value of a band without energy."""
@@ -240,6 +250,46 @@ def mel_difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     first, second = ({**(full := mel_settings(s, {})), **asdict(full["convention"])} for s in (a, b))
     names = [name for name in first if name != "convention" and first[name] != second[name]]
     return [f"{name} is {first[name]!r} here and {second[name]!r} there" for name in names]
+
+
+SCALING = ("log", "mean", "std", "floor", "floor_added", "clip", "window_energy")  # what `mel_converted` can work out
+
+
+def mel_converted(mel: np.ndarray, made: Mapping[str, Any], wanted: Mapping[str, Any]) -> np.ndarray:
+    """`mel` (frames, n_mel) of the settings `made` as one of the settings `wanted`, where only the scale differs.
+
+    The scale is the base of the logarithm, mean and deviation, floor and clip, and what a window's energy does to all.
+    Raises ValueError naming both values of whatever else differs, and of a floor or clip that has cut away what is wanted.
+    """
+    differences = mel_difference(made, wanted)
+    if not differences:
+        return mel
+    a, b = mel_settings(made, {}), mel_settings(wanted, {})
+    old, new = a["convention"], b["convention"]
+    hard = [line for line in differences if line.split(" ")[0] not in SCALING]
+    ratio = _gain(b) / _gain(a)
+    low, lowest = _least(old) * ratio, _least(new)
+    if not hard and low > lowest * 1.0001:
+        hard = [line for line in differences if line.split(" ")[0] in ("log", "floor", "clip", "mean", "std", "window_energy")]
+        hard.append(f"the least energy is {low:.3g} here and {lowest:.3g} there")
+    if not hard and old.clip is not None and new.clip is None and (mel >= old.clip[1]).any():
+        hard = [f"clip is {old.clip} here and None there, and the loudest bands were cut"]
+    if hard:
+        raise ValueError("a mel of other settings than those that are read:\n  " + "\n  ".join(hard))
+    return new.scale(old.energy(torch.from_numpy(np.asarray(mel, dtype=np.float64))) * ratio).float().numpy()
+
+
+def _gain(settings: Mapping[str, Any]) -> float:
+    """What the convention's treatment of the window multiplies a band's energy by."""
+    how = settings["convention"]
+    window = float(torch.hann_window(settings["win_size"]).square().sum().sqrt()) if how.window_energy else 1.0
+    return window**-how.power
+
+
+def _least(how: MelConvention) -> float:
+    """The least band energy that a mel tells from others."""
+    least = 0.0 if how.log == "none" or how.floor_added else how.floor
+    return least if how.clip is None else max(least, float(how.energy(torch.tensor(how.clip[0], dtype=torch.float64))))
 
 
 class Mel(Feature):

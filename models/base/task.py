@@ -159,6 +159,16 @@ def weights_of(path: str | Path) -> dict[str, Any]:
 
 def fit_weights(model: nn.Module, weights: dict[str, Any], source: str) -> None:
     """Loads `weights`, all of them. Raises ValueError listing missing, unknown and misshapen tensors."""
+    problems = misfits(model, weights)
+    if problems:
+        more = f"\n  ... {len(problems)} in all" if len(problems) > 12 else ""
+        shown = "\n  ".join(problems[:12])
+        raise ValueError(f"the weights of {source} do not fit {type(model).__name__}; are they another model's?\n  {shown}{more}")
+    model.load_state_dict(weights)
+
+
+def misfits(model: nn.Module, weights: dict[str, Any]) -> list[str]:
+    """Missing, unknown and misshapen tensors, a line each. Weights whose norms were multiplied out fold the model's too."""
     from modules.norm import fold
 
     own = model.state_dict()
@@ -170,8 +180,4 @@ def fit_weights(model: nn.Module, weights: dict[str, Any], source: str) -> None:
     problems += [
         f"{k} is {tuple(weights[k].shape)}, not {tuple(own[k].shape)}" for k in shared if own[k].shape != weights[k].shape
     ]
-    if problems:
-        more = f"\n  ... {len(problems)} in all" if len(problems) > 12 else ""
-        shown = "\n  ".join(sorted(problems)[:12])
-        raise ValueError(f"the weights of {source} do not fit {type(model).__name__}; are they another model's?\n  {shown}{more}")
-    model.load_state_dict(weights)
+    return sorted(problems)

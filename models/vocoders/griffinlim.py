@@ -62,7 +62,7 @@ class GriffinLim:
     def magnitude(self, mel: Tensor) -> Tensor:
         """The magnitudes (batch, frames, n_fft // 2 + 1) that come nearest to having this mel."""
         how, bank = self.mel.convention, self.mel.bank.float().to(mel.device)
-        energy = _energy(how, mel.float())
+        energy = how.energy(mel.float())
         found = (energy @ torch.linalg.pinv(bank)).clamp(min=TINY)
         # The pseudo-inverse goes below zero where bands overlap; multiplicative steps find the nearest that does not.
         wanted, overlap = energy @ bank.T, bank @ bank.T
@@ -97,14 +97,3 @@ class GriffinLim:
         wave, total = (F.fold(x, length, (1, size), stride=(1, hop)).flatten(1) for x in (pieces, weight))
         # Under a twentieth of its peak the window says too little about a sample to divide by it.
         return wave / total.clamp(min=0.05)
-
-
-def _energy(how: MelConvention, mel: Tensor) -> Tensor:
-    """The band energies of a mel, which `MelConvention.scale` undoes."""
-    value = mel * how.std + how.mean
-    if how.log == "none":
-        return value.clamp(min=0)
-    if how.log == "dB":
-        value = value * how.power / 20
-    energy = value.exp() if how.log == "ln" else 10**value
-    return (energy - how.floor).clamp(min=0) if how.floor_added else energy

@@ -2,54 +2,325 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import copy
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from models.base.task import Sample, Task
 from utils.audio import Audio
+from utils.registry import nearest
 
 if TYPE_CHECKING:
+    import torch
+
+    from models.vocoders.stream import Inputs, Stream
     from preprocessors.base import Utterance
+
+LONGEST_SECONDS = 20.0  # what is longer is made in pieces, unless chunk_seconds says otherwise
+CHUNK_SECONDS = 8.0  # of such a piece: long enough that its margins cost little, short enough for any memory
+STREAM_SECONDS = 0.1
+BATCH_SECONDS = 2.0
+GIVEN = ("self", "mel", "f0", "source", "noise")  # what `infer` reads; the rest of its arguments are options
+COMPILED = "a vocoder that makes sound step by step cannot be compiled whole: leave out compile"
+
+Precision = Literal["float32", "bf16"]
 
 
 class Vocoder(Task):
-    """`Vocoder(mel) -> Audio`. Mels are (frames, n_mel) of the settings in `mel_settings`."""
+    """`Vocoder(mel) -> Audio`. Mels are (frames, n_mel) of the settings in `mel_settings`.
+
+    Weight norms are multiplied out on first use, in a copy: the model that is handed in stays as it is.
+    """
 
     example = "--folder a/folder/of/recordings"
     metrics = "mcd mstft pesq stoi f0rmse fpc energy_rmse"
     align = "cut"
 
-    def __call__(self, source: np.ndarray | str) -> Audio:
-        """Sound from a mel (frames, n_mel), or from an audio file by way of its mel.
+    def __call__(
+        self,
+        source: np.ndarray | str,
+        *,
+        f0: Any = None,
+        steps: int | None = None,
+        noise_scale: float | None = None,
+        temperature: float | None = None,
+        seed: int | None = None,
+        fold_seconds: float | None = None,
+        overlap_seconds: float | None = None,
+        seam: str | None = None,
+        speaker: int | None = None,
+        bandwidth_id: int | None = None,
+        chunk_seconds: float | None = None,
+        precision: Precision = "float32",
+        compile: bool = False,
+    ) -> Audio:
+        """Sound from a mel (frames, n_mel) or a .npy file of one, or from a recording by way of its mel.
 
-        Raises ValueError when the mel has another number of bands, no frame, or NaN.
+        `f0` (frames,) in Hz or a .npy file of it goes with a mel, for models that read it. From `steps` to `bandwidth_id`
+        the options are those of the model's `infer`; None is the model's own choice. `chunk_seconds` is how much sound is
+        made at once, 0 for everything, None for what memory allows: the result is the same. `precision` "bf16" is for GPUs,
+        `compile` for many sounds after one another: the first takes minutes. Raises ValueError for an option that this
+        model does not have, and for a mel with another number of bands, no frame, or NaN.
         """
-        return self.resynthesise(Audio.read(source)) if isinstance(source, str) else self._decode(source)
+        options = {"steps": steps, "noise_scale": noise_scale, "temperature": temperature, "seed": seed}
+        options |= {"fold_seconds": fold_seconds, "overlap_seconds": overlap_seconds, "seam": seam}
+        options |= {"speaker": speaker, "bandwidth_id": bandwidth_id}
+        how = {"chunk_seconds": chunk_seconds, "precision": precision, "compile": compile, **options}
+        return self._decode(self._arrays(source, f0), **how)
 
-    def resynthesise(self, audio: Audio) -> Audio:
-        """The recording through mel and back."""
-        return self._decode(self._mel(audio))
+    def stream_file(self, source: str, *, f0: Any = None, **how: Any) -> Audio:
+        """As `__call__`, but through `stream`, one frame after another."""
+        from utils.audio import join
 
-    def sample(self, utterance: Utterance) -> Sample:
+        frames = (tuple(frame) for frame in zip(*(x[:, None] for x in self._arrays(source, f0).values()), strict=True))
+        return join(list(self.stream((f if self.reads_f0 else f[0] for f in frames), **how)))
+
+    def resynthesise(self, audio: Audio, **how: Any) -> Audio:
+        """The recording through mel, and F0 where the model reads it, and back."""
+        return self._decode(self.analyse(audio), **how)
+
+    def sample(self, utterance: Utterance, **how: Any) -> Sample:
         audio = utterance.read(self.rate)
-        recorded = self._mel(audio)
-        heard = self._decode(recorded)
-        return Sample(heard, utterance.text or utterance.id, {"mel": self._mel(heard)}, {"mel": recorded})
+        recorded = self.analyse(audio)
+        heard = self._decode(recorded, **how)
+        return Sample(heard, utterance.text or utterance.id, {"mel": self.analyse(heard)["mel"]}, recorded)
 
-    def _mel(self, audio: Audio) -> np.ndarray:
-        from preprocessors.base import Utterance
+    def batch(self, mels: list[np.ndarray], f0: list[np.ndarray] | None = None, **how: Any) -> list[Audio]:
+        """The sound of several mels of any lengths, convolutional models many at a time; equal to one by one."""
+        if f0 is not None and len(f0) != len(mels):
+            raise ValueError(f"one f0 for each mel is needed, got {len(f0)} for {len(mels)}.")
+        arrays = [{"mel": mel} | ({"f0": f0[i]} if f0 is not None else {}) for i, mel in enumerate(mels)]
+        if self.reach is None:
+            return [self._decode(each, **how) for each in arrays]
+        from models.vocoders.stream import side_by_side
 
-        return self.features.features["mel"](Utterance(id="-"), audio.resample(self.rate))
+        how = _defaults(**how)
+        chunk = self._frames(how["chunk_seconds"] or BATCH_SECONDS)
+        each = [self._inputs(one, how) for one in arrays]
+        made = side_by_side(self._running(how), each, hop_size=self.hop_size, chunk=chunk, reach=self.reach)
+        return [_audio(samples, self.rate) for samples in made]
 
-    def _decode(self, mel: np.ndarray) -> Audio:
+    def stream(self, mels: Iterable[Any], **how: Any) -> Iterator[Audio]:
+        """The sound of a mel that comes in pieces, as it comes; joined, it is the sound of the whole.
+
+        A piece is a mel (frames, n_mel) of any length, or a pair of a mel and its f0 (frames,) for models that read it.
+        `chunk_seconds` of sound (default 0.1) are given at a time. The latency is logged with the first.
+        """
+        from utils.log import log
+
+        made = self.open_stream(mels, **how)
+        for i, samples in enumerate(made):
+            if not i:
+                log.info(f"{self.name}: {made.latency}.")
+            yield _audio(samples[0], self.rate)
+        if made.latency is None:
+            raise ValueError("the stream ended before its first frame.")
+
+    def open_stream(self, mels: Iterable[Any], **how: Any) -> Stream:
+        """What `stream` goes through: it gives tensors (1, samples), and its `latency` can be asked for."""
+        from models.vocoders.stream import Stream
+
+        if self.reach is None:
+            raise ValueError(f"{self.name} cannot stream: only models that are convolutions over frames can.")
+        how = _defaults(**how)
+        chunk, pieces = self._frames(how["chunk_seconds"] or STREAM_SECONDS), self._pieces(mels, how)
+        return Stream(self._running(how), pieces, sample_rate=self.rate, hop_size=self.hop_size, chunk=chunk, reach=self.reach)
+
+    def convert(self, mel: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
+        """A mel made with `settings` (arguments of `MelSpectrogram`) as this vocoder reads it.
+
+        Another base of the logarithm, another mean and scale are worked out. Raises ValueError naming both values of
+        whatever else differs.
+        """
+        from processors.mel import mel_converted
+
+        return mel_converted(mel, settings, self.mel_settings)
+
+    # What the model is
+
+    @property
+    def name(self) -> str:
+        return type(self.model).__name__
+
+    @property
+    def hop_size(self) -> int:
+        """Samples of a frame."""
+        return self.features.hop_size
+
+    @property
+    def reach(self) -> int | None:
+        """Frames on either side that have a say in a frame, or None for a model that is no convolution over frames."""
+        if self.reads_noise and self.hop_size % self.model.n_group:
+            return None  # its noise, n_group samples at a time, cannot be cut between two frames
+        return getattr(self.model, "receptive_field_frames", None)
+
+    @property
+    def reads_f0(self) -> bool:
+        return "f0" in inspect.signature(self.model.infer).parameters
+
+    @property
+    def reads_noise(self) -> bool:
+        """Whether it makes sound from noise (batch, n_group, groups) that runs along with the mel."""
+        return "noise" in inspect.signature(self.model.infer).parameters and hasattr(self.model, "n_group")
+
+    @property
+    def options(self) -> list[str]:
+        """The names of the sampling options that this model has."""
+        return [name for name in inspect.signature(self.model.infer).parameters if name not in GIVEN]
+
+    @functools.cached_property
+    def network(self) -> torch.nn.Module:
+        """The model ready for use: norms folded, in a copy, as a run in training still needs its own."""
         import torch
 
+        with torch.inference_mode(False):
+            copied = copy.deepcopy(self.model).eval().requires_grad_(False)
+            return copied.fold() if hasattr(copied, "fold") else copied
+
+    @functools.cached_property
+    def _compiled(self) -> Any:
+        import torch
+
+        if self.reach is None:
+            raise ValueError(f"{self.name}: {COMPILED}.")
+        # Without its inference mode, which the compiler cannot look into.
+        return torch.compile(functools.partial(inspect.unwrap(type(self.network).infer), self.network), dynamic=True)
+
+    # From arrays to sound
+
+    def _arrays(self, source: np.ndarray | str, f0: Any) -> dict[str, np.ndarray]:
+        """What the model is to read: a mel, given or in a file, with its f0; or all of it from a recording."""
+        if isinstance(source, str) and not source.endswith(".npy"):
+            if f0 is not None:
+                raise ValueError("f0 is worked out from the recording: give it with a mel only.")
+            return self.analyse(Audio.read(source))
+        mel, f0 = _array(source), _array(f0)
+        self._check(mel, f0)
+        return {"mel": mel} if f0 is None else {"mel": mel, "f0": f0}
+
+    def analyse(self, audio: Audio) -> dict[str, np.ndarray]:
+        """What the model reads of a recording: mel (frames, n_mel), and f0 (frames,) where it does."""
+        from preprocessors.base import Utterance
+        from processors.f0 import F0
+        from processors.features import align
+
+        audio, features = audio.resample(self.rate), self.features.features
+        arrays = {"mel": features["mel"](Utterance(id="-"), audio)}
+        if self.reads_f0:
+            tracker = features["f0"] if "f0" in features else F0(sample_rate=self.rate, hop_size=self.hop_size)
+            arrays["f0"] = tracker(Utterance(id="-"), audio)
+        return align(arrays, dict.fromkeys(arrays, "frame"), self.hop_size)
+
+    def _decode(self, arrays: dict[str, np.ndarray], **how: Any) -> Audio:
+        how = _defaults(**how)
+        parts = [part[0].float().cpu().numpy() for part in self._parts(self._running(how), self._inputs(arrays, how), how)]
+        return Audio(np.concatenate(parts), self.rate)
+
+    def _parts(self, network: Any, inputs: Inputs, how: dict[str, Any]) -> Iterator[torch.Tensor]:
+        """The samples at once, or in pieces where that is asked for or they are many."""
+        from models.vocoders.stream import in_windows
+
+        seconds, frames = how["chunk_seconds"], inputs["mel"].shape[1]
+        if seconds and self.reach is None:
+            raise ValueError(f"chunk_seconds: {self.name} is no convolution over frames and cannot be cut in pieces.")
+        if seconds is None and self.reach is not None and frames * self.hop_size > LONGEST_SECONDS * self.rate:
+            seconds = CHUNK_SECONDS
+        if not seconds:
+            return iter([network(**inputs)])
+        return in_windows(network, inputs, hop_size=self.hop_size, chunk=self._frames(seconds), reach=self.reach)
+
+    def _frames(self, seconds: float) -> int:
+        if not seconds > 0:
+            raise ValueError(f"chunk_seconds must be 0 (everything at once) or more, got {seconds}.")
+        return max(1, round(seconds * self.rate / self.hop_size))
+
+    def _running(self, how: dict[str, Any]) -> Callable[..., torch.Tensor]:
+        """The network as a function of its inputs, with the options that were named."""
+        import torch
+
+        named = {name: value for name, value in how["options"].items() if value is not None}
+        for name in named:
+            if name not in self.options:
+                has = f"it has {', '.join(self.options)}" if self.options else "it has none of the kind"
+                raise ValueError(f"{name}: {self.name} has no such option; {has}.")
+        if self.reads_noise and self.reach is not None:
+            named.pop("seed", None)  # has its effect on the noise, in `_inputs`
+        if how["precision"] not in ("float32", "bf16"):
+            raise ValueError("precision: " + nearest(how["precision"], ("float32", "bf16"), "precision"))
+        infer = self._compiled if how["compile"] else self.network.infer
+        quiet = torch.no_grad if how["compile"] else torch.inference_mode
+        bf16 = torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=how["precision"] == "bf16")
+
+        def network(**inputs: torch.Tensor) -> torch.Tensor:
+            with quiet(), bf16:
+                return infer(**inputs, **named)
+
+        return network
+
+    def _pieces(self, mels: Iterable[Any], how: dict[str, Any]) -> Iterator[Inputs]:
+        how, done = {**how, "options": how["options"] | {"seed": _seed(how)}}, 0
+        for piece in mels:
+            mel, f0 = piece if isinstance(piece, tuple) else (piece, None)
+            if len(mel):
+                yield self._inputs({"mel": mel} if f0 is None else {"mel": mel, "f0": f0}, how, done)
+                done += len(mel)
+
+    def _inputs(self, arrays: dict[str, np.ndarray], how: dict[str, Any], first: int = 0) -> Inputs:
+        """The arrays, checked, as a batch of one, with the noise that runs along from frame `first` on."""
+        import torch
+
+        from models.vocoders.stream import placed_noise
+
+        self._check(**arrays)
+        made = {name: torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))[None] for name, value in arrays.items()}
+        if self.reads_noise and self.reach is not None:
+            noise = placed_noise(_seed(how), first, first + len(arrays["mel"]), self.hop_size)
+            made["noise"] = noise.reshape(1, -1, self.model.n_group).transpose(1, 2)
+        return {name: value.to(self.device) for name, value in made.items()}
+
+    def _check(self, mel: np.ndarray, f0: np.ndarray | None = None) -> None:
         n_mel = self.mel_settings["n_mel"]
         if mel.ndim != 2 or mel.shape[1] != n_mel or not len(mel):
             raise ValueError(f"a mel of shape (frames, {n_mel}) with one frame or more is expected, got {mel.shape}.")
         if not np.isfinite(mel).all():
             raise ValueError("the mel holds NaN or infinity: look at the acoustic model that made it.")
-        frames = torch.from_numpy(np.ascontiguousarray(mel, dtype=np.float32))[None].to(self.device)
-        with torch.inference_mode():
-            return Audio(self.model.infer(frames)[0].float().cpu().numpy(), self.rate)
+        if f0 is None:
+            if self.reads_f0:
+                raise ValueError(f"{self.name} reads F0 beside the mel: give f0 (frames,) in Hz, 0 where there is no voice.")
+            return
+        if not self.reads_f0:
+            raise ValueError(f"{self.name} reads no F0: leave out f0.")
+        if f0.shape != mel.shape[:1]:
+            raise ValueError(f"f0 of shape {f0.shape} does not fit a mel of {len(mel)} frames: one value a frame is needed.")
+        if not np.isfinite(f0).all() or (f0 < 0).any():
+            raise ValueError("f0 must be finite and 0 Hz or more: it holds NaN, infinity or negative values.")
+
+
+def _audio(samples: torch.Tensor, rate: int) -> Audio:
+    return Audio(samples.float().cpu().numpy(), rate)
+
+
+def _array(value: Any) -> np.ndarray | None:
+    """An array as it is, or from a .npy file."""
+    if not isinstance(value, str):
+        return None if value is None else np.asarray(value)
+    try:
+        return np.load(value, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{value} is no readable .npy file of numbers: {error}") from error
+
+
+def _seed(how: dict[str, Any]) -> int:
+    """The seed that was named, or one by chance."""
+    import torch
+
+    seed = how["options"].get("seed")
+    return int(torch.randint(2**31, ())) if seed is None else seed
+
+
+def _defaults(*, chunk_seconds: float | None = None, precision: str = "float32", compile: bool = False, **options: Any) -> dict:
+    return {"chunk_seconds": chunk_seconds, "precision": precision, "compile": compile, "options": options}

@@ -1,0 +1,36 @@
+"""A vocoder becomes one ONNX file, checked against PyTorch, to run where there is no PyTorch.
+
+    python -m bins.export --checkpoint ckpts/vocoder/v1 --out v1.onnx
+
+Input: mel (batch, frames, n_mel), any number of frames; output: samples. Needs the extra "onnx".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bins.cli import parser, run
+
+
+def main(argv: list[str] | None = None) -> int:
+    made = parser(__doc__, config=False)
+    made.add_argument("--checkpoint", required=True, help="a release, run, checkpoint, foreign folder or file, or hub id")
+    made.add_argument("--which", choices=("newest", "best"), default="newest", help="which checkpoint of a run")
+    made.add_argument("--out", required=True, help="the file to write, ending in .onnx")
+    options = made.parse_args(argv)
+    from models.base.task import load
+    from models.vocoders.export import export
+    from models.vocoders.task import Vocoder
+    from utils.log import log
+
+    task = load(options.checkpoint, which=options.which, device="cpu")
+    if not isinstance(task, Vocoder):
+        raise ValueError(f"{options.checkpoint} is a {type(task.model).__name__}: only vocoders can be exported.")
+    far = export(task, options.out)
+    size = Path(options.out).stat().st_size / 1e6
+    log.info(f"{options.out}: {task.name}, {size:.1f} MB, within {far:.1g} of PyTorch.")
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,180 @@
+"""Streaming = offline: a convolutional vocoder piece by piece gives the samples of the whole utterance.
+
+A frame's samples depend on `receptive_field_frames` frames on either side (its reach). A window reads that many frames
+beyond those that it gives, so what it gives is what the whole utterance would have given there:
+
+    |<- reach ->|<========= gives =========>|<- reach ->|       a window in the middle
+    |<============= gives ==============>|<- reach ->|          the first: nothing lies before it, and it knows that
+
+All windows of one utterance are of one length (the last is moved back to end where the utterance ends), so windows of
+several utterances stand side by side in one batch, whatever the lengths of the utterances.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Inputs = Mapping[str, Tensor]  # "mel" (batch, frames, n_mel), and what runs along with it: f0, a source, noise
+BLOCK = 64  # frames whose noise is drawn together
+Network = Callable[..., Tensor]  # such inputs by name -> (batch, frames * hop_size)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Frames from `first` to `last` are read, those from `start` to `stop` are given."""
+
+    first: int
+    last: int
+    start: int
+    stop: int
+
+
+def placed_noise(seed: int, first: int, last: int, size: int) -> Tensor:
+    """Standard normal numbers (last - first, size) for the frames from `first` to `last`, each frame's always the same.
+
+    So it does not matter in what pieces an utterance is made.
+    """
+    begin, blocks = first // BLOCK, []
+    for block in range(begin, -(-last // BLOCK)):
+        random = torch.Generator().manual_seed((seed << 24) + block)
+        blocks.append(torch.randn(BLOCK, size, generator=random))
+    return torch.cat(blocks)[first - begin * BLOCK : last - begin * BLOCK]
+
+
+def windows(frames: int, chunk: int, reach: int) -> list[Window]:
+    """Windows over an utterance that together give each frame once; `chunk` is what one in the middle gives."""
+    if chunk < 1:
+        raise ValueError(f"a chunk must hold one frame or more, got {chunk}: choose more chunk_seconds.")
+    length, found, start = chunk + 2 * reach, [], 0
+    if frames <= length:
+        return [Window(0, frames, 0, frames)]
+    while start < frames:
+        first = max(0, min(start - reach, frames - length))
+        last = first + length
+        stop = frames if last == frames else last - reach
+        found.append(Window(first, last, start, stop))
+        start = stop
+    return found
+
+
+def cut(inputs: Inputs, first: int, last: int) -> dict[str, Tensor]:
+    """The frames from `first` to `last` of everything. Raises ValueError for what does not run along with the mel."""
+    frames, pieces = inputs["mel"].shape[1], {}
+    for name, value in inputs.items():
+        each, rest = divmod(value.shape[_time(name)], frames)
+        if rest or not each:
+            raise ValueError(f"{name} of shape {tuple(value.shape)} does not run along with a mel of {frames} frames.")
+        pieces[name] = value.narrow(_time(name), first * each, (last - first) * each)
+    return pieces
+
+
+def _time(name: str) -> int:
+    """The axis of time: networks have their sources and noises as (batch, channels, time)."""
+    return 1 if name in ("mel", "f0") else -1
+
+
+def in_windows(network: Network, inputs: Inputs, *, hop_size: int, chunk: int, reach: int) -> Iterator[Tensor]:
+    """The samples (batch, ...) of a mel window by window; joined they are those of the whole."""
+    frames = inputs["mel"].shape[1]
+    for w in windows(frames, chunk, reach):
+        yield _given(network(**cut(inputs, w.first, w.last)), w, frames, hop_size)
+
+
+def side_by_side(
+    network: Network, utterances: list[Inputs], *, hop_size: int, chunk: int, reach: int, at_once: int = 16
+) -> list[Tensor]:
+    """The samples (samples,) of each utterance (its inputs with a batch axis of 1); `at_once` windows share a pass."""
+    parts: list[dict[int, Tensor]] = [{} for _ in utterances]
+    waiting: dict[tuple, list[tuple[int, Window, dict[str, Tensor]]]] = {}
+
+    def flush(group: list) -> None:
+        made = network(**{name: torch.cat([piece[name] for _, _, piece in group]) for name in group[0][2]})
+        for (which, w, _), samples in zip(group, made, strict=True):
+            frames = utterances[which]["mel"].shape[1]
+            # A copy, so that the margins of the pass are not kept alive by a view of it.
+            parts[which][w.start] = _given(samples[None], w, frames, hop_size)[0].clone()
+        group.clear()
+
+    for which, inputs in enumerate(utterances):
+        for w in windows(inputs["mel"].shape[1], chunk, reach):
+            piece = cut(inputs, w.first, w.last)
+            group = waiting.setdefault(tuple((name, value.shape[1:]) for name, value in piece.items()), [])
+            group.append((which, w, piece))
+            if len(group) == at_once:
+                flush(group)
+    for group in waiting.values():
+        if group:
+            flush(group)
+    return [torch.cat([own[start] for start in sorted(own)]) for own in parts]
+
+
+def _given(samples: Tensor, w: Window, frames: int, hop_size: int) -> Tensor:
+    """Of a window's samples those that it gives; at the end of the utterance all that there are."""
+    stop = None if w.stop == frames else (w.stop - w.first) * hop_size
+    return samples[:, (w.start - w.first) * hop_size : stop]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long after its first frame a sound begins, in ms: what must have arrived, and what is computed then."""
+
+    chunk_ms: float
+    lookahead_ms: float
+    compute_ms: float
+
+    def __str__(self) -> str:
+        algorithmic = f"{self.chunk_ms:.0f} ms of chunk and {self.lookahead_ms:.0f} ms of lookahead"
+        total = self.chunk_ms + self.lookahead_ms + self.compute_ms
+        return f"first sound after {total:.0f} ms: {algorithmic}, and {self.compute_ms:.1f} ms of computing"
+
+
+class Stream:
+    """Iterates over the samples (batch, ...) of a mel that comes in pieces of any length.
+
+    `pieces` are inputs with a batch axis. A chunk is given as soon as it and its lookahead are there. `latency` is known from
+    the first samples on. Memory does not grow with the utterance.
+    """
+
+    def __init__(
+        self, network: Network, pieces: Iterable[Inputs], *, sample_rate: int, hop_size: int, chunk: int, reach: int
+    ) -> None:
+        if chunk < 1:
+            raise ValueError(f"a chunk must hold one frame or more, got {chunk}: choose more chunk_seconds.")
+        self.network, self.pieces = network, pieces
+        self.hop_size, self.chunk, self.reach = hop_size, chunk, reach
+        self.frame_ms = 1000 * hop_size / sample_rate
+        self.latency: Latency | None = None
+
+    def __iter__(self) -> Iterator[Tensor]:
+        held: dict[str, Tensor] = {}
+        behind = 0  # frames at the front of `held` that were given before: the context of the next ones
+        for piece in self.pieces:
+            held = _joined(held, piece)
+            while held["mel"].shape[1] >= behind + self.chunk + self.reach:
+                done = behind + self.chunk
+                yield self._make(cut(held, 0, done + self.reach), behind, done)
+                behind = min(self.reach, done)
+                held = cut(held, done - behind, held["mel"].shape[1])
+        if held and held["mel"].shape[1] > behind:
+            yield self._make(held, behind, held["mel"].shape[1])
+
+    def _make(self, held: Inputs, start: int, stop: int) -> Tensor:
+        begun, frames = time.perf_counter(), held["mel"].shape[1]
+        samples = _given(self.network(**held), Window(0, frames, start, stop), frames, self.hop_size)
+        if self.latency is None:
+            ms = 1000 * (time.perf_counter() - begun)
+            self.latency = Latency((stop - start) * self.frame_ms, (frames - stop) * self.frame_ms, ms)
+        return samples
+
+
+def _joined(held: Inputs, piece: Inputs) -> dict[str, Tensor]:
+    if not held:
+        return dict(piece)
+    if held.keys() != piece.keys():
+        raise ValueError(f"each piece of a stream must bring the same: first {', '.join(held)}, then {', '.join(piece)}.")
+    return {name: torch.cat([held[name], piece[name]], dim=_time(name)) for name in held}

@@ -1,0 +1,63 @@
+"""The fair comparison: one config over several recipes, and the table of their results."""
+
+import json
+
+import pytest
+
+from bins.compare_vocoders import SHARED, found, main, merged, table
+from tests.conftest import ROOT
+from utils.config import ConfigError, load_config
+from utils.files import write_json
+
+FILLED = ["dataset_path.ljspeech=here"]
+
+
+@pytest.mark.parametrize("recipe", ["hifigan", "egs/vocoder/gan/hifigan", "egs/vocoder/gan/hifigan/v3.json"])
+def test_what_is_shared_wins_and_the_rest_is_the_recipes(recipe):
+    name, path = found(recipe if "/" not in recipe else str(ROOT / recipe))
+    assert name == ("hifigan-v3" if recipe.endswith("v3.json") else "hifigan")
+    config, own, shared = merged(path, str(ROOT / SHARED), FILLED), load_config(path), load_config(ROOT / SHARED)
+    for key in ("dataset", "log_dir"):
+        assert config[key] == shared[key]
+    assert config["train"]["max_steps"] == shared["train"]["max_steps"] != own["train"]["max_steps"]
+    assert config["preprocess"]["features"]["mel"] == shared["preprocess"]["features"]["mel"]
+    assert config["model"] == own["model"] and config["train"]["loss_weights"] == own["train"]["loss_weights"]
+
+
+def test_what_does_not_fit_is_listed():
+    with pytest.raises(ValueError, match="did you mean 'hifigan'"):
+        found("hifigun")
+    with pytest.raises(ConfigError, match="did you mean 'max_steps'"):
+        merged(found("hifigan")[1], str(ROOT / SHARED), [*FILLED, "train.max_step=3"])
+
+
+def result(**metrics):
+    rows = {
+        name: {"mean": mean, "interval": interval, "unit": unit, "higher_is_better": higher}
+        for name, (mean, interval, unit, higher) in metrics.items()
+    }
+    return {"metrics": rows}
+
+
+def test_the_table_has_a_row_a_run_and_a_dash_for_what_is_not_there(tmp_path):
+    write_json(tmp_path / "a/result/result.json", result(pesq=(3.5, [3.25, 3.75], "MOS", True), mcd=(2.0, None, "dB", False)))
+    write_json(tmp_path / "a/checkpoint/step-00000100/card.json", {"parameters": 1_460_000, "step": 100})
+    write_json(tmp_path / "b/result/result.json", result(mcd=(None, None, "dB", False), stoi=(0.98123, None, "", True)))
+    lines = table([(name, tmp_path / name) for name in ("a", "b", "c")]).splitlines()
+    assert lines == [
+        "| vocoder | parameters | steps | pesq (MOS, higher) | mcd (dB, lower) | stoi (higher) |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| a | 1.46 M | 100 | 3.5 ± 0.25 | 2 | - |",
+        "| b | - | - | - | - | 0.9812 |",
+        "| c | - | - | - | - | - |",
+    ]
+    with pytest.raises(ValueError, match="no result of c yet"):
+        table([("c", tmp_path / "c")])
+
+
+def test_the_program_writes_the_table(tmp_path, capsys):
+    write_json(tmp_path / "hifigan/result/result.json", result(pesq=(3.5, None, "MOS", True)))
+    words = ["hifigan", "--shared", str(ROOT / SHARED), "--set", f"log_dir={json.dumps(str(tmp_path))}", "--set", FILLED[0]]
+    assert main([*words, "--stage", "table"]) == 0
+    assert "| hifigan | - | - | 3.5 |" in capsys.readouterr().out
+    assert "| hifigan |" in (tmp_path / "README.md").read_text()
