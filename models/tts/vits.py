@@ -73,6 +73,7 @@ class VITS(nn.Module):
         duration_filter: int = 256,
         duration_kernel: int = 3,
         duration_flows: int = 4,
+        duration_layers: int = 3,
         duration_dropout: float = 0.5,
         speaker_channels: int = 256,
         decoder: Decoder = Decoder(),
@@ -109,7 +110,7 @@ class VITS(nn.Module):
         self.stochastic = stochastic_durations
         if stochastic_durations:
             self.dp = StochasticDurationPredictor(
-                hidden, duration_kernel, duration_dropout, duration_flows, condition_channels=condition
+                hidden, duration_kernel, duration_dropout, duration_flows, duration_layers, condition
             )
         else:
             self.dp = DurationPredictor(hidden, duration_filter, duration_kernel, duration_dropout, condition)
@@ -118,7 +119,7 @@ class VITS(nn.Module):
             hop_size=hop_size,
             speaker_channels=condition,
             variant=Variant(plain_ends=True),
-            **{name: value for name, value in asdict(decoder).items()},
+            **asdict(decoder),
         )
         self.emb_g = nn.Embedding(n_speakers, speaker_channels) if many else None
         self.mel_loss = MelLoss(

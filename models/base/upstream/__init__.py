@@ -18,8 +18,8 @@ from models.base.upstream.common import Card, State
 # In this order: the more particular before the more general.
 PROGRAMS = (
     "amphion",
+    "transformers_vits",
     "openvpi",
-    "jik876",
     "nvidia_bigvgan",
     "yangai520",
     "jik876",
@@ -33,6 +33,7 @@ PROGRAMS = (
     "lmnt",
     "fatchord",
     "r9y9",
+    "jaywalnut310",
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from models.base.upstream import fatchord, r9y9
 from models.base.upstream.common import Card, State, card, mel_section, read_json5, speaker_table, strip
+from models.base.upstream.common import Card, State, card, mel_section, numbered, read_json5, speaker_table, strip
 from models.base.upstream.jik876 import hifigan_sizes
 from models.base.upstream.vocos import amphion_vocos
 from modules.norm import modern_keys
@@ -95,6 +96,20 @@ def fastspeech2(config: dict[str, Any], state: State, config_path: Path) -> tupl
     return card("FastSpeech2", p["sample_rate"], p["hop_size"], features, arguments, facts, speakers), state
 
 
+def vits(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card, State]:
+    """VITS. Blanks only where the file says so: the first release had none, and its args.json does not name them."""
+    from models.tts.vits_maps import amphion_text, from_amphion
+
+    p = config["preprocess"]
+    arguments, facts, state = from_amphion(config, state)
+    phone, learned = amphion_text(p, config_path)
+    linear = {"n_fft": p["n_fft"], "win_size": p["win_size"]}
+    features = {"phone": phone, "linear": linear, "audio": {}, "mel": mel_section(p, "hifigan")}
+    speakers = speaker_table(config_path.parent / "spk2id.json") or numbered(facts["n_speakers"])
+    made = card("VITS", p["sample_rate"], p["hop_size"], features, arguments, facts, speakers)
+    return made | {"learned": learned}, state
+
+
 KINDS = {
     "GANVocoder": vocoder,
     "FlowVocoder": vocoder,
@@ -105,6 +120,7 @@ KINDS = {
     "Fastspeech2": fastspeech2,
     "WaveNet": r9y9.read_amphion,
     "WaveRNN": fatchord.read_amphion,
+    "VITS": vits,
 }
 
 
