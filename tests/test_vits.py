@@ -45,9 +45,8 @@ def seed():
 
 
 def small(n_speakers=2, **changes):
-    model = VITS(
-        n_vocab=20, n_speakers=n_speakers, sample_rate=8000, hop_size=16, decoder=Decoder(**SOUND), **{**SMALL, **changes}
-    )
+    sizes = {"n_vocab": 20, "n_speakers": n_speakers, "sample_rate": 8000, "hop_size": 16, **SMALL, **changes}
+    model = VITS(decoder=Decoder(**SOUND), **sizes)
     with torch.no_grad():  # so that flows do something
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
@@ -192,16 +191,16 @@ def test_the_spline_inverts_is_monotonic_and_knows_its_slope():
 
 def test_drawn_durations_have_the_frequencies_that_were_taught():
     """A token that lasts 2 frames three times of four and 9 else: drawn so, and the bound on the likelihood is true and close."""
-    predictor = StochasticDurationPredictor(8, dropout=0.0, flows=3, layers=2)
-    x, mask = torch.randn(1, 8, 1).expand(256, -1, -1), torch.ones(256, 1, 1)
-    taught = torch.where(torch.arange(256) % 4 == 0, 9, 2)[:, None]
-    optimizer = torch.optim.Adam(predictor.parameters(), 5e-3)
+    predictor = StochasticDurationPredictor(8, dropout=0.0, flows=2, layers=1)
+    x, mask = torch.randn(1, 8, 1).expand(128, -1, -1), torch.ones(128, 1, 1)
+    taught = torch.where(torch.arange(128) % 4 == 0, 9, 2)[:, None]
+    optimizer = torch.optim.Adam(predictor.parameters(), 1e-2)
     for _ in range(250):
         optimizer.zero_grad()
-        predictor(x, mask, taught, torch.randn(256, 2, 1)).mean().backward()
+        predictor(x, mask, taught, torch.randn(128, 2, 1)).mean().backward()
         optimizer.step()
     with torch.no_grad():
-        many = 4000
+        many = 2000
         drawn = predictor.sample(x[:1].expand(many, -1, -1), torch.ones(many, 1, 1), torch.randn(many, 2, 1)).exp().ceil()[:, 0]
         share = {d: (drawn == d).float().mean().item() for d in (2, 9)}
         noise = torch.randn(many, 2, 1)
