@@ -18,7 +18,6 @@ from models.base.upstream.common import Card, State
 # In this order: the more particular before the more general.
 PROGRAMS = (
     "amphion",
-    "transformers_vits",
     "openvpi",
     "transformers_vits",
     "nvidia_bigvgan",
