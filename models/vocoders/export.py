@@ -42,12 +42,14 @@ def export(vocoder: Vocoder, path: str | Path) -> float:
         raise ValueError(f"{path}: the name of an ONNX file must end in .onnx.")
     if vocoder.reach is None:
         raise ValueError(f"{vocoder.name} makes sound step by step: only vocoders that are convolutions over frames can be exported.")
+    if vocoder.reads_noise:
+        raise ValueError(f"{vocoder.name} makes sound from noise: only vocoders that draw nothing can be exported.")
     _packages()
 
     def write(part: Path) -> None:
         _trace(vocoder, part)
         _describe(vocoder, part)
-        found.extend(difference(vocoder, part, *size) for size in TRIED)
+        found.extend(difference(vocoder, part, batch, max(frames, shortest(vocoder))) for batch, frames in TRIED)
         if not max(found) <= TOLERANCE:
             raise ValueError(f"{vocoder.name}: the exported file is {max(found):.2g} off PyTorch, more than {TOLERANCE}: nothing is kept.")
 
@@ -69,15 +71,19 @@ def difference(vocoder: Vocoder, path: str | Path, batch: int, frames: int) -> f
     return float((made - wanted).abs().max() / wanted.abs().max().clamp(min=1))
 
 
+def shortest(vocoder: Vocoder) -> int:
+    """The least number of frames that a file can take: a file cannot hold on what is too short to be mirrored, as MelGAN does."""
+    return getattr(vocoder.network, "_shortest", 1)
+
+
 def example(vocoder: Vocoder, batch: int, frames: int) -> dict[str, Tensor]:
     """Random input of the model, on its device."""
     random = torch.Generator().manual_seed(batch * 1000 + frames)
     given = {"mel": torch.randn(batch, frames, vocoder.mel_settings["n_mel"], generator=random) - 4}
     if vocoder.reads_f0:
         given["f0"] = 100 + 200 * torch.rand(batch, frames, generator=random)
-    if vocoder.reads_noise:
-        group = vocoder.model.n_group
-        given["noise"] = torch.randn(batch, group, frames * vocoder.hop_size // group, generator=random)
+    if vocoder.reads_source:  # holds all that the F0 has to say, and all that is drawn
+        given["source"] = vocoder.network.source(given.pop("f0").to(vocoder.device))
     return {name: value.to(vocoder.device) for name, value in given.items()}
 
 
@@ -91,12 +97,13 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def forward(self, *inputs: Tensor) -> Tensor:
-        return self.infer(self.network, **dict(zip(self.names, inputs, strict=True)))
+        given = dict(zip(self.names, inputs, strict=True))
+        return self.infer(self.network, **given, **({"f0": None} if "source" in given else {}))
 
 
 def _trace(vocoder: Vocoder, path: Path) -> None:
     given, axes = example(vocoder, *TRACED), {"samples": {0: "batch", 1: "samples"}}
-    axes |= {name: {0: "batch", 2: "groups"} if name == "noise" else {0: "batch", 1: "frames"} for name in given}
+    axes |= {name: {0: "batch", 2: "source_samples"} if name == "source" else {0: "batch", 1: "frames"} for name in given}
     try:
         with _quiet():
             # The tracing exporter: the newer one needs another package, and a minute where this one needs seconds.
@@ -116,6 +123,7 @@ def _describe(vocoder: Vocoder, path: Path) -> None:
     mel = vocoder.mel_settings
     mel["convention"] = asdict(mel["convention"])
     facts = {"model_type": vocoder.name, "sample_rate": vocoder.rate, "hop_size": vocoder.hop_size, "mel": mel}
+    facts["least_frames"] = shortest(vocoder)
     model = onnx.load(str(path))
     onnx.helper.set_model_props(model, {name: value if isinstance(value, str) else json.dumps(value) for name, value in facts.items()})
     onnx.checker.check_model(model)

@@ -156,6 +156,8 @@ class Vocoder(Task):
         """Frames on either side that have a say in a frame, or None for a model that is no convolution over frames."""
         if self.reads_noise and self.hop_size % self.model.n_group:
             return None  # its noise, n_group samples at a time, cannot be cut between two frames
+        if self.reads_source and self.model.variant.noise_sigma:
+            return None  # it draws noise inside, which no piece would draw as the whole does
         return getattr(self.model, "receptive_field_frames", None)
 
     @property
@@ -166,6 +168,11 @@ class Vocoder(Task):
     def reads_noise(self) -> bool:
         """Whether it makes sound from noise (batch, n_group, groups) that runs along with the mel."""
         return "noise" in inspect.signature(self.model.infer).parameters and hasattr(self.model, "n_group")
+
+    @property
+    def reads_source(self) -> bool:
+        """Whether it makes sound with an excitation (batch, 1, time) that runs along with the mel, and is made of the F0."""
+        return "source" in inspect.signature(self.model.infer).parameters
 
     @property
     def options(self) -> list[str]:
@@ -247,8 +254,8 @@ class Vocoder(Task):
             if name not in self.options:
                 has = f"it has {', '.join(self.options)}" if self.options else "it has none of the kind"
                 raise ValueError(f"{name}: {self.name} has no such option; {has}.")
-        if self.reads_noise and self.reach is not None:
-            named.pop("seed", None)  # has its effect on the noise, in `_inputs`
+        if (self.reads_noise or self.reads_source) and self.reach is not None:
+            named.pop("seed", None)  # has its effect on noise and source, in `_inputs`
         if how["precision"] not in ("float32", "bf16"):
             raise ValueError("precision: " + nearest(how["precision"], ("float32", "bf16"), "precision"))
         infer = self._compiled if how["compile"] else self.network.infer
@@ -262,15 +269,17 @@ class Vocoder(Task):
         return network
 
     def _pieces(self, mels: Iterable[Any], how: dict[str, Any]) -> Iterator[Inputs]:
-        how, done = {**how, "options": how["options"] | {"seed": _seed(how)}}, 0
+        how, before, done = {**how, "options": how["options"] | {"seed": self._seed(how)}}, [], 0
         for piece in mels:
             mel, f0 = piece if isinstance(piece, tuple) else (piece, None)
-            if len(mel):
-                yield self._inputs({"mel": mel} if f0 is None else {"mel": mel, "f0": f0}, how, done)
-                done += len(mel)
+            if not len(mel):
+                continue
+            yield self._inputs({"mel": mel} if f0 is None else {"mel": mel, "f0": f0}, how, done, before)
+            done += len(mel)
+            before += [f0] if f0 is not None else []
 
-    def _inputs(self, arrays: dict[str, np.ndarray], how: dict[str, Any], first: int = 0) -> Inputs:
-        """The arrays, checked, as a batch of one, with the noise that runs along from frame `first` on."""
+    def _inputs(self, arrays: dict[str, np.ndarray], how: dict[str, Any], first: int = 0, before: list[np.ndarray] = ()) -> Inputs:
+        """The arrays, checked, as a batch of one, with what runs along from frame `first` on; `before` is the F0 until there."""
         import torch
 
         from models.vocoders.stream import placed_noise
@@ -278,9 +287,30 @@ class Vocoder(Task):
         self._check(**arrays)
         made = {name: torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))[None] for name, value in arrays.items()}
         if self.reads_noise and self.reach is not None:
-            noise = placed_noise(_seed(how), first, first + len(arrays["mel"]), self.hop_size)
+            noise = placed_noise(self._seed(how), first, first + len(arrays["mel"]), self.hop_size)
             made["noise"] = noise.reshape(1, -1, self.model.n_group).transpose(1, 2)
+        if self.reads_source and self.reach is not None:
+            made["source"] = self._source(np.concatenate([*before, arrays["f0"]]), first, self._seed(how))
         return {name: value.to(self.device) for name, value in made.items()}
+
+    def _source(self, f0: np.ndarray, first: int, seed: int) -> torch.Tensor:
+        """The excitation from frame `first` on. Raises ValueError for one that cannot be made before all of the F0 is there."""
+        import torch
+
+        variant, each = self.model.variant, self.model.source_samples_per_frame
+        if first and (variant.kind != "harmonic" or variant.phases != "sample" or each * self.model.m_source.voices % 16):
+            raise ValueError(f"{self.name}: the source of this variant needs all of the F0 at once: stream mel and F0 as one piece.")
+        whole = self.network.source(torch.from_numpy(np.float32(f0))[None].to(self.device), seed=seed)
+        return whole[..., first * each :]
+
+    def _seed(self, how: dict[str, Any]) -> int:
+        """The seed that was named; else the model's own, or one by chance."""
+        import torch
+
+        seed = how["options"].get("seed")
+        own = inspect.signature(self.model.infer).parameters.get("seed")
+        seed = own.default if seed is None and own is not None else seed
+        return int(torch.randint(2**31, ())) if seed is None else seed
 
     def _check(self, mel: np.ndarray, f0: np.ndarray | None = None) -> None:
         n_mel = self.mel_settings["n_mel"]
@@ -312,14 +342,6 @@ def _array(value: Any) -> np.ndarray | None:
         return np.load(value, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f"{value} is no readable .npy file of numbers: {error}") from error
-
-
-def _seed(how: dict[str, Any]) -> int:
-    """The seed that was named, or one by chance."""
-    import torch
-
-    seed = how["options"].get("seed")
-    return int(torch.randint(2**31, ())) if seed is None else seed
 
 
 def _defaults(*, chunk_seconds: float | None = None, precision: str = "float32", compile: bool = False, **options: Any) -> dict:
