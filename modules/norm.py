@@ -25,6 +25,9 @@ def fold(network: nn.Module) -> nn.Module:
     """Multiplies normalised weights out, once, for use: the same outputs, faster. `network` can then not be trained on."""
     for module in network.modules():
         if parametrize.is_parametrized(module, "weight"):
+            # A copy shares its class with its original, and torch takes the property `weight` off the class.
+            own = type(module)
+            module.__class__ = type(own.__name__, own.__bases__, dict(own.__dict__))
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
     return network
 

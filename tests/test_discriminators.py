@@ -50,7 +50,7 @@ TINY = {
         "normalize_volume": True,
     },
     "mbd": {"fft_sizes": [256, 128], "channels": 4},
-    "vits": {},
+    "vits": {"channel_multiplier": 1 / 16, "periods": (2, 3)},
 }
 
 

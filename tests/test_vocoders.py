@@ -1,5 +1,6 @@
 """Vocoder networks: lengths, folding, gradients, Griffin-Lim by ear of the mel."""
 
+import copy
 import math
 
 import numpy as np
@@ -204,3 +205,13 @@ def test_griffin_lim_on_speech():
         wanted = mel(torch.from_numpy(Audio.read(path, 22050).samples)[None])
         errors.append(float((mel(GriffinLim(**settings).infer(wanted)) - wanted).abs().mean()))
     assert np.mean(errors) < 0.12  # nepers: 1 dB
+
+
+def test_folding_a_copy_leaves_the_original_to_train_on():
+    model = HiFiGAN(**SMALL, sample_rate=RATE, hop_size=256)
+    folded = copy.deepcopy(model).fold().eval()
+    batch = batch_of([8, 8], 256)
+    out = model(batch)
+    out["mel"].backward()
+    assert model.conv_pre.parametrizations.weight.original1.grad.abs().sum() > 0
+    torch.testing.assert_close(folded.decode(batch["mel"].transpose(1, 2)), model.decode(batch["mel"].transpose(1, 2)))

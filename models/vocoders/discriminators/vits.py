@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from models.vocoders.discriminators.parts import Judgement, Norm, flat, scaled, split, through
+from models.vocoders.discriminators.parts import Judgement, Norm, enough, flat, scaled, split, through
 from models.vocoders.discriminators.wave import MultiPeriodDiscriminator
 from modules.norm import spectral_norm, weight_norm
 
@@ -35,9 +35,11 @@ class VITSDiscriminator(nn.Module):
             periods=periods, channel_multiplier=channel_multiplier, use_spectral_norm=use_spectral_norm
         )
         norm = spectral_norm if use_spectral_norm else weight_norm
+        self.shortest = by_period.shortest
         self.discriminators = nn.ModuleList([WaveDiscriminator(channel_multiplier, norm), *by_period.discriminators])
 
     def forward(self, real: Tensor, fake: Tensor) -> Judgement:
+        enough(real, self.shortest, "vits", "the longest of periods")
         both = torch.cat([real, fake])
         return split([part(both) for part in self.discriminators])
 
