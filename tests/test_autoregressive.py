@@ -354,11 +354,12 @@ def test_a_checkpoint_of_r9y9_is_read(tmp_path):
     torch.save({"state_dict": {"a": torch.ones(1)}}, tmp_path / "checkpoint_step000000030.pth")
     mel = np.zeros((4, 6), np.float32)
     np.testing.assert_allclose(load(tmp_path, device="cpu")(mel).samples, model.infer(torch.zeros(1, 4, 6))[0].numpy(), atol=1e-5)
-    for changed, message in (
+    wrong = [
         ({"cin_channels": -1}, "no vocoder"),
         ({"out_channels": 31}, "multiple"),
         ({"output_distribution": "Cauchy"}, "Cauchy"),
-    ):
+    ]
+    for changed, message in wrong:
         with pytest.raises(ValueError, match=message):
             r9y9.wavenet({**R9Y9, **changed}, {})
     with pytest.raises(ValueError, match="transposed"):
