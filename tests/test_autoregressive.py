@@ -150,9 +150,12 @@ def test_the_future_is_not_heard(make):
     heard = torch.randn(1, 54).clamp(-1, 1)
     changed = heard.clone()
     changed[:, 30:] = 0.5
-    predict = lambda x: (
-        model.predict(x, told) if make is wavernn else model.predict(model.inputs(x), told.transpose(1, 2)).transpose(1, 2)
-    )  # noqa: E731
+
+    def predict(x):
+        if make is wavernn:
+            return model.predict(x, told)
+        return model.predict(model.inputs(x), told.transpose(1, 2)).transpose(1, 2)
+
     with torch.no_grad():
         before, after = predict(heard), predict(changed)
     torch.testing.assert_close(before[:, :30], after[:, :30], rtol=0, atol=1e-6)
