@@ -1,5 +1,6 @@
 """WaveNet and WaveRNN: distributions, folds, the compiled loops against the plain ones, and that the future stays unheard."""
 
+import json
 import math
 
 import numpy as np
@@ -8,12 +9,16 @@ import torch
 from scipy import stats
 
 from bins.benches.autoregressive import generate_plain
+from models import load
+from models.base.task import fit_weights
 from models.vocoders.autoregression import condition, drawer, generate, run
 from models.vocoders.distributions import Output, mu_law_decode, mu_law_encode
 from models.vocoders.folding import Folds, fold, unfold
 from models.vocoders.stretching import frames_around
 from models.vocoders.wavenet import Upsampling, WaveNet
 from models.vocoders.wavernn import WaveRNN
+from tests.conftest import SHARED
+from tests.parity import old_keys
 
 OUTPUTS = {
     "mu-law": Output(kind="categorical", classes=32),
@@ -82,7 +87,10 @@ def test_stretches_of_any_length_make_the_same_sound(make, monkeypatch):
 @pytest.mark.parametrize("padding", ["edge", "zeros"])
 @pytest.mark.parametrize("pad", [1, 2, 3])
 def test_a_condition_is_the_same_wherever_its_stretch_begins(pad, padding):
-    for model in (wavernn(pad=pad, padding=padding), wavenet(padding=padding, upsampling=Upsampling(factors=(3, 2), context=pad))):
+    for model in (
+        wavernn(pad=pad, padding=padding),
+        wavenet(padding=padding, upsampling=Upsampling(factors=(3, 2), context=pad)),
+    ):
         mel, one = torch.randn(1, 12, 6), torch.zeros(1, dtype=torch.long)
         whole = condition(model, mel, one, one, 72)
         torch.testing.assert_close(condition(model, mel, one, one + 17, 30), whole[:, 17:47], rtol=1e-5, atol=1e-5)
@@ -142,7 +150,12 @@ def test_the_future_is_not_heard(make):
     heard = torch.randn(1, 54).clamp(-1, 1)
     changed = heard.clone()
     changed[:, 30:] = 0.5
-    predict = lambda x: model.predict(x, told) if make is wavernn else model.predict(model.inputs(x), told.transpose(1, 2)).transpose(1, 2)  # noqa: E731
+
+    def predict(x):
+        if make is wavernn:
+            return model.predict(x, told)
+        return model.predict(model.inputs(x), told.transpose(1, 2)).transpose(1, 2)
+
     with torch.no_grad():
         before, after = predict(heard), predict(changed)
     torch.testing.assert_close(before[:, :30], after[:, :30], rtol=0, atol=1e-6)
@@ -256,12 +269,12 @@ def test_frames_beyond_the_end_repeat_the_edge_or_are_zero():
 @pytest.mark.parametrize("make", [wavernn, wavenet])
 def test_training_lowers_the_loss(make, output):
     model = make(OUTPUTS[output]).train()
-    t = torch.arange(120) / 600
+    t = torch.arange(60) / 600
     audio = 0.6 * torch.sin(2 * math.pi * torch.tensor([[40.0], [55.0]]) * t)
-    batch = {"mel": torch.randn(2, 20, 6), "audio": audio, "samples": torch.tensor([120, 120]), "frames": torch.tensor([20, 20])}
+    batch = {"mel": torch.randn(2, 10, 6), "audio": audio, "samples": torch.tensor([60, 60]), "frames": torch.tensor([10, 10])}
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-2)
     losses = []
-    for _ in range(60):
+    for _ in range(40):
         loss = model(batch)["nll"]
         loss.backward()
         optimizer.step()
@@ -298,3 +311,118 @@ def test_who_speaks_matters_and_must_be_said():
     assert not torch.equal(first, second)
     with pytest.raises(ValueError, match="who speaks"):
         model.predict(torch.zeros(1, 32, 5), torch.zeros(1, 6, 5))
+
+
+SIZES = {
+    "layers": 4,
+    "stacks": 2,
+    "residual_channels": 8,
+    "gate_channels": 8,
+    "skip_out_channels": 8,
+    "kernel_size": 3,
+    "dropout": 0.0,
+}
+R9Y9 = {
+    **SIZES, "cin_channels": 6, "gin_channels": -1, "out_channels": 30, "scalar_input": True, "output_distribution": "Logistic",
+    "upsample_conditional_features": True, "upsample_net": "ConvInUpsampleNetwork", "cin_pad": 2, "sample_rate": 600, "hop_size": 6,
+    "upsample_params": {"upsample_scales": [2, 3], "cin_channels": 6, "cin_pad": 2}, "fft_size": 64, "fmin": 0, "fmax": 300,
+}  # fmt: skip
+HPARAMS = """
+import os
+wav_path = os.path.join('a', 'b')
+sample_rate = 600
+n_fft = 64
+num_mels, other = 6, 7
+num_mels = 6
+hop_length = 2 * 3
+win_length = sample_rate / 10
+fmin = 40
+bits = 5
+mu_law = True
+voc_mode = 'RAW'
+voc_upsample_factors = (2, 3)
+voc_pad = 2
+voc_lr = print('code ran') or 1e-4
+"""
+
+
+def test_a_checkpoint_of_r9y9_is_read(tmp_path):
+    from models.base.upstream import r9y9
+    from utils.config import build
+
+    arguments, facts, _ = r9y9.wavenet(R9Y9, {})
+    model = shaken(build(WaveNet, json.loads(json.dumps(arguments)), {**facts, "sample_rate": 600, "hop_size": 6}))
+    (tmp_path / "hparams.json").write_text(json.dumps(R9Y9))
+    torch.save({"state_dict": old_keys(model.state_dict()), "optimizer": None}, tmp_path / "checkpoint_step000000020_ema.pth")
+    torch.save({"state_dict": {"a": torch.ones(1)}}, tmp_path / "checkpoint_step000000030.pth")
+    mel = np.zeros((4, 6), np.float32)
+    np.testing.assert_allclose(load(tmp_path, device="cpu")(mel).samples, model.infer(torch.zeros(1, 4, 6))[0].numpy(), atol=1e-5)
+    wrong = [
+        ({"cin_channels": -1}, "no vocoder"),
+        ({"out_channels": 31}, "multiple"),
+        ({"output_distribution": "Cauchy"}, "Cauchy"),
+    ]
+    for changed, message in wrong:
+        with pytest.raises(ValueError, match=message):
+            r9y9.wavenet({**R9Y9, **changed}, {})
+    with pytest.raises(ValueError, match="transposed"):
+        r9y9.wavenet(R9Y9, {"upsample_conv.0.weight_g": torch.ones(1)})
+
+
+def test_a_checkpoint_of_fatchord_is_read_and_its_settings_are_not_run(tmp_path, capsys):
+    model = wavernn(Output(kind="categorical", classes=32), padding="zeros")
+    (tmp_path / "hparams.py").write_text(HPARAMS)
+    torch.save({**model.state_dict(), "step": torch.zeros(1, dtype=torch.long)}, tmp_path / "latest_weights.pyt")
+    task = load(tmp_path, device="cpu")
+    mel = np.zeros((4, 6), np.float32)
+    np.testing.assert_allclose(task(mel).samples, model.infer(torch.zeros(1, 4, 6))[0].numpy(), atol=1e-5)
+    assert "code ran" not in capsys.readouterr().out
+    (tmp_path / "hparams.py").write_text(HPARAMS.replace("'RAW'", "'BITS'"))
+    with pytest.raises(ValueError, match="BITS"):
+        load(tmp_path)
+    (tmp_path / "hparams.py").write_text(HPARAMS.replace("bits = 5", ""))
+    with pytest.raises(ValueError, match="lacks the setting 'bits'"):
+        load(tmp_path)
+    (tmp_path / "hparams.py").write_text("voc_mode = (")
+    with pytest.raises(ValueError, match="not a Python file"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["WaveNet", "WaveRNN"])
+def test_a_folder_of_amphion_is_read(tmp_path, kind):
+    if kind == "WaveNet":
+        names = {"skip_out_channels": "SKIP_OUT_CHANNELS", **{name: name.upper() for name in SIZES}}
+        section = {names[name]: value for name, value in SIZES.items()} | {"SCALAR_INPUT": True, "OUT_CHANNELS": 30}
+        section |= {"UPSAMPLE_SCALES": [2, 3], "MEL_FRAME_PAD": 2, "INPUT_DIM": 6}
+        up = Upsampling(factors=(2, 3), context=2, trim=True)
+        model = wavenet(Output(), layers=4, residual_channels=8, gate_channels=8, skip_channels=8, upsampling=up)
+    else:
+        section = {"MODE": "mu_law_quantize", "BITS": 5, "MEL_FRAME_PAD": 2, "RNN_DIMS": 12, "RES_OUT_DIMS": 8, "HOP_LENGTH": 6}
+        section |= {"FC_DIMS": 10, "UPSAMPLE_FACTORS": [2, 3], "INPUT_DIM": 6, "COMPUTE_DIMS": 8, "RES_BLOCKS": 2}
+        model = wavernn(padding="zeros")
+    p = {"sample_rate": 600, "hop_size": 6, "n_mel": 6, "n_fft": 64, "win_size": 64, "fmin": 0, "fmax": 300}
+    (tmp_path / "args.json").write_text(json.dumps({"model_type": kind, "preprocess": p, "VOCODER": section}))
+    torch.save(old_keys(model.state_dict()), tmp_path / "1000.pt")
+    mel = np.zeros((4, 6), np.float32)
+    np.testing.assert_allclose(load(tmp_path, device="cpu")(mel).samples, model.infer(torch.zeros(1, 4, 6))[0].numpy(), atol=1e-5)
+
+
+MANIFESTS = sorted(f for kind in ("wavenet", "wavernn") for f in (SHARED / "parity/manifests").glob(f"{kind}*.json"))
+
+
+@pytest.mark.skipif(not MANIFESTS, reason="no ../shared/parity/manifests beside the repository")
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda p: p.stem)
+def test_every_published_key_and_shape_has_its_place(path):
+    from models.base.upstream import fatchord, r9y9
+    from utils.config import build
+
+    manifest = json.loads(path.read_text())
+    types = {"float32": torch.float32, "int64": torch.int64}
+    state = {key: torch.zeros(shape, dtype=types[dtype]) for key, (shape, dtype) in manifest["keys"].items()}
+    net = path.stem.startswith("wavenet")
+    reader = r9y9 if net else fatchord
+    translate = reader.amphion if "amphion" in path.stem else reader.wavenet if net else reader.wavernn
+    arguments, facts, state = translate(manifest["config"], state)
+    factors = arguments["upsampling"]["factors"] if net else arguments["upsample_factors"]
+    facts |= {"sample_rate": 22050, "hop_size": math.prod(factors)}
+    fit_weights(build(WaveNet if net else WaveRNN, json.loads(json.dumps(arguments)), facts), state, path.name)

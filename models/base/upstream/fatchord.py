@@ -32,7 +32,13 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
     named = ("mode", "upsample_factors", "pad")
     settings |= {name: c[f"voc_{name}"] for name in named} | {"mu_law": c.get("mu_law", True)}
     arguments, facts, state = wavernn(settings, strip(read_weights(file), "model_state"))
-    mel = {"n_fft": c["n_fft"], "win_size": c["win_length"], "n_mel": c["num_mels"], "fmin": c["fmin"], "convention": "wavernn"}
+    mel = {
+        "n_fft": c["n_fft"],
+        "win_size": int(c["win_length"]),
+        "n_mel": c["num_mels"],
+        "fmin": c["fmin"],
+        "convention": "wavernn",
+    }
     return card("WaveRNN", c["sample_rate"], c["hop_length"], {"audio": {}, "mel": mel}, arguments, facts), state
 
 
