@@ -1,6 +1,13 @@
 """Every model of the house, in one table: its task, its networks, and how it trains.
 
+    text to mel            TTS       FastSpeech2
+    text to sound at once  TTS       VITS
+    vocoders               Vocoder   HiFiGAN, NSFHiFiGAN, BigVGAN, MelGAN      (adversarial)
+                                     Vocos, APNet                              (adversarial, in the spectrum)
+                                     WaveGlow, DiffWave                        (a flow, a diffusion)
+                                     WaveNet, WaveRNN                          (one sample after another)
     acoustic models        TTS       FastSpeech2
+    text to sound at once  TTS       VITS
     vocoders               Vocoder   HiFiGAN, BigVGAN, MelGAN
     vocoders               Vocoder   HiFiGAN, NSFHiFiGAN
     vocoders               Vocoder   HiFiGAN, Vocos, APNet
@@ -36,6 +43,7 @@ ADVERSARIAL = "models.base.gan:GANTrainer"
 
 MODELS = {
     "FastSpeech2": Spec(TTS, "models.tts.fastspeech2:FastSpeech2", SUPERVISED),
+    "VITS": Spec(TTS, "models.tts.vits:VITS", ADVERSARIAL),
     "HiFiGAN": Spec(VOCODER, "models.vocoders.hifigan:HiFiGAN", ADVERSARIAL),
     "BigVGAN": Spec(VOCODER, "models.vocoders.bigvgan:BigVGAN", ADVERSARIAL),
     "MelGAN": Spec(VOCODER, "models.vocoders.melgan:MelGAN", ADVERSARIAL),

@@ -1,6 +1,6 @@
 """Dilated convolutions with gates, as in WaveNet (https://arxiv.org/abs/1609.03499): what WaveGlow and DiffWave are made of.
 
-All work on planes: (batch, channels, 1, places), see `planes`.
+All work on planes: (batch, channels, 1, places), see `modules.planes`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from modules.norm import weight_norm
+from modules.planes import run
 
 
 class GatedStack(nn.Module):
@@ -57,20 +58,6 @@ def gate(hidden: Tensor, *, tanh_first: bool = True) -> Tensor:
     wave.mul_(2)
     hidden.sigmoid_()
     return wave.mul_(2).sub_(1) * opening
-
-
-def planes(x: Tensor) -> Tensor:
-    """(batch, channels, places) as (batch, channels, 1, places); on a CPU with the channels of a place side by side.
-
-    In that layout narrow dilated convolutions run nearly three times as fast as one-dimensional ones.
-    """
-    x = x.unsqueeze(2)
-    return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
-
-
-def run(layer: nn.Conv1d, x: Tensor) -> Tensor:
-    """A one-dimensional convolution on planes."""
-    return F.conv2d(x, layer.weight.unsqueeze(2), layer.bias, 1, (0, layer.padding[0]), (1, layer.dilation[0]))
 
 
 def plus(x: Tensor, y: Tensor) -> Tensor:

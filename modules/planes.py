@@ -17,8 +17,29 @@ def planes(x: Tensor) -> Tensor:
 
 
 def run(layer: nn.Module, x: Tensor) -> Tensor:
-    """An `nn.Conv1d` or `nn.ConvTranspose1d` on what `planes` makes."""
+    """An `nn.Conv1d` or `nn.ConvTranspose1d`, or a causal one, on what `planes` makes."""
+    if isinstance(layer, CausalConv1d | CausalConvTranspose1d):
+        return layer.on_planes(x)
     weight, padding = layer.weight.unsqueeze(2), (0, layer.padding[0])
     if isinstance(layer, nn.ConvTranspose1d):
         return F.conv_transpose2d(x, weight, layer.bias, (1, layer.stride[0]), padding, (0, layer.output_padding[0]))
     return F.conv2d(x, weight, layer.bias, 1, padding, (1, layer.dilation[0]))
+
+
+class CausalConv1d(nn.Conv1d):
+    """All of its padding before the beginning."""
+
+    def on_planes(self, x: Tensor) -> Tensor:
+        """See `run`."""
+        before = (self.kernel_size[0] - 1) * self.dilation[0]
+        return F.conv2d(F.pad(x, (before, 0)), self.weight.unsqueeze(2), self.bias, 1, 0, (1, self.dilation[0]))
+
+
+class CausalConvTranspose1d(nn.ConvTranspose1d):
+    """Of a kernel twice its stride: each frame gives to its own samples and to those of the next; the first counts twice."""
+
+    def on_planes(self, x: Tensor) -> Tensor:
+        """See `run`."""
+        stride = self.stride[0]
+        x = torch.cat([x[..., :1], x], dim=3)
+        return F.conv_transpose2d(x, self.weight.unsqueeze(2), self.bias, (1, stride))[..., stride:-stride]

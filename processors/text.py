@@ -20,7 +20,7 @@ from utils.registry import nearest
 SILENCE = "sil"
 PAD = "<pad>"
 PAUSES = frozenset({SILENCE, sounds.BOUNDARY, *sounds.MARKS})  # tokens that may last no time at all
-LEARNED = "amphion-espeak"  # a published order for symbols found in the data
+LEARNED = ("amphion-espeak", "letters")  # ways to read for which the symbols are found in the data
 
 
 class Phones(Feature):
@@ -30,7 +30,9 @@ class Phones(Feature):
     each has a length; at inference, where there is only text, punctuation then becomes "sil" and word boundaries go, as in
     a TextGrid. `lexicon`: a file for g2p "lexicon". `blanks` puts id 0 around every token (VITS).
     `symbols` names a published table and with it the exact tokens of its models: "vits" (jaywalnut310), "amphion",
-    "ming024", "naturalspeech2", or "amphion-espeak" (Amphion's VITS and VALL-E, whose table is learnt from the data).
+    "ming024", "naturalspeech2", "amphion-espeak" (Amphion's VITS and VALL-E, whose table is learnt from the data),
+    "amphion-letters" (its first VITS, which read the phones of a lexicon as letters), or "letters" (those of the text that the
+    table learnt from the data has: transformers' VITS).
     Without it, tokens start and end with "sil", and the table is "<pad>" and all that occurs, sorted.
     """
 
@@ -43,19 +45,21 @@ class Phones(Feature):
         g2p: Literal["espeak", "lexicon", "characters"] = "espeak",
         source: Literal["text", "textgrid"] = "text",
         lexicon: str | None = None,
-        symbols: Literal["amphion", "amphion-espeak", "ming024", "vits", "naturalspeech2"] | None = None,
+        symbols: Literal["amphion", "amphion-espeak", "amphion-letters", "letters", "ming024", "vits", "naturalspeech2"]
+        | None = None,
         blanks: bool = False,
     ) -> None:
         self.g2p, self.source, self.lexicon, self.symbols, self.blanks = g2p, source, lexicon, symbols, blanks
         self._check()
         self.table: list[str] = []
-        if symbols and symbols != LEARNED:
+        if symbols and symbols not in LEARNED:
             from processors.lexicon.published import TABLES
 
-            self._set(TABLES[symbols]())
+            self._set(TABLES["amphion" if symbols == "amphion-letters" else symbols]())
 
     def _check(self) -> None:
-        speaks = {"vits": ["espeak"], LEARNED: ["espeak"], "naturalspeech2": ["lexicon"]}
+        speaks = {"vits": ["espeak"], "amphion-espeak": ["espeak"], "naturalspeech2": ["lexicon"]}
+        speaks |= {"amphion-letters": ["lexicon"], "letters": ["characters"]}
         allowed = speaks.get(self.symbols or "", ["lexicon", "characters"] if self.symbols else [self.g2p])
         if self.g2p not in allowed:
             raise ValueError(f"phone.g2p: symbols {self.symbols!r} were made with {' or '.join(allowed)}, got {self.g2p!r}.")
@@ -72,7 +76,7 @@ class Phones(Feature):
         """Tokens as strings. Raises ValueError when the text is empty or holds nothing that can be spoken."""
         if self.source == "textgrid" and utterance.textgrid:
             return np.array(textgrid_tokens(utterance.textgrid))
-        tokens = self.published(utterance.text) if self.symbols else self.own(utterance.text, utterance.language)
+        tokens = self.published(utterance.text, utterance.language) if self.symbols else self.own(utterance.text, utterance.language)
         return np.array(tokens)
 
     def own(self, text: str, language: str) -> list[str]:
@@ -85,11 +89,13 @@ class Phones(Feature):
             return as_textgrid(tokens)
         return [SILENCE, *tokens, SILENCE]
 
-    def published(self, text: str) -> list[str]:
+    def published(self, text: str, language: str = "en-us") -> list[str]:
         """Tokens of the models whose table `symbols` names."""
         from processors.lexicon import published
 
-        if self.symbols == LEARNED:
+        if self.symbols == "letters":
+            return self._letters(sounds.clean(text, language))
+        if self.symbols == "amphion-espeak":
             return ["<bos>", *sounds.raw_espeak(sounds.clean(text)), "<eos>"]
         if self.symbols == "vits":
             known = set(self.table) - {"_"}  # what the table lacks was never said: old espeaks dropped brackets
@@ -97,11 +103,22 @@ class Phones(Feature):
         if self.g2p == "characters":
             return published.characters(text)
         phones = sounds.published_lexicon(text, path=self.lexicon)
+        if self.symbols == "amphion-letters":
+            return published.characters(" ".join(phones))
         return phones if self.symbols == "naturalspeech2" else ["@" + phone for phone in phones]
+
+    def _letters(self, text: str) -> list[str]:
+        if not self.table:
+            return list(text.lower())
+        known = [c if c in self.ids else c.lower() for c in text]
+        kept = [c for c in known if c in self.ids]  # what the table lacks is not said, as where these models come from
+        if not any(c.isalnum() for c in kept):
+            raise ValueError(f"phone: the model has no letter of the text {text!r}: is it in another script or language?")
+        return kept
 
     def fit(self, utterances: list[Utterance], features: FeatureSet, folder: Path, *, jobs: int, cluster: str) -> dict[str, Any]:
         """Computes (and keeps) the tokens of the corpus, and gives the table of its symbols."""
-        if self.symbols and self.symbols != LEARNED:
+        if self.symbols and self.symbols not in LEARNED:
             return {"symbols": self.table}
         found = list(parallel(partial(_tokens, features), utterances, what="phones", jobs=jobs, cluster=cluster))
         failed = sum(tokens is None for tokens in found)
@@ -110,7 +127,9 @@ class Phones(Feature):
         if failed:
             log.warning(f"phone: {failed} of {len(found)} utterances give no tokens; the extract stage lists them.")
         seen = set(chain.from_iterable(tokens for tokens in found if tokens is not None))
-        if self.symbols == LEARNED:
+        if self.symbols == "letters":
+            return {"symbols": [PAD, *sorted(seen)]}
+        if self.symbols == "amphion-espeak":
             from processors.lexicon.published import espeak_table
 
             return {"symbols": espeak_table(seen - {"<bos>", "<eos>"})}

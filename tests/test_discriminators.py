@@ -50,6 +50,7 @@ TINY = {
         "normalize_volume": True,
     },
     "mbd": {"fft_sizes": [256, 128], "channels": 4},
+    "vits": {},
 }
 
 

@@ -53,6 +53,7 @@ def make_batch(frames, hop, pad_frames=0, pad_tokens=0, seed=0):
         "phone": torch.zeros(len(frames), n, dtype=torch.long),
         "duration": torch.zeros(len(frames), n, dtype=torch.long),
         "mel": torch.full((len(frames), t, 80), -11.5),
+        "linear": torch.full((len(frames), t, 513), 1e-5),
         "f0": torch.zeros(len(frames), t),
         "energy": torch.zeros(len(frames), t),
         "audio": torch.zeros(len(frames), t * hop),
@@ -64,6 +65,7 @@ def make_batch(frames, hop, pad_frames=0, pad_tokens=0, seed=0):
         batch["mel"][i, :f] = torch.from_numpy(random.standard_normal((f, 80)) - 4)
         batch["f0"][i, :f] = torch.from_numpy(random.uniform(100, 300, f))
         batch["energy"][i, :f] = torch.from_numpy(random.uniform(1, 60, f))
+        batch["linear"][i, :f] = torch.from_numpy(random.standard_normal((f, 513)) ** 2)
         batch["audio"][i, : f * hop] = torch.from_numpy(random.standard_normal(f * hop) * 0.1)
     return batch
 

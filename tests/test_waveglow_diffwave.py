@@ -19,9 +19,10 @@ from models.base.upstream.lmnt import lmnt_diffwave
 from models.base.upstream.nvidia_waveglow import merge_old
 from models.vocoders.diffwave import FAST, LINEAR, DiffWave
 from models.vocoders.waveglow import InvertibleConv, WaveGlow
-from modules.gated import GatedStack, gate, planes
+from modules.gated import GatedStack, gate
 from modules.noise import gaussian
 from modules.norm import modern_keys
+from modules.planes import planes
 from tests.conftest import SHARED
 from tests.parity import diffwave as diffwave_parity
 from tests.parity import old_keys

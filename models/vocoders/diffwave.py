@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules.gated import gate, masked, planes, plus, run
+from modules.gated import gate, masked, plus
 from modules.masks import masked_mean, valid
 from modules.noise import gaussian
 from modules.norm import fold
+from modules.planes import planes, run
 
 LINEAR = tuple(float(beta) for beta in np.linspace(1e-4, 0.05, 50))
 FAST = (1e-4, 1e-3, 1e-2, 0.05, 0.2, 0.5)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from models.vocoders.losses import MelLoss, matched
 from modules.norm import fold, weight_norm
+from modules.planes import CausalConv1d, CausalConvTranspose1d, planes, run
 
 POST_SLOPE = 0.01  # before the last convolution the published weights expect torch's default, not `slope`
 
@@ -118,16 +119,16 @@ class HiFiGAN(nn.Module):
         of number n after the n-th upsampling.
         A kernel that exceeds its rate by an odd number makes each stage one sample longer, as in the published nets.
         """
-        x = _run(self.conv_pre, _planes(hidden))
+        x = run(self.conv_pre, planes(hidden))
         if self.cond is not None and speaker is not None:
-            x = x + _run(self.cond, _planes(speaker))
+            x = x + run(self.cond, planes(speaker))
         x = excite(0, x.squeeze(2)).unsqueeze(2) if excite else x
         for number, (up, blocks) in enumerate(self._stages(), 1):
             # In place where nothing else holds the tensor: moving memory costs as much as the small layers compute.
-            x = _run(up, F.leaky_relu(x, self.variant.slope, inplace=True))
+            x = run(up, F.leaky_relu(x, self.variant.slope, inplace=True))
             x = excite(number, x.squeeze(2)).unsqueeze(2) if excite else x
             x = _mean_of(blocks, x, self.variant.slope)
-        return torch.tanh(_run(self.conv_post, F.leaky_relu(x, POST_SLOPE, inplace=True))).squeeze(2)
+        return torch.tanh(run(self.conv_post, F.leaky_relu(x, POST_SLOPE, inplace=True))).squeeze(2)
 
     def _stages(self) -> Iterator[tuple[nn.Module, nn.ModuleList]]:
         blocks = len(self.resblocks) // len(self.ups)
@@ -164,8 +165,8 @@ class ResBlock1(nn.Module):
         for first, second in zip(self.convs1, self.convs2, strict=True):
             if active is None:
                 active = F.leaky_relu(x, self.slope)
-            hidden = F.leaky_relu(_run(first, active), self.slope, inplace=True)
-            x, active = _run(second, hidden).add_(x), None
+            hidden = F.leaky_relu(run(first, active), self.slope, inplace=True)
+            x, active = run(second, hidden).add_(x), None
         return x
 
 
@@ -183,30 +184,11 @@ class ResBlock2(nn.Module):
         for conv in self.convs:
             if active is None:
                 active = F.leaky_relu(x, self.slope)
-            x, active = _run(conv, active).add_(x), None
+            x, active = run(conv, active).add_(x), None
         return x
 
 
 RESBLOCKS = {"1": ResBlock1, "2": ResBlock2}
-
-
-def _planes(x: Tensor) -> Tensor:
-    """(batch, channels, frames) as (batch, channels, 1, frames); on a CPU with the channels of a frame side by side.
-
-    In that layout the narrow late stages, where most of the time goes, run up to three times as fast.
-    """
-    x = x.unsqueeze(2)
-    return x.contiguous(memory_format=torch.channels_last) if x.device.type == "cpu" else x
-
-
-def _run(layer: nn.Module, x: Tensor) -> Tensor:
-    """A one-dimensional (transposed) convolution on what `_planes` makes."""
-    if isinstance(layer, CausalConv1d | CausalConvTranspose1d):
-        return layer.run(x)
-    weight, padding = layer.weight.unsqueeze(2), (0, layer.padding[0])
-    if isinstance(layer, nn.ConvTranspose1d):
-        return F.conv_transpose2d(x, weight, layer.bias, (1, layer.stride[0]), padding, (0, layer.output_padding[0]))
-    return F.conv2d(x, weight, layer.bias, 1, padding, (1, layer.dilation[0]))
 
 
 def _mean_of(blocks: nn.ModuleList, x: Tensor, slope: float) -> Tensor:
@@ -216,25 +198,6 @@ def _mean_of(blocks: nn.ModuleList, x: Tensor, slope: float) -> Tensor:
     for block in blocks[1:]:
         total = total.add_(block(x, active))
     return total.div_(len(blocks))
-
-
-class CausalConv1d(nn.Conv1d):
-    """All of its padding before the beginning."""
-
-    def run(self, x: Tensor) -> Tensor:
-        """`_run` of this layer."""
-        before = (self.kernel_size[0] - 1) * self.dilation[0]
-        return F.conv2d(F.pad(x, (before, 0)), self.weight.unsqueeze(2), self.bias, 1, 0, (1, self.dilation[0]))
-
-
-class CausalConvTranspose1d(nn.ConvTranspose1d):
-    """Of a kernel twice its stride: each frame gives to its own samples and to those of the next; the first counts twice."""
-
-    def run(self, x: Tensor) -> Tensor:
-        """`_run` of this layer."""
-        stride = self.stride[0]
-        x = torch.cat([x[..., :1], x], dim=3)
-        return F.conv_transpose2d(x, self.weight.unsqueeze(2), self.bias, (1, stride))[..., stride:-stride]
 
 
 def _conv(channels: int, kernel_size: int, dilation: int, variant: Variant) -> nn.Module:

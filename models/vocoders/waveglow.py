@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modules.gated import GatedStack, planes, run
+from modules.gated import GatedStack
 from modules.masks import valid
 from modules.noise import gaussian
 from modules.norm import fold, weight_norm
+from modules.planes import planes, run
 
 
 class WaveGlow(nn.Module):

@@ -19,7 +19,7 @@ from models.base.upstream.common import Card, State
 PROGRAMS = (
     "amphion",
     "openvpi",
-    "jik876",
+    "transformers_vits",
     "nvidia_bigvgan",
     "yangai520",
     "jik876",
@@ -33,6 +33,7 @@ PROGRAMS = (
     "lmnt",
     "fatchord",
     "r9y9",
+    "jaywalnut310",
 )
 
 

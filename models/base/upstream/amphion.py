@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models.base.upstream import fatchord, r9y9
-from models.base.upstream.common import Card, State, card, mel_section, read_json5, speaker_table, strip
+from models.base.upstream.common import Card, State, card, mel_section, numbered, read_json5, speaker_table, strip
 from models.base.upstream.jik876 import hifigan_sizes
 from models.base.upstream.vocos import amphion_vocos
 from modules.norm import modern_keys
@@ -47,9 +47,9 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
 
 def vocoder(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card, State]:
     """Whatever `model.generator` names."""
-    p = config["preprocess"]
     from models import MODELS
 
+    p = config["preprocess"]
     model_type, translate = pick(GENERATORS, config["model"].get("generator", "hifigan").lower(), "generator")
     arguments, state = load_object(translate)(config, state)
     features = {"audio": {}, "mel": mel_section(p, "hifigan")}
@@ -95,6 +95,20 @@ def fastspeech2(config: dict[str, Any], state: State, config_path: Path) -> tupl
     return card("FastSpeech2", p["sample_rate"], p["hop_size"], features, arguments, facts, speakers), state
 
 
+def vits(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card, State]:
+    """VITS. Blanks only where the file says so: the first release had none, and its args.json does not name them."""
+    from models.tts.vits_maps import amphion_text, from_amphion
+
+    p = config["preprocess"]
+    arguments, facts, state = from_amphion(config, state)
+    phone, learned = amphion_text(p, config_path)
+    linear = {"n_fft": p["n_fft"], "win_size": p["win_size"]}
+    features = {"phone": phone, "linear": linear, "audio": {}, "mel": mel_section(p, "hifigan")}
+    speakers = speaker_table(config_path.parent / "spk2id.json") or numbered(facts["n_speakers"])
+    made = card("VITS", p["sample_rate"], p["hop_size"], features, arguments, facts, speakers)
+    return made | {"learned": learned}, state
+
+
 KINDS = {
     "GANVocoder": vocoder,
     "FlowVocoder": vocoder,
@@ -105,6 +119,7 @@ KINDS = {
     "Fastspeech2": fastspeech2,
     "WaveNet": r9y9.read_amphion,
     "WaveRNN": fatchord.read_amphion,
+    "VITS": vits,
 }
 
 

@@ -82,6 +82,11 @@ def speaker_table(path: Path) -> list[str] | None:
     return sorted(table, key=table.get)
 
 
+def numbered(speakers: int) -> list[str] | None:
+    """Names for speakers that were published without: speaker_0, speaker_1, ...; None for one alone."""
+    return [f"speaker_{i}" for i in range(speakers)] if speakers > 1 else None
+
+
 def rename(key: str, names: tuple[tuple[str, str], ...]) -> str:
     """`key` after every (pattern, replacement) in turn."""
     for pattern, replacement in names:

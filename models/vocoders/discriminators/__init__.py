@@ -18,6 +18,7 @@ from models.vocoders.discriminators.spectrum import (
     MultiResolutionDiscriminator,
     MultiScaleSTFTDiscriminator,
 )
+from models.vocoders.discriminators.vits import VITSDiscriminator
 from models.vocoders.discriminators.wave import MelGANDiscriminator, MultiPeriodDiscriminator, MultiScaleDiscriminator
 from utils.config import build, check
 from utils.registry import nearest
@@ -32,6 +33,7 @@ __all__ = [
     "MultiScaleDiscriminator",
     "MultiScaleSTFTDiscriminator",
     "MultiScaleSubBandCQTDiscriminator",
+    "VITSDiscriminator",
     "discriminator_loss",
     "discriminator_problems",
     "feature_loss",
@@ -46,6 +48,7 @@ DISCRIMINATORS = {
     "msstftd": MultiScaleSTFTDiscriminator,
     "mssbcqtd": MultiScaleSubBandCQTDiscriminator,
     "mbd": MultiBandDiscriminator,
+    "vits": VITSDiscriminator,
 }
 FACTS = ("sample_rate",)  # what a discriminator's constructor may ask for by name
 

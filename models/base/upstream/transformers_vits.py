@@ -1,0 +1,70 @@
+"""transformers' VitsModel (the MMS voices among them): config.json, model.safetensors, vocab.json, tokenizer_config.json."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from models.base.upstream.common import Card, State, card, numbered, strip
+from utils.files import read_json, read_weights
+
+BESIDE = "config.json"
+
+
+def knows(config: Path) -> bool:
+    """Whether this configuration is of this program."""
+    return read_json(config).get("model_type") == "vits"
+
+
+def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
+    """A folder that `save_pretrained` wrote. Raises ValueError for a tokenizer that is not here."""
+    from models.tts.vits_maps import from_transformers
+
+    c = read_json(config_path)
+    arguments, facts, state = from_transformers(c, strip(read_weights(_weights(path))))
+    phone, symbols, language = _text(config_path.parent)
+    linear = {"n_fft": arguments["n_fft"], "win_size": arguments["win_size"]}
+    made = card(
+        "VITS",
+        c["sampling_rate"],
+        math.prod(c["upsample_rates"]),
+        {"phone": phone, "linear": linear, "audio": {}},
+        arguments,
+        facts,
+        numbered(facts["n_speakers"]),
+    )
+    return made | {"learned": {"phone": {"symbols": symbols}}, "language": language}, state
+
+
+def _weights(path: Path) -> Path:
+    if path.is_file() and path.suffix != ".json":
+        return path
+    folder = path if path.is_dir() else path.parent
+    found = [folder / name for name in ("model.safetensors", "pytorch_model.bin") if (folder / name).is_file()]
+    if not found:
+        raise ValueError(f"{folder} holds the configuration of a VitsModel, but no model.safetensors or pytorch_model.bin.")
+    return found[0]
+
+
+def _text(folder: Path) -> tuple[dict[str, Any], list[str], str]:
+    """The settings of the feature "phone", its symbols in order, and the language."""
+    if not (folder / "vocab.json").is_file():
+        raise ValueError(f"{folder / 'vocab.json'} is missing: it holds the symbols of this model.")
+    vocabulary = read_json(folder / "vocab.json")
+    options = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
+    language = options.get("language") or "en-us"
+    if options.get("is_uroman"):
+        raise ValueError(f"{folder}: its language {language!r} is first written in Latin letters by the program uroman, which is not here.")
+    symbols = sorted(vocabulary, key=vocabulary.get)
+    if list(map(vocabulary.get, symbols)) != list(range(len(symbols))):
+        raise ValueError(f"{folder / 'vocab.json'} does not number its symbols from 0 to {len(symbols) - 1}.")
+    blanks = {"blanks": options.get("add_blank", True)}
+    if not options.get("phonemize", True):
+        return {"g2p": "characters", "symbols": "letters"} | blanks, symbols, ENGLISH.get(language, language)
+    if ENGLISH.get(language, language) != "en-us":
+        raise ValueError(f"{folder}: its phones are those of espeak's {language!r}; only en-us is known in this form.")
+    return {"symbols": "vits"} | blanks, symbols, "en-us"
+
+
+ENGLISH = {"eng": "en-us", "en": "en-us", "english": "en-us"}

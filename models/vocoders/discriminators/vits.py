@@ -1,0 +1,58 @@
+"""VITS's discriminator: one that looks at the wave itself, and those of HiFi-GAN that look at every n-th sample."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from models.vocoders.discriminators.parts import Judgement, Norm, flat, scaled, split, through
+from models.vocoders.discriminators.wave import MultiPeriodDiscriminator
+from modules.norm import spectral_norm, weight_norm
+
+LAYERS = (  # inputs, outputs, kernel, stride, groups
+    (1, 16, 15, 1, 1),
+    (16, 64, 41, 4, 4),
+    (64, 256, 41, 4, 16),
+    (256, 1024, 41, 4, 64),
+    (1024, 1024, 41, 4, 256),
+    (1024, 1024, 5, 1, 1),
+)
+
+
+class VITSDiscriminator(nn.Module):
+    """The scale discriminator first, then one for each period (arXiv 2106.06103).
+
+    `channel_multiplier` scales every layer but the input, for small models.
+    """
+
+    def __init__(
+        self, *, periods: tuple[int, ...] = (2, 3, 5, 7, 11), channel_multiplier: float = 1.0, use_spectral_norm: bool = False
+    ) -> None:
+        super().__init__()
+        by_period = MultiPeriodDiscriminator(
+            periods=periods, channel_multiplier=channel_multiplier, use_spectral_norm=use_spectral_norm
+        )
+        norm = spectral_norm if use_spectral_norm else weight_norm
+        self.discriminators = nn.ModuleList([WaveDiscriminator(channel_multiplier, norm), *by_period.discriminators])
+
+    def forward(self, real: Tensor, fake: Tensor) -> Judgement:
+        both = torch.cat([real, fake])
+        return split([part(both) for part in self.discriminators])
+
+
+class WaveDiscriminator(nn.Module):
+    """Grouped strided convolutions along (batch, 1, samples)."""
+
+    def __init__(self, multiplier: float, norm: Norm) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList()
+        for inputs, outputs, size, stride, groups in LAYERS:
+            a, b = scaled(inputs, multiplier), scaled(outputs, multiplier)
+            groups = math.gcd(a, b, max(1, int(groups * multiplier)))  # thinned with the channels, as far as they divide
+            self.convs.append(norm(nn.Conv1d(a, b, size, stride, size // 2, groups=groups)))
+        self.conv_post = norm(nn.Conv1d(b, 1, 3, 1, 1))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        return flat(*through(x, self.convs, self.conv_post))

@@ -1,0 +1,125 @@
+"""Self-attention that knows how far apart two places are (arXiv 1803.02155), and the encoder that VITS builds of it.
+
+Everything here is channels first, (batch, channels, places), as the convolutions beside it are.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+AWAY = -1e4  # a score that no softmax hears; finite, so that a row of padding gives numbers
+
+
+class ChannelNorm(nn.Module):
+    """Layer norm over the channels of (batch, channels, places)."""
+
+    def __init__(self, channels: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        self.gamma = nn.Parameter(torch.ones(channels))
+        self.beta = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x.transpose(1, 2), self.gamma.shape, self.gamma, self.beta, self.eps).transpose(1, 2)
+
+
+class RelativeAttention(nn.Module):
+    """Multi-head self-attention; keys and values of places up to `window` away carry a learnt vector of that distance.
+
+    The heads share these vectors. Raises ValueError when the channels cannot be shared by the heads.
+    """
+
+    def __init__(self, channels: int, heads: int, window: int = 4, dropout: float = 0.0) -> None:
+        super().__init__()
+        if channels % heads:
+            raise ValueError(f"heads: {channels} channels cannot be shared by {heads} heads: choose a divisor.")
+        self.heads, self.window, size = heads, window, channels // heads
+        self.conv_q, self.conv_k, self.conv_v, self.conv_o = (nn.Conv1d(channels, channels, 1) for _ in range(4))
+        for layer in (self.conv_q, self.conv_k, self.conv_v):
+            nn.init.xavier_uniform_(layer.weight)
+        self.emb_rel_k = nn.Parameter(torch.randn(1, 2 * window + 1, size) * size**-0.5)
+        self.emb_rel_v = nn.Parameter(torch.randn(1, 2 * window + 1, size) * size**-0.5)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """`x` (batch, channels, places), `mask` (batch, 1, places): 1 where a place may be looked at."""
+        q, k, v = (self._heads(layer(x)) for layer in (self.conv_q, self.conv_k, self.conv_v))
+        q = q * q.shape[-1] ** -0.5
+        scores = q @ k.transpose(2, 3) + spread(q @ self.emb_rel_k.to(q.dtype).transpose(1, 2), self.window)
+        weights = self.dropout(scores.masked_fill(mask[:, :, None] == 0, AWAY).softmax(-1))
+        heard = weights @ v + gathered(weights, self.window) @ self.emb_rel_v.to(weights.dtype)
+        return self.conv_o(heard.transpose(2, 3).flatten(1, 2))
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """(batch, channels, places) as (batch, heads, places, channels of a head)."""
+        return x.unflatten(1, (self.heads, -1)).transpose(2, 3)
+
+
+def spread(near: Tensor, window: int) -> Tensor:
+    """(..., places, 2 window + 1), a value for each distance, as (..., places, places): [i, j] is that of distance j - i, else 0.
+
+    Row i is moved i to the right by writing it into rows one longer, then reading rows of the right length.
+    """
+    places = near.shape[-2]
+    width = places + 2 * window
+    flat = F.pad(near, (0, width - near.shape[-1] + 1)).flatten(-2)[..., : places * width]
+    return flat.unflatten(-1, (places, width))[..., window : window + places]
+
+
+def gathered(weights: Tensor, window: int) -> Tensor:
+    """The other way: of (..., places, places) the values up to `window` from the diagonal, (..., places, 2 window + 1)."""
+    places = weights.shape[-1]
+    width = places + 2 * window
+    flat = F.pad(F.pad(weights, (window, window)).flatten(-2), (0, places))
+    return flat.unflatten(-1, (places, width + 1))[..., : 2 * window + 1]
+
+
+class ConvFeedForward(nn.Module):
+    """Two convolutions with a ReLU between; nothing is heard from beyond the end."""
+
+    def __init__(self, channels: int, filter_channels: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.around = ((kernel - 1) // 2, kernel // 2)
+        self.conv_1 = nn.Conv1d(channels, filter_channels, kernel)
+        self.conv_2 = nn.Conv1d(filter_channels, channels, kernel)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        x = self.dropout(F.relu(self.conv_1(F.pad(x * mask, self.around))))
+        return self.conv_2(F.pad(x * mask, self.around)) * mask
+
+
+class RelativeEncoder(nn.Module):
+    """Layers of relative attention and convolutions, each with its residual and a norm after it."""
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        filter_channels: int,
+        heads: int = 2,
+        layers: int = 6,
+        kernel_size: int = 3,
+        dropout: float = 0.1,
+        window: int = 4,
+        eps: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        many = range(layers)
+        self.dropout = nn.Dropout(dropout)
+        self.attn_layers = nn.ModuleList(RelativeAttention(channels, heads, window, dropout) for _ in many)
+        self.norm_layers_1 = nn.ModuleList(ChannelNorm(channels, eps) for _ in many)
+        self.ffn_layers = nn.ModuleList(ConvFeedForward(channels, filter_channels, kernel_size, dropout) for _ in many)
+        self.norm_layers_2 = nn.ModuleList(ChannelNorm(channels, eps) for _ in many)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """`x` (batch, channels, places), `mask` (batch, 1, places): 1 where real. Padding comes out as zero."""
+        x = x * mask
+        for attend, norm_1, feed, norm_2 in zip(
+            self.attn_layers, self.norm_layers_1, self.ffn_layers, self.norm_layers_2, strict=True
+        ):
+            x = norm_1(x + self.dropout(attend(x, mask)))
+            x = norm_2(x + self.dropout(feed(x, mask)))
+        return x * mask

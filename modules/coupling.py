@@ -1,0 +1,100 @@
+"""Invertible layers that leave half of the channels as they are and move the other half by what they see in the first.
+
+Each has `forward(x, mask, condition) -> (y, log-determinant (batch,))` and `inverse(y, mask, condition) -> x`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from modules.wavenet import GatedStack
+
+
+class ResidualCoupling(nn.Module):
+    """Shifts (and, unless `mean_only`, scales) the second half of the channels, by a gated stack over the first."""
+
+    def __init__(
+        self,
+        channels: int,
+        hidden: int,
+        kernel_size: int,
+        layers: int,
+        *,
+        dilation_rate: int = 1,
+        condition_channels: int = 0,
+        dropout: float = 0.0,
+        mean_only: bool = True,
+    ) -> None:
+        super().__init__()
+        if channels % 2:
+            raise ValueError(f"a coupling halves its channels: {channels} must be even.")
+        self.half, self.mean_only = channels // 2, mean_only
+        self.pre = nn.Conv1d(self.half, hidden, 1)
+        self.enc = GatedStack(
+            hidden, kernel_size, layers, dilation_rate=dilation_rate, condition_channels=condition_channels, dropout=dropout
+        )
+        self.post = almost_zero(nn.Conv1d(hidden, self.half * (1 if mean_only else 2), 1))
+
+    def forward(self, x: Tensor, mask: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        kept, moved = x.split(self.half, 1)
+        shift, log_scale = self._look(kept, mask, condition)
+        moved = shift + moved * log_scale.exp() * mask
+        return torch.cat([kept, moved], 1), log_scale.sum((1, 2))
+
+    def inverse(self, y: Tensor, mask: Tensor, condition: Tensor | None = None) -> Tensor:
+        kept, moved = y.split(self.half, 1)
+        shift, log_scale = self._look(kept, mask, condition)
+        return torch.cat([kept, (moved - shift) * (-log_scale).exp() * mask], 1)
+
+    def _look(self, kept: Tensor, mask: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        seen = self.post(self.enc(self.pre(kept) * mask, mask, condition)) * mask
+        seen = seen.float()  # what is undone later must not have been rounded by autocast
+        return (seen, torch.zeros_like(seen)) if self.mean_only else seen.split(self.half, 1)
+
+
+class Flip(nn.Module):
+    """Turns the order of the channels round, so that the next coupling moves the other half."""
+
+    def forward(self, x: Tensor, mask: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return x.flip(1), x.new_zeros(len(x))
+
+    def inverse(self, y: Tensor, mask: Tensor, condition: Tensor | None = None) -> Tensor:
+        return y.flip(1)
+
+
+class Flow(nn.Module):
+    """Invertible layers one after the other."""
+
+    def __init__(self, layers: list[nn.Module]) -> None:
+        super().__init__()
+        self.flows = nn.ModuleList(layers)
+
+    def forward(self, x: Tensor, mask: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        return through(self.flows, x, mask, condition)
+
+    def inverse(self, y: Tensor, mask: Tensor, condition: Tensor | None = None) -> Tensor:
+        return back(self.flows, y, mask, condition)
+
+
+def through(flows: nn.ModuleList, x: Tensor, mask: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+    """`x` after every layer, and the sum of the log-determinants (batch,)."""
+    total = x.new_zeros(len(x))
+    for flow in flows:
+        x, log_det = flow(x, mask, condition)
+        total = total + log_det
+    return x, total
+
+
+def back(flows: nn.ModuleList, y: Tensor, mask: Tensor, condition: Tensor | None) -> Tensor:
+    """What `through` made `y` of."""
+    for flow in reversed(flows):
+        y = flow.inverse(y, mask, condition)
+    return y
+
+
+def almost_zero(layer: nn.Module) -> nn.Module:
+    """`layer` with next to no weight, so that a flow begins as no change at all, and yet every layer learns from the first step."""
+    nn.init.normal_(layer.weight, 0.0, 1e-4)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,300 @@
+"""WaveNet and WaveRNN: distributions, folds, the compiled loops against the plain ones, and that the future stays unheard."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from bins.benches.autoregressive import generate_plain
+from models.vocoders.autoregression import condition, drawer, generate, run
+from models.vocoders.distributions import Output, mu_law_decode, mu_law_encode
+from models.vocoders.folding import Folds, fold, unfold
+from models.vocoders.stretching import frames_around
+from models.vocoders.wavenet import Upsampling, WaveNet
+from models.vocoders.wavernn import WaveRNN
+
+OUTPUTS = {
+    "mu-law": Output(kind="categorical", classes=32),
+    "linear classes": Output(kind="categorical", classes=20, mu_law=False),
+    "logistics": Output(mixtures=4),
+    "one logistic": Output(mixtures=1),
+    "gaussian": Output(kind="gaussian", mixtures=1),
+    "gaussians": Output(kind="gaussian", mixtures=3),
+}
+FACTS = {"n_mel": 6, "sample_rate": 600, "hop_size": 6}
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+def wavernn(output=OUTPUTS["mu-law"], **options):
+    sizes = {"upsample_factors": (2, 3), "rnn_dims": 12, "fc_dims": 10, "compute_dims": 8, "res_out_dims": 8, "res_blocks": 2}
+    return shaken(WaveRNN(**FACTS, output=output, **{**sizes, **options}))
+
+
+def wavenet(output=OUTPUTS["mu-law"], **options):
+    sizes = {"layers": 6, "stacks": 2, "residual_channels": 10, "gate_channels": 14, "skip_channels": 9, "kernel_size": 3}
+    sizes |= {"upsampling": Upsampling(factors=(2, 3), context=1), "one_hot": output.kind == "categorical"}
+    return shaken(WaveNet(**FACTS, output=output, **{**sizes, **options}))
+
+
+def shaken(model):
+    """Weights away from their start, statistics of batch norm too."""
+    for tensor in [*model.parameters(), *model.buffers()]:
+        if tensor.is_floating_point():
+            tensor.data.add_(0.1 * torch.rand_like(tensor))
+    return model.eval()
+
+
+NETWORKS = {
+    "WaveRNN": wavernn,
+    "WaveNet": wavenet,
+    "WaveNet of values": lambda output: wavenet(output, one_hot=False),
+    "WaveNet of two taps": lambda output: wavenet(output, kernel_size=2, layers=5, stacks=1),
+    "WaveNet of speakers": lambda output: wavenet(output, speaker_channels=3, n_speakers=4),
+    "WaveNet without upsampling": lambda output: wavenet(output, upsampling=Upsampling(factors=())),
+}
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7, 1.0])
+@pytest.mark.parametrize("output", OUTPUTS.values(), ids=OUTPUTS)
+@pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS)
+def test_the_compiled_loop_is_the_plain_loop(make, output, temperature):
+    model, mel = make(output), torch.randn(2, 9, 6)
+    plain = generate_plain(model, mel, samples=54, temperature=temperature, seed=3)
+    fast = model.infer(mel, temperature=temperature, seed=3)
+    assert plain.std() > 0.01 or temperature == 0
+    torch.testing.assert_close(fast, output.sound(plain), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("make", [wavernn, wavenet])
+def test_stretches_of_any_length_make_the_same_sound(make, monkeypatch):
+    model, mel = make(), torch.randn(2, 9, 6)
+    whole = model.infer(mel)
+    monkeypatch.setattr("models.vocoders.autoregression.MEMORY", 14 * model.numbers_per_sample)  # seven samples of two sounds
+    torch.testing.assert_close(model.infer(mel), whole, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("padding", ["edge", "zeros"])
+@pytest.mark.parametrize("pad", [1, 2, 3])
+def test_a_condition_is_the_same_wherever_its_stretch_begins(pad, padding):
+    for model in (wavernn(pad=pad, padding=padding), wavenet(padding=padding, upsampling=Upsampling(factors=(3, 2), context=pad))):
+        mel, one = torch.randn(1, 12, 6), torch.zeros(1, dtype=torch.long)
+        whole = condition(model, mel, one, one, 72)
+        torch.testing.assert_close(condition(model, mel, one, one + 17, 30), whole[:, 17:47], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [wavernn, wavenet])
+def test_infer_is_decided_by_its_seed(make):
+    model, mel = make(), torch.randn(1, 5, 6)
+    assert torch.equal(model.infer(mel, seed=1), model.infer(mel, seed=1))
+    assert not torch.equal(model.infer(mel, seed=1), model.infer(mel, seed=2))
+    for options in ({}, {"fold_seconds": 0.03, "overlap_seconds": 0.01}, {"fold_seconds": 5.0}):
+        for frames in (1, 2, 7):
+            sound = model.infer(torch.randn(2, frames, 6), **options)
+            assert sound.shape == (2, frames * 6) and sound.isfinite().all() and sound.abs().max() <= 1
+    with pytest.raises(ValueError, match="temperature -1"):
+        model.infer(mel, temperature=-1.0)
+    with pytest.raises(ValueError, match="a sample or more"):
+        model.infer(mel, fold_seconds=0.0)
+
+
+@pytest.mark.parametrize("make", [wavernn, wavenet])
+def test_folds_are_the_same_network_begun_at_each_start(make):
+    model, mel = make(OUTPUTS["logistics"]), torch.randn(1, 12, 6)
+    folds = Folds(72, 20, 12)
+    starts = folds.starts
+    loop = model.loop(len(starts), 0.0)
+    pieces = torch.from_numpy(run(model, mel, starts, folds.length, drawer(model.output, len(starts), 0), loop))
+    lone = torch.from_numpy(run(model, mel, [starts[1]], folds.length, drawer(model.output, 1, 0), model.loop(1, 0.0)))
+    torch.testing.assert_close(pieces[1:2], lone, rtol=1e-4, atol=1e-4)
+    made = generate(model, mel, temperature=0, fold_seconds=20 / 600, overlap_seconds=12 / 600)
+    torch.testing.assert_close(made[0], unfold(pieces, folds), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("total", [1, 5, 30, 72, 100, 101])
+@pytest.mark.parametrize("target, overlap", [(20, 10), (13, 7), (1, 1), (200, 4)])
+def test_unfolding_undoes_folding_without_a_click(total, target, overlap):
+    ramp = torch.linspace(-1, 1, total, dtype=torch.float64)
+    folds = Folds(total, target, overlap)
+    torch.testing.assert_close(unfold(fold(ramp, folds), folds), ramp, rtol=1e-12, atol=1e-12)
+
+
+def test_a_seam_between_different_folds_is_no_step():
+    folds = Folds(300, 80, 40)
+    pieces = torch.stack([torch.full((folds.length,), value, dtype=torch.float64) for value in (1.0, -1.0, 0.5)])
+    joined = unfold(pieces, folds)
+    assert joined.diff().abs().max() <= 2 / (40 // 2 - 1) + 1e-9  # a line over half the overlap
+    power = unfold(torch.ones_like(pieces), folds, "power")
+    inner = power[80 + 20 : 80 + 40]
+    assert inner.max() <= math.sqrt(2) + 1e-9 and inner.min() >= 1 - 1e-9
+
+
+@pytest.mark.parametrize("make", [wavernn, wavenet])
+def test_the_future_is_not_heard(make):
+    model, mel = make(OUTPUTS["logistics"]), torch.randn(1, 9, 6)
+    one = torch.zeros(1, dtype=torch.long)
+    told = condition(model, mel, one, one, 54)
+    heard = torch.randn(1, 54).clamp(-1, 1)
+    changed = heard.clone()
+    changed[:, 30:] = 0.5
+    predict = lambda x: model.predict(x, told) if make is wavernn else model.predict(model.inputs(x), told.transpose(1, 2)).transpose(1, 2)  # noqa: E731
+    with torch.no_grad():
+        before, after = predict(heard), predict(changed)
+    torch.testing.assert_close(before[:, :30], after[:, :30], rtol=0, atol=1e-6)
+    assert (before[:, 30] - after[:, 30]).abs().max() > 1e-4
+
+
+def test_the_receptive_field_is_what_the_dilations_add_up_to():
+    model = wavenet(OUTPUTS["logistics"], layers=6, stacks=2, kernel_size=3)
+    field = model.receptive_field_samples
+    assert field == 2 * 2 * (1 + 2 + 4) + 1
+    told, x = torch.randn(1, 6, 60), torch.randn(1, 1, 60)
+    other = x.clone()
+    other[..., 59 - field] = 3.0
+    with torch.no_grad():
+        torch.testing.assert_close(model.predict(x, told)[..., 59], model.predict(other, told)[..., 59], rtol=0, atol=0)
+        other[..., 60 - field] = 3.0
+        assert not torch.equal(model.predict(x, told)[..., 59], model.predict(other, told)[..., 59])
+
+
+@pytest.mark.parametrize("log_scale", [-9.0, -4.0, 1.0])
+def test_the_mass_of_all_quantised_values_is_one(log_scale):
+    output = Output(classes=256, mixtures=2, log_scale_min=-12.0)
+    y = torch.tensor([0.3, -0.5, -0.99, 0.4, log_scale, log_scale + 0.5], dtype=torch.float64)
+    values = torch.linspace(-1, 1, 256, dtype=torch.float64)
+    mass = output.log_prob(y.expand(1, 256, 6), values[None]).exp().sum()
+    assert abs(mass - 1) < 1e-9
+
+
+def test_the_likelihood_of_logistics_is_that_of_scipy():
+    output = Output(classes=65536, mixtures=2, log_scale_min=-12.0)
+    y = torch.tensor([0.2, -0.1, -0.3, 0.25, -3.0, -2.0], dtype=torch.float64)
+    audio = torch.tensor([[-0.4, 0.0, 0.3, 0.9]], dtype=torch.float64)
+    weights = np.exp([0.2, -0.1]) / np.exp([0.2, -0.1]).sum()
+    half = 1 / 65535
+    wanted = sum(
+        w * (stats.logistic.cdf(audio + half, m, math.exp(s)) - stats.logistic.cdf(audio - half, m, math.exp(s)))
+        for w, m, s in zip(weights, (-0.3, 0.25), (-3.0, -2.0), strict=True)
+    )
+    np.testing.assert_allclose(output.log_prob(y.expand(1, 4, 6), audio).exp().numpy(), wanted, rtol=1e-6)
+
+
+def test_the_likelihood_of_gaussians_is_that_of_scipy():
+    one = Output(kind="gaussian", mixtures=1)
+    audio = torch.tensor([[-0.4, 0.3]], dtype=torch.float64)
+    y = torch.tensor([0.1, -1.5], dtype=torch.float64).expand(1, 2, 2)
+    np.testing.assert_allclose(one.log_prob(y, audio).numpy(), stats.norm.logpdf(audio, 0.1, math.exp(-1.5)), rtol=1e-9)
+
+
+def test_a_faraway_value_has_a_finite_likelihood_and_gradient():
+    output = Output(mixtures=1)
+    y = torch.tensor([[[0.0, -1.0, -7.0]]], requires_grad=True)
+    loss = -output.log_prob(y, torch.tensor([[0.9]]))
+    loss.sum().backward()
+    assert torch.isfinite(loss).all() and torch.isfinite(y.grad).all() and y.grad[..., 1].abs().item() > 1
+
+
+def mixture_cdf(x, family):
+    return 0.7 * family.cdf(x, -0.2, math.exp(-3)) + 0.3 * family.cdf(x, 0.3, math.exp(-2.5))
+
+
+@pytest.mark.parametrize("kind, family", [("logistic", stats.logistic), ("gaussian", stats.norm)])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_samples_of_a_mixture_are_distributed_like_it(kind, family, compiled):
+    output = Output(kind=kind, mixtures=2)
+    y = torch.tensor([math.log(0.7), math.log(0.3), -0.2, 0.3, -3.0, -2.5])
+    found = picked(output, y, 4000, compiled)
+    assert stats.kstest(found, lambda x: mixture_cdf(x, family)).pvalue > 0.01
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_classes_are_drawn_as_often_as_they_are_probable(compiled):
+    output = Output(kind="categorical", classes=4, mu_law=False)
+    wanted = np.array([0.1, 0.2, 0.3, 0.4])
+    found = picked(output, torch.tensor(wanted).log().float(), 4000, compiled)
+    counts = np.bincount(np.round((found + 1) / 2 * 3).astype(int), minlength=4)
+    assert stats.chisquare(counts, wanted * 4000).pvalue > 0.01
+
+
+def picked(output, y, times, compiled):
+    from models.vocoders.loops import KINDS, pick
+
+    draws = drawer(output, 1, 5)(times)[:, 0]
+    if not compiled:
+        return output.sample(y.expand(times, -1), torch.from_numpy(draws)).numpy()
+    found = np.array([pick(y.numpy().copy(), KINDS[output.kind], row, 1.0) for row in draws])
+    return 2 * found / (output.classes - 1) - 1 if output.kind == "categorical" else found
+
+
+@pytest.mark.parametrize("classes", [16, 256, 512, 1024])
+def test_mu_law_and_back(classes):
+    audio = torch.linspace(-1, 1, 2001, dtype=torch.float64)
+    torch.testing.assert_close(mu_law_decode(mu_law_encode(audio, classes), classes), audio, rtol=1e-9, atol=1e-9)
+    output = Output(kind="categorical", classes=classes)
+    labels = torch.arange(classes)
+    assert torch.equal(output.label(output.sound(output.value(labels))), labels)
+    error = (output.sound(output.companded(audio.float())) - audio).abs()
+    assert (error <= (1 + (classes - 1) * audio.abs()) / (classes - 1) * math.log(classes) / (classes - 1) * 1.5).all()
+
+
+def test_frames_beyond_the_end_repeat_the_edge_or_are_zero():
+    mel = torch.arange(10.0).reshape(2, 5, 1)
+    frames, rows = torch.tensor([5, 3]), torch.tensor([0, 1])
+    first = torch.tensor([-2, 1])
+    edge = frames_around(mel, frames, rows, first, 5, "edge")[:, 0]
+    assert edge.tolist() == [[0, 0, 0, 1, 2], [6, 7, 7, 7, 7]]
+    zeros = frames_around(mel, frames, rows, first, 5, "zeros")[:, 0]
+    assert zeros.tolist() == [[0, 0, 0, 1, 2], [6, 7, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("output", ["mu-law", "logistics", "gaussian"])
+@pytest.mark.parametrize("make", [wavernn, wavenet])
+def test_training_lowers_the_loss(make, output):
+    model = make(OUTPUTS[output]).train()
+    t = torch.arange(120) / 600
+    audio = 0.6 * torch.sin(2 * math.pi * torch.tensor([[40.0], [55.0]]) * t)
+    batch = {"mel": torch.randn(2, 20, 6), "audio": audio, "samples": torch.tensor([120, 120]), "frames": torch.tensor([20, 20])}
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-2)
+    losses = []
+    for _ in range(60):
+        loss = model(batch)["nll"]
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] - 0.8
+
+
+def test_a_deaf_network_cannot_know_more_than_the_classes():
+    output = OUTPUTS["mu-law"]
+    y = torch.zeros(1, 10, 32)
+    torch.testing.assert_close(output.log_prob(y, torch.rand(1, 10)), torch.full((1, 10), -math.log(32)))
+
+
+@pytest.mark.parametrize(
+    "make, options, message",
+    [
+        (wavernn, {"upsample_factors": (2, 2)}, "product is 6"),
+        (wavernn, {"res_out_dims": 10}, "multiple of 4"),
+        (wavenet, {"upsampling": Upsampling(factors=(5,))}, "product is 6"),
+        (wavenet, {"stacks": 4}, "multiple of stacks"),
+        (wavenet, {"gate_channels": 7}, "even"),
+        (wavenet, {"output": Output(), "one_hot": True}, "categorical"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_named(make, options, message):
+    with pytest.raises(ValueError, match=message):
+        make(**options)
+
+
+def test_who_speaks_matters_and_must_be_said():
+    model, mel = wavenet(speaker_channels=3, n_speakers=4), torch.randn(1, 9, 6)
+    first, second = (model.infer(mel, speaker=i, temperature=0) for i in (0, 3))
+    assert not torch.equal(first, second)
+    with pytest.raises(ValueError, match="who speaks"):
+        model.predict(torch.zeros(1, 32, 5), torch.zeros(1, 6, 5))
