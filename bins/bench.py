@@ -58,7 +58,9 @@ def groups() -> list[str]:
 def benches(group: str) -> Benches:
     """What a module's `benches()` names, or its one function of the module's own name."""
     module = importlib.import_module(f"bins.benches.{group}")
-    return module.benches() if hasattr(module, "benches") else {group: getattr(module, group)}
+    if hasattr(module, "benches"):
+        return module.benches()
+    return {group: getattr(module, group)} if hasattr(module, group) else getattr(module, "BENCHES", {})
 
 
 def chosen(names: list[str]) -> Benches:

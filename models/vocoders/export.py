@@ -64,7 +64,10 @@ def difference(vocoder: Vocoder, path: str | Path, batch: int, frames: int) -> f
 
     given = example(vocoder, batch, frames)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    made = torch.from_numpy(session.run(None, {name: value.cpu().numpy() for name, value in given.items()})[0])
+    try:
+        made = torch.from_numpy(session.run(None, {name: value.cpu().numpy() for name, value in given.items()})[0])
+    except Exception as error:  # noqa: BLE001 (onnxruntime's errors have no class of their own that says so)
+        raise ValueError(f"{vocoder.name}: onnxruntime cannot run the file on {frames} frames: {error}") from error
     wanted = Network(vocoder)(*given.values()).cpu()
     if made.shape != wanted.shape:
         return float("inf")
