@@ -143,20 +143,12 @@ def _mirrored(layer: nn.Conv1d, x: Tensor, *, active: bool = False) -> Tensor:
 
 
 def _conv(inputs: int, outputs: int, size: int, dilation: int = 1) -> nn.Module:
-    return weight_norm(_small(nn.Conv1d(inputs, outputs, size, dilation=dilation)))
+    return weight_norm(nn.Conv1d(inputs, outputs, size, dilation=dilation))
 
 
 def _upsample(inputs: int, outputs: int, ratio: int) -> nn.Module:
     odd = ratio % 2
-    return weight_norm(
-        _small(nn.ConvTranspose1d(inputs, outputs, 2 * ratio, ratio, padding=ratio // 2 + odd, output_padding=odd))
-    )
-
-
-def _small(conv: nn.Module) -> nn.Module:
-    """The authors' start: small weights."""
-    nn.init.normal_(conv.weight, 0.0, 0.02)
-    return conv
+    return weight_norm(nn.ConvTranspose1d(inputs, outputs, 2 * ratio, ratio, padding=ratio // 2 + odd, output_padding=odd))
 
 
 def _check(ratios: tuple[int, ...], layers: int, hop_size: int | None) -> None:
