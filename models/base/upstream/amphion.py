@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from models.base.upstream import fatchord, r9y9
-from models.base.upstream.common import Card, State, card, mel_section, read_json5, speaker_table, strip
 from models.base.upstream.common import Card, State, card, mel_section, numbered, read_json5, speaker_table, strip
 from models.base.upstream.jik876 import hifigan_sizes
 from models.base.upstream.vocos import amphion_vocos
