@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from modules.wavenet import GatedStack
+from modules.gated import GatedStack, planes
 
 
 class ResidualCoupling(nn.Module):
@@ -21,9 +21,7 @@ class ResidualCoupling(nn.Module):
         kernel_size: int,
         layers: int,
         *,
-        dilation_rate: int = 1,
         condition_channels: int = 0,
-        dropout: float = 0.0,
         mean_only: bool = True,
     ) -> None:
         super().__init__()
@@ -32,7 +30,7 @@ class ResidualCoupling(nn.Module):
         self.half, self.mean_only = channels // 2, mean_only
         self.pre = nn.Conv1d(self.half, hidden, 1)
         self.enc = GatedStack(
-            hidden, kernel_size, layers, dilation_rate=dilation_rate, condition_channels=condition_channels, dropout=dropout
+            channels=hidden, kernel_size=kernel_size, dilations=(1,) * layers, condition_channels=condition_channels
         )
         self.post = almost_zero(nn.Conv1d(hidden, self.half * (1 if mean_only else 2), 1))
 
@@ -48,7 +46,7 @@ class ResidualCoupling(nn.Module):
         return torch.cat([kept, (moved - shift) * (-log_scale).exp() * mask], 1)
 
     def _look(self, kept: Tensor, mask: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
-        seen = self.post(self.enc(self.pre(kept) * mask, mask, condition)) * mask
+        seen = self.post(heard(self.enc, self.pre(kept), mask, condition)) * mask
         seen = seen.float()  # what is undone later must not have been rounded by autocast
         return (seen, torch.zeros_like(seen)) if self.mean_only else seen.split(self.half, 1)
 
@@ -75,6 +73,11 @@ class Flow(nn.Module):
 
     def inverse(self, y: Tensor, mask: Tensor, condition: Tensor | None = None) -> Tensor:
         return back(self.flows, y, mask, condition)
+
+
+def heard(stack: GatedStack, x: Tensor, mask: Tensor, condition: Tensor | None) -> Tensor:
+    """A stack of planes over (batch, channels, places); `condition` (batch, channels, 1 or places)."""
+    return stack(planes(x), None if condition is None else planes(condition), mask.unsqueeze(2)).squeeze(2) * mask
 
 
 def through(flows: nn.ModuleList, x: Tensor, mask: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:

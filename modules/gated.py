@@ -1,9 +1,11 @@
-"""Dilated convolutions with gates, as in WaveNet (https://arxiv.org/abs/1609.03499): what WaveGlow and DiffWave are made of.
+"""Dilated convolutions with gates, as in WaveNet (https://arxiv.org/abs/1609.03499): what WaveGlow, DiffWave and VITS are made of.
 
 All work on planes: (batch, channels, 1, places), see `modules.planes`.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +18,14 @@ from modules.planes import run
 class GatedStack(nn.Module):
     """Planes (batch, channels, 1, places) to planes of the same shape: the sum of what each layer passes on.
 
-    The condition (batch, condition_channels, 1, places) enters every layer. `mask` (batch, 1, 1, places) is 0 beyond the
+    A condition (batch, condition_channels, 1, places or 1) enters every layer. `mask` (batch, 1, 1, places) is 0 beyond the
     end of an utterance, which then sounds as it does alone.
     """
 
-    def __init__(self, *, channels: int, kernel_size: int, dilations: tuple[int, ...], condition_channels: int) -> None:
+    def __init__(self, *, channels: int, kernel_size: int, dilations: tuple[int, ...], condition_channels: int = 0) -> None:
         super().__init__()
+        if kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size: {kernel_size} of a gated stack must be odd, for example 3 or 5.")
         widths = [2 * channels] * (len(dilations) - 1) + [channels]  # the last layer has no successor to pass a residual to
         padding = [(kernel_size - 1) * d // 2 for d in dilations]
         self.in_layers = nn.ModuleList(
@@ -29,23 +33,29 @@ class GatedStack(nn.Module):
             for d, p in zip(dilations, padding, strict=True)
         )
         self.res_skip_layers = nn.ModuleList(weight_norm(nn.Conv1d(channels, width, 1)) for width in widths)
-        self.cond_layer = weight_norm(nn.Conv1d(condition_channels, 2 * channels * len(dilations), 1))
+        whole = 2 * channels * len(dilations)
+        self.cond_layer = weight_norm(nn.Conv1d(condition_channels, whole, 1)) if condition_channels else None
         self.reach = sum(padding)  # places on either side that have a say
 
-    def forward(self, x: Tensor, condition: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         x, total = masked(x, mask), None
-        # One layer's share at a time: the whole of it would be many times as large as all else.
-        shares = zip(
-            self.cond_layer.weight.chunk(len(self.in_layers)), self.cond_layer.bias.chunk(len(self.in_layers)), strict=True
-        )
-        for into, out, (weight, bias) in zip(self.in_layers, self.res_skip_layers, shares, strict=True):
-            hidden = plus(run(into, x), F.conv2d(condition, weight.unsqueeze(2), bias))
+        for into, out, share in zip(self.in_layers, self.res_skip_layers, self._shares(condition), strict=True):
+            hidden = run(into, x)
+            if share is not None:
+                hidden = plus(hidden, F.conv2d(condition, share[0].unsqueeze(2), share[1]))
             skip = run(out, gate(hidden))
             if skip.shape[1] > x.shape[1]:
                 residual, skip = skip.chunk(2, 1)
                 x = masked(plus(x, residual), mask)
             total = skip if total is None else plus(total, skip)
         return total
+
+    def _shares(self, condition: Tensor | None) -> list[Any]:
+        """Weight and bias of the condition for each layer: the whole of it at once would be many times as large as all else."""
+        layers = len(self.in_layers)
+        if self.cond_layer is None or condition is None:
+            return [None] * layers
+        return list(zip(self.cond_layer.weight.chunk(layers), self.cond_layer.bias.chunk(layers), strict=True))
 
 
 def gate(hidden: Tensor, *, tanh_first: bool = True) -> Tensor:

@@ -19,9 +19,9 @@ from modules.alignment import durations, durations_torch, path_of
 from modules.attention import RelativeAttention, RelativeEncoder, gathered, spread
 from modules.coupling import Flip, Flow, ResidualCoupling
 from modules.duration import DurationPredictor, StochasticDurationPredictor
+from modules.gated import GatedStack
 from modules.norm import modern_keys
 from modules.spline import rational_quadratic
-from modules.wavenet import GatedStack
 from tests.conftest import RATE, SHARED, clip, make_corpus
 from tests.test_models import card_of
 from tests.test_trainer import furthest, same, weights
@@ -147,18 +147,20 @@ def test_an_encoder_hears_no_padding(kernel):
     assert not encoder(padded, mask)[..., 5:].any()
 
 
-def test_a_gated_stack_is_the_sum_of_its_layers():
-    stack = GatedStack(4, 3, 2, dilation_rate=2, condition_channels=3)
-    x, mask, condition = torch.randn(1, 4, 9), torch.ones(1, 1, 9), torch.randn(1, 3, 1)
-    added, hidden, total = stack.cond_layer(condition).chunk(2, 1), x, 0
-    for i in range(2):
-        wave, gate = (stack.in_layers[i](hidden) + added[i]).chunk(2, 1)
-        made = stack.res_skip_layers[i](wave.tanh() * gate.sigmoid())
-        hidden, total = hidden + made[:, :4], total + made[:, -4:]
-    torch.testing.assert_close(stack(x, mask, condition), total)
-    assert stack.in_layers[1].dilation == (2,)
+def test_a_gated_stack_with_and_without_a_condition_is_the_sum_of_its_layers():
+    stack = GatedStack(channels=4, kernel_size=3, dilations=(1, 2), condition_channels=3)
+    x, condition = torch.randn(1, 4, 1, 9), torch.randn(1, 3, 1, 1)
+    for given in (condition, None):
+        added = stack.cond_layer(condition[..., 0]).chunk(2, 1) if given is not None else (0.0, 0.0)
+        hidden, total = x[:, :, 0], 0
+        for i in range(2):
+            wave, gate = (stack.in_layers[i](hidden) + added[i]).chunk(2, 1)
+            made = stack.res_skip_layers[i](wave.tanh() * gate.sigmoid())
+            hidden, total = hidden + made[:, :4], total + made[:, -4:]
+        torch.testing.assert_close(stack(x, given)[:, :, 0], total)
+    assert GatedStack(channels=4, kernel_size=3, dilations=(1,)).cond_layer is None
     with pytest.raises(ValueError, match="odd"):
-        GatedStack(4, 4, 2)
+        GatedStack(channels=4, kernel_size=4, dilations=(1, 1))
 
 
 @pytest.mark.parametrize("mean_only", [True, False])

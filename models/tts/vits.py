@@ -13,11 +13,11 @@ from models.vocoders.hifigan import HiFiGAN, Variant
 from models.vocoders.losses import MelLoss
 from modules import alignment
 from modules.attention import RelativeEncoder
-from modules.coupling import Flip, Flow, ResidualCoupling
+from modules.coupling import Flip, Flow, ResidualCoupling, heard
 from modules.duration import DurationPredictor, StochasticDurationPredictor
+from modules.gated import GatedStack
 from modules.masks import expand, valid
 from modules.norm import fold
-from modules.wavenet import GatedStack
 from utils.log import log
 
 LONGEST = 1000  # frames that one token may last: a wild draw must not fill the memory
@@ -320,13 +320,15 @@ class PosteriorEncoder(nn.Module):
     def __init__(self, bins: int, hidden: int, latent: int, kernel_size: int, layers: int, condition_channels: int) -> None:
         super().__init__()
         self.pre = nn.Conv1d(bins, hidden, 1)
-        self.enc = GatedStack(hidden, kernel_size, layers, condition_channels=condition_channels)
+        self.enc = GatedStack(
+            channels=hidden, kernel_size=kernel_size, dilations=(1,) * layers, condition_channels=condition_channels
+        )
         self.proj = nn.Conv1d(hidden, 2 * latent, 1)
 
     def forward(self, linear: Tensor, frames: Tensor, voice: Tensor | None, draw: Draw) -> dict[str, Tensor]:
         """z, m_q, logs_q (batch, latent, frames); frame_mask (batch, 1, frames)."""
         mask = valid(frames.to(linear.device), linear.shape[1])[:, None].to(self.pre.weight.dtype)
-        hidden = self.enc(self.pre(linear.transpose(1, 2)) * mask, mask, voice)
+        hidden = heard(self.enc, self.pre(linear.transpose(1, 2)), mask, voice)
         m_q, logs_q = (self.proj(hidden) * mask).float().chunk(2, 1)
         z = (m_q + draw("posterior", m_q.shape) * logs_q.exp()) * mask
         return {"z": z, "m_q": m_q, "logs_q": logs_q, "frame_mask": mask}
