@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from models.vocoders.losses import MelLoss, matched
+from models.vocoders.stages import check_blocks, check_stages, small
 from modules.norm import fold, weight_norm
 from modules.planes import planes, run
 from modules.snake import AntiAliased, Snake
@@ -52,8 +53,8 @@ class BigVGAN(nn.Module):
         multi_scale_mel: bool = False,
     ) -> None:
         super().__init__()
-        _check(upsample_rates, upsample_kernel_sizes, upsample_initial_channel, hop_size)
-        _check_blocks(resblock_kernel_sizes, resblock_dilation_sizes)
+        check_stages("BigVGAN", upsample_rates, upsample_kernel_sizes, upsample_initial_channel, hop_size)
+        check_blocks("BigVGAN", resblock_kernel_sizes, resblock_dilation_sizes)
         self.samples_per_frame, self.use_tanh_at_final = math.prod(upsample_rates), use_tanh_at_final
         channels = [upsample_initial_channel // 2**i for i in range(len(upsample_rates) + 1)]
         snake = {"beta": activation == "snakebeta", "log_scale": snake_logscale}
@@ -63,12 +64,12 @@ class BigVGAN(nn.Module):
         self.resblocks = nn.ModuleList()
         for i, (rate, size) in enumerate(zip(upsample_rates, upsample_kernel_sizes, strict=True)):
             up = nn.ConvTranspose1d(channels[i], channels[i + 1], size, rate, padding=(size - rate) // 2)
-            self.ups.append(nn.ModuleList([weight_norm(_small(up))]))  # a list of one, as in the published weights
+            self.ups.append(nn.ModuleList([weight_norm(small(up))]))  # a list of one, as in the published weights
             for block_size, dilations in zip(resblock_kernel_sizes, resblock_dilation_sizes, strict=True):
                 self.resblocks.append(AMP_BLOCKS[resblock](channels[i + 1], block_size, dilations, snake))
         self.activation_post = AntiAliased(Snake(channels[-1], **snake))
         last = nn.Conv1d(channels[-1], 1, END_KERNEL, padding=END_KERNEL // 2, bias=use_bias_at_final)
-        self.conv_post = weight_norm(_small(last))
+        self.conv_post = weight_norm(small(last))
         self.mel_loss = None
         if sample_rate and multi_scale_mel:
             self.mel_loss = MultiScaleMelLoss(sample_rate)
@@ -179,34 +180,4 @@ def _mean_of(blocks: nn.ModuleList, x: Tensor) -> Tensor:
 
 def _conv(channels: int, kernel_size: int, dilation: int) -> nn.Module:
     padding = (kernel_size - 1) * dilation // 2
-    return weight_norm(_small(nn.Conv1d(channels, channels, kernel_size, dilation=dilation, padding=padding)))
-
-
-def _small(conv: nn.Module) -> nn.Module:
-    """The authors' start: small weights."""
-    nn.init.normal_(conv.weight, 0.0, 0.01)
-    return conv
-
-
-def _check(rates: tuple[int, ...], sizes: tuple[int, ...], channels: int, hop_size: int | None) -> None:
-    if len(rates) != len(sizes) or not rates:
-        raise ValueError(f"BigVGAN: upsample_kernel_sizes needs one size per upsample_rates {list(rates)}, got {list(sizes)}.")
-    short = [f"{size} for {rate}" for rate, size in zip(rates, sizes, strict=True) if size < rate]
-    if short:
-        raise ValueError(f"BigVGAN: a kernel in upsample_kernel_sizes must be no shorter than its rate, got {', '.join(short)}.")
-    if channels < 2 ** len(rates):
-        raise ValueError(f"BigVGAN: upsample_initial_channel {channels} is halved {len(rates)} times, and nothing is left of it.")
-    if hop_size is not None and math.prod(rates) != hop_size:
-        raise ValueError(
-            f"BigVGAN: upsample_rates {list(rates)} make {math.prod(rates)} samples of a frame, but preprocess.hop_size is "
-            f"{hop_size}: choose rates whose product is {hop_size}, or set hop_size to {math.prod(rates)}."
-        )
-
-
-def _check_blocks(sizes: tuple[int, ...], dilations: tuple[tuple[int, ...], ...]) -> None:
-    if len(sizes) != len(dilations) or not sizes:
-        raise ValueError(
-            f"BigVGAN: resblock_dilation_sizes needs a list for each of resblock_kernel_sizes {list(sizes)}, got {len(dilations)}."
-        )
-    if any(size % 2 == 0 for size in sizes):
-        raise ValueError(f"BigVGAN: resblock_kernel_sizes must be odd, so that a block keeps the length, got {list(sizes)}.")
+    return weight_norm(small(nn.Conv1d(channels, channels, kernel_size, dilation=dilation, padding=padding)))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.vocoders.stages import check_hop
 from modules.gated import gate, masked, plus
 from modules.masks import masked_mean, valid
 from modules.noise import gaussian
@@ -288,11 +289,7 @@ def _started(conv: nn.Module) -> nn.Module:
 
 
 def _check(factors: tuple[int, ...], hop_size: int | None, training: tuple[float, ...], inference: tuple[float, ...]) -> None:
-    if hop_size is not None and math.prod(factors) != hop_size:
-        raise ValueError(
-            f"DiffWave: upsample_factors {list(factors)} make {math.prod(factors)} samples of a frame, but preprocess.hop_size "
-            f"is {hop_size}: choose factors whose product is {hop_size}, or set hop_size to {math.prod(factors)}."
-        )
+    check_hop("DiffWave", "upsample_factors", factors, hop_size)
     for name, betas in (("noise_schedule", training), ("inference_noise_schedule", inference)):
         if not betas or not all(0 < beta < 1 for beta in betas):
             raise ValueError(f"DiffWave: {name} needs shares of noise between 0 and 1, got {list(betas)}.")

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.vocoders.losses import MelLoss, matched
+from models.vocoders.stages import check_blocks, check_stages, small
 from modules.norm import fold, weight_norm
 from modules.planes import CausalConv1d, CausalConvTranspose1d, planes, run
 
@@ -62,8 +63,8 @@ class HiFiGAN(nn.Module):
         variant: Variant = Variant(),
     ) -> None:
         super().__init__()
-        _check(upsample_rates, upsample_kernel_sizes, upsample_initial_channel, hop_size)
-        _check_blocks(resblock_kernel_sizes, resblock_dilation_sizes)
+        check_stages("HiFiGAN", upsample_rates, upsample_kernel_sizes, upsample_initial_channel, hop_size)
+        check_blocks("HiFiGAN", resblock_kernel_sizes, resblock_dilation_sizes)
         _check_causal(upsample_rates, upsample_kernel_sizes, variant)
         self.samples_per_frame, self.variant = math.prod(upsample_rates), variant
         kernel, ends = variant.kernel_size, _plain if variant.plain_ends else weight_norm
@@ -78,7 +79,7 @@ class HiFiGAN(nn.Module):
             for block_size, dilations in zip(resblock_kernel_sizes, resblock_dilation_sizes, strict=True):
                 self.resblocks.append(RESBLOCKS[resblock](channels[i + 1], block_size, dilations, variant))
         last = conv(channels[-1], 1, kernel, padding=kernel // 2, bias=not variant.plain_ends)
-        self.conv_post = ends(_small(last))
+        self.conv_post = ends(small(last))
         self.cond = nn.Conv1d(speaker_channels, channels[0], 1) if speaker_channels else None
         if variant.normalise:
             self.register_buffer("mean", torch.zeros(n_mel))
@@ -202,53 +203,25 @@ def _mean_of(blocks: nn.ModuleList, x: Tensor, slope: float) -> Tensor:
 
 def _conv(channels: int, kernel_size: int, dilation: int, variant: Variant) -> nn.Module:
     padding, kind = (kernel_size - 1) * dilation // 2, CausalConv1d if variant.causal else nn.Conv1d
-    return weight_norm(_small(kind(channels, channels, kernel_size, dilation=dilation, padding=padding, bias=variant.block_bias)))
+    return weight_norm(small(kind(channels, channels, kernel_size, dilation=dilation, padding=padding, bias=variant.block_bias)))
 
 
 def _upsample(inputs: int, outputs: int, size: int, rate: int, variant: Variant) -> nn.Module:
     if variant.causal:
-        return weight_norm(_small(CausalConvTranspose1d(inputs, outputs, size, rate)))
+        return weight_norm(small(CausalConvTranspose1d(inputs, outputs, size, rate)))
     padding = variant.upsample_padding
     odd = rate % 2 if padding == "parallelwavegan" else 0
     cut = rate // 2 + odd if padding == "parallelwavegan" else (size - rate) // 2
-    return weight_norm(_small(nn.ConvTranspose1d(inputs, outputs, size, rate, padding=cut, output_padding=odd)))
-
-
-def _small(conv: nn.Module) -> nn.Module:
-    """The authors' start: small weights."""
-    nn.init.normal_(conv.weight, 0.0, 0.01)
-    return conv
+    return weight_norm(small(nn.ConvTranspose1d(inputs, outputs, size, rate, padding=cut, output_padding=odd)))
 
 
 def _plain(conv: nn.Module) -> nn.Module:
     return conv
 
 
-def _check(rates: tuple[int, ...], sizes: tuple[int, ...], channels: int, hop_size: int | None) -> None:
-    if len(rates) != len(sizes) or not rates:
-        raise ValueError(f"HiFiGAN: upsample_kernel_sizes needs one size per upsample_rates {list(rates)}, got {list(sizes)}.")
-    short = [f"{size} for {rate}" for rate, size in zip(rates, sizes, strict=True) if size < rate]
-    if short:
-        raise ValueError(f"HiFiGAN: a kernel in upsample_kernel_sizes must be no shorter than its rate, got {', '.join(short)}.")
-    if channels < 2 ** len(rates):
-        raise ValueError(f"HiFiGAN: upsample_initial_channel {channels} is halved {len(rates)} times, and nothing is left of it.")
-    if hop_size is not None and math.prod(rates) != hop_size:
-        raise ValueError(
-            f"HiFiGAN: upsample_rates {list(rates)} make {math.prod(rates)} samples of a frame, but preprocess.hop_size is "
-            f"{hop_size}: choose rates whose product is {hop_size}, or set hop_size to {math.prod(rates)}."
-        )
-
-
 def _check_causal(rates: tuple[int, ...], sizes: tuple[int, ...], variant: Variant) -> None:
     unfit = [f"{size} for {rate}" for rate, size in zip(rates, sizes, strict=True) if size != 2 * rate]
     if variant.causal and unfit:
-        raise ValueError(f"HiFiGAN: a causal variant needs kernels of twice the rate in upsample_kernel_sizes, got {', '.join(unfit)}.")
-
-
-def _check_blocks(sizes: tuple[int, ...], dilations: tuple[tuple[int, ...], ...]) -> None:
-    if len(sizes) != len(dilations) or not sizes:
         raise ValueError(
-            f"HiFiGAN: resblock_dilation_sizes needs a list for each of resblock_kernel_sizes {list(sizes)}, got {len(dilations)}."
+            f"HiFiGAN: a causal variant needs kernels of twice the rate in upsample_kernel_sizes, got {', '.join(unfit)}."
         )
-    if any(size % 2 == 0 for size in sizes):
-        raise ValueError(f"HiFiGAN: resblock_kernel_sizes must be odd, so that a block keeps the length, got {list(sizes)}.")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.vocoders.losses import MelLoss, matched
+from models.vocoders.stages import check_hop
 from modules.norm import fold, weight_norm
 from modules.planes import planes, run
 
@@ -154,8 +155,4 @@ def _upsample(inputs: int, outputs: int, ratio: int) -> nn.Module:
 def _check(ratios: tuple[int, ...], layers: int, hop_size: int | None) -> None:
     if not ratios or min(ratios) < 1 or layers < 1:
         raise ValueError(f"MelGAN: ratios {list(ratios)} and n_residual_layers {layers} must be 1 or more, and one ratio at least.")
-    if hop_size is not None and math.prod(ratios) != hop_size:
-        raise ValueError(
-            f"MelGAN: ratios {list(ratios)} make {math.prod(ratios)} samples of a frame, but preprocess.hop_size is "
-            f"{hop_size}: choose ratios whose product is {hop_size}, or set hop_size to {math.prod(ratios)}."
-        )
+    check_hop("MelGAN", "ratios", ratios, hop_size)

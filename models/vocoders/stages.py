@@ -1,0 +1,44 @@
+"""What generators that stretch frames to samples in stages share: their start, and what must fit together."""
+
+from __future__ import annotations
+
+import math
+
+from torch import nn
+
+
+def small(conv: nn.Module) -> nn.Module:
+    """HiFi-GAN's start: small weights."""
+    nn.init.normal_(conv.weight, 0.0, 0.01)
+    return conv
+
+
+def check_stages(who: str, rates: tuple[int, ...], sizes: tuple[int, ...], channels: int, hop_size: int | None) -> None:
+    """Raises ValueError when `upsample_*` settings do not fit one another, or the hop."""
+    if len(rates) != len(sizes) or not rates:
+        raise ValueError(f"{who}: upsample_kernel_sizes needs one size per upsample_rates {list(rates)}, got {list(sizes)}.")
+    short = [f"{size} for {rate}" for rate, size in zip(rates, sizes, strict=True) if size < rate]
+    if short:
+        raise ValueError(f"{who}: a kernel in upsample_kernel_sizes must be no shorter than its rate, got {', '.join(short)}.")
+    if channels < 2 ** len(rates):
+        raise ValueError(f"{who}: upsample_initial_channel {channels} is halved {len(rates)} times, and nothing is left of it.")
+    check_hop(who, "upsample_rates", rates, hop_size)
+
+
+def check_hop(who: str, setting: str, rates: tuple[int, ...], hop_size: int | None) -> None:
+    """Raises ValueError when the stages do not make `hop_size` samples of a frame."""
+    if hop_size is not None and math.prod(rates) != hop_size:
+        raise ValueError(
+            f"{who}: {setting} {list(rates)} make {math.prod(rates)} samples of a frame, but preprocess.hop_size is "
+            f"{hop_size}: choose {setting} whose product is {hop_size}, or set hop_size to {math.prod(rates)}."
+        )
+
+
+def check_blocks(who: str, sizes: tuple[int, ...], dilations: tuple[tuple[int, ...], ...]) -> None:
+    """Raises ValueError when `resblock_*` settings do not fit one another."""
+    if len(sizes) != len(dilations) or not sizes:
+        raise ValueError(
+            f"{who}: resblock_dilation_sizes needs a list for each of resblock_kernel_sizes {list(sizes)}, got {len(dilations)}."
+        )
+    if any(size % 2 == 0 for size in sizes):
+        raise ValueError(f"{who}: resblock_kernel_sizes must be odd, so that a block keeps the length, got {list(sizes)}.")
