@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from modules.gated import GatedStack, planes
+from modules.gated import GatedStack
+from modules.planes import planes
 
 
 class ResidualCoupling(nn.Module):

@@ -8,6 +8,7 @@ import pytest
 from preprocessors import custom, demo
 from preprocessors.base import corpora, corpus, prepare, read_manifest
 from tests.conftest import SHARED, clip
+from tests.test_vits_loading import hifitts
 from utils.audio import Audio
 
 RATE = 16000
@@ -67,7 +68,7 @@ def demo_tree(root):
     return {name: (speaker, text) for name, speaker, text in rows}, set()
 
 
-TREES = {"ljspeech": ljspeech, "vctk": vctk, "libritts": libritts, "custom": custom_tree, "demo": demo_tree}
+TREES = {"ljspeech": ljspeech, "vctk": vctk, "libritts": libritts, "hifitts": hifitts, "custom": custom_tree, "demo": demo_tree}
 
 
 def test_every_corpus_has_a_tree():

@@ -244,10 +244,10 @@ def hifitts(root):
 
 
 def sound(path):
-    from tests.conftest import clip
+    from tests.conftest import RATE, clip
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    return Audio(clip(0.3, 150, len(path.name)), 44100).write(path)
+    return Audio(clip(0.3, 150, len(path.name)), RATE).write(path)
 
 
 def test_hifitts_keeps_the_corpus_division(tmp_path):

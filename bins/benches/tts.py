@@ -1,26 +1,24 @@
-"""Speed of VITS, whole and part by part, and its alignment search beside what one would use instead; on one core.
-
-    python -m bins.benches.tts
-"""
+"""Speed of VITS, whole and part by part, and its alignment search beside what one would use instead; on one core."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-Row = tuple[str, float, str, str]
+from bins.benches.measure import Row, one_core, row
+
 FRAMES, TOKENS = 344, 81  # four seconds of speech, with blanks
 RATE, HOP = 22050, 256
 
 
-def rows() -> list[Row]:
-    """(what, value, unit, target) of every figure."""
-    import torch
-
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    return [*alignment(), *speaking("exp_config", "VITS", "3.5 or more"), *speaking("small", "VITS small", ""), *training()]
+def benches() -> dict[str, Callable[[], list[Row]]]:
+    return {
+        "alignment": alignment,
+        "vits": partial(speaking, "exp_config", "VITS", "3.5 or more"),
+        "vits-small": partial(speaking, "small", "VITS small", ""),
+        "vits-training": training,
+    }
 
 
 def alignment() -> list[Row]:
@@ -31,10 +29,9 @@ def alignment() -> list[Row]:
 
     scores, frames, tokens = torch.randn(8, FRAMES, TOKENS), torch.full((8,), FRAMES), torch.full((8,), TOKENS)
     ways = {"numba": durations, "torch": durations_torch}
-    found = [(f"alignment search, 8 x {FRAMES} x {TOKENS}: {name}", seconds(lambda w=way: w(scores, frames, tokens)), "seconds", "")
-             for name, way in ways.items()]  # fmt: skip
-    plain = 8 * seconds(lambda: plain_search(scores[0].tolist()), times=1)
-    return [*found, (f"alignment search, 8 x {FRAMES} x {TOKENS}: plain Python", plain, "seconds", "")]
+    taken = {name: one_core(lambda w=way: w(scores, frames, tokens)) for name, way in ways.items()}
+    taken["plain Python"] = 8 * one_core(lambda: plain_search(scores[0].tolist()), times=1)
+    return [row(f"alignment search, 8 x {FRAMES} x {TOKENS}: {name}", spent, "seconds") for name, spent in taken.items()]
 
 
 def plain_search(scores: list[list[float]]) -> list[int]:
@@ -71,10 +68,10 @@ def speaking(config: str, name: str, target: str) -> list[Row]:
         "decoder": lambda: model.dec.decode(z),
     }
     with torch.inference_mode():
-        taken = {part: seconds(work) for part, work in parts.items()}
+        taken = {part: one_core(work, 2) for part, work in parts.items()}
     whole = sum(taken.values())
-    made = [(f"{name}", length / whole, "x real time", target)]
-    return made + [(f"{name}: {part} alone", length / spent, "x real time", "") for part, spent in taken.items()]
+    made = [row(name, length / whole, "x real time", target=target)]
+    return made + [row(f"{name}: {part} alone", length / spent, "x real time") for part, spent in taken.items()]
 
 
 def training() -> list[Row]:
@@ -95,7 +92,7 @@ def training() -> list[Row]:
             out = model(batch)
             sum(value for value in out.values() if value.ndim == 0).backward()
 
-        found.append((f"VITS {config}: forward and back, 4 x 3 s", seconds(step, times=1), "seconds", ""))
+        found.append(row(f"VITS {config}: forward and back, 4 x 3 s", one_core(step, 1), "seconds"))
     return found
 
 
@@ -107,19 +104,3 @@ def network(config: str) -> Any:
 
     section = load_config(ROOT / f"egs/tts/VITS/{config}.json")["model"]
     return build(VITS, section, {"n_vocab": 178, "n_speakers": 1, "sample_rate": RATE, "hop_size": HOP})
-
-
-def seconds(work: Callable[[], Any], times: int = 2) -> float:
-    """The least time on the processor, after one call to warm up: what others do on the machine is not counted."""
-    work()
-    found = []
-    for _ in range(times):
-        begun = time.process_time()
-        work()
-        found.append(time.process_time() - begun)
-    return min(found)
-
-
-if __name__ == "__main__":
-    for what, value, unit, target in rows():
-        print(f"{what:64} {value:10.4g} {unit:12} {f'target {target}' if target else ''}")
