@@ -1,34 +1,45 @@
 """Compares a folder of generated recordings with a folder of references, file by file of the same stem.
 
     python -m bins.evaluate --reference DIR --generated DIR --metrics "mcd pesq stoi f0rmse"
+    python -m bins.evaluate --reference DIR --generated DIR --metrics all         (whatever this machine has the models for)
+    python -m bins.evaluate --list                                                (what there is)
 
-Writes result.json (means, intervals, every value, every failure, settings) and result.md (the table) beside the generated folder.
+Writes result.json (means, intervals, every value, every failure, settings) and result.md (the table) beside the generated folder,
+and result.parts.jsonl while it runs: a run that was stopped goes on there, and a further metric costs only itself.
 """
 
 from __future__ import annotations
 
+import argparse
+import os
 from pathlib import Path
+from typing import Any
 
 from bins.cli import parser, run
 
+MODELS = {  # option: what it takes
+    "whisper": "Whisper: a .pt file, its folder, or a name such as large-v3",
+    "wavlm": "WavLM x-vector: a folder or a hub id",
+    "wespeaker": "WeSpeaker: an .onnx file or its folder",
+    "rawnet": "RawNet3: an .onnx file or its folder",
+    "vggish": "VGGish: the .pth of torchvggish",
+    "clap": "CLAP: a folder or a hub id",
+    "classifier": "for fd, kd, is and kl: PANNs' Cnn14 .pth, or a folder with model.onnx",
+    "dnsmos": "DNSMOS: the folder of sig_bak_ovr.onnx and model_v8.onnx",
+}
+
 
 def main(argv: list[str] | None = None) -> int:
-    made = parser(__doc__, config=False, many=True)
-    made.add_argument("--reference", "--reference_folder", "--ref_dir", required=True, help="the recordings to come close to")
-    made.add_argument("--generated", "--generated_folder", "--deg_dir", required=True, help="the recordings to judge")
-    made.add_argument("--metrics", required=True, nargs="+", help='names, as in --metrics "mcd pesq"; "all" for every one')
-    made.add_argument(
-        "--align", "--align_method", choices=("cut", "dtw"), default="cut", help="how frames are paired (default cut)"
-    )
-    made.add_argument("--rate", "--fs", default=None, help="sampling rate for metrics that fix none (default: the reference's)")
-    made.add_argument("--out", help="result.json (default: beside the generated folder)")
-    made.add_argument("--dump_folder", "--dump_dir", help="folder for result.json, in place of --out")
-    options = made.parse_args(argv)
-    from evaluation.base import all_metrics, evaluate
+    options = _parser().parse_args(argv)
+    from evaluation.base import evaluate
     from utils.log import log
 
+    if options.list:
+        return _list(options)
+    for name in ("reference", "generated", "metrics"):
+        if not getattr(options, name):
+            raise ValueError(f"--{name} is needed.")
     names = [name for word in options.metrics for name in word.replace(",", " ").split()]
-    names = sorted(all_metrics()) if names == ["all"] else names
     out = _out(options.out, options.dump_folder, options.generated)
     result = evaluate(
         options.reference,
@@ -38,6 +49,8 @@ def main(argv: list[str] | None = None) -> int:
         rate=_rate(options.rate),
         jobs=options.jobs,
         cluster=options.cluster,
+        keep=out.with_suffix(".parts.jsonl"),
+        **_choices(options),
     )
     result.save(out)
     log.info(f"{out}\n\n{result.table()}\n")
@@ -46,6 +59,70 @@ def main(argv: list[str] | None = None) -> int:
             log.info(f"{name} failed on {utterance}: {reason}")
     # A metric without a single value is no evaluation: whoever called must not take it for one.
     return int(any(not row["n"] for row in result.metrics.values()))
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = parser(__doc__, config=False, many=True)
+    made.add_argument("--reference", "--reference_folder", "--ref_dir", help="the recordings to come close to")
+    made.add_argument("--generated", "--generated_folder", "--deg_dir", help="the recordings to judge")
+    made.add_argument("--metrics", nargs="+", help='names, as in --metrics "mcd pesq"; "all" for every one')
+    made.add_argument("--list", action="store_true", help="list the metrics, their definitions, and what each of them lacks here")
+    made.add_argument("--out", help="result.json (default: beside the generated folder)")
+    made.add_argument("--dump_folder", "--dump_dir", help="folder for result.json, in place of --out")
+    made.add_argument("--rate", "--fs", default=None, help="sampling rate for metrics that fix none (default: the reference's)")
+    made.add_argument(
+        "--align", "--align_method", choices=("cut", "dtw"), default="cut", help="how frames are paired (default cut)"
+    )
+    made.add_argument("--definition", choices=("correct", "upstream"), help="upstream: as Amphion v0.1 published them")
+    made.add_argument("--energy_db_scale", "--db_scale", type=_yes_or_no, help="(upstream) energy in dB (default True)")
+    made.add_argument("--f0_subtract_mean", type=_yes_or_no, help="(upstream) cents about the median (default True)")
+    made.add_argument("--similarity_model", help="resemblyzer (default), wavlm, wespeaker or rawnet")
+    made.add_argument("--similarity_mode", choices=("pairwith", "overall"), help="each pair, or every file with every file")
+    made.add_argument("--intelligibility_mode", choices=("gt_audio", "gt_content"), help="target: the reference's words, or --ltr_path")
+    made.add_argument("--ltr_path", help="transcripts, lines like name.wav|text")
+    made.add_argument("--language", help="english (default), chinese, or a code of Whisper's")
+    made.add_argument("--fad_model", help="vggish (default), clap, or given: <stem>.npy beside each recording")
+    made.add_argument("--gpu", help='run the networks on this GPU, such as "0" (default: the CPU, all cores)')
+    for name, what in MODELS.items():
+        made.add_argument(f"--{name}", help=what)
+    return made
+
+
+def _choices(options: argparse.Namespace) -> dict[str, Any]:
+    """The fields of metric.Options that the user named; "None" and empty strings are upstream's way of naming none."""
+    import dataclasses
+
+    from evaluation.metric import Options
+
+    named = {f.name: getattr(options, f.name, None) for f in dataclasses.fields(Options) if f.name != "align"}
+    chosen = {name: value for name, value in named.items() if value not in (None, "", "None")}
+    if options.gpu not in (None, "", "None"):
+        os.environ["CUDA_VISIBLE_DEVICES"] = options.gpu
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ValueError(f"--gpu {options.gpu}: no such GPU can be used here; leave --gpu out to run on the CPU.")
+        chosen["device"] = "cuda"
+    return chosen
+
+
+def _list(options: argparse.Namespace) -> int:
+    from evaluation.base import all_metrics
+    from evaluation.metric import UPSTREAM, Options
+
+    asked = Options(**_choices(options))
+    for name, row in sorted(all_metrics().items()):
+        lack = row.absent(asked)
+        print(f"{name}{' [' + row.unit + ']' if row.unit else ''}\n    {row.doc}{chr(10) + '    NOT HERE: it ' + lack if lack else ''}")
+        if name in UPSTREAM:
+            print(f"    --definition upstream: {UPSTREAM[name].doc}")
+    return 0
+
+
+def _yes_or_no(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text!r}: True or False is needed.")
+    return text.lower() == "true"
 
 
 def _out(out: str | None, dump_folder: str | None, generated: str) -> Path:

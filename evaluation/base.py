@@ -1,7 +1,6 @@
 """Two folders of recordings become a table: pairs by name, every metric on every pair, nothing hidden.
 
-A metric is a function of two aligned views of sound. What it reads (`of`: an F0 track, mel-cepstra, ...) is computed once
-for each file and shared by all metrics that name it.
+What a metric reads of a file (its F0 track, its mel-cepstra, its words, ...) is computed once and shared by all that read it.
 """
 
 from __future__ import annotations
@@ -9,87 +8,23 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
-import importlib.metadata
 import pkgutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-
-from utils.audio import Audio
-from utils.files import write_json, write_whole
+from evaluation.journal import Journal, digest, fingerprint, pack, unpack
+from evaluation.metric import METRICS, UPSTREAM, Align, Metric, Options, Ratio, refuse_silence, version
+from evaluation.pair import Pair, Recording
+from evaluation.result import Result, markdown, pooled_summary, set_summary, summary
 from utils.log import log
 from utils.parallel import parallel
-from utils.registry import pick
+from utils.registry import nearest, pick
 
+__all__ = ["Result", "all_metrics", "evaluate", "find_audio", "markdown"]
 SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"))
-BAND_SECONDS = 4.0  # how far dynamic time warping may stray from the straight line between the ends
-BAND_CELLS = 2**30  # one byte each
-RESAMPLINGS = 1000  # of the bootstrap
-
-Align = Literal["cut", "dtw"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Frames:
-    """A view of a sound: `values` (frames, ...), the first at `start` seconds, then one every `step` seconds."""
-
-    values: np.ndarray
-    start: float
-    step: float
-
-    def at(self, seconds: np.ndarray) -> np.ndarray:
-        """The values nearest to these times, (times, ...)."""
-        nearest = np.rint((seconds - self.start) / self.step).astype(int)
-        return self.values[nearest.clip(0, len(self.values) - 1)]
-
-
-@dataclasses.dataclass(frozen=True)
-class Metric:
-    """A row of METRICS. `rate` None is the reference's own, `settings(rate)` what the definition comes to at that rate.
-
-    `packages` are the distributions that it needs, by the names that pip knows.
-    """
-
-    name: str
-    score: Callable[[Any, Any], float]
-    of: Callable[[Audio], Frames] | None
-    rate: int | None
-    unit: str
-    higher_is_better: bool
-    packages: tuple[str, ...]
-    settings: Callable[[int], dict[str, Any]]
-
-    @property
-    def definition(self) -> str:
-        return " ".join((self.score.__doc__ or "").split())
-
-
-METRICS: dict[str, Metric] = {}
-
-
-def metric(
-    name: str,
-    *,
-    of: Callable[[Audio], Frames] | None = None,
-    rate: int | None = None,
-    unit: str = "",
-    higher_is_better: bool,
-    packages: tuple[str, ...] = (),
-    settings: Callable[[int], dict[str, Any]] = lambda rate: {},
-) -> Callable[[Callable[[Any, Any], float]], Callable[[Any, Any], float]]:
-    """Puts `(ref, deg) -> float` into METRICS under `name`; its docstring is the definition that results quote.
-
-    With `of` it is given two arrays of as many rows, aligned; without, two `Audio` of one rate and length.
-    It raises ValueError, saying why, where the number would mean nothing.
-    """
-
-    def register(score: Callable[[Any, Any], float]) -> Callable[[Any, Any], float]:
-        METRICS[name] = Metric(name, score, of, rate, unit, higher_is_better, packages, settings)
-        return score
-
-    return register
+ERRORS = (ValueError, ArithmeticError, RuntimeError)  # the libraries' own: PESQ and Praat raise kinds of RuntimeError
+Item = tuple[str, "Path | None", "Path | None", list[str]]  # stem, reference, generated, names of metrics
 
 
 def all_metrics() -> dict[str, Metric]:
@@ -99,131 +34,15 @@ def all_metrics() -> dict[str, Metric]:
     return METRICS
 
 
-def refuse_silence(ref: Audio, deg: Audio) -> None:
-    """Raises ValueError naming the side that is silent: to many a metric silence is a fine score."""
-    for side, audio in (("reference", ref), ("generated", deg)):
-        if audio.silent:
-            raise ValueError(f"the {side} file is silent in its first {audio.seconds:.2f} s: the peak is under -60 dB.")
-
-
-class Pair:
-    """A reference and what is compared with it; resampled once for each rate, viewed once in each way, aligned once."""
-
-    def __init__(self, ref: Audio, deg: Audio, align: Align = "cut") -> None:
-        refuse_silence(ref, deg)
-        self.align = align
-        # The cache lives and dies with the pair; on the class it would keep every sound ever read.
-        self.sounds = functools.cache(lambda rate: (ref.resample(rate), deg.resample(rate)))
-        self.views = functools.cache(lambda of, rate: tuple(map(of, self.sounds(rate))))
-        self.path = functools.cache(self._path)
-
-    def score(self, row: Metric, rate: int) -> float:
-        """`row` at `rate`. Raises ValueError where it is undefined, and what the libraries raise."""
-        ref, deg = self.cut(rate) if row.of is None else self.frames(row.of, rate)
-        value = float(row.score(ref, deg))
-        if not np.isfinite(value):
-            raise ValueError(f"the result is {value}.")
-        return value
-
-    def cut(self, rate: int) -> tuple[Audio, Audio]:
-        """Both sounds at `rate`, as long as the shorter."""
-        ref, deg = self.sounds(rate)
-        shorter = min(len(ref.samples), len(deg.samples))
-        ref, deg = Audio(ref.samples[:shorter], rate), Audio(deg.samples[:shorter], rate)
-        refuse_silence(ref, deg)
-        return ref, deg
-
-    def frames(self, of: Callable[[Audio], Frames], rate: int) -> tuple[np.ndarray, np.ndarray]:
-        """Both views, row for row: "cut" to the shorter, or "dtw" along the path that brings their spectra together."""
-        ref, deg = self.views(of, rate)
-        if self.align == "cut":
-            shorter = min(len(ref.values), len(deg.values))
-            return ref.values[:shorter], deg.values[:shorter]
-        path = self.path(rate)
-        return ref.at(path[:, 0]), deg.at(path[:, 1])
-
-    def _path(self, rate: int) -> np.ndarray:
-        # Always on spectra: F0 aligned with F0, or energy with energy, would warp away the very error to be measured.
-        from evaluation.spectrum import mel_cepstra
-
-        ref, deg = self.views(mel_cepstra, rate)
-        return warp(ref.values, deg.values, round(BAND_SECONDS / ref.step)) * ref.step + ref.start
-
-
-def warp(a: np.ndarray, b: np.ndarray, radius: int) -> np.ndarray:
-    """Dynamic time warping of `a` (n, size) with `b` (m, size) by Euclidean distance: the path, (steps, 2) indices.
-
-    For each frame of `a` only 2 x `radius` + 1 frames of `b` about the straight line between the corners are tried.
-    Raises ValueError when the band would not fit into memory.
-    """
-    radius = max(radius, -(-len(b) // len(a)))  # the band of one row must reach that of the next
-    if len(a) * (2 * radius + 1) > BAND_CELLS:
-        raise ValueError(f"{len(a)} frames are too many for dynamic time warping: cut the recording up, or take --align cut.")
-    steps, firsts = _compiled_steps()(np.ascontiguousarray(a), np.ascontiguousarray(b), radius)
-    i, j = len(a) - 1, len(b) - 1
-    path = [(i, j)]
-    while i or j:
-        step = steps[i, j - firsts[i]]
-        i, j = i - (step != 2), j - (step != 1)
-        path.append((i, j))
-    return np.array(path[::-1])
-
-
-@functools.cache
-def _compiled_steps() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
-    import numba
-
-    return numba.njit(cache=True)(_steps)
-
-
-def _steps(a: np.ndarray, b: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
-    # Step into each cell of the band (0 from both, 1 from the row before, 2 from the column before), and where rows begin.
-    n, m = len(a), len(b)
-    width = min(2 * radius + 1, m)
-    steps = np.zeros((n, width), np.uint8)
-    firsts = np.zeros(n, np.int64)
-    before, now = np.full(width, np.inf), np.full(width, np.inf)
-    for i in range(n):
-        firsts[i] = min(max(i * (m - 1) // max(n - 1, 1) - radius, 0), m - width)
-        moved = firsts[i] - firsts[i - 1] if i else 0
-        for k in range(width):
-            j = firsts[i] + k
-            distance = 0.0
-            for d in range(a.shape[1]):
-                distance += (a[i, d] - b[j, d]) ** 2
-            up = before[k + moved] if i and k + moved < width else np.inf
-            both = before[k + moved - 1] if i and 0 < k + moved <= width else np.inf
-            left = now[k - 1] if k else np.inf
-            best, step = both, 0
-            if up < best:
-                best, step = up, 1
-            if left < best:
-                best, step = left, 2
-            now[k] = np.sqrt(distance) + (0.0 if i == 0 and j == 0 else best)
-            steps[i, k] = step
-        before, now = now, before
-    return steps, firsts
-
-
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """What `evaluate` found. `metrics`: {name: mean, std, n, interval, ...}; `values` and `failed`: {name: {id: ...}}."""
-
-    metrics: dict[str, dict[str, Any]]
-    values: dict[str, dict[str, float]]
-    failed: dict[str, dict[str, str]]
-    missing: dict[str, list[str]]
-    settings: dict[str, Any]
-    versions: dict[str, str]
-
-    def table(self) -> str:
-        return markdown(dataclasses.asdict(self))
-
-    def save(self, path: Path) -> Path:
-        """Writes everything to `path` as JSON, and the table beside it as Markdown."""
-        text = self.table() + "\n"
-        write_whole(path.with_suffix(".md"), lambda p: p.write_text(text, encoding="utf-8"))
-        return write_json(path, dataclasses.asdict(self))
+def find_metric(name: str, options: Options) -> Metric:
+    """The row for what a user calls `name`. Raises ValueError with the nearest name and the choices."""
+    all_metrics()
+    whole = "_overall" if options.similarity_mode == "overall" else ""
+    short = {"similarity": f"similarity_{options.similarity_model}{whole}", "fad": f"fad_{options.fad_model}"}
+    if name not in METRICS and name not in short:
+        raise ValueError(nearest(name, [*METRICS, *short], "metric"))
+    row = pick(METRICS, short.get(name, name), f"{name} model")
+    return UPSTREAM.get(row.name, row) if options.definition == "upstream" else row
 
 
 def evaluate(
@@ -235,17 +54,77 @@ def evaluate(
     rate: int | None = None,
     jobs: int = 0,
     cluster: str = "",
+    keep: Path | None = None,
+    **choices: Any,
 ) -> Result:
-    """Every metric of `names` on every pair of the two folders. `rate` replaces the reference's own for metrics that fix none.
+    """Every metric of `names` on every pair of the two folders; "all" are those that this machine has the models for.
 
-    Raises ValueError for an unknown metric, a package that is not installed, a folder without audio, two files of one
+    `rate` replaces the reference's own for metrics that fix none. `keep` is the file where each pair's values are kept while the
+    run goes on: the same call then goes on where one was stopped. `choices` are fields of `metric.Options`.
+    Raises ValueError for an unknown metric, a package or model that is not here, a folder without audio, two files of one
     stem, and folders that have no stem in common.
     """
-    rows = [pick(all_metrics(), name, "metric") for name in dict.fromkeys(names)]
-    _check(rows, align, rate)
+    options = _options(align, rate, choices)
+    rows, skipped = _rows(list(names), options)
     references, generated = find_audio(Path(reference_dir)), find_audio(Path(generated_dir))
-    ids = sorted(references.keys() & generated.keys())
-    if not ids:
+    missing = _missing(references, generated, reference_dir, generated_dir, any(row.kind != "set" for row in rows))
+    journal = Journal(keep, {row.name: digest(row, options, rate) for row in rows})
+    items, outcomes = [], {}
+    for name in sorted(references.keys() | generated.keys()):
+        paths = references.get(name), generated.get(name)
+        wanted = [row.name for row in rows if row.kind == "set" or all(paths)]
+        files = [fingerprint(path) for path in paths]
+        outcomes[name] = {"id": name, "files": files, "failed": {}} | journal.done(name, files)
+        todo = [metric for metric in wanted if metric not in outcomes[name]["rates"]]
+        if todo:
+            items.append((name, *paths, todo))
+    for outcome, todo in _run(items, options, rate, jobs, cluster):
+        journal.write(outcome | {"files": outcomes[outcome["id"]]["files"]}, todo)
+        for part in ("values", "counts", "rows", "rates", "failed"):
+            outcomes[outcome["id"]][part] |= outcome[part]
+    told = {"reference": str(reference_dir), "generated": str(generated_dir), **dataclasses.asdict(options)}
+    return _collect(rows, list(outcomes.values()), missing, skipped, told)
+
+
+def _options(align: str, rate: int | None, choices: dict[str, Any]) -> Options:
+    fields = {field.name for field in dataclasses.fields(Options)}
+    for name in choices:
+        if name not in fields:
+            raise ValueError(nearest(name, fields, "option"))
+    allowed = {
+        "align": ("cut", "dtw"),
+        "definition": ("correct", "upstream"),
+        "similarity_mode": ("pairwith", "overall"),
+        "intelligibility_mode": ("gt_audio", "gt_content"),
+    }
+    for name, value in {"align": align, **choices}.items():
+        if value not in allowed.get(name, (value,)):
+            raise ValueError(f"{name} {value!r}: choose {' or '.join(allowed[name])}.")
+    if rate is not None and rate < 8000:
+        raise ValueError(f"rate {rate} Hz: 8000 or more is needed.")
+    return Options(align=align, **choices)
+
+
+def _rows(names: list[str], options: Options) -> tuple[list[Metric], dict[str, str]]:
+    every, skipped = names == ["all"], {}
+    if not names:
+        raise ValueError(f"no metric asked for. Choices: {', '.join(sorted(all_metrics()))}, or all.")
+    rows = {row.name: row for row in (find_metric(name, options) for name in (sorted(all_metrics()) if every else names))}
+    for row in list(rows.values()):
+        why = row.absent(options)
+        if why and not every:
+            raise ValueError(f"metric {row.name!r} {why}")
+        if why:
+            skipped[row.name] = why
+            del rows[row.name]
+            log.info(f"{row.name} is left out: it {why}")
+    return list(rows.values()), skipped
+
+
+def _missing(
+    references: dict[str, Path], generated: dict[str, Path], reference_dir: Any, generated_dir: Any, paired: bool
+) -> dict[str, list[str]]:
+    if paired and not references.keys() & generated.keys():
         raise ValueError(
             f"no file of {generated_dir} has the name of one of {reference_dir}: pairs are files of the same stem, "
             f"here e.g. {min(generated)} and {min(references)}."
@@ -255,27 +134,9 @@ def evaluate(
         "generated": sorted(references.keys() - generated.keys()),
     }
     for side, absent in missing.items():
-        if absent:
-            log.info(
-                f"{len(absent)} without a partner in the {side} folder, e.g. {absent[0]}: not evaluated, listed in the result."
-            )
-    score = functools.partial(_score, names=[row.name for row in rows], align=align, rate=rate)
-    items = [(name, references[name], generated[name]) for name in ids]
-    outcomes = sorted(parallel(score, items, what="evaluate", jobs=jobs, cluster=cluster), key=lambda o: o["id"])
-    return _collect(rows, outcomes, missing, {"reference": str(reference_dir), "generated": str(generated_dir), "align": align})
-
-
-def _check(rows: list[Metric], align: str, rate: int | None) -> None:
-    if not rows:
-        raise ValueError(f"no metric asked for. Choices: {', '.join(sorted(METRICS))}.")
-    if align not in ("cut", "dtw"):
-        raise ValueError(f"align {align!r}: choose cut or dtw.")
-    if rate is not None and rate < 8000:
-        raise ValueError(f"rate {rate} Hz: 8000 or more is needed.")
-    for row in rows:
-        absent = [package for package in row.packages if _version(package) is None]
-        if absent:
-            raise ValueError(f"metric {row.name!r} needs {' and '.join(absent)}: pip install {' '.join(absent)}")
+        if absent and paired:
+            log.info(f"{len(absent)} without a partner in the {side} folder, e.g. {absent[0]}: not compared, listed in the result.")
+    return missing
 
 
 def find_audio(folder: Path) -> dict[str, Path]:
@@ -294,70 +155,91 @@ def find_audio(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _score(item: tuple[str, Path, Path], *, names: list[str], align: Align, rate: int | None) -> dict[str, Any]:
-    rows = [all_metrics()[name] for name in names]
-    name, reference, generated = item
-    outcome: dict[str, Any] = {"id": name, "values": {}, "failed": {}, "rates": {}}
+def _run(
+    items: list[Item], options: Options, rate: int | None, jobs: int, cluster: str
+) -> Iterator[tuple[dict[str, Any], list[str]]]:
+    if not items:
+        return
+    todo = {item[0]: item[3] for item in items}
+    # Forked workers cannot share a GPU that their parent has opened; there the networks are the work, and one process feeds them.
+    jobs = jobs if options.device == "cpu" else 1
+    score = functools.partial(_score, options=options, rate=rate)
+    for outcome in parallel(score, items, what="evaluate", jobs=jobs, cluster=cluster):
+        yield outcome, todo[outcome["id"]]
+
+
+def _score(item: Item, *, options: Options, rate: int | None) -> dict[str, Any]:
+    name, *paths, names = item
+    outcome: dict[str, Any] = {"id": name, "values": {}, "counts": {}, "rows": {}, "failed": {}, "rates": {}}
     try:
-        ref, deg = Audio.read(reference), Audio.read(generated)
-        pair = Pair(ref, deg, align)
+        sides = [Recording.read(path, options) if path else None for path in paths]
     except ValueError as error:
-        outcome["failed"] = dict.fromkeys(names, str(error))
-        return outcome
-    for row in rows:
-        outcome["rates"][row.name] = row.rate or rate or ref.rate
+        return outcome | {"failed": dict.fromkeys(names, str(error))}
+    native = next(side.audio.rate for side in sides if side)
+    for row in (find_metric(name, options) for name in names):
+        at = row.rate_for(rate, native)
         try:
-            outcome["values"][row.name] = pair.score(row, outcome["rates"][row.name])
-        # The libraries' own: PESQ and Praat raise kinds of RuntimeError.
-        except (ValueError, ArithmeticError, RuntimeError) as error:
+            if row.kind == "set":
+                outcome["rows"][row.name] = [_packed(side, row, at) for side in sides]
+            else:
+                _enter(outcome, row.name, Pair(*sides, options, name).score(row, at))
+            outcome["rates"][row.name] = at
+        except ERRORS as error:
             outcome["failed"][row.name] = str(error) or type(error).__name__
     return outcome
 
 
-def _collect(rows: list[Metric], outcomes: list[dict], missing: dict[str, list[str]], settings: dict[str, Any]) -> Result:
-    values = {row.name: {o["id"]: o["values"][row.name] for o in outcomes if row.name in o["values"]} for row in rows}
-    failed = {row.name: {o["id"]: o["failed"][row.name] for o in outcomes if row.name in o["failed"]} for row in rows}
+def _enter(outcome: dict[str, Any], name: str, value: float | Ratio) -> None:
+    if isinstance(value, Ratio):
+        outcome["counts"][name] = list(value)
+        if not value.denominator:
+            return
+        value = value.numerator / value.denominator
+    outcome["values"][name] = value
+
+
+def _packed(side: Recording | None, row: Metric, rate: int) -> list[Any] | None:
+    if side is None:
+        return None
+    refuse_silence(None, side.audio)
+    return pack(side.view(row.of, rate).values)
+
+
+def _collect(
+    rows: list[Metric], outcomes: list[dict], missing: dict[str, list[str]], skipped: dict[str, str], told: dict[str, Any]
+) -> Result:
+    parts = {
+        part: {row.name: {o["id"]: o[part][row.name] for o in outcomes if row.name in o[part]} for row in rows}
+        for part in ("values", "counts", "failed", "rates")
+    }
     metrics, definitions = {}, {}
     for row in rows:
-        about = {"unit": row.unit, "higher_is_better": row.higher_is_better}
-        metrics[row.name] = summary(list(values[row.name].values())) | {"failed": len(failed[row.name])} | about
-        rates = sorted({o["rates"][row.name] for o in outcomes if row.name in o["values"]})
+        failed = parts["failed"][row.name]
+        about = {"unit": row.unit, "higher_is_better": row.higher_is_better, "definition": row.definition}
+        metrics[row.name] = _summary(row, parts, outcomes) | {"failed": len(failed)} | about
+        rates = sorted(set(parts["rates"][row.name].values()))
         if len(rates) > 1:
             log.warning(
                 f"{row.name} was measured at {rates} Hz, each reference at its own: give one rate to compare like with like."
             )
-        definitions[row.name] = {"definition": row.definition, "rates": {str(r): row.settings(r) for r in rates}}
+        read = {name: told[name] for name in row.reads}
+        definitions[row.name] = {"definition": row.doc, "rates": {str(r): row.settings(r) for r in rates}, "options": read}
     packages = sorted({"amphion", "numpy", "soxr", *(package for row in rows for package in row.packages)})
-    versions = {package: _version(package) or "not installed" for package in packages}
-    return Result(metrics, values, failed, missing, settings | {"metrics": definitions}, versions)
+    versions = {package: version(package) or "not installed" for package in packages}
+    counts = {name: found for name, found in parts["counts"].items() if found}
+    return Result(metrics, parts["values"], parts["failed"], missing, told | {"metrics": definitions}, versions, counts, skipped)
 
 
-def _version(package: str) -> str | None:
+def _summary(row: Metric, parts: dict[str, Any], outcomes: list[dict]) -> dict[str, Any]:
+    if row.kind != "set":
+        counts = [Ratio(*count) for count in parts["counts"][row.name].values()]
+        return pooled_summary(counts) if counts else summary(list(parts["values"][row.name].values()))
+    packed = [o["rows"][row.name] for o in outcomes if row.name in o["rows"]]
+    ref, deg = ([unpack(sides[i]) for sides in packed if sides[i]] for i in (0, 1))
     try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def summary(values: list[float]) -> dict[str, Any]:
-    """Mean, sample standard deviation, count, and the bootstrap's 95 % interval of the mean; None where undefined."""
-    scores, n = np.array(values), len(values)
-    if n < 2:
-        return {"mean": float(scores[0]) if n else None, "std": None, "n": n, "interval": None}
-    rng = np.random.default_rng(0)
-    means = [scores[rng.integers(n, size=n)].mean() for _ in range(RESAMPLINGS)]
-    low, high = np.percentile(means, [2.5, 97.5])
-    return {"mean": float(scores.mean()), "std": float(scores.std(ddof=1)), "n": n, "interval": [float(low), float(high)]}
-
-
-def markdown(result: Mapping[str, Any]) -> str:
-    """The table of a result (as `Result.save` wrote it): a row for each metric, columns that also line up as plain text."""
-    lines = [["metric", "mean", "95 % interval", "std", "n", "failed", "unit", "better"]]
-    for name, row in result["metrics"].items():
-        low_high = "-" if row["interval"] is None else "{:.4g} to {:.4g}".format(*row["interval"])
-        numbers = ["-" if row[key] is None else f"{row[key]:.4g}" for key in ("mean", "std")]
-        better = "higher" if row["higher_is_better"] else "lower"
-        lines.append([name, numbers[0], low_high, numbers[1], str(row["n"]), str(row["failed"]), row["unit"], better])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines)
+        if not (ref and deg):
+            raise ValueError("no file of one of the folders could be used.")
+        return set_summary(row.score, ref, deg)
+    except ValueError as error:
+        parts["failed"][row.name]["(all files)"] = str(error)
+        return summary([])

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.base import Frames, metric
-from evaluation.pitch import rmse
-from evaluation.spectrum import magnitude_blocks
+from evaluation.metric import Frames, metric
+from evaluation.pitch import pearson, rmse
+from evaluation.stft import magnitude_blocks
 from utils.audio import Audio
 
 N_FFT, HOP_SIZE = 1024, 256
@@ -39,11 +39,29 @@ STFT = {"of": frame_energy, "settings": energy_settings}
 
 @metric("energy_rmse", unit="dB", higher_is_better=False, **STFT)
 def energy_rmse(ref: np.ndarray, deg: np.ndarray) -> float:
-    """Root mean square difference of frame energy in dB, with a floor at -80 dB."""
+    """Root mean square difference of frame energy in dB, with a floor at -80 dB.
+
+    0 up, lower is better; at the reference's rate. Upstream's definition differs: it has no floor.
+    """
     return rmse(decibels(ref), decibels(deg))
 
 
 @metric("energy_rmse_linear", higher_is_better=False, **STFT)
 def energy_rmse_linear(ref: np.ndarray, deg: np.ndarray) -> float:
-    """Root mean square difference of frame energy as it is, which grows with the level of the recordings."""
+    """Root mean square difference of frame energy as it is, which grows with the level. 0 up, lower is better; at the reference's rate."""
     return rmse(ref, deg)
+
+
+@metric("energy_pc", higher_is_better=True, **STFT)
+def energy_pc(ref: np.ndarray, deg: np.ndarray) -> float:
+    """Pearson correlation of frame energy in dB, with a floor at -80 dB.
+
+    -1 to 1, higher is better; at the reference's rate. Upstream's definition differs: it has no floor.
+    """
+    return pearson(decibels(ref), decibels(deg))
+
+
+@metric("energy_pc_linear", higher_is_better=True, **STFT)
+def energy_pc_linear(ref: np.ndarray, deg: np.ndarray) -> float:
+    """Pearson correlation of frame energy as it is. -1 to 1, higher is better; at the reference's rate."""
+    return pearson(ref, deg)

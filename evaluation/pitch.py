@@ -1,4 +1,4 @@
-"""Metrics on F0: Praat's autocorrelation track, compared on the frames where both sides have a voice."""
+"""Metrics on F0: Praat's autocorrelation track, compared frame by frame in place."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.base import Frames, metric
+from evaluation import crepe
+from evaluation.metric import Frames, Ratio, metric
 from processors.f0 import praat_f0
 from utils.audio import Audio
 
 HOP_SIZE, FMIN, FMAX, VOICING_THRESHOLD = 256, 50.0, 1100.0, 0.6
 FEWEST_FRAMES = 2
+TOLERANCE_CENTS, GROSS = 50, 0.2
 
 
 def f0_track(audio: Audio) -> Frames:
@@ -26,7 +28,13 @@ def f0_settings(rate: int) -> dict[str, Any]:
     return {"hop_size": HOP_SIZE, "fmin": FMIN, "fmax": FMAX, "voicing_threshold": VOICING_THRESHOLD}
 
 
+def crepe_settings(rate: int) -> dict[str, Any]:
+    """What the periodicity is computed with."""
+    return {"model": "full", "hop_size": crepe.HOP_SIZE, "fmin": crepe.FMIN, "fmax": crepe.FMAX, "silence_db": -60}
+
+
 PRAAT = {"of": f0_track, "packages": ("praat-parselmouth",), "settings": f0_settings}
+CREPE = {"packages": ("torchcrepe",), "settings": crepe_settings}
 
 
 def both_voiced(ref: np.ndarray, deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -58,25 +66,123 @@ def rmse(a: np.ndarray, b: np.ndarray) -> float:
 
 @metric("f0rmse", unit="cents", higher_is_better=False, **PRAAT)
 def f0rmse(ref: np.ndarray, deg: np.ndarray) -> float:
-    """Root mean square difference of F0 in cents over frames voiced on both sides; no mean is taken away."""
+    """Root mean square difference of F0 in cents over frames voiced on both sides; no mean is taken away.
+
+    0 up, lower is better; at the reference's rate. Upstream's definition differs.
+    """
     ref, deg = both_voiced(ref, deg)
     return rmse(cents(ref), cents(deg))
 
 
 @metric("f0rmse_hz", unit="Hz", higher_is_better=False, **PRAAT)
 def f0rmse_hz(ref: np.ndarray, deg: np.ndarray) -> float:
-    """Root mean square difference of F0 in Hz over frames voiced on both sides."""
+    """Root mean square difference of F0 in Hz over frames voiced on both sides. 0 up, lower is better; at the reference's rate."""
     return rmse(*both_voiced(ref, deg))
+
+
+@metric("f0rmse_centred", unit="cents", higher_is_better=False, **PRAAT)
+def f0rmse_centred(ref: np.ndarray, deg: np.ndarray) -> float:
+    """As f0rmse, with each side's median over these frames taken away: the shape of the melody, in whatever key.
+
+    0 up, lower is better; at the reference's rate.
+    """
+    ref, deg = map(cents, both_voiced(ref, deg))
+    return rmse(ref - np.median(ref), deg - np.median(deg))
 
 
 @metric("fpc", higher_is_better=True, **PRAAT)
 def fpc(ref: np.ndarray, deg: np.ndarray) -> float:
-    """Pearson correlation of F0 in Hz over frames voiced on both sides."""
+    """F0 Pearson correlation, of F0 in Hz over frames voiced on both sides.
+
+    -1 to 1, higher is better; at the reference's rate. Upstream's definition differs.
+    """
     return pearson(*both_voiced(ref, deg))
 
 
 @metric("fpc_log", higher_is_better=True, **PRAAT)
 def fpc_log(ref: np.ndarray, deg: np.ndarray) -> float:
-    """Pearson correlation of F0 in cents over frames voiced on both sides."""
+    """F0 Pearson correlation of F0 in cents over frames voiced on both sides. -1 to 1, higher is better; at the reference's rate."""
     ref, deg = both_voiced(ref, deg)
     return pearson(cents(ref), cents(deg))
+
+
+@metric("f0_gross_error", higher_is_better=False, **PRAAT)
+def f0_gross_error(ref: np.ndarray, deg: np.ndarray) -> float:
+    """Gross pitch error: the share of frames voiced on both sides whose F0 is off by more than 20 %.
+
+    0 to 1, lower is better; at the reference's rate (Rabiner et al. 1976).
+    """
+    ref, deg = both_voiced(ref, deg)
+    return float(np.mean(np.abs(deg / ref - 1) > GROSS))
+
+
+@metric("v_uv_f1", higher_is_better=True, **PRAAT)
+def v_uv_f1(ref: np.ndarray, deg: np.ndarray) -> Ratio:
+    """F1 of the generated file's voicing decisions, 2 tp / (2 tp + fp + fn), pooled over all frames of all files.
+
+    0 to 1, higher is better; at the reference's rate. Upstream's definition differs where frames are aligned by dtw.
+    """
+    return voicing_f1(ref, deg)
+
+
+def voicing_f1(ref: np.ndarray, deg: np.ndarray) -> Ratio:
+    """What voicing F1 is pooled from. Raises ValueError when neither side has a voice."""
+    tp, fp, fn = ((ref > 0) & (deg > 0)).sum(), ((ref == 0) & (deg > 0)).sum(), ((ref > 0) & (deg == 0)).sum()
+    if not tp + fp + fn:
+        raise ValueError("no voice in the reference and the generated file.")
+    counted = {"tp": float(tp), "fp": float(fp), "fn": float(fn), "tn": float(len(ref) - tp - fp - fn)}
+    return Ratio(float(2 * tp), float(2 * tp + fp + fn), counted)
+
+
+@metric("v_uv_error", higher_is_better=False, **PRAAT)
+def v_uv_error(ref: np.ndarray, deg: np.ndarray) -> float:
+    """The share of frames whose voicing decisions differ. 0 to 1, lower is better; at the reference's rate."""
+    counted = voicing_f1(ref, deg).parts
+    return (counted["fp"] + counted["fn"]) / len(ref)
+
+
+@metric("f0_rpa", higher_is_better=True, **PRAAT)
+def raw_pitch_accuracy(ref: np.ndarray, deg: np.ndarray) -> float:
+    """Raw pitch accuracy: the share of the reference's voiced frames whose F0 is met within 50 cents.
+
+    0 to 1, higher is better; at the reference's rate (Salamon et al. 2014).
+    """
+    return _accuracy(ref, deg, octave=False)
+
+
+@metric("f0_rca", higher_is_better=True, **PRAAT)
+def raw_chroma_accuracy(ref: np.ndarray, deg: np.ndarray) -> float:
+    """Raw chroma accuracy: raw pitch accuracy that forgives errors of whole octaves. 0 to 1, higher is better; at the reference's rate."""
+    return _accuracy(ref, deg, octave=True)
+
+
+@metric("f0_oa", higher_is_better=True, **PRAAT)
+def overall_accuracy(ref: np.ndarray, deg: np.ndarray) -> float:
+    """Overall accuracy of the melody: the share of frames rightly unvoiced, or voiced and within 50 cents.
+
+    0 to 1, higher is better; at the reference's rate (Salamon et al. 2014).
+    """
+    return float(np.mean(_met(ref, deg, octave=False) | ((ref == 0) & (deg == 0))))
+
+
+def _accuracy(ref: np.ndarray, deg: np.ndarray, *, octave: bool) -> float:
+    if not (ref > 0).any():
+        raise ValueError("no voice in the reference.")
+    return float(_met(ref, deg, octave=octave).sum() / (ref > 0).sum())
+
+
+def _met(ref: np.ndarray, deg: np.ndarray, *, octave: bool) -> np.ndarray:
+    together = (ref > 0) & (deg > 0)
+    off = cents(np.where(together, deg, 1.0)) - cents(np.where(together, ref, 1.0))
+    if octave:
+        off -= 1200 * np.floor(off / 1200 + 0.5)
+    return together & (np.abs(off) < TOLERANCE_CENTS)
+
+
+@metric("f0_periodicity_rmse", of=crepe.periodicity, higher_is_better=False, **CREPE)
+def f0_periodicity_rmse(ref: np.ndarray, deg: np.ndarray) -> float:
+    """Root mean square difference of periodicity as CREPE hears it (Morrison et al. 2022, https://arxiv.org/abs/2110.10139).
+
+    0 to 1, lower is better; at the reference's rate. Upstream's definition differs where frames are aligned by dtw.
+    """
+    return rmse(ref, deg)

@@ -1,19 +1,17 @@
-"""Metrics on spectra and waveforms: mel-cepstral distortion, multi-resolution STFT distance, PESQ, STOI."""
+"""Mel-cepstral distortion, and the mel-cepstra that it is measured on and that frames are aligned by."""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import subprocess
-import sys
-import warnings
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluation.base import Frames, metric
+from evaluation.metric import Frames, metric
 from utils.audio import Audio
+
+if TYPE_CHECKING:
+    from evaluation.pair import Pair
 
 FRAME_SECONDS = 0.005
 ORDER = 24
@@ -21,11 +19,6 @@ POWER_FLOOR = 1e-8  # added to the envelope's power, so that an empty band is -8
 WORLD_F0_FLOOR = 71.0  # Hz; WORLD's own default, and what its FFT size follows from
 SHORTEST_SECONDS = 8 / WORLD_F0_FLOOR  # WORLD reads beyond sounds shorter than a few periods
 BLOCK = 4096  # frames in memory at once
-RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))  # FFT size, hop, window of Parallel WaveGAN
-MAGNITUDE_FLOOR = 1e-7**0.5
-PESQ_SECONDS = 30
-PESQ_SAFE_SECONDS = 20  # 50 utterances of the shortest kind, 0.2 s and a pause of 0.2 s: what the library has room for
-STOI_SECONDS = 0.4  # one segment of 30 frames
 
 
 def mel_cepstra(audio: Audio) -> Frames:
@@ -45,23 +38,28 @@ def _cepstra(samples: np.ndarray, f0: np.ndarray, times: np.ndarray, rate: int) 
     import pyworld
 
     power = pyworld.cheaptrick(samples, f0, times, rate, f0_floor=WORLD_F0_FLOOR)
-    cepstrum = np.fft.irfft(np.log(power + POWER_FLOOR))[:, : power.shape[1]]
+    return mel_cepstrum(np.log(power + POWER_FLOOR), ORDER, mel_alpha(rate))[:, 1:]
+
+
+def mel_cepstrum(log_power: np.ndarray, order: int, alpha: float) -> np.ndarray:
+    """c0..c`order` of the log amplitude on the warped axis, (frames, order + 1), from log power spectra (frames, bins)."""
+    cepstrum = np.fft.irfft(log_power)[:, : log_power.shape[1]]
     # Folding both halves of the log power's cepstrum onto one gives that of the log amplitude, but for its two ends.
     cepstrum[:, [0, -1]] /= 2
-    return cepstrum @ _warping(power.shape[1], mel_alpha(rate))[:, 1:]
+    return cepstrum @ _warping(log_power.shape[1], order, alpha)
 
 
 @functools.cache
-def _warping(n: int, alpha: float) -> np.ndarray:
-    # (n, ORDER + 1): row k is the k-th power of the all-pass (z^-1 - alpha) / (1 - alpha z^-1), inverse direction, as a series.
-    step = np.zeros((ORDER + 1, ORDER + 1))
+def _warping(n: int, order: int, alpha: float) -> np.ndarray:
+    # (n, order + 1): row k is the k-th power of the all-pass (z^-1 - alpha) / (1 - alpha z^-1), inverse direction, as a series.
+    step = np.zeros((order + 1, order + 1))
     step[0, 0] = alpha
     step[1, :2] = 1 - alpha**2, alpha
-    for m in range(2, ORDER + 1):
+    for m in range(2, order + 1):
         step[m] = -alpha * step[m - 1]
         step[m, m - 1] += 1
         step[m, m] += alpha
-    rows = [np.eye(ORDER + 1)[0]]
+    rows = [np.eye(order + 1)[0]]
     while len(rows) < n:
         rows.append(step @ rows[-1])
     return np.stack(rows)
@@ -86,144 +84,27 @@ def mel_cepstrum_settings(rate: int) -> dict[str, Any]:
     return {"order": ORDER, "alpha": mel_alpha(rate), "fft_size": fft_size, "frame_seconds": FRAME_SECONDS, "floor": POWER_FLOOR}
 
 
-@metric("mcd", of=mel_cepstra, unit="dB", higher_is_better=False, packages=("pyworld",), settings=mel_cepstrum_settings)
+WORLD = {"unit": "dB", "higher_is_better": False, "packages": ("pyworld",), "settings": mel_cepstrum_settings}
+
+
+@metric("mcd", of=mel_cepstra, **WORLD)
 def mcd(ref: np.ndarray, deg: np.ndarray) -> float:
-    """Mel-cepstral distortion, 10 sqrt(2) / ln 10 times the Euclidean distance of c1..c24, mean over frames (WORLD, 5 ms).
+    """Mel-cepstral distortion (Kubichek 1993): 10 sqrt(2) / ln 10 times the Euclidean distance of c1..c24, mean over frames.
 
-    Bring both sides to one level first: c0 is left out, but the floor of the envelope stands still when the level moves.
+    0 up, lower is better; at the reference's rate (WORLD's envelope, 5 ms). Bring both sides to one level first: c0 is left out,
+    but the floor of the envelope stands still when the level moves. Upstream's definition differs.
     """
+    return _distortion(ref, deg)
+
+
+@metric("mcd_dtw", kind="pair", of=mel_cepstra, **WORLD)
+def mcd_dtw(pair: Pair, rate: int) -> float:
+    """Mel-cepstral distortion along the dynamic time warping of the mel-cepstra, within 4 s of the straight line.
+
+    0 up, lower is better; at the reference's rate. Otherwise as mcd.
+    """
+    return _distortion(*pair.frames(mel_cepstra, rate, "dtw"))
+
+
+def _distortion(ref: np.ndarray, deg: np.ndarray) -> float:
     return float(10 * np.sqrt(2) / np.log(10) * np.linalg.norm(ref - deg, axis=1).mean())
-
-
-def magnitude_blocks(padded: np.ndarray, *, n_fft: int, hop_size: int, win_size: int) -> Iterator[np.ndarray]:
-    """Magnitude spectra under a Hann window centred in `n_fft`, (frames, bins), some frames at a time: memory stays small."""
-    left = (n_fft - win_size) // 2
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_size) / win_size)
-    window = np.pad(hann, (left, n_fft - win_size - left)).astype(padded.dtype)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_size]
-    for i in range(0, len(frames), BLOCK):
-        yield np.abs(np.fft.rfft(frames[i : i + BLOCK] * window))
-
-
-def stft_distance(ref: Audio, deg: Audio) -> tuple[float, float]:
-    """Spectral convergence and log-magnitude distance, each the mean over RESOLUTIONS. Raises ValueError for 1024 samples or fewer."""
-    terms = [_distance_at(ref.samples, deg.samples, *resolution) for resolution in RESOLUTIONS]
-    convergence, log_magnitude = np.mean(terms, axis=0)
-    return float(convergence), float(log_magnitude)
-
-
-def _distance_at(ref: np.ndarray, deg: np.ndarray, n_fft: int, hop_size: int, win_size: int) -> tuple[float, float]:
-    if len(ref) <= n_fft // 2:
-        raise ValueError(f"{len(ref)} samples are too few for an STFT of {n_fft}.")
-    padded = [np.pad(side.astype(np.float64), n_fft // 2, mode="reflect") for side in (ref, deg)]
-    sides = [magnitude_blocks(side, n_fft=n_fft, hop_size=hop_size, win_size=win_size) for side in padded]
-    error, power, logs, count = 0.0, 0.0, 0.0, 0
-    for x, y in zip(*sides, strict=True):
-        x, y = np.maximum(x, MAGNITUDE_FLOOR), np.maximum(y, MAGNITUDE_FLOOR)
-        error, power = error + ((x - y) ** 2).sum(), power + (x**2).sum()
-        logs, count = logs + np.abs(np.log(x / y)).sum(), count + x.size
-    return np.sqrt(error / power), logs / count
-
-
-def stft_settings(rate: int) -> dict[str, Any]:
-    """What the spectra are computed with."""
-    return {"resolutions": [list(r) for r in RESOLUTIONS], "window": "hann", "magnitude_floor": MAGNITUDE_FLOOR}
-
-
-@metric("mstft", higher_is_better=False, settings=stft_settings)
-def mstft(ref: Audio, deg: Audio) -> float:
-    """Multi-resolution STFT distance of Parallel WaveGAN: spectral convergence plus L1 distance of log magnitudes (Hann)."""
-    return sum(stft_distance(ref, deg))
-
-
-@metric("mstft_sc", higher_is_better=False, settings=stft_settings)
-def mstft_sc(ref: Audio, deg: Audio) -> float:
-    """The spectral convergence of mstft alone."""
-    return stft_distance(ref, deg)[0]
-
-
-@metric("mstft_mag", higher_is_better=False, settings=stft_settings)
-def mstft_mag(ref: Audio, deg: Audio) -> float:
-    """The log-magnitude distance of mstft alone."""
-    return stft_distance(ref, deg)[1]
-
-
-@metric("pesq", rate=16000, unit="MOS-LQO", higher_is_better=True, packages=("pesq",))
-def pesq_wide(ref: Audio, deg: Audio) -> float:
-    """Wide-band PESQ, ITU-T P.862.2, at 16 kHz: 1.04 to 4.64."""
-    return _pesq(ref, deg, "wb")
-
-
-@metric("pesq_nb", rate=16000, unit="MOS-LQO", higher_is_better=True, packages=("pesq",))
-def pesq_narrow(ref: Audio, deg: Audio) -> float:
-    """Narrow-band PESQ, ITU-T P.862 mapped by P.862.1, at 16 kHz: 1.02 to 4.55."""
-    return _pesq(ref, deg, "nb")
-
-
-def _pesq(ref: Audio, deg: Audio, mode: str) -> float:
-    import pesq
-
-    if ref.seconds > PESQ_SECONDS:
-        raise ValueError(
-            f"{ref.seconds:.1f} s is too long for PESQ, which is defined up to {PESQ_SECONDS} s (P.862.3): cut it up."
-        )
-    if ref.seconds > PESQ_SAFE_SECONDS:
-        return _pesq_apart(ref, deg, mode)
-    try:
-        return pesq.pesq(ref.rate, ref.samples, deg.samples, mode)
-    except pesq.PesqError as error:
-        raise ValueError(error.args[0].decode()) from error
-
-
-def _pesq_apart(ref: Audio, deg: Audio, mode: str) -> float:
-    # The library writes past its end at 50 bursts of speech, and then takes its process with it.
-    program = (
-        "import sys, numpy, pesq\n"
-        "ref, deg = numpy.frombuffer(sys.stdin.buffer.read(), numpy.float32).reshape(2, -1)\n"
-        "print(pesq.pesq(int(sys.argv[1]), ref, deg, sys.argv[2]))"
-    )
-    sounds = ref.samples.tobytes() + deg.samples.tobytes()
-    done = subprocess.run([sys.executable, "-c", program, str(ref.rate), mode], input=sounds, capture_output=True)
-    if done.returncode:
-        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"its process ended with {done.returncode}"]
-        raise ValueError(f"PESQ failed ({last[0]}): {ref.seconds:.1f} s with many pauses can be too much for it, cut it up.")
-    return float(done.stdout)
-
-
-@metric("stoi", higher_is_better=True, packages=("pystoi",))
-def stoi(ref: Audio, deg: Audio) -> float:
-    """Short-time objective intelligibility (Taal et al. 2011), 0 to 1."""
-    return _stoi(ref, deg, extended=False)
-
-
-@metric("estoi", higher_is_better=True, packages=("pystoi",))
-def estoi(ref: Audio, deg: Audio) -> float:
-    """Extended short-time objective intelligibility (Jensen and Taal 2016), 0 to 1."""
-    return _stoi(ref, deg, extended=True)
-
-
-def _stoi(ref: Audio, deg: Audio, *, extended: bool) -> float:
-    from pystoi import stoi as measure
-
-    too_little = ValueError(f"less than {STOI_SECONDS} s of speech is left once pauses are cut out, too little for STOI.")
-    if ref.seconds < STOI_SECONDS:
-        raise too_little
-    with warnings.catch_warnings(), _seeded():
-        # pystoi warns and returns 0.00001 when too little speech is left: a failure in the dress of a score.
-        warnings.filterwarnings("error", message="Not enough STFT frames", category=RuntimeWarning)
-        try:
-            return float(measure(ref.samples, deg.samples, ref.rate, extended=extended))
-        except RuntimeWarning as warning:
-            raise too_little from warning
-
-
-@contextlib.contextmanager
-def _seeded() -> Iterator[None]:
-    # pystoi adds noise from numpy's global generator, and normalises it up to full size where a band is digitally silent:
-    # unseeded, ESTOI of such a file differs by some thousandths from call to call.
-    state = np.random.get_state()
-    np.random.seed(0)
-    try:
-        yield
-    finally:
-        np.random.set_state(state)

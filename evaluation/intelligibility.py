@@ -1,0 +1,197 @@
+"""Word and character error rates of what Whisper hears (Radford et al. 2022, https://arxiv.org/abs/2212.04356)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evaluation.metric import Ratio, metric
+from evaluation.models import FOLDER, locate
+from utils.audio import Audio
+
+if TYPE_CHECKING:
+    from evaluation.pair import Pair
+
+RATE = 16000
+CODES = {"english": "en", "chinese": "zh", "japanese": "ja", "german": "de", "french": "fr", "korean": "ko"}
+LETTERS = ("zh", "ja", "th", "lo", "my", "yue")  # written without spaces: a letter is a word
+MANDARIN = "以下是普通话的句子"  # makes Whisper write Chinese in simplified characters
+DROPPED = str.maketrans("", "", " .'-,!")  # by upstream, spaces too
+
+
+def whisper_absent(*, whisper: str, ltr_path: str, intelligibility_mode: str) -> str:
+    """Why no transcription can be had, or ""."""
+    if intelligibility_mode == "gt_content" and not ltr_path:
+        return "compares with transcripts, and has none: give --ltr_path FILE with lines like name.wav|text."
+    if ltr_path and not Path(ltr_path).is_file():
+        return f"finds no transcripts at {ltr_path}: check --ltr_path."
+    found = locate("whisper", whisper)
+    if not found:
+        return (
+            "has no model here: give --whisper FILE.pt, or its name (--whisper large-v3) to have it fetched, "
+            f"or set {FOLDER} to a folder that holds whisper.pt."
+        )
+    if not Path(found).exists() and ("/" in found or "." in found.replace("v3.", "")):
+        return f"finds no model at {found}: check --whisper."
+    return ""
+
+
+def transcript(audio: Audio, *, whisper: str, language: str, device: str) -> str:
+    """What Whisper hears, always the same: at temperature 0, without the dice of its fallbacks."""
+    code = CODES.get(language, language)
+    prompt = MANDARIN if code == "zh" else None
+    heard = _whisper(locate("whisper", whisper), device).transcribe(
+        audio.samples, language=code, temperature=0.0, initial_prompt=prompt, fp16=device != "cpu", verbose=None
+    )
+    return str(heard["text"]).strip()
+
+
+@functools.cache
+def _whisper(path: str, device: str) -> Any:
+    import whisper
+    from whisper.model import ModelDimensions, Whisper
+
+    from utils.files import read_weights
+
+    place = Path(path)
+    if place.is_dir():
+        files = sorted(place.glob("*.pt"))
+        if len(files) != 1:
+            raise ValueError(f"{place} holds {len(files)} files *.pt: one is needed, in Whisper's own format.")
+        place = files[0]
+    if not place.is_file():
+        return whisper.load_model(path, device=device).eval()
+    kept = read_weights(place)
+    if not {"dims", "model_state_dict"} <= set(kept):
+        raise ValueError(f"{place} is not Whisper's own format: dims and model_state_dict are needed, it has {', '.join(kept)}.")
+    model = Whisper(ModelDimensions(**kept["dims"]))
+    model.load_state_dict(kept["model_state_dict"])
+    return model.to(device).eval()
+
+
+@functools.cache
+def transcripts(path: str) -> dict[str, str]:
+    """The texts of a file with lines like `name.wav|text`, by stem. Raises ValueError naming a line that is not like that."""
+    texts = {}
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8-sig").splitlines(), 1):
+        if not line.strip():
+            continue
+        name, bar, text = line.partition("|")
+        if not bar:
+            raise ValueError(f"{path}:{number} has no bar: lines like name.wav|text are needed, it is {line[:40]!r}.")
+        stem = Path(name.strip()).stem if "." in name else name.strip()
+        if texts.setdefault(stem, text) != text:
+            raise ValueError(f"{path}:{number} gives {stem} a second text.")
+    return texts
+
+
+@functools.cache
+def normaliser(name: str) -> Callable[[str], str]:
+    """Whisper's own, by a language or its code, or "basic", "letters", "no_diacritics": punctuation, case and spelling are levelled."""
+    from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
+
+    code = CODES.get(name, name)
+    if code == "en":
+        made = EnglishTextNormalizer()
+    else:
+        made = BasicTextNormalizer(remove_diacritics=code == "no_diacritics", split_letters=code in ("letters", *LETTERS))
+    return lambda text: made(text).strip()
+
+
+def word_errors(target: str, heard: str) -> Ratio:
+    """Edits between two normalised texts in words, over the words of `target`; counts substitutions, deletions, insertions."""
+    import jiwer
+
+    return _counted(jiwer.process_words(target, heard), len(target.split()))
+
+
+def character_errors(target: str, heard: str) -> Ratio:
+    """The same in characters, spaces left out."""
+    import jiwer
+
+    target, heard = target.replace(" ", ""), heard.replace(" ", "")
+    return _counted(jiwer.process_characters(target, heard), len(target))
+
+
+def _counted(found: Any, length: int) -> Ratio:
+    parts = {name: float(getattr(found, name)) for name in ("substitutions", "deletions", "insertions")}
+    return Ratio(sum(parts.values()), float(length), parts)
+
+
+def _target(pair: Pair, mode: str, path: str) -> str:
+    if mode == "gt_audio":
+        return pair.ref.view(transcript, RATE)
+    texts = transcripts(path)
+    if pair.name not in texts:
+        raise ValueError(f"{path} has no line for {pair.name}.")
+    return texts[pair.name]
+
+
+WHISPER: dict[str, Any] = {
+    "kind": "pair",
+    "of": transcript,
+    "rate": RATE,
+    "higher_is_better": False,
+    "packages": ("openai-whisper", "jiwer"),
+    "needs": whisper_absent,
+}
+
+
+@metric("wer", **WHISPER)
+def wer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: str, language: str) -> Ratio:
+    """Word error rate of Whisper's transcription, normalised, against the transcript or the reference's transcription.
+
+    Pooled over the corpus: all edits over all words. 0 up, lower is better; at 16 kHz. Chinese and Japanese count letters.
+    Upstream's definition differs.
+    """
+    levelled = normaliser(language)
+    target = levelled(_target(pair, intelligibility_mode, ltr_path))
+    return word_errors(target, levelled(pair.deg.view(transcript, rate)))
+
+
+@metric("cer", **WHISPER)
+def cer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: str, language: str) -> Ratio:
+    """Character error rate, spaces left out, of Whisper's transcription; targets and normalisation as for wer.
+
+    Pooled over the corpus. 0 up, lower is better; at 16 kHz. Upstream's definition differs.
+    """
+    levelled = normaliser(language)
+    target = levelled(_target(pair, intelligibility_mode, ltr_path))
+    return character_errors(target, levelled(pair.deg.view(transcript, rate)))
+
+
+def upstream_errors(target: str, heard: str, *, words: bool) -> float:
+    """Upstream's rate for one file: spaces and six marks are dropped first, so that a sentence is one word; inf, nan when empty."""
+    from rapidfuzz.distance import Levenshtein
+
+    sides = [text.lower().translate(DROPPED) for text in (target, heard)]
+    a, b = [side.split() for side in sides] if words else sides
+    edits = Levenshtein.distance(a, b)
+    return edits / len(a) if len(a) else float("inf") if edits else float("nan")
+
+
+def _upstream(pair: Pair, rate: int, mode: str, path: str, language: str, words: bool) -> float:
+    heard = pair.deg.view(transcript, rate)
+    if mode == "gt_audio" and CODES.get(language, language) != "zh":
+        return upstream_errors(heard, heard, words=words)  # it transcribes the generated file twice
+    return upstream_errors(_target(pair, mode, path), heard, words=words)
+
+
+@metric("wer", definition="upstream", **WHISPER)
+def upstream_wer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: str, language: str) -> float:
+    """Upstream's word error rate: spaces are dropped, so that a sentence is one word; in English always 0 against audio.
+
+    A mean over files. 0 up, lower is better; at 16 kHz.
+    """
+    return _upstream(pair, rate, intelligibility_mode, ltr_path, language, words=True)
+
+
+@metric("cer", definition="upstream", **WHISPER)
+def upstream_cer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: str, language: str) -> float:
+    """Upstream's character error rate: most punctuation counts; in English always 0 against audio.
+
+    A mean over files. 0 up, lower is better; at 16 kHz.
+    """
+    return _upstream(pair, rate, intelligibility_mode, ltr_path, language, words=False)

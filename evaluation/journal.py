@@ -1,0 +1,90 @@
+"""What each pair gave, a line of JSON at a time beside the result: a stopped run goes on, and a new metric costs only itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluation.metric import Metric, Options, version
+from utils.files import disk_errors
+
+
+def fingerprint(path: Path | str | None) -> Any:
+    """What changes when a file (or any file of a folder) is written again: names, sizes and times."""
+    if not path or not Path(path).exists():
+        return str(path)
+    files = sorted(Path(path).rglob("*")) if Path(path).is_dir() else [Path(path)]
+    return [str(path), *([file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.is_file())]
+
+
+def digest(row: Metric, options: Options, rate: int | None) -> str:
+    """Stands for everything that a value of `row` depends on but the recordings."""
+    read = {name: getattr(options, name) for name in row.reads}
+    facts = [row.name, row.definition, row.doc, row.rate, rate, read, [fingerprint(v) for v in read.values() if isinstance(v, str)]]
+    facts += [[package, version(package)] for package in ("amphion", *row.packages)]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Journal:
+    """The lines of a file; without a path it forgets everything. `keys`: {metric: digest}; lines of other settings are not read."""
+
+    def __init__(self, path: Path | None, keys: dict[str, str]) -> None:
+        self.path, self.keys = path, keys
+        self.found: dict[str, dict[str, Any]] = {}
+        for line in self._lines():
+            known = self.found.setdefault(line["id"], {"files": line["files"]})
+            if known["files"] != line["files"]:
+                known = self.found[line["id"]] = {"files": line["files"]}
+            for name, key in line["keys"].items():
+                if self.keys.get(name) == key:
+                    for part in ("values", "counts", "rows", "rates"):
+                        if name in line[part]:
+                            known.setdefault(part, {})[name] = line[part][name]
+
+    def done(self, name: str, files: Any) -> dict[str, Any]:
+        """What is known of a pair whose files are still the same; failures are not kept, they are tried again."""
+        known = self.found.get(name, {})
+        same = known.get("files") == files
+        return {part: known.get(part, {}) if same else {} for part in ("values", "counts", "rows", "rates")}
+
+    def write(self, outcome: dict[str, Any], names: list[str]) -> None:
+        """Adds a line: whole lines only count, so that a run killed in the middle of one loses nothing else."""
+        if self.path is None:
+            return
+        line = json.dumps(outcome | {"keys": {name: self.keys[name] for name in names}}, ensure_ascii=False)
+        with disk_errors(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+
+    def _lines(self) -> list[dict[str, Any]]:
+        if self.path is None or not self.path.is_file():
+            return []
+        lines = []
+        text = self.path.read_text(encoding="utf-8", errors="replace")
+        if text and not text.endswith("\n"):
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write("\n")  # what was cut short stays on a line of its own
+        for line in text.splitlines():
+            try:
+                lines.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return lines
+
+
+def pack(rows: np.ndarray) -> list[Any]:
+    """An array as JSON can hold it, in single precision."""
+    rows = np.ascontiguousarray(rows, dtype="<f4")
+    return [list(rows.shape), base64.b64encode(rows.tobytes()).decode()]
+
+
+def unpack(packed: list[Any]) -> np.ndarray:
+    """The array that `pack` was given."""
+    shape, data = packed
+    return np.frombuffer(base64.b64decode(data), "<f4").reshape(shape).astype(np.float64)

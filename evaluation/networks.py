@@ -1,0 +1,150 @@
+"""Two audio classifiers that distances between folders are measured with, to load their published weights into.
+
+VGGish (Hershey et al. 2017, https://arxiv.org/abs/1609.09430) and PANNs' Cnn14 (Kong et al. 2020, https://arxiv.org/abs/1912.10211).
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from utils.files import read_weights
+
+VGGISH_RATE = 16000
+EXAMPLE = 96  # frames of 10 ms
+
+
+class VGGish(nn.Module):
+    """Log-mel examples (examples, 96, 64) to embeddings (examples, 128), before the last activation; no PCA."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = 1
+        for width in (64, 0, 128, 0, 256, 256, 0, 512, 512, 0):
+            if width:
+                layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+                channels = width
+            else:
+                layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        self.embeddings = nn.Sequential(nn.Linear(512 * 24, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 128))
+
+    def forward(self, examples: Tensor) -> Tensor:
+        maps = self.features(examples[:, None])
+        return self.embeddings(maps.permute(0, 2, 3, 1).flatten(1))  # TensorFlow's order: channels last
+
+
+def vggish_examples(samples: np.ndarray) -> np.ndarray:
+    """Log-mel examples of 0.96 s of sound at 16 kHz, (examples, 96, 64). Raises ValueError for less than one."""
+    if len(samples) < 400 + 160 * (EXAMPLE - 1):
+        raise ValueError(f"{len(samples) / VGGISH_RATE:.2f} s of sound is too short for VGGish: it takes 0.98 s.")
+    frames = np.lib.stride_tricks.sliding_window_view(samples.astype(np.float64), 400)[::160]
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
+    logs = np.log(np.abs(np.fft.rfft(frames * hann, 512)) @ _mel_bands() + 0.01)
+    count = len(logs) // EXAMPLE
+    return logs[: count * EXAMPLE].reshape(count, EXAMPLE, 64)
+
+
+@functools.cache
+def _mel_bands() -> np.ndarray:
+    # Triangles on the mel scale of HTK, 125 to 7500 Hz, straight in mel and not in Hz; (257, 64).
+    mel = 1127 * np.log1p(np.linspace(0, VGGISH_RATE / 2, 257) / 700)
+    edges = np.linspace(1127 * np.log1p(125 / 700), 1127 * np.log1p(7500 / 700), 66)
+    rising = (mel[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - mel[:, None]) / (edges[2:] - edges[1:-1])
+    bands = np.maximum(0, np.minimum(rising, falling))
+    bands[0] = 0
+    return bands
+
+
+@functools.cache
+def load_vggish(path: str, device: str) -> VGGish:
+    """The network with the weights of torchvggish (features.*, embeddings.*), loaded once in this process."""
+    model = VGGish()
+    _fill(model, read_weights(Path(path)), path)
+    return model.to(device).eval()
+
+
+class Cnn14(nn.Module):
+    """Waveforms (batch, samples) to an embedding (batch, 2048) and logits (batch, classes); both spectrogram sizes are read from the weights."""
+
+    def __init__(self, *, n_fft: int, n_mel: int = 64, classes: int = 527, widths: tuple[int, ...] = (64, 128, 256, 512, 1024, 2048)):
+        super().__init__()
+        self.hop_size = n_fft * 5 // 16
+        bins = n_fft // 2 + 1
+        self.spectrogram_extractor = nn.Module()
+        self.spectrogram_extractor.stft = nn.Module()
+        self.spectrogram_extractor.stft.conv_real = nn.Conv1d(1, bins, n_fft, bias=False)
+        self.spectrogram_extractor.stft.conv_imag = nn.Conv1d(1, bins, n_fft, bias=False)
+        self.logmel_extractor = nn.Module()
+        self.logmel_extractor.melW = nn.Parameter(torch.zeros(bins, n_mel))
+        self.bn0 = nn.BatchNorm2d(n_mel)
+        for i, (narrow, wide) in enumerate(zip((1, *widths), widths, strict=False), 1):
+            setattr(self, f"conv_block{i}", Block(narrow, wide))
+        self.fc1 = nn.Linear(widths[-1], widths[-1])
+        self.fc_audioset = nn.Linear(widths[-1], classes)
+        self.blocks = len(widths)
+
+    @property
+    def sample_rate(self) -> int:
+        return self.hop_size * 100
+
+    def forward(self, sound: Tensor) -> tuple[Tensor, Tensor]:
+        stft = self.spectrogram_extractor.stft
+        margin = stft.conv_real.kernel_size[0] // 2
+        padded = F.pad(sound[:, None], (margin, margin), mode="reflect")
+        parts = [F.conv1d(padded, part.weight, stride=self.hop_size) for part in (stft.conv_real, stft.conv_imag)]
+        mel = (parts[0] ** 2 + parts[1] ** 2).transpose(1, 2) @ self.logmel_extractor.melW
+        x = (10 * torch.log10(mel.clamp(min=1e-10)))[:, None]
+        x = self.bn0(x.transpose(1, 3)).transpose(1, 3)
+        for i in range(1, self.blocks + 1):
+            x = getattr(self, f"conv_block{i}")(x, pool=2 if i < self.blocks else 1)
+        x = x.mean(dim=3)
+        embedding = F.relu(self.fc1(x.amax(dim=2) + x.mean(dim=2)))
+        return embedding, self.fc_audioset(embedding)
+
+
+class Block(nn.Module):
+    """Two convolutions of 3 x 3 and an average over `pool` x `pool`."""
+
+    def __init__(self, narrow: int, wide: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(narrow, wide, 3, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(wide, wide, 3, padding=1, bias=False)
+        self.bn1, self.bn2 = nn.BatchNorm2d(wide), nn.BatchNorm2d(wide)
+
+    def forward(self, x: Tensor, pool: int) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = F.relu(self.bn2(self.conv2(x)))
+        return F.avg_pool2d(x, pool) if pool > 1 else x
+
+
+@functools.cache
+def load_cnn14(path: str, device: str) -> Cnn14:
+    """Cnn14 with PANNs' published weights (16 or 32 kHz), its sizes read from their shapes; loaded once in this process."""
+    kept = read_weights(Path(path))
+    kept = kept.get("model", kept)
+    try:
+        n_fft = kept["spectrogram_extractor.stft.conv_real.weight"].shape[-1]
+        widths = tuple(kept[f"conv_block{i}.conv1.weight"].shape[0] for i in range(1, 7))
+        classes, n_mel = len(kept["fc_audioset.bias"]), len(kept["bn0.weight"])
+    except KeyError as error:
+        raise ValueError(f"{path} holds no Cnn14 of PANNs: {error.args[0]} is not in it.") from error
+    model = Cnn14(n_fft=n_fft, n_mel=n_mel, classes=classes, widths=widths)
+    _fill(model, kept, path)
+    return model.to(device).eval()
+
+
+def _fill(model: nn.Module, kept: dict[str, Tensor], path: str) -> None:
+    own = model.state_dict()
+    lacking = [key for key in own if key not in kept]
+    if lacking:
+        raise ValueError(f"{path} holds no {type(model).__name__}: {lacking[0]} and {len(lacking) - 1} more are not in it.")
+    # Published files also hold postprocessing and window tensors that nothing here reads.
+    model.load_state_dict({key: kept[key] for key in own})

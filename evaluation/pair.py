@@ -1,0 +1,104 @@
+"""A recording, and two that belong together: resampled once for each rate, viewed once in each way, aligned once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluation.metric import Frames, Metric, Options, Ratio, chosen, refuse_silence
+from evaluation.warp import warp
+from utils.audio import Audio
+
+BAND_SECONDS = 4.0  # how far dynamic time warping may stray from the straight line between the ends
+
+
+class Recording:
+    """One file: its sound at each rate and its views, each computed when first asked for and kept while this lives."""
+
+    def __init__(self, audio: Audio, options: Options, path: Path | None = None) -> None:
+        self.audio, self.options, self.path = audio, options, path
+        # The caches live and die with the recording; on the class they would keep every sound ever read.
+        self.at = functools.cache(self._at)
+        self.view = functools.cache(self._view)
+
+    @classmethod
+    def read(cls, path: Path, options: Options) -> Recording:
+        return cls(Audio.read(path), options, path)
+
+    def _at(self, rate: int) -> Audio:
+        sound = self.audio.resample(rate)
+        if self.options.definition == "upstream":  # its loader rounds the length up, which moves Praat's frames
+            length = -(-len(self.audio.samples) * rate // self.audio.rate)
+            sound = Audio(np.pad(sound.samples, (0, max(0, length - len(sound.samples)))), rate)
+        return sound
+
+    def _view(self, of: Callable[..., Any], rate: int) -> Any:
+        return of(self.at(rate), **chosen(of, self.options, path=self.path))
+
+
+class Pair:
+    """A reference and what is compared with it. `name` is the stem that both share."""
+
+    def __init__(self, ref: Recording, deg: Recording, options: Options, name: str = "") -> None:
+        self.ref, self.deg, self.options, self.name = ref, deg, options, name
+        self.path = functools.cache(self._path)
+
+    @classmethod
+    def of(cls, ref: Audio, deg: Audio, options: Options | None = None, name: str = "") -> Pair:
+        """A pair of two sounds that come from no file."""
+        options = options or Options()
+        return cls(Recording(ref, options), Recording(deg, options), options, name)
+
+    def score(self, row: Metric, rate: int) -> float | Ratio:
+        """`row` at `rate`. Raises ValueError where it is undefined, and what the libraries raise."""
+        if row.kind == "pair":
+            value = row.score(self, rate, **chosen(row.score, self.options))
+        elif row.kind == "generated":
+            refuse_silence(None, self.deg.audio)
+            value = row.score(self.deg.at(rate), **chosen(row.score, self.options))
+        else:
+            ref, deg = self.frames(row.of, rate) if row.kind == "frames" else self.cut(rate)
+            value = row.score(ref, deg, **chosen(row.score, self.options))
+        if isinstance(value, Ratio):
+            return value
+        if not np.isfinite(value):
+            raise ValueError(f"the result is {value}.")
+        return float(value)
+
+    def sounds(self, rate: int) -> tuple[Audio, Audio]:
+        """Both sounds at `rate`, whole."""
+        return self.ref.at(rate), self.deg.at(rate)
+
+    def views(self, of: Callable[..., Any], rate: int) -> tuple[Any, Any]:
+        """Both sides as `of` sees them."""
+        return self.ref.view(of, rate), self.deg.view(of, rate)
+
+    def cut(self, rate: int) -> tuple[Audio, Audio]:
+        """Both sounds at `rate`, as long as the shorter. Raises ValueError when one of them is silent."""
+        ref, deg = self.sounds(rate)
+        refuse_silence(ref, deg)
+        shorter = min(len(ref.samples), len(deg.samples))
+        ref, deg = Audio(ref.samples[:shorter], rate), Audio(deg.samples[:shorter], rate)
+        refuse_silence(ref, deg)
+        return ref, deg
+
+    def frames(self, of: Callable[..., Frames], rate: int, align: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Both views, row for row: "cut" to the shorter, or "dtw" along the path that brings their spectra together."""
+        refuse_silence(*self.sounds(rate))
+        ref, deg = self.views(of, rate)
+        if (align or self.options.align) == "cut":
+            shorter = min(len(ref.values), len(deg.values))
+            return ref.values[:shorter], deg.values[:shorter]
+        path = self.path(rate)
+        return ref.at(path[:, 0]), deg.at(path[:, 1])
+
+    def _path(self, rate: int) -> np.ndarray:
+        # Always on spectra: F0 aligned with F0, or energy with energy, would warp away the very error to be measured.
+        from evaluation.spectrum import mel_cepstra
+
+        ref, deg = self.views(mel_cepstra, rate)
+        return warp(ref.values, deg.values, round(BAND_SECONDS / ref.step)) * ref.step + ref.start

@@ -1,0 +1,79 @@
+"""DNSMOS: an estimate of the mean opinion score of a recording by itself (Reddy et al. 2022, https://arxiv.org/abs/2110.01763)."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluation.metric import metric
+from evaluation.models import absent, locate, onnx, pieces
+from utils.audio import Audio
+
+RATE = 16000
+WINDOW_SECONDS, HOP_SECONDS = 9.01, 1.0
+# From what the network gives to the scale of listeners: highest power first.
+CURVES = {
+    "signal": (-0.08397278, 1.22083953, 0.0052439),
+    "background": (-0.13166888, 1.60915514, -0.39604546),
+    "overall": (-0.06766283, 1.11546468, 0.04602535),
+}
+FILES = ("sig_bak_ovr.onnx", "model_v8.onnx")
+
+
+def no_dnsmos(*, dnsmos: str) -> str:
+    """Why there is no DNSMOS, or ""."""
+    why = absent("dnsmos", dnsmos)
+    lacking = [] if why else [name for name in FILES if not (Path(locate("dnsmos", dnsmos)) / name).is_file()]
+    return why or (f"finds no {' and no '.join(lacking)} in {locate('dnsmos', dnsmos)}." if lacking else "")
+
+
+@functools.lru_cache(maxsize=2)
+def _opinions(audio: Audio, folder: str) -> dict[str, float]:
+    windows = pieces(audio.samples, round(WINDOW_SECONDS * RATE), round(HOP_SECONDS * RATE))
+    network = onnx(str(Path(folder) / FILES[0]))
+    raw = np.concatenate([network(window[None]) for window in windows])
+    return {name: float(np.polyval(curve, raw[:, i]).mean()) for i, (name, curve) in enumerate(CURVES.items())}
+
+
+DNSMOS: dict[str, Any] = {
+    "kind": "generated",
+    "rate": RATE,
+    "unit": "MOS",
+    "higher_is_better": True,
+    "packages": ("onnxruntime",),
+    "needs": no_dnsmos,
+}
+
+
+@metric("dnsmos", **DNSMOS)
+def overall(deg: Audio, *, dnsmos: str) -> float:
+    """DNSMOS P.835, overall quality of the generated file alone. 1 to 5, higher is better; at 16 kHz."""
+    return _opinions(deg, locate("dnsmos", dnsmos))["overall"]
+
+
+@metric("dnsmos_signal", **DNSMOS)
+def signal(deg: Audio, *, dnsmos: str) -> float:
+    """DNSMOS P.835, quality of the speech in the generated file alone. 1 to 5, higher is better; at 16 kHz."""
+    return _opinions(deg, locate("dnsmos", dnsmos))["signal"]
+
+
+@metric("dnsmos_background", **DNSMOS)
+def background(deg: Audio, *, dnsmos: str) -> float:
+    """DNSMOS P.835, absence of background noise in the generated file alone. 1 to 5, higher is better; at 16 kHz."""
+    return _opinions(deg, locate("dnsmos", dnsmos))["background"]
+
+
+@metric("dnsmos_p808", **DNSMOS)
+def p808(deg: Audio, *, dnsmos: str) -> float:
+    """DNSMOS P.808, quality of the generated file alone (https://arxiv.org/abs/2010.15258). 1 to 5, higher is better; at 16 kHz."""
+    import librosa
+
+    network = onnx(str(Path(locate("dnsmos", dnsmos)) / FILES[1]))
+    scores = []
+    for window in pieces(deg.samples, round(WINDOW_SECONDS * RATE), round(HOP_SECONDS * RATE)):
+        mel = librosa.feature.melspectrogram(y=window[:-160], sr=RATE, n_fft=321, hop_length=160, n_mels=120)
+        scores.append(network((librosa.power_to_db(mel, ref=np.max).T[None] + 40) / 40).item())
+    return float(np.mean(scores))

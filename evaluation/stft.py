@@ -1,0 +1,76 @@
+"""Multi-resolution STFT distance, and the magnitude spectra that it and frame energy are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from evaluation.metric import metric
+from utils.audio import Audio
+
+RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))  # FFT size, hop, window of Parallel WaveGAN
+MAGNITUDE_FLOOR = 1e-7**0.5
+BLOCK_FRAMES = 256  # in memory at once; a block that fits the cache is also faster
+
+
+def magnitude_blocks(
+    padded: np.ndarray, *, n_fft: int, hop_size: int, win_size: int, window: str = "hann"
+) -> Iterator[np.ndarray]:
+    """Magnitude spectra under a window ("hann", or "boxcar" for none) centred in `n_fft`, (frames, bins), a block at a time."""
+    left = (n_fft - win_size) // 2
+    shape = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_size) / win_size) if window == "hann" else np.ones(win_size)
+    window = np.pad(shape, (left, n_fft - win_size - left)).astype(padded.dtype)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_size]
+    for i in range(0, len(frames), BLOCK_FRAMES):
+        yield np.abs(np.fft.rfft(frames[i : i + BLOCK_FRAMES] * window))
+
+
+def stft_distance(ref: Audio, deg: Audio, window: str = "hann", floor: float = MAGNITUDE_FLOOR) -> tuple[float, float]:
+    """Spectral convergence and log-magnitude distance, each the mean over RESOLUTIONS. Raises ValueError for 1024 samples or fewer."""
+    terms = [_distance_at(ref.samples, deg.samples, *resolution, window, floor) for resolution in RESOLUTIONS]
+    convergence, log_magnitude = np.mean(terms, axis=0)
+    return float(convergence), float(log_magnitude)
+
+
+def _distance_at(
+    ref: np.ndarray, deg: np.ndarray, n_fft: int, hop_size: int, win_size: int, window: str, floor: float
+) -> tuple[float, float]:
+    if len(ref) <= n_fft // 2:
+        raise ValueError(f"{len(ref)} samples are too few for an STFT of {n_fft}.")
+    padded = [np.pad(side.astype(np.float64), n_fft // 2, mode="reflect") for side in (ref, deg)]
+    sides = [magnitude_blocks(side, n_fft=n_fft, hop_size=hop_size, win_size=win_size, window=window) for side in padded]
+    error, power, logs, count = 0.0, 0.0, 0.0, 0
+    for x, y in zip(*sides, strict=True):
+        x, y = np.maximum(x, floor), np.maximum(y, floor)
+        error, power = error + ((x - y) ** 2).sum(), power + (x**2).sum()
+        logs, count = logs + np.abs(np.log(x / y)).sum(), count + x.size
+    return np.sqrt(error / power), logs / count
+
+
+def stft_settings(rate: int) -> dict[str, Any]:
+    """What the spectra are computed with."""
+    return {"resolutions": [list(r) for r in RESOLUTIONS], "window": "hann", "magnitude_floor": MAGNITUDE_FLOOR}
+
+
+@metric("mstft", higher_is_better=False, settings=stft_settings)
+def mstft(ref: Audio, deg: Audio) -> float:
+    """Multi-resolution STFT distance of Parallel WaveGAN (https://arxiv.org/abs/1910.11480), Hann windows.
+
+    Spectral convergence plus L1 distance of log magnitudes. 0 up, lower is better; at the reference's rate. Upstream's definition
+    differs: it has no window.
+    """
+    return sum(stft_distance(ref, deg))
+
+
+@metric("mstft_sc", higher_is_better=False, settings=stft_settings)
+def mstft_sc(ref: Audio, deg: Audio) -> float:
+    """The spectral convergence of mstft alone. 0 up, lower is better; at the reference's rate."""
+    return stft_distance(ref, deg)[0]
+
+
+@metric("mstft_mag", higher_is_better=False, settings=stft_settings)
+def mstft_mag(ref: Audio, deg: Audio) -> float:
+    """The log-magnitude distance of mstft alone. 0 up, lower is better; at the reference's rate."""
+    return stft_distance(ref, deg)[1]
