@@ -22,7 +22,7 @@ EXAMPLE = 96  # frames of 10 ms
 class VGGish(nn.Module):
     """Log-mel examples (examples, 96, 64) to embeddings (examples, 128), before the last activation; no PCA."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, hidden: int = 4096, size: int = 128) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         channels = 1
@@ -33,7 +33,9 @@ class VGGish(nn.Module):
             else:
                 layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
-        self.embeddings = nn.Sequential(nn.Linear(512 * 24, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 128))
+        self.embeddings = nn.Sequential(
+            nn.Linear(512 * 24, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, size)
+        )
 
     def forward(self, examples: Tensor) -> Tensor:
         maps = self.features(examples[:, None])
@@ -66,8 +68,12 @@ def _mel_bands() -> np.ndarray:
 @functools.cache
 def load_vggish(path: str, device: str) -> VGGish:
     """The network with the weights of torchvggish (features.*, embeddings.*), loaded once in this process."""
-    model = VGGish()
-    _fill(model, read_weights(Path(path)), path)
+    kept = read_weights(Path(path))
+    if "embeddings.4.weight" not in kept:
+        raise ValueError(f"{path} holds no VGGish: embeddings.4.weight is not in it.")
+    size, hidden = kept["embeddings.4.weight"].shape
+    model = VGGish(hidden=hidden, size=size)
+    _fill(model, kept, path)
     return model.to(device).eval()
 
 

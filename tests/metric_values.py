@@ -10,7 +10,7 @@ import numpy as np
 from evaluation import pitch, stft, upstream, waveform
 from evaluation.base import all_metrics
 from evaluation.metric import METRICS, UPSTREAM, Options, Ratio
-from evaluation.pair import Pair
+from evaluation.pair import Pair, Recording
 from evaluation.spectrum import mel_cepstrum
 from evaluation.stft import MAGNITUDE_FLOOR
 from evaluation.warp import fast_warp, warp
@@ -36,13 +36,15 @@ class Known:
     """A pair and what it shares between its many keys."""
 
     def __init__(self, ref, deg):
-        self.ref, self.deg = ref, deg
-        self.pair = functools.cache(lambda options: Pair.of(ref, deg, options))
-        self.cut = self.pair(Options()).cut(RATE)
+        # No view that is tried here reads what options differ in but the definition: what is costly is shared.
+        sides = {kind: [Recording(side, Options(definition=kind)) for side in (ref, deg)] for kind in ("correct", "upstream")}
+        self.pair = functools.cache(lambda options, kind: Pair(*sides[kind], options))
+        self.plain = self.pair(Options(), "correct")
+        self.cut = self.plain.cut(RATE)
         self.mels = functools.cache(self._mels)
 
     def metric(self, name, align="cut", rate=RATE):
-        value = self.pair(Options(align=align)).score(METRICS[name], METRICS[name].rate or rate)
+        value = self.pair(Options(align=align), "correct").score(METRICS[name], METRICS[name].rate or rate)
         return value.numerator / value.denominator if isinstance(value, Ratio) else value
 
     def upstream(self, key):
@@ -57,7 +59,7 @@ class Known:
         )
         name = RENAMED.get(found["name"], found["name"])
         rate = UPSTREAM[name].rate_for(None if found["fs"] == "None" else int(found["fs"]), RATE)
-        value = self.pair(options).score(UPSTREAM[name], rate)
+        value = self.pair(options, "correct" if rate == RATE else "upstream").score(UPSTREAM[name], rate)
         if found["name"] == "v_uv_counts_tp_fp_fn":
             return [value.parts[part] for part in ("tp", "fp", "fn")], 0
         if isinstance(value, Ratio):
@@ -74,7 +76,7 @@ class Known:
 
     def _mels(self, order, alpha, fft, doubled):
         return [
-            upstream.cepstra(side, doubled=doubled, order=order, alpha=alpha, fft_size=fft) for side in self.pair(Options()).sounds(RATE)
+            upstream.cepstra(side, doubled=doubled, order=order, alpha=alpha, fft_size=fft) for side in self.plain.sounds(RATE)
         ]
 
 
@@ -98,7 +100,7 @@ def f0_statistics(ref, deg):
 
 
 def praat(known):
-    return f0_statistics(*(view.values for view in known.pair(Options()).views(pitch.f0_track, RATE)))
+    return f0_statistics(*(view.values for view in known.plain.views(pitch.f0_track, RATE)))
 
 
 def harvest(known):
@@ -106,13 +108,13 @@ def harvest(known):
 
     tracks = [
         pyworld.harvest(side.samples.astype(float), RATE, f0_floor=65, f0_ceil=800, frame_period=1000 * 256 / RATE)[0]
-        for side in known.pair(Options()).sounds(RATE)
+        for side in known.plain.sounds(RATE)
     ]
     return f0_statistics(*tracks)
 
 
 def melody(known):
-    ref, deg = known.pair(Options()).frames(pitch.f0_track, RATE)
+    ref, deg = known.plain.frames(pitch.f0_track, RATE)
     return {
         "voicing_recall": ((ref > 0) & (deg > 0)).sum() / (ref > 0).sum(),
         "voicing_false_alarm": ((ref == 0) & (deg > 0)).sum() / max((ref == 0).sum(), 1),
@@ -137,7 +139,7 @@ def mel_distance(known, kind, order, alpha, fft, align):
 
 
 def pymcd(known, mode, fs):
-    sides = list(known.pair(Options(definition="upstream")).sounds(int(fs)))
+    sides = list(known.pair(Options(definition="upstream"), "upstream").sounds(int(fs)))
     if mode == "plain":
         longer = max(len(side.samples) for side in sides)
         sides = [Audio(np.pad(side.samples, (0, longer - len(side.samples))), side.rate) for side in sides]
@@ -150,7 +152,7 @@ def versa(known, dtw):
     Without dtw whole files, zeros counted as pitches. With it F0 on voiced frames, and distortion on those above -20 dB of the mean
     power, each along a FastDTW of its own.
     """
-    sides = [_versa_side(side) for side in known.pair(Options()).sounds(RATE)]
+    sides = [_versa_side(side) for side in known.plain.sounds(RATE)]
     if dtw == "False":
         shorter = min(len(side[0]) for side in sides)
         (ref, f), (deg, g) = ([part[:shorter] for part in side[:2]] for side in sides)
