@@ -22,15 +22,21 @@ def periodicity(audio: Audio, *, device: str) -> Frames:
     import torch
     import torchcrepe
 
-    sound = torch.from_numpy(audio.samples)[None]
-    batches = torchcrepe.preprocess(sound, audio.rate, HOP_SIZE, BATCH, device)
+    sound, hop = torch.from_numpy(audio.samples)[None], HOP_SIZE
+    if audio.rate != torchcrepe.SAMPLE_RATE:
+        sound, hop = torchcrepe.resample(sound, audio.rate), int(HOP_SIZE * torchcrepe.SAMPLE_RATE / audio.rate)
+    batches = torchcrepe.preprocess(sound, torchcrepe.SAMPLE_RATE, hop, BATCH, device)
     network = _network(device)
     with torch.inference_mode():
         salience = torch.cat([network(frames).cpu() for frames in batches])
-    found = [_decoded(salience[i : i + BLOCK]) for i in range(0, len(salience), BLOCK)]
-    silenced = torchcrepe.threshold.Silence()(torch.cat(found)[None], sound, audio.rate, HOP_SIZE)
-    step = int(HOP_SIZE * torchcrepe.SAMPLE_RATE / audio.rate) / torchcrepe.SAMPLE_RATE
-    return Frames(silenced[0].numpy(), 0.0, step)
+    window = torchcrepe.WINDOW_SIZE
+    padded = torch.nn.functional.pad(sound, (window // 2, window // 2))
+    found = []
+    for i in range(0, len(salience), BLOCK):
+        block = _decoded(salience[i : i + BLOCK])
+        heard = padded[:, i * hop : (i + len(block) - 1) * hop + window]
+        found.append(torchcrepe.threshold.Silence()(block[None], heard, torchcrepe.SAMPLE_RATE, hop, pad=False)[0])
+    return Frames(torch.cat(found).numpy(), 0.0, hop / torchcrepe.SAMPLE_RATE)
 
 
 def _decoded(salience: Any) -> Any:

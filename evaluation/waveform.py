@@ -16,6 +16,7 @@ from utils.audio import Audio
 PESQ_SECONDS = 30
 PESQ_SAFE_SECONDS = 20  # 50 utterances of the shortest kind, 0.2 s and a pause of 0.2 s: what the library has room for
 STOI_SECONDS = 0.4  # one segment of 30 frames
+STOI_LONGEST_SECONDS = 600  # the library holds every segment at once, half a gigabyte for ten minutes
 MOST_DECIBELS = 100.0  # of a ratio: single precision ends there, and identical files would be infinite
 
 
@@ -79,6 +80,8 @@ def _stoi(ref: Audio, deg: Audio, *, extended: bool) -> float:
     too_little = ValueError(f"less than {STOI_SECONDS} s of speech is left once pauses are cut out, too little for STOI.")
     if ref.seconds < STOI_SECONDS:
         raise too_little
+    if ref.seconds > STOI_LONGEST_SECONDS:
+        raise ValueError(f"{ref.seconds:.0f} s is too long for STOI, which would fill the memory: cut it up, {STOI_LONGEST_SECONDS} s at most.")
     with warnings.catch_warnings(), _seeded():
         # pystoi warns and returns 0.00001 when too little speech is left: a failure in the dress of a score.
         warnings.filterwarnings("error", message="Not enough STFT frames", category=RuntimeWarning)

@@ -193,6 +193,24 @@ def test_pesq_cannot_take_the_run_down():
         assert "cut it up" in str(error)
 
 
+def test_stoi_refuses_what_would_fill_the_memory():
+    long = Audio(np.tile(voice(rate=8000).samples, 600), 8000)
+    with pytest.raises(ValueError, match="too long for STOI"):
+        score("estoi", long, long)
+
+
+def test_periodicity_of_a_long_sound_is_decoded_in_blocks(monkeypatch):
+    if METRICS["f0_periodicity_rmse"].absent(Options()):
+        pytest.skip(METRICS["f0_periodicity_rmse"].absent(Options()))
+    from evaluation import crepe
+
+    sound = voice(1.0)
+    whole = crepe.periodicity(sound, device="cpu")
+    monkeypatch.setattr(crepe, "BLOCK", 40)
+    parts = crepe.periodicity(sound, device="cpu")
+    assert len(parts.values) == len(whole.values) and np.median(np.abs(parts.values - whole.values)) < 1e-3
+
+
 def test_estoi_is_the_same_twice_and_leaves_the_generator_alone():
     ref = voice()
     half = Audio(np.concatenate([ref.samples[:14400], np.zeros(14400)]), 24000)
