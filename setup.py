@@ -7,9 +7,8 @@ EXTRAS = {
     "tts": ["phonemizer>=3.3", "espeakng-loader>=0.2.4", "num2words>=0.5.14", "unidecode>=1.3", "praatio>=6.2"],
     "crepe": ["torchcrepe>=0.0.24"],
     "onnx": ["onnx>=1.18", "onnxruntime>=1.22"],
-    "eval": ["pesq>=0.0.4", "pystoi>=0.4.1"],
     "eval": [
-        "pesq>=0.0.4", "pystoi>=0.4.1", "jiwer>=4", "onnxruntime>=1.20", "openai-whisper>=20250625",
+        "pesq>=0.0.4", "pystoi>=0.4.1", "jiwer>=4", "onnxruntime>=1.22", "openai-whisper>=20250625",
         "resemblyzer>=0.1.4", "torchcrepe>=0.0.24", "transformers>=5,<6",
     ],
     "cluster": ["dask>=2025.1", "distributed>=2025.1"],

@@ -78,7 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--f0_subtract_mean", type=_yes_or_no, help="(upstream) cents about the median (default True)")
     made.add_argument("--similarity_model", help="resemblyzer (default), wavlm, wespeaker or rawnet")
     made.add_argument("--similarity_mode", choices=("pairwith", "overall"), help="each pair, or every file with every file")
-    made.add_argument("--intelligibility_mode", choices=("gt_audio", "gt_content"), help="target: the reference's words, or --ltr_path")
+    made.add_argument(
+        "--intelligibility_mode", choices=("gt_audio", "gt_content"), help="target: the reference's words, or --ltr_path"
+    )
     made.add_argument("--ltr_path", help="transcripts, lines like name.wav|text")
     made.add_argument("--language", help="english (default), chinese, or a code of Whisper's")
     made.add_argument("--fad_model", help="vggish (default), clap, or given: <stem>.npy beside each recording")
@@ -113,7 +115,9 @@ def _list(options: argparse.Namespace) -> int:
     asked = Options(**_choices(options))
     for name, row in sorted(all_metrics().items()):
         lack = row.absent(asked)
-        print(f"{name}{' [' + row.unit + ']' if row.unit else ''}\n    {row.doc}{chr(10) + '    NOT HERE: it ' + lack if lack else ''}")
+        print(
+            f"{name}{' [' + row.unit + ']' if row.unit else ''}\n    {row.doc}{chr(10) + '    NOT HERE: it ' + lack if lack else ''}"
+        )
         if name in UPSTREAM:
             print(f"    --definition upstream: {UPSTREAM[name].doc}")
     return 0

@@ -15,6 +15,7 @@ from typing import Any
 
 from evaluation.journal import Journal, digest, fingerprint, pack, unpack
 from evaluation.metric import METRICS, UPSTREAM, Align, Metric, Options, Ratio, refuse_silence, version
+from evaluation.models import FIELDS, locate
 from evaluation.pair import Pair, Recording
 from evaluation.result import Result, markdown, pooled_summary, set_summary, summary
 from utils.log import log
@@ -102,7 +103,9 @@ def _options(align: str, rate: int | None, choices: dict[str, Any]) -> Options:
             raise ValueError(f"{name} {value!r}: choose {' or '.join(allowed[name])}.")
     if rate is not None and rate < 8000:
         raise ValueError(f"rate {rate} Hz: 8000 or more is needed.")
-    return Options(align=align, **choices)
+    options = Options(align=align, **choices)
+    # Said once where each model lies: results tell it, and what was kept of another model is not taken for this one's.
+    return dataclasses.replace(options, **{field: locate(field, getattr(options, field)) for field in FIELDS})
 
 
 def _rows(names: list[str], options: Options) -> tuple[list[Metric], dict[str, str]]:
@@ -135,7 +138,9 @@ def _missing(
     }
     for side, absent in missing.items():
         if absent and paired:
-            log.info(f"{len(absent)} without a partner in the {side} folder, e.g. {absent[0]}: not compared, listed in the result.")
+            log.info(
+                f"{len(absent)} without a partner in the {side} folder, e.g. {absent[0]}: not compared, listed in the result."
+            )
     return missing
 
 

@@ -191,7 +191,11 @@ def fad_clap(ref: np.ndarray, deg: np.ndarray) -> float:
 
 
 def _no_given(*, fad_model: str) -> str:
-    return "" if fad_model == "given" else "compares embeddings of your own, <stem>.npy beside each recording: give --fad_model given."
+    return (
+        ""
+        if fad_model == "given"
+        else "compares embeddings of your own, <stem>.npy beside each recording: give --fad_model given."
+    )
 
 
 @metric("fad_given", of=given_rows, needs=_no_given, **FOLDERS)

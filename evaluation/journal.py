@@ -25,7 +25,15 @@ def fingerprint(path: Path | str | None) -> Any:
 def digest(row: Metric, options: Options, rate: int | None) -> str:
     """Stands for everything that a value of `row` depends on but the recordings."""
     read = {name: getattr(options, name) for name in row.reads}
-    facts = [row.name, row.definition, row.doc, row.rate, rate, read, [fingerprint(v) for v in read.values() if isinstance(v, str)]]
+    facts = [
+        row.name,
+        row.definition,
+        row.doc,
+        row.rate,
+        rate,
+        read,
+        [fingerprint(v) for v in read.values() if isinstance(v, str)],
+    ]
     facts += [[package, version(package)] for package in ("amphion", *row.packages)]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 

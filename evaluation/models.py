@@ -13,6 +13,7 @@ from utils.files import read_json
 
 FOLDER = "AMPHION_MODELS"  # environment variable: a folder with one file or folder for each model
 SAMPLE_RATE = 16000
+FIELDS = ("whisper", "wavlm", "wespeaker", "rawnet", "vggish", "clap", "classifier", "dnsmos")  # of metric.Options
 
 
 def locate(field: str, given: str, hub: str = "") -> str:

@@ -80,7 +80,9 @@ def load_vggish(path: str, device: str) -> VGGish:
 class Cnn14(nn.Module):
     """Waveforms (batch, samples) to an embedding (batch, 2048) and logits (batch, classes); both spectrogram sizes are read from the weights."""
 
-    def __init__(self, *, n_fft: int, n_mel: int = 64, classes: int = 527, widths: tuple[int, ...] = (64, 128, 256, 512, 1024, 2048)):
+    def __init__(
+        self, *, n_fft: int, n_mel: int = 64, classes: int = 527, widths: tuple[int, ...] = (64, 128, 256, 512, 1024, 2048)
+    ):
         super().__init__()
         self.hop_size = n_fft * 5 // 16
         bins = n_fft // 2 + 1

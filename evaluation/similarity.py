@@ -138,7 +138,18 @@ def _no_rawnet(*, rawnet: str) -> str:
     return absent("rawnet", rawnet, kind="FILE.onnx")
 
 
-_add("resemblyzer", resemblyzer_speaker, "by Resemblyzer (Wan et al. 2018, https://arxiv.org/abs/1710.10467)", packages=("resemblyzer",))
+_add(
+    "resemblyzer",
+    resemblyzer_speaker,
+    "by Resemblyzer (Wan et al. 2018, https://arxiv.org/abs/1710.10467)",
+    packages=("resemblyzer",),
+)
 _add("wavlm", wavlm_speaker, "by WavLM (https://arxiv.org/abs/2110.13900)", packages=("transformers",), needs=_no_wavlm)
-_add("wespeaker", wespeaker_speaker, "by WeSpeaker (https://arxiv.org/abs/2210.17016)", packages=("onnxruntime",), needs=_no_wespeaker)
+_add(
+    "wespeaker",
+    wespeaker_speaker,
+    "by WeSpeaker (https://arxiv.org/abs/2210.17016)",
+    packages=("onnxruntime",),
+    needs=_no_wespeaker,
+)
 _add("rawnet", rawnet_speaker, "by RawNet3 (https://arxiv.org/abs/2203.08488)", packages=("onnxruntime",), needs=_no_rawnet)

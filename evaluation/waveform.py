@@ -81,7 +81,9 @@ def _stoi(ref: Audio, deg: Audio, *, extended: bool) -> float:
     if ref.seconds < STOI_SECONDS:
         raise too_little
     if ref.seconds > STOI_LONGEST_SECONDS:
-        raise ValueError(f"{ref.seconds:.0f} s is too long for STOI, which would fill the memory: cut it up, {STOI_LONGEST_SECONDS} s at most.")
+        raise ValueError(
+            f"{ref.seconds:.0f} s is too long for STOI, which would fill the memory: cut it up, {STOI_LONGEST_SECONDS} s at most."
+        )
     with warnings.catch_warnings(), _seeded():
         # pystoi warns and returns 0.00001 when too little speech is left: a failure in the dress of a score.
         warnings.filterwarnings("error", message="Not enough STFT frames", category=RuntimeWarning)

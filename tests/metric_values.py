@@ -54,9 +54,7 @@ class Known:
         found = UPSTREAM_KEY.fullmatch(key)
         assert found, f"what is {key}?"
         flag = found["flag"] != "False"
-        options = Options(
-            definition="upstream", align=found["align"] or "cut", energy_db_scale=flag, f0_subtract_mean=flag
-        )
+        options = Options(definition="upstream", align=found["align"] or "cut", energy_db_scale=flag, f0_subtract_mean=flag)
         name = RENAMED.get(found["name"], found["name"])
         rate = UPSTREAM[name].rate_for(None if found["fs"] == "None" else int(found["fs"]), RATE)
         value = self.pair(options, "correct" if rate == RATE else "upstream").score(UPSTREAM[name], rate)

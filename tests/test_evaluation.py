@@ -102,7 +102,9 @@ def test_all_unvoiced(two):
 
 def test_silent_reference(two):
     Audio(np.zeros(24000), 24000).write(two[0] / "a0.wav")
-    result = evaluate(*two, ["stoi", "similarity_resemblyzer_overall", "si_sdr"] if has("resemblyzer") else ["stoi", "si_sdr"], jobs=1)
+    result = evaluate(
+        *two, ["stoi", "similarity_resemblyzer_overall", "si_sdr"] if has("resemblyzer") else ["stoi", "si_sdr"], jobs=1
+    )
     assert "the reference file is silent" in result.failed["stoi"]["a0"] and "silent" in result.failed["si_sdr"]["a0"]
 
 
@@ -258,7 +260,16 @@ def test_a_metric_without_any_value_is_a_failing_run(tmp_path):
 def test_recipe_takes_upstreams_options(two):
     words = ["--reference_folder", str(two[0]), "--generated_folder", str(two[1]), "--dump_folder", str(two[0].parent / "dump")]
     words += ["--metrics", "snr stoi", "--fs", "24000", "--align_method", "cut", "--similarity_model", "resemblyzer"]
-    words += ["--similarity_mode", "pairwith", "--intelligibility_mode", "gt_audio", "--ltr_path", "None", "--language", "english"]
+    words += [
+        "--similarity_mode",
+        "pairwith",
+        "--intelligibility_mode",
+        "gt_audio",
+        "--ltr_path",
+        "None",
+        "--language",
+        "english",
+    ]
     words += ["--f0_subtract_mean", "True", "--energy_db_scale", "True", "--gpu", "None", "--jobs", "1"]
     done = subprocess.run(["sh", str(ROOT / "egs/metrics/run.sh"), *words], capture_output=True, text=True, env=environment())
     assert done.returncode == 0, done.stderr

@@ -23,7 +23,10 @@ SLOW = ("f0_periodicity_rmse",)  # a network; tried on real recordings below
 LIGHT = sorted(
     name
     for name, row in METRICS.items()
-    if row.kind not in ("set", "generated") and not row.absent(Options()) and name not in SLOW and not name.startswith("similarity")
+    if row.kind not in ("set", "generated")
+    and not row.absent(Options())
+    and name not in SLOW
+    and not name.startswith("similarity")
 )
 FRAMES = [name for name in LIGHT if METRICS[name].kind == "frames"]
 ONES = ("fpc", "fpc_log", "stoi", "estoi", "energy_pc", "energy_pc_linear", "v_uv_f1", "f0_rpa", "f0_rca", "f0_oa")
@@ -69,7 +72,18 @@ def test_identity_is_perfect(name, align):
 
 
 def test_every_light_metric_is_tried():
-    assert len(LIGHT) >= 26 and {"mcd", "mcd_dtw", "pesq", "estoi", "si_sdr", "ltas", "spr", "fpc", "energy_pc", "v_uv_f1"} <= set(LIGHT)
+    assert len(LIGHT) >= 26 and {
+        "mcd",
+        "mcd_dtw",
+        "pesq",
+        "estoi",
+        "si_sdr",
+        "ltas",
+        "spr",
+        "fpc",
+        "energy_pc",
+        "v_uv_f1",
+    } <= set(LIGHT)
 
 
 # Of these noise moves the first little or not at all steadily: decisions on voicing, and melodies that are rightly heard in noise.
@@ -222,8 +236,6 @@ def test_estoi_is_the_same_twice_and_leaves_the_generator_alone():
     assert np.random.random() == drawn
 
 
-
-
 def test_warp_in_blocks_is_the_same_path(monkeypatch):
     rng = np.random.default_rng(4)
     a, b = rng.standard_normal((200, 2)), rng.standard_normal((230, 2))
@@ -256,7 +268,9 @@ def test_each_definition_says_what_one_must_know(name):
 def recordings():
     """A few real voices, (speaker, sound) at 24 kHz."""
     kathleen = sorted((SHARED / "data/kathleen/wavs").glob("*.flac"))[:2]
-    others = [sorted((SHARED / f"data/VCTK-Corpus-0.92/wav48_silence_trimmed/{who}").glob("*.flac"))[:2] for who in ("p226", "p227")]
+    others = [
+        sorted((SHARED / f"data/VCTK-Corpus-0.92/wav48_silence_trimmed/{who}").glob("*.flac"))[:2] for who in ("p226", "p227")
+    ]
     found = [("kathleen", path) for path in kathleen] + [(p.parent.name, p) for paths in others for p in paths]
     return [(who, Audio.read(path, 24000, seconds=4.0)) for who, path in found]
 
@@ -282,7 +296,9 @@ def resynthesised(audio, kept):
     import librosa
 
     mel = librosa.feature.melspectrogram(y=audio.samples, sr=audio.rate, n_fft=1024, hop_length=256, n_mels=kept)
-    back = librosa.feature.inverse.mel_to_audio(mel, sr=audio.rate, n_fft=1024, hop_length=256, n_iter=16, length=len(audio.samples))
+    back = librosa.feature.inverse.mel_to_audio(
+        mel, sr=audio.rate, n_fft=1024, hop_length=256, n_iter=16, length=len(audio.samples)
+    )
     return Audio(back, audio.rate)
 
 

@@ -74,7 +74,9 @@ class Alternating:
 
 
 def test_transcripts_by_name_and_what_is_bad_about_them(two, whisper_file, monkeypatch, tmp_path):
-    monkeypatch.setattr("evaluation.intelligibility._whisper", lambda path, device: Alternating({"ref": "你好世界", "deg": "你好世界"}, []))
+    monkeypatch.setattr(
+        "evaluation.intelligibility._whisper", lambda path, device: Alternating({"ref": "你好世界", "deg": "你好世界"}, [])
+    )
     lines = tmp_path / "lines.txt"
     lines.write_text("a1.wav|你好，世界！\na0.wav|你好世间\nnot_there.wav|x\n", encoding="utf-8")
     chosen = {"whisper": str(whisper_file), "intelligibility_mode": "gt_content", "ltr_path": str(lines), "language": "chinese"}
@@ -178,9 +180,12 @@ def test_speaker_networks_in_onnx(two, tmp_path):
 
 
 def test_models_are_found_in_their_folder(tmp_path, monkeypatch):
-    graph(tmp_path / "models/rawnet.onnx", ["n", "t"])
+    graph(tmp_path / "models/rawnet.onnx", ["n", "t"], outputs=("speaker",))
     monkeypatch.setenv("AMPHION_MODELS", str(tmp_path / "models"))
     assert locate("rawnet", "") == str(tmp_path / "models/rawnet.onnx") and METRICS["similarity_rawnet"].absent(Options()) == ""
+    sounds = [voice().write(tmp_path / side / "a.wav").parent for side in ("ref", "deg")]
+    told = evaluate(*sounds, ["similarity_rawnet"], jobs=1).settings
+    assert told["metrics"]["similarity_rawnet"]["options"] == {"rawnet": str(tmp_path / "models/rawnet.onnx")}
     assert "finds no model" in METRICS["similarity_rawnet"].absent(Options(rawnet="elsewhere.onnx"))
 
 

@@ -34,7 +34,9 @@ def evaluation(pairs: int = PAIRS) -> list[Row]:
     rows.append(row(f"evaluate: all {len(names)} in one pass, one core", shared, "s"))
     rows.append(row(f"evaluate: all {len(names)} in one pass, all cores", together, "s"))
     rows.append(row("evaluate: work of each alone against one pass", sum(alone.values()) / shared, "times"))
-    rows.append(row("evaluate: each alone on one core against all on all", sum(alone.values()) / together, "times", target="4 or more"))
+    rows.append(
+        row("evaluate: each alone on one core against all on all", sum(alone.values()) / together, "times", target="4 or more")
+    )
     return [*rows, *_crepe()]
 
 
