@@ -9,7 +9,7 @@ import numpy as np
 
 from evaluation import pitch, stft, upstream, waveform
 from evaluation.base import all_metrics
-from evaluation.metric import METRICS, UPSTREAM, Options, Ratio
+from evaluation.metric import METRICS, UPSTREAM, Options, Ratio, chosen
 from evaluation.pair import Pair, Recording
 from evaluation.spectrum import mel_cepstrum
 from evaluation.stft import MAGNITUDE_FLOOR
@@ -57,7 +57,8 @@ class Known:
         options = Options(definition="upstream", align=found["align"] or "cut", energy_db_scale=flag, f0_subtract_mean=flag)
         name = RENAMED.get(found["name"], found["name"])
         rate = UPSTREAM[name].rate_for(None if found["fs"] == "None" else int(found["fs"]), RATE)
-        value = self.pair(options, "correct" if rate == RATE else "upstream").score(UPSTREAM[name], rate)
+        row, pair = UPSTREAM[name], self.pair(options, "correct" if rate == RATE else "upstream")
+        value = row.score(pair, rate, **chosen(row.score, options))  # as it is: upstream may have come to inf or nan
         if found["name"] == "v_uv_counts_tp_fp_fn":
             return [value.parts[part] for part in ("tp", "fp", "fn")], 0
         if isinstance(value, Ratio):
@@ -85,16 +86,24 @@ def f0_statistics(ref, deg):
     return {
         "n_frames": len(ref),
         "n_both_voiced": int(((ref > 0) & (deg > 0)).sum()),
-        "fpc_hz": pitch.fpc(ref, deg),
-        "fpc_logf0": pitch.fpc_log(ref, deg),
-        "f0rmse_hz": pitch.f0rmse_hz(ref, deg),
-        "f0rmse_cents": pitch.f0rmse(ref, deg),
-        "f0rmse_cents_median_removed": pitch.f0rmse_centred(ref, deg),
-        "gross_pitch_error": pitch.f0_gross_error(ref, deg),
+        "fpc_hz": or_nan(pitch.fpc, ref, deg),
+        "fpc_logf0": or_nan(pitch.fpc_log, ref, deg),
+        "f0rmse_hz": or_nan(pitch.f0rmse_hz, ref, deg),
+        "f0rmse_cents": or_nan(pitch.f0rmse, ref, deg),
+        "f0rmse_cents_median_removed": or_nan(pitch.f0rmse_centred, ref, deg),
+        "gross_pitch_error": or_nan(pitch.f0_gross_error, ref, deg),
         **counted.parts,
         "v_uv_f1": counted.numerator / counted.denominator,
         "v_uv_error_rate": pitch.v_uv_error(ref, deg),
     }
+
+
+def or_nan(work, *given):
+    """What `work` gives, NaN where it refuses."""
+    try:
+        return work(*given)
+    except ValueError:
+        return float("nan")
 
 
 def praat(known):

@@ -62,6 +62,8 @@ def compare(key, found, expected, tolerance, told):
         for name, value in expected.items():
             compare(f"{key}: {name}", found[name], value, tolerance, told)
         return
+    if expected is None or isinstance(expected, str) and expected not in ("nan", "inf", "-inf"):
+        expected = "nan"  # the library failed; here that is a refusal
     expected = np.array([float(v) for v in expected] if isinstance(expected, list) else float(expected))
     if not np.allclose(found, expected, rtol=1e-7, atol=tolerance, equal_nan=True):
         told.append(f"{key}: {found} instead of {expected}")
@@ -92,7 +94,11 @@ def test_values_of_independent_libraries(folder, row):
     sounds, told = known(folder, row["ref"], row["deg"]), []
     for key, expected in values.items():
         if not key.startswith(FOREIGN):
-            compare(key, *sounds.independent(key)[:1], expected, sounds.independent(key)[1], told)
+            try:
+                found, tolerance = sounds.independent(key)
+            except ValueError:
+                found, tolerance = float("nan"), 0
+            compare(key, found, expected, tolerance, told)
     assert not told, "\n".join(told)
     narrow = sounds.metric("pesq_nb")
     assert narrow == pytest.approx(values["pesq_nb_from_pypesq_raw_via_P862.1"] + values["pesq_nb_minus_that"], abs=1e-3)
@@ -225,6 +231,8 @@ def test_edge_cases(case, tmp_path):
     ref = Audio.read(GOLDEN / edge["ref"])
     deg = Audio.read(Audio(TRANSFORMS[case](ref.samples), ref.rate).write(tmp_path / "deg.wav"))
     assert set(edge["cases"]) <= set(TRANSFORMS)
+    if case not in edge["cases"]:
+        pytest.skip(f"no such case at {GOLDEN}")
     told = []
     for key, expected in edge["cases"][case]["independent"].items():
         name = EDGE_OWN.get(key, key)
