@@ -1,0 +1,101 @@
+"""A comparison as tables for a paper: Markdown and LaTeX, the best in bold, 95 % intervals, marks of significance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from evaluation.compare import FEWEST, LEVEL, Comparison
+
+LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {c: "\\" + c for c in "&%$#_{}"}
+NAMES = {"wilcoxon": "Wilcoxon's signed ranks", "bootstrap": "the paired bootstrap"}
+
+
+def markdown(found: Comparison) -> str:
+    """A row for each system, a column for each metric, then what the marks mean, then every test."""
+    heads = ["system", *(_head(name, row, "↑", "↓") for name, row in found.metrics.items())]
+    lines = [heads, ["---", *["---:"] * len(found.metrics)]]
+    for system in found.systems:
+        lines.append([system, *(cell(found, metric, system, bold="**{}**".format, mark=" †") for metric in found.metrics)])
+    head = "| metric | systems | difference | 95 % interval | n | test | p | p (Holm) |"
+    tests = [[row["metric"], f"{row['a']} − {row['b']}", *_numbers(row)] for row in found.pairs]
+    table = "\n".join(_line(line) for line in lines)
+    return "\n".join([table, "", note(found), "", head, _line(["---", "---", *["---:"] * 3, "---", *["---:"] * 2]), *map(_line, tests)])
+
+
+def latex(found: Comparison) -> str:
+    """The same table for \\usepackage{booktabs}, without the list of tests."""
+    rows = []
+    for system in found.systems:
+        cells = (cell(found, m, system, bold=r"\textbf{{{}}}".format, mark=r"$^{\dagger}$", small=r"{{\scriptsize [{}]}}") for m in found.metrics)
+        rows.append(" & ".join([escaped(system), *cells]) + r" \\")
+    heads = [escaped(_head(name, row, "", "")) + (r"$\uparrow$" if row["higher_is_better"] else r"$\downarrow$") for name, row in found.metrics.items()]
+    columns = "l" + "r" * len(heads)
+    text = escaped(note(found)).replace("†", r"$^{\dagger}$")
+    return "\n".join(
+        [
+            f"% {note(found)}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule", " & ".join(["System", *heads]) + r" \\", r"\midrule",
+            *rows, r"\bottomrule", r"\end{tabular}", rf"% \caption{{{text}}}",
+        ]  # fmt: skip
+    )
+
+
+def cell(
+    found: Comparison, metric: str, system: str, *, bold: Callable[[str], str] = str, mark: str = "", small: str = "[{}]"
+) -> str:
+    """The mean of one system with its interval, "-" where there is none."""
+    row = found.metrics[metric]["systems"][system]
+    if row["mean"] is None:
+        return "-"
+    mean = bold(number(row["mean"])) if system in found.metrics[metric]["best"] else number(row["mean"])
+    interval = " " + small.format(", ".join(map(number, row["interval"]))) if row["interval"] else ""
+    return f"{mean}{interval}{mark if found.worse(metric, system) else ''}"
+
+
+def note(found: Comparison) -> str:
+    """In a few sentences: what the means are over, and what the mark says."""
+    counts = {row["n"] for row in found.metrics.values() if row["over"] == "utterances"}
+    many = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(next(iter(counts), 0))
+    words = [f"Means over the {many} utterances that all systems share, with 95 % bootstrap intervals; the best is bold."]
+    tests = list(dict.fromkeys(row["test"] for row in found.pairs))
+    if tests:
+        over = "all tests of the table" if found.settings["family"] == "table" else "the tests of each metric"
+        how = " or, for pooled scores, ".join(NAMES[test] for test in tests)
+        words.append(f"† worse than the best, p < {LEVEL} by {how}, after Holm's correction over {over}.")
+    if any(row["p"] is None for row in found.pairs):
+        words.append(f"With fewer than {FEWEST} utterances no test is made.")
+    folders = [name for name, row in found.metrics.items() if row["over"] == "folders"]
+    if folders:
+        words.append(f"Of whole folders, and not tested: {', '.join(folders)}.")
+    left = {name: row["left_out"] for name, row in found.metrics.items() if row["left_out"]}
+    if left:
+        words.append("Left out, since a system has no value: " + ", ".join(f"{n} of {name}" for name, n in left.items()) + ".")
+    return " ".join(words)
+
+
+def escaped(text: str) -> str:
+    """`text` as LaTeX prints it."""
+    return "".join(LATEX.get(character, character) for character in " ".join(text.split("\n")))
+
+
+def number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def p_value(p: float | None) -> str:
+    if p is None:
+        return "-"
+    return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
+
+
+def _numbers(row: Mapping[str, Any]) -> list[str]:
+    interval = "{:.3g} to {:.3g}".format(*row["interval"]) if row["interval"] else "-"
+    return [f"{row['difference']:.3g}", interval, str(row["n"]), row["test"], p_value(row["p"]), p_value(row["p_holm"])]
+
+
+def _head(name: str, row: Mapping[str, Any], up: str, down: str) -> str:
+    return f"{name}{' (' + row['unit'] + ')' if row['unit'] else ''} {up if row['higher_is_better'] else down}"
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ") for cell in cells) + " |"
