@@ -180,8 +180,6 @@ def _metric(name: str, results: Mapping[str, Any], test: str, times: int) -> tup
     scores = {s: rows for s, rows in scores.items() if rows}
     ids = sorted(set.intersection(*map(set, scores.values()))) if scores else []
     left_out = len(set().union(*scores.values())) - len(ids)
-    if left_out:
-        log.info(f"{name}: {left_out} utterances are left out, which some system has no value for; the means are over {len(ids)}.")
     fractions = np.array([[rows[i] for i in ids] for rows in scores.values()], dtype=float).reshape(len(scores), len(ids), 2)
     pairs: list[dict[str, Any]] = []
     if ids and (fractions[..., 1].sum(axis=1) > 0).all():

@@ -14,7 +14,7 @@ from typing import Any
 from evaluation.compare import LEVEL, Comparison
 from evaluation.page_embed import assemble, picture_uri, sound_uri
 from evaluation.page_plot import distributions
-from evaluation.page_tables import cell, note, number, p_value
+from evaluation.page_tables import note, number, p_value
 from utils.audio import Audio
 from utils.files import write_whole
 from utils.log import log
@@ -46,7 +46,7 @@ def write_page(
     shelf = Shelf(_files(found, reference, folders or {}), seconds, megabytes * 1e6, codec)
     rows = {metric: worst_of(found, metric, worst) for metric in found.metrics}
     for rank in range(worst):
-        for metric, ids in rows.items():
+        for ids in rows.values():
             if rank < len(ids):
                 shelf.add(ids[rank], [REFERENCE, *found.systems])
     sections = "\n".join(_section(found, metric, rows[metric], shelf, number) for number, metric in enumerate(found.metrics))
@@ -164,11 +164,14 @@ def _tests(found: Comparison) -> str:
         low = row["interval"][0] if row["interval"] else ""
         span = "{:.3g} to {:.3g}".format(*row["interval"]) if row["interval"] else "–"
         cells = [(row["metric"],) * 2, (f"{row['a']} − {row['b']}",) * 2, (row["difference"], f"{row['difference']:.3g}"), (low, span)]
-        cells += [(row["n"],) * 2, (row["test"],) * 2, *((row[key] if row[key] is not None else "", p_value(row[key])) for key in ("p", "p_holm"))]
+        cells += [(row["n"],) * 2, (row["test"],) * 2]
+        cells += [("" if row[key] is None else row[key], p_value(row[key])) for key in ("p", "p_holm")]
         sure = row["p_holm"] is not None and row["p_holm"] < LEVEL
         tds = "".join(f'<td data-value="{html.escape(str(value))}">{html.escape(str(shown))}</td>' for value, shown in cells)
         body.append(f"<tr{' class=sure' if sure else ''}>{tds}</tr>")
     head = "".join(_button(*column) for column in heads)
+    if not body:
+        return "<p>There is nothing to test: these are scores of whole folders.</p>"
     return f'<table class="sortable" id="tests"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
 
 
@@ -178,7 +181,8 @@ def _section(found: Comparison, metric: str, ids: list[str], shelf: Shelf, order
     picture = distributions(found.values[metric], row, metric)
     if not picture:
         parts.append("<p>A score of whole folders: it has no values of utterances.</p>")
-    parts += [f"<figure>{picture}</figure>" if picture else "", "".join(_utterance(found, metric, name, shelf, n) for n, name in enumerate(ids, 1))]
+    parts += [f"<figure>{picture}</figure>"] if picture else []
+    parts += [_utterance(found, metric, name, shelf, rank) for rank, name in enumerate(ids, 1)]
     return "\n".join([*parts, "</section>"])
 
 

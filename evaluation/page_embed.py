@@ -91,6 +91,7 @@ def spectrogram(audio: Audio, seconds: float, highest: float) -> np.ndarray:
 
 
 def data_uri(kind: str, content: bytes) -> str:
+    """`content` of the media type `kind` as an address that holds it."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 

@@ -23,7 +23,8 @@ def distributions(values: Mapping[str, Mapping[str, float]], row: Mapping[str, A
     def x(value: float) -> float:
         return round(LEFT + 10 + (WIDTH - LEFT - 30) * (value - low) / (high - low), 1)
 
-    parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{html.escape(_told(drawn, name))}">', *_axis(low, high, x, height, row)]
+    told = html.escape(_told(drawn, name))
+    parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{told}">', *_axis(low, high, x, height, row)]
     for number, (system, sorted_values) in enumerate(drawn.items()):
         parts += [f'<g class="s{number % 8}">', *_system(system, sorted_values, row["systems"][system], x, ROW * (number + 0.5)), "</g>"]
     return "\n".join([*parts, "</svg>"])

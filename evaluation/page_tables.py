@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,17 +20,19 @@ def markdown(found: Comparison) -> str:
         lines.append([system, *(cell(found, metric, system, bold="**{}**".format, mark=" †") for metric in found.metrics)])
     head = "| metric | systems | difference | 95 % interval | n | test | p | p (Holm) |"
     tests = [[row["metric"], f"{row['a']} − {row['b']}", *_numbers(row)] for row in found.pairs]
-    table = "\n".join(_line(line) for line in lines)
-    return "\n".join([table, "", note(found), "", head, _line(["---", "---", *["---:"] * 3, "---", *["---:"] * 2]), *map(_line, tests)])
+    tests = ["", head, _line(["---", "---", *["---:"] * 3, "---", *["---:"] * 2]), *map(_line, tests)] if tests else []
+    return "\n".join([*map(_line, lines), "", note(found), *tests])
 
 
 def latex(found: Comparison) -> str:
     """The same table for \\usepackage{booktabs}, without the list of tests."""
     rows = []
     for system in found.systems:
-        cells = (cell(found, m, system, bold=r"\textbf{{{}}}".format, mark=r"$^{\dagger}$", small=r"{{\scriptsize [{}]}}") for m in found.metrics)
+        looks = {"bold": r"\textbf{{{}}}".format, "mark": r"$^{\dagger}$", "small": r"{{\scriptsize [{}]}}"}
+        cells = [cell(found, metric, system, **looks) for metric in found.metrics]
         rows.append(" & ".join([escaped(system), *cells]) + r" \\")
-    heads = [escaped(_head(name, row, "", "")) + (r"$\uparrow$" if row["higher_is_better"] else r"$\downarrow$") for name, row in found.metrics.items()]
+    heads = [escaped(_head(name, row, "↑", "↓")) for name, row in found.metrics.items()]
+    heads = [head.replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$") for head in heads]
     columns = "l" + "r" * len(heads)
     text = escaped(note(found)).replace("†", r"$^{\dagger}$")
     return "\n".join(
@@ -56,7 +59,8 @@ def note(found: Comparison) -> str:
     """In a few sentences: what the means are over, and what the mark says."""
     counts = {row["n"] for row in found.metrics.values() if row["over"] == "utterances"}
     many = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(next(iter(counts), 0))
-    words = [f"Means over the {many} utterances that all systems share, with 95 % bootstrap intervals; the best is bold."]
+    words = [f"Means over the {many} utterances that all systems share, with 95 % bootstrap intervals."] if counts else []
+    words.append("The best is bold.")
     tests = list(dict.fromkeys(row["test"] for row in found.pairs))
     if tests:
         over = "all tests of the table" if found.settings["family"] == "table" else "the tests of each metric"
@@ -67,9 +71,11 @@ def note(found: Comparison) -> str:
     folders = [name for name, row in found.metrics.items() if row["over"] == "folders"]
     if folders:
         words.append(f"Of whole folders, and not tested: {', '.join(folders)}.")
-    left = {name: row["left_out"] for name, row in found.metrics.items() if row["left_out"]}
-    if left:
-        words.append("Left out, since a system has no value: " + ", ".join(f"{n} of {name}" for name, n in left.items()) + ".")
+    left = {name: row["left_out"] for name, row in found.metrics.items() if row["over"] == "utterances"}
+    if any(left.values()):
+        each = [f"{n} of {name}" for name, n in left.items() if n]
+        told = ", ".join(each) if len(set(left.values())) > 1 else f"{max(left.values())} of each metric"
+        words.append(f"Utterances left out, since some system has no value: {told}.")
     return " ".join(words)
 
 
@@ -79,10 +85,12 @@ def escaped(text: str) -> str:
 
 
 def number(value: float) -> str:
-    return f"{value:.4g}"
+    """Four digits, zeros too, so that the numbers of a column end alike."""
+    return f"{value:#.4g}".rstrip(".")
 
 
 def p_value(p: float | None) -> str:
+    """Two digits, "-" where there was no test."""
     if p is None:
         return "-"
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
@@ -98,4 +106,5 @@ def _head(name: str, row: Mapping[str, Any], up: str, down: str) -> str:
 
 
 def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ") for cell in cells) + " |"
+    # A "<" before a letter would begin a tag.
+    return "| " + " | ".join(re.sub(r"<(?=[^\s\d])", "&lt;", cell.replace("|", "\\|").replace("\n", " ")) for cell in cells) + " |"

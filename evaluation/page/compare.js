@@ -54,10 +54,14 @@ function fill(place) {
   picture.append(image, now);
   const audio = document.createElement("audio");
   audio.controls = true;
+  audio.setAttribute("controlslist", "nodownload noplaybackrate");
   audio.preload = "metadata";
   audio.setAttribute("aria-label", label);
   audio.src = sound.audio;
-  const move = () => { now.style.left = `${100 * Math.min(1, audio.currentTime / sound.seconds)}%`; };
+  const move = () => {
+    now.classList.add("on");
+    now.style.left = `${100 * Math.min(1, audio.currentTime / sound.seconds)}%`;
+  };
   const follow = () => { move(); if (!audio.paused) requestAnimationFrame(follow); };
   audio.addEventListener("play", () => {
     document.querySelectorAll("audio").forEach((other) => { if (other !== audio) other.pause(); });
@@ -66,7 +70,7 @@ function fill(place) {
   audio.addEventListener("seeked", move);
   picture.addEventListener("click", (event) => {
     audio.currentTime = Math.min((event.offsetX / picture.clientWidth) * sound.seconds, Math.max(0, audio.duration - 0.01) || 0);
-    audio.play();
+    audio.play().catch(() => {}); // another player may stop it before it has begun
   });
   place.append(picture, audio);
 }

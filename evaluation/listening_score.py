@@ -1,0 +1,141 @@
+"""What listeners answered, scored: mean opinions with their intervals, preferences with the binomial test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluation.compare import holm
+from utils.files import read_json
+from utils.log import log
+
+LEVEL = 0.95
+ALLOWED = {"mos": (1, 2, 3, 4, 5), "ab": ("a", "b", "none")}
+
+
+def score(key: Path, answers: Sequence[Path]) -> dict[str, Any]:
+    """The scores of a test, given its key.json and the files that listeners sent back.
+
+    Raises ValueError naming the file when the key or an answer is damaged, belongs to another page, or comes from a listener who
+    has answered already. Trials without an answer are counted and told.
+    """
+    told = _key(key)
+    if not answers:
+        raise ValueError("no answers: give the files that listeners sent back.")
+    given: dict[str, dict[str, Any]] = {}
+    for path in answers:
+        listener, found = _answers(path, told)
+        if listener in given:
+            raise ValueError(f"{path}: {listener!r} has answered already; one file a listener.")
+        given[listener] = found
+    absent = {listener: len(told["trials"]) - len(found) for listener, found in given.items() if len(found) < len(told["trials"])}
+    if absent:
+        log.warning(f"{sum(absent.values())} trials are without an answer ({', '.join(absent)}); the others count.")
+    about = {"kind": told["kind"], "question": told["question"], "listeners": len(given), "absent": absent}
+    trials = {trial["code"]: trial for trial in told["trials"]}
+    rated = [(listener, trials[code], value) for listener, found in given.items() for code, value in found.items()]
+    return about | (opinions(told["systems"], rated) if told["kind"] == "mos" else preferences(told["systems"], rated))
+
+
+def opinions(systems: Iterable[str], rated: Sequence[tuple[str, Mapping[str, Any], int]]) -> dict[str, Any]:
+    """Mean opinions; rated: (listener, trial, value). `interval` takes all ratings as independent, as papers do.
+
+    `interval_listeners` is over the listeners' own means, which is what holds for other listeners.
+    """
+    found = {}
+    for system in systems:
+        own = [(listener, value) for listener, trial, value in rated if trial["systems"] == [system]]
+        means = [float(np.mean([v for who, v in own if who == name])) for name in dict.fromkeys(who for who, _ in own)]
+        values = [float(value) for _, value in own]
+        found[system] = {
+            "mean": float(np.mean(values)) if values else None, "std": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+            "n": len(values), "interval": t_interval(values), "interval_listeners": t_interval(means),
+        }  # fmt: skip
+    return {"systems": found}
+
+
+def preferences(systems: Iterable[str], rated: Sequence[tuple[str, Mapping[str, Any], str]]) -> dict[str, Any]:
+    """For each pair: how often either was preferred, and the two-sided binomial test of even odds, in which "none" does not count."""
+    from scipy.stats import binomtest
+
+    pairs = []
+    for first, second in itertools.combinations(systems, 2):
+        heard = [_preferred(trial, value) for _, trial, value in rated if set(trial["systems"]) == {first, second}]
+        wins, n = heard.count(first), heard.count(first) + heard.count(second)
+        test = binomtest(wins, n) if n else None
+        edges = test.proportion_ci(LEVEL) if test else None
+        row = {"a": first, "b": second, "prefer_a": wins, "prefer_b": n - wins, "none": heard.count("")}
+        pairs.append(row | {
+            "share_a": wins / n if n else None, "interval": [float(edges.low), float(edges.high)] if edges else None,
+            "p": float(test.pvalue) if test else None, "p_holm": None,
+        })  # fmt: skip
+    tested = [row for row in pairs if row["p"] is not None]
+    for row, p in zip(tested, holm([row["p"] for row in tested]), strict=True):
+        row["p_holm"] = p
+    return {"pairs": pairs}
+
+
+def t_interval(values: Sequence[float]) -> list[float] | None:
+    """Student's 95 % interval of the mean; None for fewer than two values."""
+    from scipy.stats import t
+
+    if len(values) < 2:
+        return None
+    half = float(t.ppf((1 + LEVEL) / 2, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+    return [float(np.mean(values)) - half, float(np.mean(values)) + half]
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """The scores in Markdown."""
+    if found["kind"] == "mos":
+        lines = [["system", "MOS", "95 % interval", "over listeners", "ratings"]]
+        for system, row in found["systems"].items():
+            mean = "-" if row["mean"] is None else f"{row['mean']:.2f}"
+            lines.append([system, mean, _span(row["interval"]), _span(row["interval_listeners"]), str(row["n"])])
+    else:
+        lines = [["A", "B", "A preferred", "B preferred", "no difference", "share of A", "95 % interval", "p", "p (Holm)"]]
+        for row in found["pairs"]:
+            share = "-" if row["share_a"] is None else f"{row['share_a']:.2f}"
+            ps = ["-" if row[k] is None else f"{row[k]:.3g}" for k in ("p", "p_holm")]
+            counts = [str(row[k]) for k in ("prefer_a", "prefer_b", "none")]
+            lines.append([row["a"], row["b"], *counts, share, _span(row["interval"]), *ps])
+    lines.insert(1, ["---"] * len(lines[0]))
+    told = f"{found['question']} ({found['listeners']} listeners)"
+    return "\n".join([told, "", *("| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines)])
+
+
+def _span(interval: Sequence[float] | None) -> str:
+    return "-" if interval is None else f"{interval[0]:.2f} to {interval[1]:.2f}"
+
+
+def _preferred(trial: Mapping[str, Any], value: str) -> str:
+    return {"a": trial["systems"][0], "b": trial["systems"][1], "none": ""}[value]
+
+
+def _key(path: Path) -> dict[str, Any]:
+    told = read_json(path)
+    parts = ("page", "kind", "question", "systems", "trials")
+    if not isinstance(told, dict) or not all(part in told for part in parts) or told["kind"] not in ALLOWED:
+        raise ValueError(f"{path} is no key of a listening test: take the key.json that was written beside the page.")
+    return told
+
+
+def _answers(path: Path, told: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    try:
+        found = read_json(path)
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error.__cause__ or error}): ask the listener for the file again.") from error
+    if not isinstance(found, dict) or not isinstance(found.get("answers"), dict) or not isinstance(found.get("listener"), str):
+        raise ValueError(f"{path} holds no answers: the file that the page's last button saves is needed.")
+    if found.get("page") != told["page"]:
+        raise ValueError(f"{path} answers another page ({str(found.get('page'))[:12]}…, not {told['page'][:12]}…): take the key of that one.")
+    codes = {trial["code"] for trial in told["trials"]}
+    for code, value in found["answers"].items():
+        # True == 1 in Python, and 3.0 == 3
+        if code not in codes or type(value) not in (int, str) or value not in ALLOWED[told["kind"]]:
+            raise ValueError(f"{path}: {code} = {value!r} is no answer of this page; it was changed after it was saved.")
+    return found["listener"] or path.stem, found["answers"]

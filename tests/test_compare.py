@@ -1,0 +1,383 @@
+"""Systems against one reference: the statistics, the tables, the page as text, and the page in a browser."""
+
+import html
+import itertools
+import json
+import re
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from bins.compare import main
+from evaluation.compare import bootstrap_p, compare, holm, resampled, systems_of, wilcoxon_p
+from evaluation.page import worst_of, write_page
+from evaluation.page_embed import as_json, picture_uri, sound_uri, spectrogram
+from evaluation.page_plot import distributions, ticks
+from evaluation.page_tables import escaped, latex, markdown
+from tests.browser import CHROMIUM, DRIVER, Browser
+from tests.conftest import RATE, clip
+from utils.audio import Audio
+from utils.files import read_json, write_json
+
+NASTY = 'a<img src=x onerror=window.hurt=1>&amp;"\'`<b>'  # the name of a file, which must not become markup
+browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver in the path")
+
+
+def result(values, *, counts=None, over="", higher=True, failed=0, **settings):
+    """A result as Result.save writes it; values: {metric: {id: value}}."""
+    rows = {}
+    for name, found in values.items():
+        mean = float(np.mean(list(found.values()))) if found else None
+        rows[name] = {"mean": mean, "std": None, "n": len(found), "interval": None, "failed": failed, "unit": "dB"}
+        rows[name] |= {"higher_is_better": higher, "definition": "correct"}
+        if counts and name in counts:
+            rows[name] |= {"pooled": True, "n": len(counts[name])}
+        if over:
+            rows[name] |= {"over": over, "mean": 1.5, "interval": [1.0, 2.0], "n": 3}
+    told = {"reference": "ref", "generated": "", "metrics": {name: {"rates": {}, "options": {}} for name in values}} | settings
+    return {"metrics": rows, "values": values, "counts": counts or {}, "failed": {}, "missing": {}, "settings": told}
+
+
+def scores(n=30, seed=0, shift=0.0):
+    rng = np.random.default_rng(seed)
+    base = np.random.default_rng(99).normal(3, 1, n)
+    return {f"u{i:02d}": float(value) for i, value in enumerate(base + shift + rng.normal(0, 0.1, n))}
+
+
+# --- statistics
+
+
+def test_signed_ranks_are_scipys_and_nothing_to_rank_is_one():
+    a, b = (np.array(list(scores(seed=seed, shift=0.02 * seed).values())) for seed in (1, 2))
+    assert wilcoxon_p(a - b) == scipy.stats.wilcoxon(a, b).pvalue
+    assert wilcoxon_p(np.array([1.0, 2, 3, 4, 5, 6])) == pytest.approx(2 / 2**6)  # all of one sign: exact
+    assert wilcoxon_p(np.zeros(9)) == 1.0
+
+
+def test_redrawing_comes_to_the_whole_list_of_draws():
+    a, b = np.array([1.0, 2.5, 4.0, 3.0]), np.array([0.5, 2.6, 2.0, 3.3])
+    means = np.array([np.mean((a - b)[list(rows)]) for rows in itertools.product(range(4), repeat=4)])
+    seen = (a - b).mean()
+    exact = (np.abs(means - seen) >= abs(seen) - 1e-12).mean()
+    drawn = resampled(np.stack([np.stack([x, np.ones(4)], axis=1) for x in (a, b)]), 40000)
+    assert bootstrap_p(drawn[0] - drawn[1], seen) == pytest.approx(exact, abs=0.01)
+    assert np.percentile(drawn[0] - drawn[1], [2.5, 97.5]) == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=0.05)
+
+
+def test_the_interval_of_a_mean_is_the_normal_one_for_many():
+    values = np.random.default_rng(3).normal(0, 1, 400)
+    drawn = resampled(np.stack([values, np.ones(400)], axis=1)[None], 10000)[0]
+    half = 1.96 * values.std() / np.sqrt(400)
+    assert np.percentile(drawn, [2.5, 97.5]) == pytest.approx([values.mean() - half, values.mean() + half], abs=0.006)
+
+
+def test_the_bootstrap_raises_no_more_false_alarms_than_it_says():
+    rng, alarms = np.random.default_rng(0), 0
+    for _ in range(400):
+        d = rng.normal(0, 1, 40)
+        drawn = resampled(np.stack([d, np.ones(40)], axis=1)[None], 400, seed=int(rng.integers(1 << 30)))[0]
+        alarms += bootstrap_p(drawn, d.mean()) < 0.05
+    assert 6 <= alarms <= 40  # 20 expected; a little more, since it is narrow for few
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0] and holm([]) == []
+
+
+@pytest.mark.parametrize("test", ["wilcoxon", "bootstrap"])
+def test_the_same_system_twice_differs_by_nothing(test):
+    found = compare({"a": result({"snr": scores()}), "b": result({"snr": scores()})}, test=test)
+    row = found.pairs[0]
+    assert (row["p"], row["p_holm"], row["difference"], row["interval"]) == (1.0, 1.0, 0.0, [0.0, 0.0])
+    assert found.metrics["snr"]["best"] == ["a", "b"] and not found.worse("snr", "a") and not found.worse("snr", "b")
+
+
+@pytest.mark.parametrize("test", ["wilcoxon", "bootstrap"])
+@pytest.mark.parametrize("higher", [True, False])
+def test_a_shift_is_found_and_its_direction_is_the_metrics(test, higher):
+    values = {"low": scores(seed=1), "high": scores(seed=2, shift=0.5), "top": scores(seed=3, shift=0.51)}
+    found = compare({name: result({"snr": v}, higher=higher) for name, v in values.items()}, test=test)
+    best, worst = ("top", "low") if higher else ("low", "top")
+    assert found.metrics["snr"]["best"] == [best] and found.worse("snr", worst) and not found.worse("snr", best)
+    assert found.worse("snr", "high") is (not higher)  # 0.01 from the top is chance, 0.5 from the low one is not
+    row = next(row for row in found.pairs if (row["a"], row["b"]) == ("low", "high"))
+    assert row["interval"][0] <= row["difference"] <= row["interval"][1] < 0 and row["p"] <= row["p_holm"] < 0.001
+
+
+def test_pooled_scores_are_ratios_of_sums_and_always_redrawn():
+    rng = np.random.default_rng(0)
+    counts = [{"wer": {f"u{i}": [int(rng.binomial(n, p)), n, {}] for i, n in enumerate([5, 10, 20, 40] * 10)}} for p in (0.1, 0.3)]
+    results = {
+        name: result({"wer": {i: c[0] / c[1] for i, c in count["wer"].items()}}, counts=count, higher=False)
+        for name, count in zip("ab", counts, strict=True)
+    }
+    found = compare(results)
+    top, bottom = (sum(c[k] for c in counts[0]["wer"].values()) for k in (0, 1))
+    assert found.metrics["wer"]["systems"]["a"]["mean"] == pytest.approx(top / bottom)
+    assert found.pairs[0]["test"] == "bootstrap" and found.pairs[0]["p"] < 0.001 and found.worse("wer", "b")
+
+
+def test_a_distance_of_folders_is_shown_and_not_tested():
+    found = compare({name: result({"fad": {}}, over="folders") for name in "ab"})
+    assert found.pairs == [] and found.metrics["fad"]["systems"]["a"]["mean"] == 1.5
+    assert "**1.500** [1.000, 2.000]" in markdown(found) and "not tested: fad" in markdown(found) and "p (Holm)" not in markdown(found)
+
+
+def test_means_are_over_what_all_share():
+    a, b = scores(), scores(seed=1)
+    hard = dict(a) | {"hard": -50.0}  # b failed on it, and must not gain by that
+    found = compare({"a": result({"snr": hard}), "b": result({"snr": b}, failed=1), "c": result({"snr": {}})})
+    row = found.metrics["snr"]
+    assert (row["n"], row["left_out"]) == (30, 1) and row["systems"]["a"]["mean"] == pytest.approx(np.mean(list(a.values())))
+    assert row["systems"]["c"]["mean"] is None and row["systems"]["b"]["failed"] == 1 and len(found.pairs) == 1
+    assert "left out, since some system has no value: 1 of each metric" in markdown(found)
+    assert worst_of(found, "snr", 2)[0] == "hard" and len(worst_of(found, "snr", 20)) == 20
+
+
+def test_few_utterances_are_not_tested():
+    found = compare({name: result({"snr": scores(n=5, seed=i, shift=i)}) for i, name in enumerate("ab")})
+    assert found.pairs[0]["p"] is None and found.pairs[0]["p_holm"] is None and "fewer than 6" in markdown(found)
+
+
+def test_the_family_is_the_table_or_the_metric():
+    values = [{"snr": scores(seed=i, shift=0.04 * i), "mcd": scores(seed=9 + i)} for i in (1, 2)]
+    results = {name: result(v) for name, v in zip("ab", values, strict=True)}
+    table, metric = compare(results), compare(results, family="metric")
+    assert [row["p_holm"] for row in metric.pairs] == [row["p"] for row in metric.pairs]
+    assert [row["p_holm"] for row in table.pairs] == holm([row["p"] for row in table.pairs])
+
+
+# --- bad input
+
+
+def test_what_cannot_be_compared_is_said():
+    one, two = result({"snr": scores()}), result({"snr": scores(seed=1)})
+    with pytest.raises(ValueError, match="two or more"):
+        compare({"a": one})
+    with pytest.raises(ValueError, match="did you mean 'snr'"):
+        compare({"a": one, "b": two}, metrics=["snrr"])
+    with pytest.raises(ValueError, match="did you mean 'wilcoxon'"):
+        compare({"a": one, "b": two}, test="wilcox")
+    with pytest.raises(ValueError, match="family"):
+        compare({"a": one, "b": two}, family="world")
+    with pytest.raises(ValueError, match="share no utterance"):
+        compare({"a": one, "b": result({"snr": {"other": 1.0}})})
+    other = result({"snr": scores()}, metrics={"snr": {"rates": {"16000": {}}, "options": {}}})
+    with pytest.raises(ValueError, match=r"snr of a and of b were measured differently \(rates\)"):
+        compare({"a": one, "b": other})
+
+
+def test_systems_are_named():
+    assert list(systems_of(["x=a/b", "c/d", "run1/result.json"])) == ["x", "d", "run1"]
+    with pytest.raises(ValueError, match="two systems are called 'd'"):
+        systems_of(["a/d", "b/d"])
+    for word in ("=a", "a=", ""):
+        with pytest.raises(ValueError, match=r"NAME=FOLDER|two systems"):
+            systems_of(["b/d", word, word])
+
+
+def test_the_program_refuses_what_makes_no_sense(tmp_path):
+    ref = Audio(clip(0.5, 200, 0), RATE).write(tmp_path / "ref/x.wav").parent
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    broken = tmp_path / "broken.json"
+    broken.write_text('{"metrics": {}}')
+    base = ["--reference", str(ref), "--out", str(tmp_path / "out")]
+    for words, said in (
+        ([f"a={ref}"], "two systems"),
+        ([f"a={ref}", f"b={empty}"], "no audio in"),
+        ([f"a={ref}", f"b={tmp_path / 'gone'}"], "no folder"),
+        ([f"a={broken}", f"b={ref}"], "no result of bins.evaluate"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            main([*base, "--generated", *words, "--metrics", "si_sdr"])
+    with pytest.raises(ValueError, match="did you mean 'si_sdr'"):
+        main([*base, "--generated", f"a={ref}", f"b={ref}", "--metrics", "si_sdrr"])
+    with pytest.raises(ValueError, match="--metrics are needed"):
+        main([*base, "--generated", f"a={ref}", f"b={ref}"])
+
+
+# --- tables
+
+
+def test_the_tables_say_what_they_should():
+    values = {"our_s": scores(seed=1, shift=0.5), "b|x": scores(seed=2)}
+    found = compare({name: result({"snr": v}) for name, v in values.items()})
+    lines = markdown(found).splitlines()
+    assert lines[0] == "| system | snr (dB) ↑ |" and lines[1] == "| --- | ---: |"
+    assert re.fullmatch(r"\| our_s \| \*\*\d\.\d{3}\*\* \[\d\.\d{3}, \d\.\d{3}\] \|", lines[2])
+    assert re.fullmatch(r"\| b\\\|x \| \d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\] † \|", lines[3])
+    tex = latex(found).splitlines()
+    assert tex[1:5] == [r"\begin{tabular}{lr}", r"\toprule", r"System & snr (dB) $\uparrow$ \\", r"\midrule"]
+    assert re.fullmatch(r"our\\_s & \\textbf\{\d\.\d{3}\} \{\\scriptsize \[.+\]\} \\\\", tex[5])
+    assert tex[6].endswith(r"$^{\dagger}$ \\") and tex[7:9] == [r"\bottomrule", r"\end{tabular}"]
+    assert tex[0].startswith("% ") and tex[9].startswith("% ") and len(tex) == 10
+
+
+def test_latex_escapes():
+    assert escaped("a_b&50%$#{}~^\\\nx") == r"a\_b\&50\%\$\#\{\}\textasciitilde{}\textasciicircum{}\textbackslash{} x"
+
+
+# --- the page as text
+
+
+def test_ticks_are_round_and_few():
+    assert ticks(0, 1) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0]) and ticks(-3, 17) == pytest.approx([0, 5, 10, 15])
+    for low, high in ((0.9981, 0.9999), (-1e4, 3e5), (2.0, 2.1)):
+        assert 3 <= len(ticks(low, high)) <= 11
+
+
+def test_distributions_draw_every_value_where_it_lies():
+    values = {"<s>": {f"u{i}": float(i) for i in range(11)}, "flat": dict.fromkeys("abc", 5.0)}
+    told = {"unit": "dB", "higher_is_better": True, "systems": dict.fromkeys(values, {"mean": 5.0, "interval": [4.0, 6.0]})}
+    svg = distributions(values, told, "snr")
+    dots = [[float(x) for x in re.findall(r"M([\d.]+) ", path)] for path in re.findall(r'class="dots" d="([^"]*)"', svg)]
+    assert [len(found) for found in dots] == [11, 3] and np.diff(dots[0]) == pytest.approx(np.diff(dots[0])[0], abs=0.11)
+    assert set(dots[1]) == {dots[0][5]} and "<s>" not in svg and "&lt;s&gt;" in svg
+    assert distributions({"a": {}}, told, "fad") == ""
+
+
+def test_a_spectrogram_has_its_tone_where_it_is_and_ends_where_the_sound_does():
+    tone = Audio(0.5 * np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE), RATE)
+    levels = spectrogram(tone, 2.0, 8000)
+    import librosa
+
+    band = levels[:, 90].argmax()
+    assert abs(librosa.mel_frequencies(98, fmax=8000)[1:-1][band] - 1000) < 60
+    assert levels[:, :180].min() >= 1 and levels[:, 181:].max() == 0
+    assert spectrogram(Audio(np.zeros(100), RATE), 0.1, 8000).max() < 200  # silence is dark, and no error
+    assert picture_uri(tone, 1.0).startswith("data:image/png;base64,iVBOR")
+
+
+@pytest.mark.parametrize("codec", ["mp3", "ogg", "flac"])
+@pytest.mark.parametrize("rate", [16000, 19980, 96000])
+def test_sounds_come_back_out_of_their_uri(codec, rate):
+    import base64
+    import io
+
+    import soundfile
+
+    uri = sound_uri(Audio(0.5 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate), rate), codec)
+    samples, read = soundfile.read(io.BytesIO(base64.b64decode(uri.split(",")[1])))
+    assert len(samples) / read == pytest.approx(1.0, abs=0.08) and np.abs(np.fft.rfft(samples[:read])).argmax() == pytest.approx(440, abs=2)
+    with pytest.raises(ValueError, match="unknown codec"):
+        sound_uri(Audio(np.zeros(10), RATE), "wma")
+
+
+def test_no_text_ends_the_script_that_holds_it():
+    told = {"name": "</script><script>alert(1)</script>\u2028<!--"}
+    assert not set("<>&\u2028") & set(as_json(told)) and json.loads(as_json(told)) == told
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Two systems of eight sounds through the program, one file of a nasty name, one that only one system has."""
+    folder = tmp_path_factory.mktemp("compare")
+    for i, name in enumerate([NASTY.replace("/", ""), *(f"u{i}" for i in range(7))]):
+        samples = clip(0.6, 120 + 20 * i, i)
+        noise = np.random.default_rng(i).standard_normal(len(samples)).astype(np.float32)
+        Audio(samples, RATE).write(folder / f"ref/{name}.wav")
+        Audio(samples + 0.002 * noise, RATE).write(folder / f"a/{name}.wav")
+        if i != 7:
+            Audio(samples + (0.03 - 0.002 * i) * noise, RATE).write(folder / f"b/{name}.wav")
+    words = ["--reference", folder / "ref", "--generated", f"<i>a</i>={folder / 'a'}", f"b={folder / 'b'}"]
+    words += ["--metrics", "si_sdr", "energy_rmse", "--jobs", "1", "--worst", "5", "--out", folder / "out"]
+    assert main([str(word) for word in words]) == 0
+    return folder
+
+
+def test_the_program_writes_everything(made):
+    out = made / "out"
+    names = {p.name for p in out.iterdir()}
+    assert names == {"comparison.md", "comparison.tex", "comparison.json", "comparison.html", "system-1", "system-2"}
+    told = read_json(out / "comparison.json")
+    assert told["metrics"]["si_sdr"]["n"] == 7 and told["metrics"]["si_sdr"]["best"] == ["<i>a</i>"]
+    assert told["pairs"][0]["p"] == pytest.approx(2 / 2**7)
+    # What was evaluated can be compared again from the results alone.
+    again = [f"x={out / 'system-1/result.json'}", f"y={out / 'system-2/result.json'}"]
+    assert main(["--generated", *again, "--metrics", "si_sdr", "--out", str(made / "again"), "--worst", "1"]) == 0
+    assert (made / "again/comparison.html").read_text().count("data:audio/mpeg") == 3
+
+
+def test_the_page_is_whole_in_itself_and_names_are_text(made):
+    page = (made / "out/comparison.html").read_text(encoding="utf-8")
+    assert "<img src=x" not in page and "<i>a</i>" not in page and html.escape(NASTY) in page
+    assert not re.search(r"""(src|href)\s*=\s*["']?\s*(https?:|//)|@import|url\(|fetch\(|XMLHttpRequest|\{\{""", page)
+    policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]+)"', page)[1])
+    assert policy.startswith("default-src 'none'; script-src 'sha256-") and "unsafe" not in policy and "http" not in policy
+    assert page.count("data:audio/mpeg") == page.count("data:image/png") and "Sounds are MP3" in page
+
+
+def test_sounds_stay_under_the_limit(made):
+    results = {name: read_json(made / f"out/system-{i}/result.json") for i, name in enumerate("ab", 1)}
+    found = compare(results)
+    for megabytes, sounds in ((0.06, range(1, 7)), (1e-4, range(1)), (50, range(20, 25))):
+        page = write_page(found, made / "small.html", megabytes=megabytes, worst=20).read_text(encoding="utf-8")
+        count = page.count("data:audio")
+        assert count in sounds and sum(map(len, re.findall(r'"data:[^"]+"', page))) <= 1e6 * megabytes + 100
+        assert ("have no players" in page) == (count < 20) and ("no player" in page)
+    with pytest.raises(ValueError, match="megabytes 0"):
+        write_page(found, made / "small.html", megabytes=0)
+
+
+def test_a_page_without_its_folders_has_no_players(made, tmp_path):
+    results = {name: read_json(made / f"out/system-{i}/result.json") for i, name in enumerate("ab", 1)}
+    for told in results.values():
+        told["settings"] |= {"generated": str(tmp_path / "gone"), "reference": "gone"}
+    page = write_page(compare(results), tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "data:audio" not in page and "no player" in page and "<svg" in page
+
+
+def test_a_damaged_result_is_named(tmp_path):
+    (tmp_path / "a.json").write_text("{")
+    write_json(tmp_path / "b.json", [1])
+    for name in "ab":
+        with pytest.raises(ValueError, match=f"{name}.json"):
+            main(["--generated", f"x={tmp_path / name}.json", f"y={tmp_path / name}.json", "--out", str(tmp_path / "out")])
+
+
+# --- the page in a browser
+
+
+@browser
+def test_the_page_works_in_a_browser(made, tmp_path):
+    with Browser(tmp_path) as window:
+        window.requests()  # those of the empty window
+        window.open(made / "out/comparison.html")
+        ready = "[...document.querySelectorAll('.open audio')]"
+        window.until(f"{ready}.length === 15 && {ready}.every(a => a.readyState > 0 && a.duration > 0.4)")
+        pictures = window.run("return [...document.querySelectorAll('.open img')].map(i => i.naturalWidth)")
+        assert pictures == [360] * 15
+        # A click in a spectrogram plays from there, and another player then falls silent.
+        window.click(".open .take:nth-child(2) .picture")
+        window.until(f"{ready}[1].currentTime > 0.25")
+        window.run(f"{ready}[2].play()")
+        window.until(f"{ready}[2].ended && {ready}[1].paused")
+        # The table sorts up, down, and by name; from the keyboard too.
+        column = "return [...document.querySelectorAll('#scores tbody tr')].map(r => r.cells[1].dataset.value)"
+        window.click("#scores th:nth-child(2) button")
+        up = [float(value) for value in window.run(column)]
+        window.press("Enter")
+        down = [float(value) for value in window.run(column)]
+        assert up == sorted(up) and down == up[::-1]
+        assert window.run("return document.querySelector('#scores th:nth-child(2)').ariaSort") == "descending"
+        # The other metric is a key away, and its players are made then.
+        window.run("document.querySelector('#tab-0').focus()")
+        window.press("ArrowRight")
+        window.until(f"document.querySelector('#metric-1.open') && {ready}.every(a => a.readyState > 0)")
+        assert window.run("return window.hurt") is None and window.complaints() == []
+        assert {address.split(":")[0] for address in window.requests()} <= {"file", "data"}
+
+
+@browser
+def test_the_policy_of_the_page_stops_what_is_put_into_it(made, tmp_path):
+    page = tmp_path / "changed.html"
+    text = (made / "out/comparison.html").read_text(encoding="utf-8")
+    page.write_text(text.replace("</main>", "<script>window.hurt = 1</script><img src='http://127.0.0.1:9/x.png'></main>"), encoding="utf-8")
+    with Browser(tmp_path) as window:
+        window.open(page)
+        window.until("document.body.classList.contains('scripted')")
+        assert window.run("return window.hurt") is None
+        assert sum("Content Security Policy" in said for said in window.complaints()) >= 2
