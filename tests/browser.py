@@ -86,11 +86,11 @@ class Browser:
         return path
 
     def requests(self) -> list[str]:
-        """Every address that was asked for since the last call."""
+        """Every address that was asked for since the last call, but by the browser's own start page."""
         found = []
         for entry in self._call("POST", f"{self.session}/se/log", {"type": "performance"}):
             message = json.loads(entry["message"])["message"]
-            if message["method"] == "Network.requestWillBeSent":
+            if message["method"] == "Network.requestWillBeSent" and not message["params"]["documentURL"].startswith("chrome:"):
                 found.append(message["params"]["request"]["url"])
         return found
 

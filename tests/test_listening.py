@@ -192,7 +192,6 @@ def test_opinions_are_given_by_keyboard_and_come_back_as_a_file(folders, tmp_pat
     page, key = make_page(folders[0], tmp_path / "out", utterances=1)
     codes = [trial["code"] for trial in read_json(key)["trials"]]
     with Browser(tmp_path) as window:
-        window.requests()
         window.open(page)
         window.run("document.getElementById('listener').focus()")
         window.press(*"Eve", "Enter")
