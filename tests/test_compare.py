@@ -195,6 +195,8 @@ def test_the_program_refuses_what_makes_no_sense(tmp_path):
             main([*base, "--generated", *words, "--metrics", "si_sdr"])
     with pytest.raises(ValueError, match="did you mean 'si_sdr'"):
         main([*base, "--generated", f"a={ref}", f"b={ref}", "--metrics", "si_sdrr"])
+    with pytest.raises(SystemExit):
+        main([*base, "--generated", f"a={ref}", f"b={ref}", "--metrics", "si_sdr", "--alignment", "dtw"])
     with pytest.raises(ValueError, match="--metrics are needed"):
         main([*base, "--generated", f"a={ref}", f"b={ref}"])
 
@@ -299,6 +301,15 @@ def test_the_program_writes_everything(made):
     again = [f"x={out / 'system-1/result.json'}", f"y={out / 'system-2/result.json'}"]
     assert main(["--generated", *again, "--metrics", "si_sdr", "--out", str(made / "again"), "--worst", "1"]) == 0
     assert (made / "again/comparison.html").read_text().count("data:audio/mpeg") == 3
+
+
+def test_the_options_of_the_evaluation_are_passed_on(made):
+    words = ["--reference", made / "ref", "--generated", f"a={made / 'a'}", f"b={made / 'b'}", "--out", made / "upstream", "--no_page"]
+    words += ["--metrics", "energy_rmse", "--definition", "upstream", "--align", "dtw", "--jobs", "1", "--fs", "16000"]
+    assert main([str(word) for word in words]) == 0
+    settings = read_json(made / "upstream/system-1/result.json")["settings"]
+    assert (settings["definition"], settings["align"], list(settings["metrics"]["energy_rmse"]["rates"])) == ("upstream", "dtw", ["16000"])
+    assert not (made / "upstream/comparison.html").exists()
 
 
 def test_the_page_is_whole_in_itself_and_names_are_text(made):

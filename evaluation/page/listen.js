@@ -53,7 +53,7 @@ function offer(trial) {
   const names = trial.sounds.length > 1 ? ["A", "B"] : ["Play"];
   const buttons = trial.sounds.map((sound, side) => {
     const player = new Audio(sound);
-    const button = key(names[side], trial.sounds.length > 1 ? names[side] : "Space");
+    const button = key(names[side], trial.sounds.length > 1 ? names[side] : "Space", true);
     button.id = `play-${side}`;
     player.addEventListener("play", () => button.classList.add("playing"));
     player.addEventListener("pause", () => button.classList.remove("playing"));
@@ -69,7 +69,7 @@ function offer(trial) {
   });
   $("plays").replaceChildren(...buttons);
   $("choices").replaceChildren(...CHOICES.map(([value, label], i) => {
-    const button = key(test.kind === "mos" ? `${value} ${label}` : label, String(i + 1));
+    const button = test.kind === "mos" ? key(String(value), label) : key(label, String(i + 1), true);
     button.dataset.value = value;
     button.addEventListener("click", () => answer(value));
     return button;
@@ -78,13 +78,13 @@ function offer(trial) {
   $("question").focus();
 }
 
-function key(label, name) {
+function key(label, below, isKey = false) {
   const button = document.createElement("button");
   button.type = "button";
   button.append(label);
   const small = document.createElement("small");
-  const cap = document.createElement("kbd");
-  cap.textContent = name;
+  const cap = document.createElement(isKey ? "kbd" : "span");
+  cap.textContent = below;
   small.append(cap);
   button.append(small);
   return button;
@@ -104,6 +104,8 @@ function mark(trial) {
     button.disabled = !open;
     button.setAttribute("aria-pressed", String(button.dataset.value === String(given)));
   }
+  const heard = state.heard[trial.code] || [];
+  [...$("plays").children].forEach((button, side) => button.classList.toggle("heard", heard.includes(side)));
   $("hint").textContent = open ? "" : `Play ${trial.sounds.length > 1 ? "both" : "it"} to the end, then answer.`;
   $("next").disabled = given === undefined;
   $("next").textContent = at === total - 1 ? "Finish" : "Next";
@@ -158,7 +160,7 @@ document.addEventListener("keydown", (event) => {
   const name = event.key.toLowerCase();
   if (name === "backspace" || name === "arrowleft") show(Math.max(0, at - 1));
   else if (at === total) return;
-  else if (name === " " && test.kind === "mos") toggle(0);
+  else if (name === " " && event.target.tagName !== "BUTTON" && test.kind === "mos") toggle(0);
   else if (test.kind === "ab" && (name === "a" || name === "b")) toggle(name === "a" ? 0 : 1);
   else if (name in KEYS) answer(KEYS[name]);
   else if (name === "arrowright" || (name === "enter" && event.target.tagName !== "BUTTON")) next();
