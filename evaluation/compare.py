@@ -204,8 +204,10 @@ def resampled(fractions: np.ndarray, times: int = RESAMPLINGS, seed: int = 0) ->
     rng, n = np.random.default_rng(seed), fractions.shape[1]
     parts = []
     for start in range(0, times, step := max(1, CHUNK // n)):
-        rows = rng.integers(n, size=(min(step, times - start), n))
-        top, bottom = (fractions[:, rows, k].sum(axis=-1) for k in (0, 1))
+        k = min(step, times - start)
+        rows = rng.integers(n, size=(k, n)) + n * np.arange(k)[:, None]
+        drawn = np.bincount(rows.ravel(), minlength=k * n).reshape(k, n).astype(float)  # how often each utterance was
+        top, bottom = (fractions[..., part] @ drawn.T for part in (0, 1))
         parts.append(np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0))
     return np.concatenate(parts, axis=1)
 
