@@ -31,7 +31,8 @@ class Comparison:
     """What `compare` found.
 
     `metrics`: {name: unit, higher_is_better, pooled, n, left_out, systems: {system: mean, interval, own_n, failed}, best}.
-    `pairs`: a dict for each pair of systems and metric: metric, a, b, n, difference (a - b), interval, test, p, p_holm.
+    `pairs`: a dict for each pair of systems and metric: metric, a, b, n, difference (a - b), interval, test, p, p_holm, and
+    `contrary`, true where the ranks favour the other system than the means do (a few utterances then made the mean).
     `values`: {metric: {system: {id: value}}}, all there are; `shared`: {metric: ids} are those that the means are over.
     """
 
@@ -46,7 +47,12 @@ class Comparison:
         """Whether `system` is worse than the best one by more than chance."""
         best = self.metrics[metric]["best"]
         found = [row for row in self.pairs if row["metric"] == metric and {row["a"], row["b"]} == {system, *best[:1]}]
-        return system not in best and any(row["p_holm"] is not None and row["p_holm"] < LEVEL for row in found)
+        return system not in best and any(sure(row) and not row["contrary"] for row in found)
+
+
+def sure(row: Mapping[str, Any]) -> bool:
+    """Whether the two systems of this row of `pairs` differ by more than chance, after the correction."""
+    return row["p_holm"] is not None and row["p_holm"] < LEVEL
 
 
 def systems_of(pairs: Iterable[str]) -> dict[str, Path]:
@@ -215,6 +221,7 @@ def resampled(fractions: np.ndarray, times: int = RESAMPLINGS, seed: int = 0) ->
 def _tested(a: np.ndarray, b: np.ndarray, drawn: np.ndarray, test: str) -> dict[str, Any]:
     n, difference = len(a), _ratio(a) - _ratio(b)
     found = {"n": n, "difference": difference, "interval": _middle(drawn) if n > 1 else None, "test": test, "p": None}
+    found["contrary"] = test == "wilcoxon" and signed_ranks(a[:, 0] - b[:, 0]) * difference < 0
     if n >= FEWEST:
         found["p"] = bootstrap_p(drawn, difference) if test == "bootstrap" else wilcoxon_p(a[:, 0] - b[:, 0])
     return found
@@ -232,6 +239,14 @@ def wilcoxon_p(differences: np.ndarray) -> float:
     from scipy.stats import wilcoxon
 
     return float(wilcoxon(differences).pvalue) if np.any(differences) else 1.0
+
+
+def signed_ranks(differences: np.ndarray) -> float:
+    """The sum of the ranks of what is positive, less that of what is negative."""
+    from scipy.stats import rankdata
+
+    other = differences[differences != 0]
+    return float((np.sign(other) * rankdata(np.abs(other))).sum())
 
 
 def holm(values: Sequence[float]) -> list[float]:

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evaluation.compare import LEVEL, Comparison
+from evaluation.compare import Comparison, sure
 from evaluation.page_embed import assemble, picture_uri, sound_uri
 from evaluation.page_plot import distributions
-from evaluation.page_tables import note, number, p_value
+from evaluation.page_tables import note, number, p_value, test_name
 from utils.audio import Audio
 from utils.files import write_whole
 from utils.log import log
@@ -164,11 +164,10 @@ def _tests(found: Comparison) -> str:
         low = row["interval"][0] if row["interval"] else ""
         span = "{:.3g} to {:.3g}".format(*row["interval"]) if row["interval"] else "–"
         cells = [(row["metric"],) * 2, (f"{row['a']} − {row['b']}",) * 2, (row["difference"], f"{row['difference']:.3g}"), (low, span)]
-        cells += [(row["n"],) * 2, (row["test"],) * 2]
+        cells += [(row["n"],) * 2, (test_name(row),) * 2]
         cells += [("" if row[key] is None else row[key], p_value(row[key])) for key in ("p", "p_holm")]
-        sure = row["p_holm"] is not None and row["p_holm"] < LEVEL
         tds = "".join(f'<td data-value="{html.escape(str(value))}">{html.escape(str(shown))}</td>' for value, shown in cells)
-        body.append(f"<tr{' class=sure' if sure else ''}>{tds}</tr>")
+        body.append(f"<tr{' class=sure' if sure(row) else ''}>{tds}</tr>")
     head = "".join(_button(*column) for column in heads)
     if not body:
         return "<p>There is nothing to test: these are scores of whole folders.</p>"

@@ -96,9 +96,14 @@ def p_value(p: float | None) -> str:
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
+def test_name(row: Mapping[str, Any]) -> str:
+    """The test of a pair, and a warning where its ranks say the opposite of the means."""
+    return f"{row['test']}{', ranks the other way' if row['contrary'] else ''}"
+
+
 def _numbers(row: Mapping[str, Any]) -> list[str]:
     interval = "{:.3g} to {:.3g}".format(*row["interval"]) if row["interval"] else "-"
-    return [f"{row['difference']:.3g}", interval, str(row["n"]), row["test"], p_value(row["p"]), p_value(row["p_holm"])]
+    return [f"{row['difference']:.3g}", interval, str(row["n"]), test_name(row), p_value(row["p"]), p_value(row["p_holm"])]
 
 
 def _head(name: str, row: Mapping[str, Any], up: str, down: str) -> str:

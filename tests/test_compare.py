@@ -106,6 +106,15 @@ def test_a_shift_is_found_and_its_direction_is_the_metrics(test, higher):
     assert row["interval"][0] <= row["difference"] <= row["interval"][1] < 0 and row["p"] <= row["p_holm"] < 0.001
 
 
+def test_ranks_that_contradict_the_means_mark_nobody():
+    a = {f"u{i:02d}": 1.0 + 0.01 * i for i in range(30)}
+    b = {name: value + 0.1 for name, value in a.items()} | {"u00": -40.0}  # better on all but one, which makes its mean the worse
+    found = compare({"a": result({"snr": a}), "b": result({"snr": b})})
+    row = found.pairs[0]
+    assert found.metrics["snr"]["best"] == ["a"] and row["difference"] > 0 and row["p"] < 1e-3 and row["contrary"]
+    assert not found.worse("snr", "b") and "wilcoxon, ranks the other way" in markdown(found)
+
+
 def test_pooled_scores_are_ratios_of_sums_and_always_redrawn():
     rng = np.random.default_rng(0)
     counts = [{"wer": {f"u{i}": [int(rng.binomial(n, p)), n, {}] for i, n in enumerate([5, 10, 20, 40] * 10)}} for p in (0.1, 0.3)]
