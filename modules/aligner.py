@@ -19,12 +19,13 @@ NEVER = -1e4  # a log-probability whose exponent is 0, and whose gradient is a n
 class Aligner(nn.Module):
     """Convolutions over text and mel; a token is the likelier at a frame, the nearer the two come to lie.
 
-    With `see_padding` the convolutions look at what lies beyond the end of a shorter utterance, as published weights do.
+    `as_published` is for published weights: the convolutions look at what lies beyond the end of a shorter utterance, and the
+    prior expects a token more than there is (see `log_prior`).
     """
 
-    def __init__(self, channels: int, n_mel: int, *, see_padding: bool = False) -> None:
+    def __init__(self, channels: int, n_mel: int, *, as_published: bool = False) -> None:
         super().__init__()
-        self.see_padding = see_padding
+        self.as_published = as_published
         self.t_conv1 = nn.Conv1d(channels, channels, 3, padding=1)
         self.t_conv2 = nn.Conv1d(channels, channels, 1)
         self.f_conv1 = nn.Conv1d(n_mel, channels, 3, padding=1)
@@ -42,14 +43,14 @@ class Aligner(nn.Module):
             words = self._through((self.t_conv1, self.t_conv2), hidden.float(), text)
             heard = self._through((self.f_conv1, self.f_conv2, self.f_conv3), mel.float(), sound)
             likely = (-distance(heard, words)).masked_fill(~text, -torch.inf).log_softmax(2)
-            likely = likely + log_prior(tokens, frames, hidden.shape[1], mel.shape[1])
+            likely = likely + log_prior(tokens, frames, hidden.shape[1], mel.shape[1], one_more=self.as_published)
         return likely.masked_fill(~(text & sound.transpose(1, 2)), -torch.inf)
 
     def _through(self, layers: tuple[nn.Module, ...], x: Tensor, mask: Tensor) -> Tensor:
         x = x.transpose(1, 2)
         for number, layer in enumerate(layers):
             x = F.relu(x) if number else x
-            x = layer(x if self.see_padding else x * mask)
+            x = layer(x if self.as_published else x * mask)
         return x.transpose(1, 2)
 
 
@@ -61,21 +62,25 @@ def distance(a: Tensor, b: Tensor) -> Tensor:
     return square.clamp(min=1e-10).sqrt()
 
 
-def log_prior(tokens: Tensor, frames: Tensor, width: int, length: int) -> Tensor:
+def log_prior(tokens: Tensor, frames: Tensor, width: int, length: int, *, one_more: bool = False) -> Tensor:
     """(batch, length, width) beta-binomial log-probabilities: a token is expected about as far into the text as the frame into
     the sound. Numbers without a meaning beyond `tokens` and `frames` (batch,).
+
+    Published programs draw one number more than there are tokens, `one_more`: the expected token then runs ahead, at the end by
+    a whole one, and boundaries are found early.
     """
-    count, last = tokens.double()[:, None, None], frames.double()[:, None, None]
+    count, last = tokens[:, None, None] - int(not one_more), frames[:, None, None]
     # What lies beyond the ends takes a place within, where all logarithms exist.
-    k = torch.arange(width, device=tokens.device, dtype=torch.float64)[None, None].minimum(count)
-    a = torch.arange(1, length + 1, device=tokens.device, dtype=torch.float64)[None, :, None].minimum(last)
+    k = torch.arange(width, device=tokens.device)[None, None].minimum(count)
+    a = torch.arange(1, length + 1, device=tokens.device)[None, :, None].minimum(last)
     b = last - a + 1
-    choose = torch.lgamma(count + 1) - torch.lgamma(k + 1) - torch.lgamma(count - k + 1)
-    return (choose + _log_beta(k + a, count - k + b) - _log_beta(a, b)).float()
+    table = torch.lgamma(torch.arange(width + length + 2, device=tokens.device, dtype=torch.float64))
 
+    def log_beta(x: Tensor, y: Tensor) -> Tensor:
+        return table[x] + table[y] - table[x + y]
 
-def _log_beta(a: Tensor, b: Tensor) -> Tensor:
-    return torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b)
+    choose = table[count + 1] - table[k + 1] - table[count - k + 1]
+    return (choose + log_beta(k + a, count - k + b) - log_beta(a, b)).float()
 
 
 def forward_sum(likely: Tensor, tokens: Tensor, frames: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from modules.predictors import VariancePredictor, whole_frames
 from modules.transformer import FFTBlocks
 from utils.log import log
 
+V1 = Decoder()  # HiFi-GAN's largest
 PREDICTED = ("duration", "pitch", "energy")
 
 
@@ -33,7 +34,8 @@ class Jets(nn.Module):
 
     `as_amphion` is for published weights alone, whose training differs from their use: it adds the bare numbers of pitch and
     energy to the hidden states, and predicts both from what it added them to. Convolutions then look beyond the end of
-    shorter utterances, and `speed` scales whole frames. Raises ValueError when the sizes do not fit together.
+    shorter utterances, the aligner expects a token too many, and `speed` scales whole frames. Raises ValueError when the
+    sizes do not fit together.
     """
 
     reads = ("phone", "mel", "f0", "energy", "audio")
@@ -62,7 +64,7 @@ class Jets(nn.Module):
         predictor_dropout: float = 0.5,
         embed_kernel: int = 1,
         upsampling: Literal["smooth", "repeat"] = "smooth",
-        decoder: Decoder = Decoder(),
+        decoder: Decoder = V1,
         slice_frames: int = 64,
         n_fft: int = 1024,
         win_size: int = 1024,
@@ -78,7 +80,7 @@ class Jets(nn.Module):
         self.encoder = FFTBlocks(**common, layers=encoder_layers, heads=encoder_heads, dropout=encoder_dropout)
         self.encoder.src_word_emb = nn.Embedding(n_vocab, hidden, padding_idx=0)
         self.speaker_emb = nn.Embedding(n_speakers, hidden) if n_speakers > 1 else None
-        self.alignment_module = Aligner(hidden, n_mel, see_padding=as_amphion)
+        self.alignment_module = Aligner(hidden, n_mel, as_published=as_amphion)
         sizes = (hidden, predictor_filter, predictor_kernel, predictor_dropout, as_amphion)
         self.variance_adaptor = nn.ModuleDict({f"{name}_predictor": VariancePredictor(*sizes) for name in PREDICTED})
         for name in ("pitch", "energy"):
@@ -128,7 +130,7 @@ class Jets(nn.Module):
         out |= self._predicted(voiced, adapted if self.as_amphion else voiced, mask)
         out |= self._decoded(adapted, duration)
         draw = Draw(noise, None if self.training else 0, phone.device)
-        room = (frames.to(phone.device) - self.slice_frames + (not self.as_amphion)).clamp(min=1)
+        room = (frames.to(phone.device) - self.slice_frames + int(not self.as_amphion)).clamp(min=1)
         out["start"] = (draw("slice", (len(phone),), uniform=True) * room).long()
         out["slice"] = cut(out["z"].transpose(1, 2), out["start"], self.slice_frames)
         out["fake"] = self.generator.decode(out["slice"])

@@ -13,7 +13,9 @@ from modules.norm import modern_keys
 State = dict[str, Tensor]
 
 # Stored, but part of no output: tables that are computed here, and what was left over from FastSpeech2.
-IDLE = re.compile(r"(encoder|decoder)\.position_enc|variance_adaptor\.(pitch|energy)_(bins|embedding\.weight)|mel_linear\..*|postnet\..*")
+IDLE = re.compile(
+    r"(encoder|decoder)\.position_enc|variance_adaptor\.(pitch|energy)_(bins|embedding\.weight)|mel_linear\..*|postnet\..*"
+)
 
 # The vocoder recipe that Amphion's Jets takes its generator from, by path: an args.json does not hold it.
 GENERATOR = {
