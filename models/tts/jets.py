@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from modules.transformer import FFTBlocks
 from utils.log import log
 
 V1 = Decoder()  # HiFi-GAN's largest
+PHONE = 0.08  # seconds that a phone is expected to last before anything was learnt
 PREDICTED = ("duration", "pitch", "energy")
 
 
@@ -83,6 +85,9 @@ class Jets(nn.Module):
         self.alignment_module = Aligner(hidden, n_mel, as_published=as_amphion)
         sizes = (hidden, predictor_filter, predictor_kernel, predictor_dropout, as_amphion)
         self.variance_adaptor = nn.ModuleDict({f"{name}_predictor": VariancePredictor(*sizes) for name in PREDICTED})
+        nn.init.constant_(
+            self.variance_adaptor["duration_predictor"].linear_layer.bias, math.log1p(PHONE * sample_rate / hop_size)
+        )
         for name in ("pitch", "energy"):
             self.add_module(f"{name}_embed", nn.Sequential(nn.Conv1d(1, hidden, embed_kernel, padding=embed_kernel // 2)))
         self.decoder = FFTBlocks(**common, layers=decoder_layers, heads=decoder_heads, dropout=decoder_dropout)
