@@ -1,7 +1,7 @@
 """Every model of the house, in one table: its task, its networks, and how it trains.
 
     text to mel            TTS       FastSpeech2
-    text to sound at once  TTS       VITS
+    text to sound at once  TTS       VITS, Jets
     vocoders               Vocoder   HiFiGAN, NSFHiFiGAN, BigVGAN, MelGAN      (adversarial)
                                      Vocos, APNet                              (adversarial, in the spectrum)
                                      WaveGlow, DiffWave                        (a flow, a diffusion)
@@ -44,6 +44,7 @@ ADVERSARIAL = "models.base.gan:GANTrainer"
 MODELS = {
     "FastSpeech2": Spec(TTS, "models.tts.fastspeech2:FastSpeech2", SUPERVISED),
     "VITS": Spec(TTS, "models.tts.vits:VITS", ADVERSARIAL),
+    "Jets": Spec(TTS, "models.tts.jets:Jets", ADVERSARIAL),
     "HiFiGAN": Spec(VOCODER, "models.vocoders.hifigan:HiFiGAN", ADVERSARIAL),
     "BigVGAN": Spec(VOCODER, "models.vocoders.bigvgan:BigVGAN", ADVERSARIAL),
     "MelGAN": Spec(VOCODER, "models.vocoders.melgan:MelGAN", ADVERSARIAL),

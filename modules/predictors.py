@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -40,3 +41,14 @@ class Conv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x.transpose(1, 2)).transpose(1, 2)
+
+
+def whole_frames(log_duration: Tensor, mask: Tensor, stretch: float, *, truncate: bool = False) -> Tensor:
+    """Frames per token (batch, tokens) of log(frames + 1); an utterance that would have none gets one frame a token.
+
+    `truncate` stretches whole frames and drops the fraction, as published models do; ours stretch first and round once.
+    """
+    frames = torch.exp(log_duration.float()) - 1
+    frames = frames.round() * stretch if truncate else (frames * stretch).round()
+    frames = frames.clamp(min=0).long() * mask
+    return torch.where(frames.sum(1, keepdim=True) > 0, frames, mask.long())

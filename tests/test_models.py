@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from models import MODELS, load
+from models import MODELS, VOCODER, load
 from models.base.checkpoint import save_release
 from models.base.experiment import build_model, versions
 from models.base.trainer import Trainer
@@ -115,7 +115,7 @@ def test_release_loads_back_and_says_the_same(name, tmp_path):
         torch.testing.assert_close(value, theirs[key], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", [n for n in OURS if {"mel", "audio"} <= set(load_object(MODELS[n].model).reads)])
+@pytest.mark.parametrize("name", [n for n in OURS if MODELS[n].task == VOCODER])
 def test_a_vocoder_gives_hop_samples_a_frame(name, tmp_path):
     card = card_of(name)
     save_release(tmp_path / "release", card, build_model(card).state_dict())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models import MODELS
+from models import MODELS, VOCODER
 from models.base.experiment import build_model
 from models.base.task import make_task
 from models.vocoders.stream import Latency, Stream, cut, in_windows, side_by_side, windows
@@ -14,7 +14,7 @@ from processors.features import FeatureSet
 from tests.test_models import card_of
 from utils.registry import load_object
 
-VOCODERS = [name for name in MODELS if {"mel", "audio"} <= set(load_object(MODELS[name].model).reads)]
+VOCODERS = [name for name, spec in MODELS.items() if spec.task == VOCODER and "audio" in load_object(spec.model).reads]
 CONVOLUTIONAL = [name for name in VOCODERS if hasattr(load_object(MODELS[name].model), "receptive_field_frames")]
 CLOSE = {"rtol": 0, "atol": 1e-5}
 TASKS = {}

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from modules.masks import average, expand, masked_mean, valid
-from modules.predictors import VariancePredictor
+from modules.predictors import VariancePredictor, whole_frames
 from modules.transformer import FFTBlocks
 
 Level = Literal["phone", "frame"]
@@ -236,7 +236,7 @@ class VarianceAdaptor(nn.Module):
         out = {"log_duration": self.duration_predictor(x, mask)}
         x = self._add(x, mask, "phone", out, targets, controls)
         if durations is None:
-            durations = self.whole_frames(out["log_duration"], mask, stretch)
+            durations = whole_frames(out["log_duration"], mask, stretch, truncate=self.truncate_durations)
         x, frames = expand(x, durations)
         frame_mask = valid(frames, x.shape[1])
         x = self._add(x, frame_mask, "frame", out, targets, controls)
@@ -252,13 +252,6 @@ class VarianceAdaptor(nn.Module):
             # Under autocast a prediction has another type than the edges, which bucketize need not accept.
             x = x + getattr(self, f"{name}_embedding")(torch.bucketize(values.to(edges.dtype).contiguous(), edges))
         return x
-
-    def whole_frames(self, log_duration: Tensor, mask: Tensor, stretch: float) -> Tensor:
-        """Frames per token (batch, tokens); an utterance that would have none gets one frame a token."""
-        frames = torch.exp(log_duration.float()) - 1
-        frames = frames.round() * stretch if self.truncate_durations else (frames * stretch).round()
-        frames = frames.clamp(min=0).long() * mask
-        return torch.where(frames.sum(1, keepdim=True) > 0, frames, mask.long())
 
 
 class PostNet(nn.Module):

@@ -130,10 +130,7 @@ class VITS(nn.Module):
         """`mel` (L1 of log mels), `kl` and `duration` (nats a latent number, nats a token), and the slices `real`, `fake`."""
         self._check(batch)
         out = self.teach(batch["phone"], batch["tokens"], batch["linear"], batch["frames"], batch["speaker"])
-        size, lengths = self.slice_frames * self.hop_size, batch["samples"].to(out["start"].device)
-        real = cut(batch["audio"][:, None], out["start"] * self.hop_size, size)
-        inside = (lengths - out["start"] * self.hop_size).clamp(max=size)
-        fake = out["fake"] * valid(inside, size)[:, None]
+        real, fake, inside = heard(batch, out, self.hop_size, self.slice_frames)
         return {
             "mel": self.mel_loss(real, fake, inside),
             "kl": divergence(out),
@@ -262,15 +259,7 @@ class VITS(nn.Module):
         return fold(self)
 
     def _sound(self, z: Tensor, frames: Tensor, voice: Tensor | None) -> dict[str, Tensor]:
-        """Each utterance decoded alone, so that what stands beside it in the batch is not heard at its end."""
-        waves = [
-            self.dec.decode(z[i : i + 1, :, :length], None if voice is None else voice[i : i + 1])[0, 0]
-            for i, length in enumerate(frames.tolist())
-        ]
-        return {
-            "audio": nn.utils.rnn.pad_sequence(waves, batch_first=True),
-            "samples": torch.tensor([len(w) for w in waves], device=z.device),
-        }
+        return decode_each(self.dec, z, frames, voice)
 
     def _duration_loss(self, out: dict[str, Tensor], voice: Tensor | None, draw: Draw) -> dict[str, Tensor]:
         """`duration_loss` (batch,): each a share of the batch's tokens, so that their sum is a mean; and what it is made of."""
@@ -375,6 +364,31 @@ def divergence(out: dict[str, Tensor]) -> Tensor:
     m_p, logs_p = out["m_p_frames"], out["logs_p_frames"]
     kl = logs_p - out["logs_q"] - 0.5 + 0.5 * (out["z_p"] - m_p).square() * torch.exp(-2 * logs_p)
     return (kl * out["frame_mask"]).sum() / out["frame_mask"].sum()
+
+
+def decode_each(decoder: HiFiGAN, z: Tensor, frames: Tensor, voice: Tensor | None = None) -> dict[str, Tensor]:
+    """`audio` (batch, samples) and `samples` (batch,) of latent frames (batch, latent, frames).
+
+    Each utterance alone, so that what stands beside it in the batch is not heard at its end.
+    """
+    waves = [
+        decoder.decode(z[i : i + 1, :, :length], None if voice is None else voice[i : i + 1])[0, 0]
+        for i, length in enumerate(frames.tolist())
+    ]
+    return {
+        "audio": nn.utils.rnn.pad_sequence(waves, batch_first=True),
+        "samples": torch.tensor([len(w) for w in waves], device=z.device),
+    }
+
+
+def heard(batch: dict[str, Any], out: dict[str, Tensor], hop_size: int, slice_frames: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The recording where `out` made a slice of it, and that slice, both (batch, 1, samples), and how many samples are real.
+
+    `out`: "start" (batch,) in frames, "fake" (batch, 1, samples); silence beyond each utterance's end.
+    """
+    size, lengths = slice_frames * hop_size, batch["samples"].to(out["start"].device)
+    inside = (lengths - out["start"] * hop_size).clamp(max=size)
+    return cut(batch["audio"][:, None], out["start"] * hop_size, size), out["fake"] * valid(inside, size)[:, None], inside
 
 
 def cut(x: Tensor, start: Tensor, size: int) -> Tensor:

@@ -84,15 +84,31 @@ def fastspeech2(config: dict[str, Any], state: State, config_path: Path) -> tupl
 
     p = config["preprocess"]
     arguments, facts, state = from_amphion(config, state)
-    features = {
+    features = acoustic_features(p) | {"duration": {}}
+    speakers = speaker_table(config_path.parent / "spk2id.json")
+    return card("FastSpeech2", p["sample_rate"], p["hop_size"], features, arguments, facts, speakers), state
+
+
+def jets(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card, State]:
+    """Jets: the features of FastSpeech2, and the sound."""
+    from models.tts.jets_maps import from_amphion
+
+    p = config["preprocess"]
+    arguments, facts, state = from_amphion(config, state)
+    arguments |= {"n_fft": p["n_fft"], "win_size": p["win_size"]}
+    speakers = speaker_table(config_path.parent / "spk2id.json") or numbered(facts["n_speakers"])
+    features = acoustic_features(p) | {"audio": {}}
+    return card("Jets", p["sample_rate"], p["hop_size"], features, arguments, facts, speakers), state
+
+
+def acoustic_features(p: dict[str, Any]) -> dict[str, Any]:
+    """Phones of the lexicon, mel, pitch and energy, as the section `preprocess` has them."""
+    return {
         "phone": {"g2p": "lexicon", "symbols": "amphion"},
-        "duration": {},
         "mel": mel_section(p, "tacotron2" if p.get("mel_extract_mode") == "taco" else "hifigan"),
         "f0": {"method": p.get("pitch_extractor", "dio"), "fmin": p["f0_min"], "fmax": p["f0_max"], "interpolate": True},
         "energy": {"n_fft": p["n_fft"], "win_size": p["win_size"]},
     }
-    speakers = speaker_table(config_path.parent / "spk2id.json")
-    return card("FastSpeech2", p["sample_rate"], p["hop_size"], features, arguments, facts, speakers), state
 
 
 def vits(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card, State]:
@@ -120,6 +136,7 @@ KINDS = {
     "WaveNet": r9y9.read_amphion,
     "WaveRNN": fatchord.read_amphion,
     "VITS": vits,
+    "Jets": jets,
 }
 
 

@@ -1,0 +1,221 @@
+"""Jets: FastSpeech 2 and HiFi-GAN trained as one network, with an alignment learnt beside them (arXiv 2203.16852)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from models.tts.fastspeech2 import refuse_even, spread
+from models.tts.vits import Decoder, Draw, Noise, cut, decode_each, heard
+from models.vocoders.hifigan import HiFiGAN
+from models.vocoders.losses import MelLoss
+from modules.aligner import Aligner, binarisation, forward_sum, smooth
+from modules.alignment import durations, path_of
+from modules.masks import average, expand, masked_mean, valid
+from modules.norm import fold
+from modules.predictors import VariancePredictor, whole_frames
+from modules.transformer import FFTBlocks
+from utils.log import log
+
+V1 = Decoder()  # HiFi-GAN's largest
+PHONE = 0.08  # seconds that a phone is expected to last before anything was learnt
+PREDICTED = ("duration", "pitch", "energy")
+
+
+class Jets(nn.Module):
+    """Phones to sound. In training an aligner says which frame belongs to which phone; in use a predictor that learnt from it.
+
+    The defaults are the paper's, with FastSpeech2's predictors. Pitch and energy are z-scored by `statistics` and averaged over
+    each phone. `embed_kernel` is that of the convolutions that bring them to `hidden` channels; `upsampling` is how phones
+    become frames: a smooth mean over neighbours, or each repeated. `slice_frames` is how much of each utterance the decoder
+    makes in training; `n_fft`, `win_size`, `mel_bands` and `fmax` (Hz, None is half the rate) are those of the mel in the loss.
+
+    `as_amphion` is for published weights alone, whose training differs from their use: it adds the bare numbers of pitch and
+    energy to the hidden states, and predicts both from what it added them to. Convolutions then look beyond the end of
+    shorter utterances, the aligner expects a token too many, and `speed` scales whole frames. Raises ValueError when the
+    sizes do not fit together.
+    """
+
+    reads = ("phone", "mel", "f0", "energy", "audio")
+    statistics_of = ("f0", "energy")
+
+    def __init__(
+        self,
+        *,
+        n_vocab: int,
+        n_mel: int,
+        n_speakers: int = 1,
+        sample_rate: int,
+        hop_size: int,
+        statistics: dict[str, dict[str, float]] | None = None,
+        hidden: int = 256,
+        encoder_layers: int = 4,
+        encoder_heads: int = 2,
+        decoder_layers: int = 4,
+        decoder_heads: int = 2,
+        conv_filter: int = 1024,
+        conv_kernels: tuple[int, int] = (3, 3),
+        encoder_dropout: float = 0.2,
+        decoder_dropout: float = 0.2,
+        predictor_filter: int = 256,
+        predictor_kernel: int = 3,
+        predictor_dropout: float = 0.5,
+        embed_kernel: int = 1,
+        upsampling: Literal["smooth", "repeat"] = "smooth",
+        decoder: Decoder = V1,
+        slice_frames: int = 64,
+        n_fft: int = 1024,
+        win_size: int = 1024,
+        mel_bands: int = 80,
+        fmax: float | None = None,
+        as_amphion: bool = False,
+    ) -> None:
+        super().__init__()
+        refuse_even(conv_kernels=conv_kernels, predictor_kernel=(predictor_kernel,), embed_kernel=(embed_kernel,))
+        self.hop_size, self.slice_frames = hop_size, slice_frames
+        self.upsampling, self.as_amphion = upsampling, as_amphion
+        common = {"channels": hidden, "filter_channels": conv_filter, "kernels": conv_kernels, "see_padding": as_amphion}
+        self.encoder = FFTBlocks(**common, layers=encoder_layers, heads=encoder_heads, dropout=encoder_dropout)
+        self.encoder.src_word_emb = nn.Embedding(n_vocab, hidden, padding_idx=0)
+        self.speaker_emb = nn.Embedding(n_speakers, hidden) if n_speakers > 1 else None
+        self.alignment_module = Aligner(hidden, n_mel, as_published=as_amphion)
+        sizes = (hidden, predictor_filter, predictor_kernel, predictor_dropout, as_amphion)
+        self.variance_adaptor = nn.ModuleDict({f"{name}_predictor": VariancePredictor(*sizes) for name in PREDICTED})
+        nn.init.constant_(
+            self.variance_adaptor["duration_predictor"].linear_layer.bias, math.log1p(PHONE * sample_rate / hop_size)
+        )
+        for name in ("pitch", "energy"):
+            self.add_module(f"{name}_embed", nn.Sequential(nn.Conv1d(1, hidden, embed_kernel, padding=embed_kernel // 2)))
+        self.decoder = FFTBlocks(**common, layers=decoder_layers, heads=decoder_heads, dropout=decoder_dropout)
+        self.generator = HiFiGAN(n_mel=hidden, hop_size=hop_size, **asdict(decoder))
+        self.mel_loss = MelLoss(
+            sample_rate=sample_rate, hop_size=hop_size, n_fft=n_fft, win_size=win_size, n_mel=mel_bands, fmax=fmax
+        )
+        for name in self.statistics_of:
+            found = (statistics or {}).get(name, {"mean": 0.0, "std": 1.0})
+            self.register_buffer(f"{name}_mean", torch.tensor(float(found["mean"])))
+            self.register_buffer(f"{name}_std", torch.tensor(spread(found)))
+
+    def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """`mel` (L1 of log mels), `duration`, `pitch`, `energy` (mean squares), `forward_sum` and `binarisation` (nats a token,
+        nats a frame), and the slices `real`, `fake` (batch, 1, samples)."""
+        _name_the_short(batch)
+        pitch, energy = ((batch[n] - getattr(self, f"{n}_mean")) / getattr(self, f"{n}_std") for n in ("f0", "energy"))
+        out = self.teach(batch["phone"], batch["tokens"], batch["mel"], batch["frames"], pitch, energy, batch["speaker"])
+        real, fake, inside = heard(batch, out, self.hop_size, self.slice_frames)
+        return {"mel": self.mel_loss(real, fake, inside), **losses(out, batch["frames"]), "real": real, "fake": fake}
+
+    def teach(
+        self,
+        phone: Tensor,
+        tokens: Tensor,
+        mel: Tensor,
+        frames: Tensor,
+        pitch: Tensor,
+        energy: Tensor,
+        speaker: Tensor | None = None,
+        noise: Noise | None = None,
+    ) -> dict[str, Tensor]:
+        """All that the network makes of text (batch, tokens) and of what was recorded: mel (batch, frames, n_mel), normalised
+        pitch and energy (batch, frames).
+
+        `noise` may give "slice" (batch,), uniform in [0, 1). In eval mode the slices are always the same.
+        """
+        mask, encoded, voiced = self._read(phone, tokens, speaker)
+        likely = self.alignment_module(voiced, mel, tokens, frames)
+        duration = durations(likely, frames, tokens)
+        targets = {"pitch": average(pitch, duration), "energy": average(energy, duration)}
+        out = {"token_mask": mask, "encoder": encoded, "likely": likely, "duration": duration}
+        out |= {f"{name}_target": value for name, value in targets.items()}
+        adapted = self._adapted(voiced, targets["pitch"], targets["energy"], bare=self.as_amphion)
+        out |= self._predicted(voiced, adapted if self.as_amphion else voiced, mask)
+        out |= self._decoded(adapted, duration)
+        draw = Draw(noise, None if self.training else 0, phone.device)
+        room = (frames.to(phone.device) - self.slice_frames + int(not self.as_amphion)).clamp(min=1)
+        out["start"] = (draw("slice", (len(phone),), uniform=True) * room).long()
+        out["slice"] = cut(out["z"].transpose(1, 2), out["start"], self.slice_frames)
+        out["fake"] = self.generator.decode(out["slice"])
+        return out
+
+    @torch.inference_mode()
+    def infer(
+        self,
+        phone: Tensor,
+        speaker: Tensor | None = None,
+        *,
+        tokens: Tensor | None = None,
+        speed: float = 1.0,
+        pitch: float = 1.0,
+        energy: float = 1.0,
+    ) -> dict[str, Tensor]:
+        """`audio` (batch, samples), `samples` (batch,), `duration` (batch, tokens) in frames, `frames` (batch,), `f0` in Hz per
+        frame, and the raw predictions.
+
+        `phone`: (batch, tokens) ids, `tokens`: (batch,) lengths. `speed` 2 halves every duration; `pitch` and `energy` multiply
+        the normalised predictions.
+        """
+        if tokens is None:
+            tokens = torch.full((len(phone),), phone.shape[1], device=phone.device)
+        mask, encoded, voiced = self._read(phone, tokens, speaker)
+        out = {"encoder": encoded, **self._predicted(voiced, voiced, mask)}
+        out["duration"] = whole_frames(out["log_duration"], mask, 1 / speed, truncate=self.as_amphion)
+        out |= self._decoded(self._adapted(voiced, out["pitch"] * pitch, out["energy"] * energy), out["duration"])
+        contour = expand((out["pitch"] * pitch)[..., None], out["duration"])[0][..., 0]
+        out["f0"] = (contour * self.f0_std + self.f0_mean).clamp(min=0) * out["frame_mask"]
+        return out | decode_each(self.generator, out["z"].transpose(1, 2), out["frames"])
+
+    def fold(self) -> Jets:
+        """Multiplies the weight norms into the weights, for speed; the result is for inference only."""
+        return fold(self)
+
+    def _read(self, phone: Tensor, tokens: Tensor, speaker: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """The mask (batch, tokens), the hidden states (batch, tokens, hidden), and those in the voice of `speaker` (batch,)."""
+        mask = valid(tokens.to(phone.device), phone.shape[1])
+        encoded = self.encoder(self.encoder.src_word_emb(phone), mask)
+        if self.speaker_emb is None:
+            return mask, encoded, encoded
+        speaker = torch.zeros(len(phone), dtype=torch.long, device=phone.device) if speaker is None else speaker
+        return mask, encoded, encoded + self.speaker_emb(speaker)[:, None]
+
+    def _predicted(self, x: Tensor, adapted: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """log_duration from `x`; pitch and energy from `adapted`; each (batch, tokens)."""
+        read = {"duration": x, "pitch": adapted, "energy": adapted}
+        found = {name: self.variance_adaptor[f"{name}_predictor"](read[name], mask) for name in PREDICTED}
+        return {"log_duration": found["duration"], "pitch": found["pitch"], "energy": found["energy"]}
+
+    def _adapted(self, x: Tensor, pitch: Tensor, energy: Tensor, *, bare: bool = False) -> Tensor:
+        """`x` (batch, tokens, hidden) with normalised pitch and energy (batch, tokens) added, `bare` or through their layers."""
+        if bare:
+            return x + (pitch + energy)[..., None]
+        both = ((self.pitch_embed, pitch), (self.energy_embed, energy))
+        return x + sum(layer(value[:, None]).transpose(1, 2) for layer, value in both)
+
+    def _decoded(self, x: Tensor, duration: Tensor) -> dict[str, Tensor]:
+        """adapted and z (batch, frames, hidden): what the decoder reads and gives; frames (batch,) and their mask."""
+        x, frames = smooth(x, duration) if self.upsampling == "smooth" else expand(x, duration)
+        mask = valid(frames, x.shape[1])
+        return {"adapted": x, "frames": frames, "frame_mask": mask, "z": self.decoder(x, mask)}
+
+
+def losses(out: dict[str, Tensor], frames: Tensor) -> dict[str, Tensor]:
+    """The named losses of `Jets.teach`, but those of the sound."""
+    mask, duration = out["token_mask"], out["duration"]
+    path = path_of(duration, out["likely"].shape[1])
+    with torch.autocast(mask.device.type, enabled=False):
+        return {
+            "duration": masked_mean((out["log_duration"].float() - torch.log(duration.float() + 1)) ** 2, mask),
+            "pitch": masked_mean((out["pitch"].float() - out["pitch_target"]) ** 2, mask),
+            "energy": masked_mean((out["energy"].float() - out["energy_target"]) ** 2, mask),
+            "forward_sum": forward_sum(out["likely"], mask.sum(1), frames).mean(),
+            "binarisation": binarisation(out["likely"], path, frames).mean(),
+        }
+
+
+def _name_the_short(batch: dict[str, Any]) -> None:
+    short = [name for name, f, t in zip(batch["id"], batch["frames"], batch["tokens"], strict=True) if f < t]
+    if short:
+        log.warning(f"fewer frames than tokens, is the text longer than the recording? {', '.join(short)}")
