@@ -6,13 +6,6 @@
                                      Vocos, APNet                              (adversarial, in the spectrum)
                                      WaveGlow, DiffWave                        (a flow, a diffusion)
                                      WaveNet, WaveRNN                          (one sample after another)
-    acoustic models        TTS       FastSpeech2
-    text to sound at once  TTS       VITS
-    vocoders               Vocoder   HiFiGAN, BigVGAN, MelGAN
-    vocoders               Vocoder   HiFiGAN, NSFHiFiGAN
-    vocoders               Vocoder   HiFiGAN, Vocos, APNet
-    vocoders               Vocoder   HiFiGAN, WaveGlow, DiffWave
-    vocoders               Vocoder   HiFiGAN, WaveNet, WaveRNN
 
 A new model is one file, one row here, and one recipe folder; the tests range over this table.
 """

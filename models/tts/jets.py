@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from models.tts.fastspeech2 import refuse_even, spread
-from models.tts.vits import Decoder, Draw, Noise, cut, decode_each, heard
+from models.tts.vits import Decoder, Draw, Noise, cut, decode_each, slices
 from models.vocoders.hifigan import HiFiGAN
 from models.vocoders.losses import MelLoss
 from modules.aligner import Aligner, binarisation, forward_sum, smooth
@@ -106,7 +106,7 @@ class Jets(nn.Module):
         _name_the_short(batch)
         pitch, energy = ((batch[n] - getattr(self, f"{n}_mean")) / getattr(self, f"{n}_std") for n in ("f0", "energy"))
         out = self.teach(batch["phone"], batch["tokens"], batch["mel"], batch["frames"], pitch, energy, batch["speaker"])
-        real, fake, inside = heard(batch, out, self.hop_size, self.slice_frames)
+        real, fake, inside = slices(batch, out, self.hop_size, self.slice_frames)
         return {"mel": self.mel_loss(real, fake, inside), **losses(out, batch["frames"]), "real": real, "fake": fake}
 
     def teach(

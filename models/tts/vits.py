@@ -130,7 +130,7 @@ class VITS(nn.Module):
         """`mel` (L1 of log mels), `kl` and `duration` (nats a latent number, nats a token), and the slices `real`, `fake`."""
         self._check(batch)
         out = self.teach(batch["phone"], batch["tokens"], batch["linear"], batch["frames"], batch["speaker"])
-        real, fake, inside = heard(batch, out, self.hop_size, self.slice_frames)
+        real, fake, inside = slices(batch, out, self.hop_size, self.slice_frames)
         return {
             "mel": self.mel_loss(real, fake, inside),
             "kl": divergence(out),
@@ -381,7 +381,7 @@ def decode_each(decoder: HiFiGAN, z: Tensor, frames: Tensor, voice: Tensor | Non
     }
 
 
-def heard(batch: dict[str, Any], out: dict[str, Tensor], hop_size: int, slice_frames: int) -> tuple[Tensor, Tensor, Tensor]:
+def slices(batch: dict[str, Any], out: dict[str, Tensor], hop_size: int, slice_frames: int) -> tuple[Tensor, Tensor, Tensor]:
     """The recording where `out` made a slice of it, and that slice, both (batch, 1, samples), and how many samples are real.
 
     `out`: "start" (batch,) in frames, "fake" (batch, 1, samples); silence beyond each utterance's end.
