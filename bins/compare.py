@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     made.add_argument("--codec", default="mp3", help="of the players: mp3 (default), ogg or flac")
     made.add_argument("--no_page", action="store_true", help="write no page")
     options, others = made.parse_known_args(argv)
-    measuring = evaluate._parser().parse_args(others)
+    measuring = evaluate.options_parser().parse_args(others)
     from evaluation.compare import compare, results_of, systems_of
     from evaluation.page import write_page
     from evaluation.page_tables import latex, markdown
@@ -44,8 +44,8 @@ def main(argv: list[str] | None = None) -> int:
         raise ValueError(f"--generated {' '.join(options.generated)}: a comparison needs two systems or more.")
     names = [name for word in options.metrics for name in word.replace(",", " ").split()]
     reference = Path(options.reference) if options.reference else None
-    choices = {name: getattr(measuring, name) for name in ("align", "jobs", "cluster")} | evaluate._choices(measuring)
-    results = results_of(reference, systems, names, out, rate=evaluate._rate(measuring.rate), **choices)
+    choices = {name: getattr(measuring, name) for name in ("align", "jobs", "cluster")} | evaluate.choices_of(measuring)
+    results = results_of(reference, systems, names, out, rate=evaluate.rate_of(measuring.rate), **choices)
     found = compare(results, metrics=names, test=options.test, family=options.family)
     for path, text in ((out / "comparison.md", markdown(found)), (out / "comparison.tex", latex(found))):
         write_whole(path, lambda p, text=text: p.write_text(text + "\n", encoding="utf-8"))

@@ -30,7 +30,7 @@ MODELS = {  # option: what it takes
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = _parser().parse_args(argv)
+    options = options_parser().parse_args(argv)
     from evaluation.base import evaluate
     from utils.log import log
 
@@ -46,11 +46,11 @@ def main(argv: list[str] | None = None) -> int:
         options.generated,
         names,
         align=options.align,
-        rate=_rate(options.rate),
+        rate=rate_of(options.rate),
         jobs=options.jobs,
         cluster=options.cluster,
         keep=out.with_suffix(".parts.jsonl"),
-        **_choices(options),
+        **choices_of(options),
     )
     result.save(out)
     log.info(f"{out}\n\n{result.table()}\n")
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     return int(any(not row["n"] for row in result.metrics.values()))
 
 
-def _parser() -> argparse.ArgumentParser:
+def options_parser() -> argparse.ArgumentParser:
     made = parser(__doc__, config=False, many=True)
     made.add_argument("--reference", "--reference_folder", "--ref_dir", help="the recordings to come close to")
     made.add_argument("--generated", "--generated_folder", "--deg_dir", help="the recordings to judge")
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     return made
 
 
-def _choices(options: argparse.Namespace) -> dict[str, Any]:
+def choices_of(options: argparse.Namespace) -> dict[str, Any]:
     """The fields of metric.Options that the user named; "None" and empty strings are upstream's way of naming none."""
     import dataclasses
 
@@ -112,7 +112,7 @@ def _list(options: argparse.Namespace) -> int:
     from evaluation.base import all_metrics
     from evaluation.metric import UPSTREAM, Options
 
-    asked = Options(**_choices(options))
+    asked = Options(**choices_of(options))
     for name, row in sorted(all_metrics().items()):
         lack = row.absent(asked)
         print(
@@ -137,7 +137,7 @@ def _out(out: str | None, dump_folder: str | None, generated: str) -> Path:
     return Path(out) if out else Path(dump_folder or Path(generated).resolve().parent) / "result.json"
 
 
-def _rate(text: str | None) -> int | None:
+def rate_of(text: str | None) -> int | None:
     if text in (None, "", "None"):
         return None
     if not text.isdigit():

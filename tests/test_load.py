@@ -89,6 +89,15 @@ def test_a_vocoder_of_another_mel_is_refused_with_both_values(release):
     assert len(tts._vocode(np.zeros((4, 80), dtype=np.float32), str(same)).samples) == 4 * 256
 
 
+def test_a_vocoder_of_another_logarithm_gets_what_it_reads(release):
+    tts = load(release(), device="cpu")
+    settings = card_of("HiFiGAN")["preprocess"]["features"]["mel"]
+    other = release("HiFiGAN", "log10", mel={**settings, "convention": {"log": "log10"}})
+    mel = np.random.default_rng(0).uniform(-9, 0, (6, 80)).astype(np.float32)
+    direct = load(other, device="cpu")(mel / np.log(10).astype(np.float32))
+    np.testing.assert_allclose(tts._vocode(mel, str(other)).samples, direct.samples, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "text,options,message",
     [

@@ -137,7 +137,9 @@ def test_bf16_is_near(name):
     given = arrays(task, 40)
     whole, half = speak(task, given), speak(task, given, precision="bf16")
     assert half.dtype == np.float32 and np.abs(half - whole).max() > 0
-    assert np.linalg.norm(half - whole) < 0.6 * np.linalg.norm(whole)  # 1.4 were two sounds that share nothing
+    # BigVGAN's random weights give nearly silence, which is lost among the rounding of what cancels to it.
+    allowed = 0.6 if name == "BigVGAN" else 0.05
+    assert np.linalg.norm(half - whole) < allowed * np.linalg.norm(whole)
 
 
 class Small(nn.Module):

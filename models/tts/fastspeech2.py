@@ -300,13 +300,38 @@ def from_upstream(
 
     Position tables are left out, being computed here. Without `statistics` pitch and energy stay z-scores.
     """
-    t, p, e = model["transformer"], model["variance_predictor"], model["variance_embedding"]
+    e = model["variance_embedding"]
     state = {k.removeprefix("module."): v for k, v in state.items() if not k.endswith("position_enc")}
     known = {name: (statistics or {}).get(name, {"mean": 0.0, "std": 1.0}) for name in ("f0", "energy")}
     state |= {f"{name}_mean": torch.tensor(float(s["mean"])) for name, s in known.items()}
     state |= {f"{name}_std": torch.tensor(spread(s)) for name, s in known.items()}
     first = state["postnet.convolutions.0.0.conv.weight"]
     arguments = {
+        **upstream_sizes(model),
+        "pitch_scale": e["pitch_quantization"],
+        "energy_scale": e["energy_quantization"],
+        "n_bins": e["n_bins"],
+        "postnet_channels": first.shape[0],
+        "postnet_kernel": first.shape[2],
+        "postnet_layers": 1 + max(int(k.split(".")[2]) for k in state if k.startswith("postnet.convolutions.")),
+        "max_frames": model["max_seq_len"],
+        "see_padding": True,
+        "truncate_durations": True,
+        **changes,
+    }
+    facts = {
+        "n_vocab": state["encoder.src_word_emb.weight"].shape[0],
+        "n_mel": state["mel_linear.weight"].shape[0],
+        "n_speakers": upstream_speakers(state),
+        "statistics": statistics,
+    }
+    return arguments, facts, state
+
+
+def upstream_sizes(model: dict[str, Any]) -> dict[str, Any]:
+    """The sizes of encoder, decoder and predictors as our arguments; Jets has the same."""
+    t, p = model["transformer"], model["variance_predictor"]
+    return {
         "hidden": t["encoder_hidden"],
         "encoder_layers": t["encoder_layer"],
         "encoder_heads": t["encoder_head"],
@@ -319,27 +344,15 @@ def from_upstream(
         "predictor_filter": p["filter_size"],
         "predictor_kernel": p["kernel_size"],
         "predictor_dropout": p["dropout"],
-        "pitch_scale": e["pitch_quantization"],
-        "energy_scale": e["energy_quantization"],
-        "n_bins": e["n_bins"],
-        "postnet_channels": first.shape[0],
-        "postnet_kernel": first.shape[2],
-        "postnet_layers": 1 + max(int(k.split(".")[2]) for k in state if k.startswith("postnet.convolutions.")),
-        "max_frames": model["max_seq_len"],
-        "see_padding": True,
-        "truncate_durations": True,
-        **changes,
     }
+
+
+def upstream_speakers(state: dict[str, Tensor]) -> int:
+    """How many speakers the weights have. A table of a single voice becomes one of two equal ones: ours has none for one."""
     speakers = state.get("speaker_emb.weight")
-    if speakers is not None and len(speakers) == 1:  # ours has no table for a single voice: the same voice twice
+    if speakers is not None and len(speakers) == 1:
         speakers = state["speaker_emb.weight"] = speakers.repeat(2, 1)
-    facts = {
-        "n_vocab": state["encoder.src_word_emb.weight"].shape[0],
-        "n_mel": state["mel_linear.weight"].shape[0],
-        "n_speakers": 1 if speakers is None else speakers.shape[0],
-        "statistics": statistics,
-    }
-    return arguments, facts, state
+    return 1 if speakers is None else len(speakers)
 
 
 def from_amphion(config: dict[str, Any], state: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:

@@ -31,31 +31,16 @@ GENERATOR = {
 def from_amphion(config: dict[str, Any], state: State) -> tuple[dict[str, Any], dict[str, Any], State]:
     """From a merged args.json; a section `hifigan` in it says what the generator is, where it is not that of the recipe.
 
-    Pitch and energy stay z-scores: what they were normalised by is not released. A table of one speaker becomes one of two equal
-    ones: ours has none for a single voice.
+    Pitch and energy stay z-scores: what they were normalised by is not released.
     """
     from models.base.upstream.jik876 import hifigan_sizes
+    from models.tts.fastspeech2 import upstream_sizes, upstream_speakers
 
-    t, p = config["model"]["transformer"], config["model"]["variance_predictor"]
     state = {k: v for k, v in modern_keys(state).items() if not IDLE.fullmatch(k)}
     state |= {f"{name}_mean": torch.tensor(0.0) for name in ("f0", "energy")}
     state |= {f"{name}_std": torch.tensor(1.0) for name in ("f0", "energy")}
-    speakers = state.get("speaker_emb.weight")
-    if speakers is not None and len(speakers) == 1:
-        speakers = state["speaker_emb.weight"] = speakers.repeat(2, 1)
     arguments = {
-        "hidden": t["encoder_hidden"],
-        "encoder_layers": t["encoder_layer"],
-        "encoder_heads": t["encoder_head"],
-        "decoder_layers": t["decoder_layer"],
-        "decoder_heads": t["decoder_head"],
-        "conv_filter": t["conv_filter_size"],
-        "conv_kernels": tuple(t["conv_kernel_size"]),
-        "encoder_dropout": t["encoder_dropout"],
-        "decoder_dropout": t["decoder_dropout"],
-        "predictor_filter": p["filter_size"],
-        "predictor_kernel": p["kernel_size"],
-        "predictor_dropout": p["dropout"],
+        **upstream_sizes(config["model"]),
         "embed_kernel": state["pitch_embed.0.weight"].shape[2],
         "upsampling": "repeat",
         "decoder": hifigan_sizes(config.get("hifigan") or config.get("_hifigan") or GENERATOR),
@@ -65,6 +50,6 @@ def from_amphion(config: dict[str, Any], state: State) -> tuple[dict[str, Any], 
     facts = {
         "n_vocab": len(state["encoder.src_word_emb.weight"]),
         "n_mel": state["alignment_module.f_conv1.weight"].shape[1],
-        "n_speakers": 1 if speakers is None else len(speakers),
+        "n_speakers": upstream_speakers(state),
     }
     return arguments, facts, state

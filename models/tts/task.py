@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,12 +153,12 @@ class TTS(Task):
 
         return decode
 
-    def _trained(self, path: str) -> Any:
+    def _trained(self, path: str) -> Callable[[np.ndarray], Audio]:
         from models.base.task import load
-        from processors.mel import mel_difference
 
-        vocoder = load(path, device=str(self.device))
-        differences = mel_difference(self.mel_settings, vocoder.mel_settings)
-        if differences:
-            raise ValueError(f"the vocoder {path} reads another mel than this model makes:\n  " + "\n  ".join(differences))
-        return vocoder
+        vocoder, made = load(path, device=str(self.device)), self.mel_settings
+        try:
+            vocoder.convert(np.full((1, made["n_mel"]), made["convention"].silence), made)
+        except ValueError as error:
+            raise ValueError(f"the vocoder {path} reads another mel than this model makes: {error}") from error
+        return lambda mel: vocoder(vocoder.convert(mel, made))

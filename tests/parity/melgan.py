@@ -31,7 +31,6 @@ def melgan(path):
     model = build(MelGAN, json.loads(json.dumps(arguments)), {"n_mel": bands}).eval()
     state = case.state({key: tuple(value.shape) for key, value in reference_names(model, source).items()})
     fit_weights(model, translate(source, case.config, state)[1], path.name)
-    mel = case.given["mel"]
     mel, allowed = case.given["mel"], tolerance(model)
     assert case.wanted.keys() <= {"wav", "pcm_int16", "pcm_int16_item0"}, case.wanted.keys()
     with torch.no_grad():
