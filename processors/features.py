@@ -115,6 +115,8 @@ class FeatureSet:
         signature = inspect.signature(cls)
         given = {**self.common, **self.settings[name]}
         resolved = {p.name: given.get(p.name, p.default) for p in signature.parameters.values()}
+        # "" is a setting not made: a feature may gain one, and what was kept before stays of use.
+        resolved = {name: value for name, value in resolved.items() if value != ""}
         resolved["needs"] = [self.digests[need] for need in cls.needs]
         return hashlib.sha256(json.dumps(resolved, sort_keys=True, default=str).encode()).hexdigest()[:8]
 

@@ -1,6 +1,7 @@
 """Words become phones: `espeak` for any language it speaks, `lexicon` for English in ARPAbet, `characters` for none.
 
-All give tokens in one form: phones, "_" between words, and punctuation marks as tokens of their own.
+Chinese has its own file, `processors.chinese`. All give tokens in one form: phones, "_" between words, and punctuation marks
+as tokens of their own.
 espeak-ng comes with the package espeakng-loader: nothing is to be installed on the system.
 """
 
@@ -14,9 +15,13 @@ from functools import cache
 from pathlib import Path
 
 from processors.lexicon.arpabet import from_espeak
+from utils.registry import nearest
 
 BOUNDARY = "_"
 MARKS = frozenset(",.!?;:")  # marks that can be heard as a pause or a tone; quotes and brackets cannot
+WIDE = str.maketrans("，、。！？；：؟،؛।", ",,.!?;:?,;.")  # the same marks in other scripts
+# What people call a language where espeak has another code.
+CODES = {"en": "en-us", "fr": "fr-fr", "zh": "cmn", "zh-cn": "cmn", "no": "nb"}
 _LOCK = threading.Lock()  # espeak-ng keeps its state in globals
 
 
@@ -28,7 +33,7 @@ def clean(text: str, language: str = "en-us") -> str:
     if not text.strip():
         raise ValueError("the text is empty.")
     english = language.lower().startswith("en")
-    kept = "".join(c for c in text if c == "°" or unicodedata.category(c) not in ("So", "Sk", "Cs", "Co", "Cn", "Cf"))
+    kept = "".join(c for c in text.translate(WIDE) if c == "°" or unicodedata.category(c) not in ("So", "Sk", "Cs", "Co", "Cn", "Cf"))
     if english:
         from processors.numbers import normalise
 
@@ -62,15 +67,15 @@ def _backend(language: str, stress: bool, flags: bool, process: int):
     try:
         return EspeakBackend(language, preserve_punctuation=True, with_stress=stress, language_switch=switch, logger=quiet)
     except RuntimeError as error:
-        choices = ", ".join(sorted(EspeakBackend.supported_languages()))
-        raise ValueError(f"espeak does not speak the language {language!r} ({error}). Choices: {choices}.") from error
+        known = nearest(language, EspeakBackend.supported_languages(), "language")
+        raise ValueError(f"espeak: {known}") from error
 
 
 def _phonemize(text: str, language: str, *, stress: bool, flags: bool, word: str, phone: str) -> list[str]:
     from phonemizer.separator import Separator
 
     with _LOCK:
-        backend = _backend(language, stress, flags, os.getpid())
+        backend = _backend(CODES.get(language.lower(), language), stress, flags, os.getpid())
         return backend.phonemize([text], separator=Separator(word=word, syllable="-" if phone else "", phone=phone), strip=True)
 
 
@@ -83,7 +88,10 @@ def raw_espeak(text: str, language: str = "en-us", *, stress: bool = False, flag
     """Tokens of the text as it is, every mark and boundary kept: the form that published Amphion models read."""
     tokens: list[str] = []
     # One sentence may come back in several pieces (phonemizer 3.4 parts "9.58"): a word ends where a piece does.
-    for word in "_".join(_phonemize(text, language, stress=stress, flags=flags, word="_", phone="|")).split("_"):
+    spoken = "_".join(_phonemize(text, language, stress=stress, flags=flags, word="_", phone="|"))
+    if CODES.get(language.lower(), language).startswith("cmn"):  # "s.|i.5": this dot curls the tongue, it ends no sentence
+        spoken = re.sub(r"(?<=[^\W\d_])\.", "\u0323", spoken)
+    for word in spoken.split("_"):
         tokens += [*re.findall(r"[^\W_]+(?:[\u0300-\u036f]+[^\W_]*)*|[^\w\s|]", word), BOUNDARY]
     return tokens[:-1]
 
@@ -91,17 +99,20 @@ def raw_espeak(text: str, language: str = "en-us", *, stress: bool = False, flag
 def espeak(text: str, language: str = "en-us", *, stress: bool = False) -> list[str]:
     """Phones by espeak-ng, "h ə l oʊ _ w ɜː l d ."; without stress marks unless `stress`.
 
-    Raises ValueError for a text without a word, and for a language espeak does not speak.
+    Raises ValueError for a text without a word, for a language espeak does not speak, and for kanji, which it names
+    ("Chinese letter") and does not read.
     """
-    return _tidy(raw_espeak(clean(text, language), language, stress=stress, flags=False))
+    if language.lower().startswith("ja") and any("CJK" in unicodedata.name(c, "") and c.isalpha() for c in text):
+        raise ValueError(f"espeak reads no kanji, write kana: {text!r}.")
+    return tidy(raw_espeak(clean(text, language), language, stress=stress, flags=False))
 
 
 def characters(text: str, language: str = "en-us") -> list[str]:
     """The letters themselves, in lower case: for languages written as they sound, or without a phonemizer."""
-    return _tidy([BOUNDARY if c.isspace() else c for c in unicodedata.normalize("NFC", clean(text, language).lower())])
+    return tidy([BOUNDARY if c.isspace() else c for c in unicodedata.normalize("NFC", clean(text, language).lower())])
 
 
-def _tidy(tokens: list[str]) -> list[str]:
+def tidy(tokens: list[str]) -> list[str]:
     """Marks that are heard, once each, and boundaries only where no mark already parts the words."""
     kept: list[str] = []
     for token in tokens:
@@ -163,7 +174,7 @@ def lexicon(text: str, language: str = "en-us", *, path: str | None = None) -> l
     for piece in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*|[,.!?;:]", clean(text, language)):
         phones = [piece] if piece in MARKS else entries.get(piece.lower()) or spell(piece, stress=stress)
         tokens += [*phones, BOUNDARY]
-    return _tidy(tokens)
+    return tidy(tokens)
 
 
 @cache

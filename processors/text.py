@@ -11,6 +11,7 @@ import numpy as np
 
 from preprocessors.base import Utterance
 from processors import g2p as sounds
+from processors.chinese import packages, pinyin
 from processors.features import Feature, FeatureSet
 from utils.audio import Audio
 from utils.log import log
@@ -26,9 +27,11 @@ LEARNED = ("amphion-espeak", "letters")  # ways to read for which the symbols ar
 class Phones(Feature):
     """The tokens of an utterance, (tokens,) strings; `encode` makes them int64 ids.
 
-    `g2p`: who turns words into phones. `source`: "textgrid" takes the tokens from the corpus's own phone times, so that
-    each has a length; at inference, where there is only text, punctuation then becomes "sil" and word boundaries go, as in
-    a TextGrid. `lexicon`: a file for g2p "lexicon". `blanks` puts id 0 around every token (VITS).
+    `g2p`: who turns words into phones; "pinyin" is for Chinese. `language` is that of the texts, as espeak calls it ("de", "fr",
+    "cmn"); "" is what the corpus says, English where it says nothing. `source`: "textgrid" takes the tokens from the corpus's
+    own phone times, so that each has a length; at inference, where there is only text, punctuation then becomes "sil" and word
+    boundaries go, as in a TextGrid. `lexicon`: a file for g2p "lexicon", and of words that "pinyin" is to read otherwise.
+    `blanks` puts id 0 around every token (VITS).
     `symbols` names a published table and with it the exact tokens of its models: "vits" (jaywalnut310), "amphion",
     "ming024", "naturalspeech2", "amphion-espeak" (Amphion's VITS and VALL-E, whose table is learnt from the data),
     "amphion-letters" (its first VITS, which read the phones of a lexicon as letters), or "letters" (those of the text that the
@@ -42,14 +45,16 @@ class Phones(Feature):
     def __init__(
         self,
         *,
-        g2p: Literal["espeak", "lexicon", "characters"] = "espeak",
+        g2p: Literal["espeak", "lexicon", "characters", "pinyin"] = "espeak",
         source: Literal["text", "textgrid"] = "text",
         lexicon: str | None = None,
         symbols: Literal["amphion", "amphion-espeak", "amphion-letters", "letters", "ming024", "vits", "naturalspeech2"]
         | None = None,
         blanks: bool = False,
+        language: str = "",
     ) -> None:
         self.g2p, self.source, self.lexicon, self.symbols, self.blanks = g2p, source, lexicon, symbols, blanks
+        self.language = language
         self._check()
         self.table: list[str] = []
         if symbols and symbols not in LEARNED:
@@ -59,14 +64,14 @@ class Phones(Feature):
 
     def _check(self) -> None:
         speaks = {"vits": ["espeak"], "amphion-espeak": ["espeak"], "naturalspeech2": ["lexicon"]}
-        speaks |= {"amphion-letters": ["lexicon"], "letters": ["characters"]}
+        speaks |= {"amphion-letters": ["lexicon"], "letters": ["characters"], "ming024": ["lexicon", "characters", "pinyin"]}
         allowed = speaks.get(self.symbols or "", ["lexicon", "characters"] if self.symbols else [self.g2p])
         if self.g2p not in allowed:
             raise ValueError(f"phone.g2p: symbols {self.symbols!r} were made with {' or '.join(allowed)}, got {self.g2p!r}.")
         if self.symbols and self.source == "textgrid":
             raise ValueError(f"phone.source: symbols {self.symbols!r} come from text; leave source at \"text\".")
-        if self.lexicon and self.g2p != "lexicon":
-            raise ValueError(f"phone.lexicon: only g2p \"lexicon\" reads one, got g2p {self.g2p!r}.")
+        if self.lexicon and self.g2p not in ("lexicon", "pinyin"):
+            raise ValueError(f"phone.lexicon: only g2p \"lexicon\" and \"pinyin\" read one, got g2p {self.g2p!r}.")
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -76,13 +81,15 @@ class Phones(Feature):
         """Tokens as strings. Raises ValueError when the text is empty or holds nothing that can be spoken."""
         if self.source == "textgrid" and utterance.textgrid:
             return np.array(textgrid_tokens(utterance.textgrid))
-        tokens = self.published(utterance.text, utterance.language) if self.symbols else self.own(utterance.text, utterance.language)
-        return np.array(tokens)
+        language = self.language or utterance.language
+        return np.array(self.published(utterance.text, language) if self.symbols else self.own(utterance.text, language))
 
     def own(self, text: str, language: str) -> list[str]:
         """Tokens of our own models."""
         if self.g2p == "lexicon":
             tokens = sounds.lexicon(text, language, path=self.lexicon)
+        elif self.g2p == "pinyin":
+            tokens = pinyin(text, path=self.lexicon)
         else:
             tokens = {"espeak": sounds.espeak, "characters": sounds.characters}[self.g2p](text, language)
         if self.source == "textgrid":
@@ -100,6 +107,9 @@ class Phones(Feature):
         if self.symbols == "vits":
             known = set(self.table) - {"_"}  # what the table lacks was never said: old espeaks dropped brackets
             return [c for c in published.english_cleaners2(sounds.clean(text)) if c in known]
+        if self.g2p == "pinyin":
+            tokens = pinyin(text, path=self.lexicon)
+            return ["@sp" if t in sounds.MARKS else f"@{t}" for t in tokens if t != sounds.BOUNDARY]
         if self.g2p == "characters":
             return published.characters(text)
         phones = sounds.published_lexicon(text, path=self.lexicon)
@@ -120,13 +130,21 @@ class Phones(Feature):
         """Computes (and keeps) the tokens of the corpus, and gives the table of its symbols."""
         if self.symbols and self.symbols not in LEARNED:
             return {"symbols": self.table}
+        if self.g2p == "pinyin":
+            packages()  # said once, and not as a fault of every utterance
         found = list(parallel(partial(_tokens, features), utterances, what="phones", jobs=jobs, cluster=cluster))
-        failed = sum(tokens is None for tokens in found)
-        if failed == len(found):
-            raise ValueError(f"phone: none of {failed} utterances gave tokens: do the manifests hold text?")
+        failed = [reason for reason in found if isinstance(reason, str)]
+        if len(failed) == len(found):
+            first = f" The first: {failed[0]}" if failed else ""
+            raise ValueError(f"phone: none of {len(failed)} utterances gave tokens: do the manifests hold text?{first}")
         if failed:
-            log.warning(f"phone: {failed} of {len(found)} utterances give no tokens; the extract stage lists them.")
-        seen = set(chain.from_iterable(tokens for tokens in found if tokens is not None))
+            log.warning(f"phone: {len(failed)} of {len(found)} utterances give no tokens; the extract stage lists them.")
+        spoken = {utterance.language for utterance in utterances}
+        language = {"language": spoken.pop()} if len(spoken) == 1 and spoken != {Utterance.language} else {}
+        return self._table_of(found) | language
+
+    def _table_of(self, found: list[list[str] | str]) -> dict[str, Any]:
+        seen = set(chain.from_iterable(tokens for tokens in found if isinstance(tokens, list)))
         if self.symbols == "letters":
             return {"symbols": [PAD, *sorted(seen)]}
         if self.symbols == "amphion-espeak":
@@ -139,6 +157,7 @@ class Phones(Feature):
     def restore(self, learned: dict[str, Any], folder: Path | None) -> None:
         if learned.get("symbols"):
             self._set(learned["symbols"])
+        self.language = self.language or learned.get("language", "")  # a model that learnt German speaks it
 
     def _set(self, symbols: list[str]) -> None:
         from processors.lexicon.published import index
@@ -159,11 +178,12 @@ class Phones(Feature):
         return interspersed(ids) if self.blanks else ids
 
 
-def _tokens(features: FeatureSet, utterance: Utterance) -> list[str] | None:
+def _tokens(features: FeatureSet, utterance: Utterance) -> list[str] | str:
+    """Tokens, or why there are none: counted by fit, and listed by the extract stage."""
     try:
         return features.raw(utterance, ["phone"])["phone"].tolist()
-    except ValueError:
-        return None  # counted by fit, and listed with its reason by the extract stage
+    except ValueError as error:
+        return str(error)
 
 
 def interspersed(ids: np.ndarray, blank: int = 0) -> np.ndarray:

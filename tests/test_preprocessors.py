@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from preprocessors import custom, demo
+from preprocessors import aishell3, custom, demo
 from preprocessors.base import corpora, corpus, prepare, read_manifest
 from tests.conftest import SHARED, clip
 from tests.test_vits_loading import hifitts
@@ -53,6 +53,14 @@ def libritts(root):
     return good, {"103_1_000001_000000", "84_1_000002_000000"}
 
 
+def aishell3_tree(root):
+    for part, name in (("train", "SSB00050001"), ("train", "SSB00050002"), ("test", "SSB00090001")):
+        sound(root / f"{part}/wav/{name[:7]}/{name}.wav")
+    write(root / "train/content.txt", "SSB00050001.wav\t广 guang3 州 zhou1\nSSB00050009.wav\t无 wu2\n")
+    write(root / "test/content.txt", "SSB00090001.wav\t再 zai4 见 jian4\n")
+    return {"SSB00050001": ("SSB0005", "广州"), "SSB00090001": ("SSB0009", "再见")}, {"SSB00050002", "SSB00050009"}
+
+
 def custom_tree(root):
     sound(root / "anna/take 1.wav")
     write(root / "anna/take 1.txt", "hello\n")
@@ -68,7 +76,8 @@ def demo_tree(root):
     return {name: (speaker, text) for name, speaker, text in rows}, set()
 
 
-TREES = {"ljspeech": ljspeech, "vctk": vctk, "libritts": libritts, "hifitts": hifitts, "custom": custom_tree, "demo": demo_tree}
+TREES = {"ljspeech": ljspeech, "vctk": vctk, "libritts": libritts, "hifitts": hifitts, "aishell3": aishell3_tree}
+TREES |= {"custom": custom_tree, "demo": demo_tree}
 
 
 def test_every_corpus_has_a_tree():
@@ -109,6 +118,13 @@ def test_libritts_keeps_the_corpus_division(tmp_path):
     prepare("libritts", tmp_path / "raw", tmp_path / "data", jobs=1)
     speakers = {s: {u.speaker for u in read_manifest(tmp_path / f"data/libritts/{s}.jsonl")} for s in ("train", "valid", "test")}
     assert speakers == {"train": {"103"}, "valid": {"84"}, "test": {"61"}}
+
+
+def test_aishell3_keeps_its_test_part_and_says_its_language(tmp_path):
+    aishell3_tree(tmp_path)
+    rows = {u.id: u for u in aishell3.utterances(tmp_path)}
+    assert {u.language for u in rows.values()} == {"cmn"}
+    assert aishell3.split(rows["SSB00090001"]) == "test" != aishell3.split(rows["SSB00050001"])
 
 
 def test_textgrids_are_found(tmp_path):

@@ -15,6 +15,7 @@ from models.base.trainer import Trainer
 from tests.conftest import extracted, make_corpus, python, toy_config, train
 from utils.config import load_config, merge
 from utils.files import read_weights
+from utils.registry import load_object
 
 
 def weights(config, name):
@@ -60,23 +61,32 @@ def test_killed_and_resumed_is_never_stopped(corpus, model):
         sections |= {"model": {"dropout": 0.3}}
     sections["train"]["schedule"] = {"name": "noam", "warmup": 4}
     config = toy_config(corpus, **sections)
-    train(config, "whole")
-    child = python("-m", "tests.toy", "--config", str(config), "--name", "killed", "--set", "train.max_steps=11")
-    run = Experiment.read(config).run_folder("killed")
-    wait_for(lambda: (run / "checkpoint/step-00000006/card.json").is_file(), child)
+    killed_and_resumed_is_whole(config, at=6, last=11)
+
+
+def killed_and_resumed_is_whole(config, *, at, last):
+    """Trains once without a stop and once with a SIGKILL after the checkpoint of step `at`; the states at `last` must agree."""
+    experiment = Experiment.read(config)
+    load_object(experiment.spec.trainer)(experiment, "whole").fit()
+    child = python("-m", "tests.toy", "--config", str(config), "--name", "killed")
+    run = experiment.run_folder("killed")
+    step = f"step-{at:08d}"
+    wait_for(lambda: (run / "checkpoint" / step / "card.json").is_file(), child)
     child.send_signal(signal.SIGKILL)
-    child.wait()
-    if Checkpoints(run).newest().name != "step-00000006":  # the machine was quick: put the run back to mid-epoch
-        for late in Checkpoints(run).all()[1:]:
+    assert child.wait() == -signal.SIGKILL or Checkpoints(run).newest().name > step
+    for late in Checkpoints(run).all():
+        if late.name > step:  # the machine was quick: put the run back to mid-epoch
             os.rename(late, run / late.name)
     output = train(config, "killed")
-    assert "going on from" in output
-    states = [Checkpoints(Experiment.read(config).run_folder(n)).state(Checkpoints(Experiment.read(config).run_folder(n)).newest())
-              for n in ("whole", "killed")]  # fmt: skip
-    assert states[0]["progress"]["step"] == states[1]["progress"]["step"] == 11
+    assert "going on from" in output and step in output, output
+    runs = [Checkpoints(experiment.run_folder(name)) for name in ("whole", "killed")]
+    states = [run.state(run.newest()) for run in runs]
+    assert states[0]["progress"]["step"] == states[1]["progress"]["step"] == last
+    assert states[0].keys() == states[1].keys()
     for key in states[0]:
         assert same(states[0][key], states[1][key]), key
     assert furthest(weights(config, "whole"), weights(config, "killed")) == 0.0
+    return states[0]
 
 
 def wait_for(ready, child, seconds=120):

@@ -32,8 +32,9 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
     p = config["preprocess"]["preprocessing"]
     mel = {"n_fft": p["stft"]["filter_length"], "win_size": p["stft"]["win_length"], "n_mel": p["mel"]["n_mel_channels"]}
     mel |= {"fmin": p["mel"]["mel_fmin"], "fmax": p["mel"]["mel_fmax"], "convention": "tacotron2"}
+    chinese = p.get("text", {}).get("language") == "zh"
     features = {
-        "phone": {"g2p": "lexicon", "symbols": "ming024"},
+        "phone": {"g2p": "pinyin" if chinese else "lexicon", "symbols": "ming024"},
         "duration": {},
         "mel": mel,
         "f0": {"method": "dio", "fmin": 71, "fmax": 800, "interpolate": True},
