@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("pypinyin")  # the extra "chinese"; env.sh installs it
 pytest.importorskip("cn2an")
@@ -157,6 +158,20 @@ def test_ming024s_chinese_symbols():
     assert feature.encode(tokens).max() < 360
     with pytest.raises(ValueError, match="made with espeak"):
         Phones(g2p="pinyin", symbols="vits")
+
+
+@pytest.mark.parametrize(("language", "front"), [("zh", "pinyin"), ("en", "lexicon")])
+def test_ming024s_folder_says_its_language(tmp_path, monkeypatch, language, front):
+    from models.base.upstream import ming024
+
+    monkeypatch.setattr("models.tts.fastspeech2.from_ming024", lambda config, state: ({}, {}, state))
+    mel = {"n_mel_channels": 80, "mel_fmin": 0, "mel_fmax": 8000}
+    sound = {"stft": {"filter_length": 1024, "win_length": 1024, "hop_length": 256}, "mel": mel, "audio": {"sampling_rate": 22050}}
+    (tmp_path / "preprocess.yaml").write_text(json.dumps({"preprocessing": {"text": {"language": language}, **sound}}))
+    (tmp_path / "model.yaml").write_text("{}")
+    torch.save({"model": {"a": torch.zeros(1)}}, tmp_path / "600000.pth.tar")
+    card, _ = ming024.read(tmp_path, tmp_path / "preprocess.yaml", None)
+    assert card["preprocess"]["features"]["phone"] == {"g2p": front, "symbols": "ming024"}
 
 
 # A corpus, and a model of it
