@@ -13,7 +13,7 @@ from evaluation.metric import Frames
 from utils.audio import Audio
 
 HOP_SIZE, FMIN, FMAX = 256, 0.0, 1500.0
-BATCH = 64  # frames in the network at once
+BATCH = 32  # frames in the network at once
 BLOCK = 2**15  # frames decoded at once, some minutes: the decoder keeps 360 numbers for each
 
 
@@ -55,23 +55,29 @@ def _network(device: str) -> Any:
 
     torchcrepe.load.model("cpu", "full")
     net = torchcrepe.infer.model.to(device).eval()
-    layers = [(getattr(net, f"conv{i}"), getattr(net, f"conv{i}_BN")) for i in range(2, 7)]
-    lengths = [128, 64, 32, 16, 8]
-    spectra = [_spectrum(conv.weight[..., 0], length) for (conv, _), length in zip(layers, lengths, strict=True)]
-
-    def finish(x: Any, conv: Any, norm: Any) -> Any:
-        x = F.relu_(x + conv.bias[:, None])
-        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-        return F.max_pool1d(x * scale[:, None] + (norm.bias - norm.running_mean * scale)[:, None], 2)
+    layers = [_layer(getattr(net, f"conv{i}"), getattr(net, f"conv{i}_BN")) for i in range(1, 7)]
+    spectra = [_spectrum(kernel, length) for (kernel, *_), length in zip(layers[1:], (128, 64, 32, 16, 8), strict=True)]
 
     def forward(frames: Any) -> Any:
-        x = F.conv1d(F.pad(frames[:, None], (254, 254)), net.conv1.weight[..., 0], stride=4)
-        x = finish(x, net.conv1, net.conv1_BN)
-        for (conv, norm), spectrum in zip(layers, spectra, strict=True):
-            x = finish(_correlate(x, spectrum), conv, norm)
+        x = F.conv1d(F.pad(frames[:, None], (254, 254)), layers[0][0], stride=4)
+        for i, (_, sign, bias, scale, shift) in enumerate(layers):
+            x = _correlate(x, spectra[i - 1]) if i else x
+            # Pooling first halves the rest: all that follows rises with x, or falls with it where the kernel was turned over.
+            x = F.relu_(F.max_pool1d(x, 2).mul_(sign).add_(bias)).mul_(scale).add_(shift)
         return torch.sigmoid(net.classifier(x.transpose(1, 2).reshape(len(x), -1)))
 
     return forward
+
+
+def _layer(conv: Any, norm: Any) -> tuple[Any, ...]:
+    """Kernel (out, in, taps), turned over where the norm's scale is below 0; that sign, bias, scale and shift, (out, 1) each."""
+    import torch
+
+    with torch.no_grad():
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        sign = torch.where(scale < 0, -1.0, 1.0)
+        kernel = conv.weight[..., 0] * sign[:, None, None]
+        return kernel, *(x[:, None] for x in (sign, conv.bias, scale, norm.bias - norm.running_mean * scale))
 
 
 def _spectrum(kernel: Any, length: int) -> tuple[Any, int]:

@@ -46,6 +46,7 @@ class Pair:
     def __init__(self, ref: Recording, deg: Recording, options: Options, name: str = "") -> None:
         self.ref, self.deg, self.options, self.name = ref, deg, options, name
         self.path = functools.cache(self._path)
+        self.compared = functools.cache(self._compared)
 
     @classmethod
     def of(cls, ref: Audio, deg: Audio, options: Options | None = None, name: str = "") -> Pair:
@@ -85,6 +86,10 @@ class Pair:
         ref, deg = Audio(ref.samples[:shorter], rate), Audio(deg.samples[:shorter], rate)
         refuse_silence(ref, deg)
         return ref, deg
+
+    def _compared(self, by: Callable[[Audio, Audio], Any], rate: int) -> Any:
+        """What `by` finds between both sounds, cut to one length: what several metrics are made of is computed once."""
+        return by(*self.cut(rate))
 
     def frames(self, of: Callable[..., Frames], rate: int, align: str | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Both views, row for row: "cut" to the shorter, or "dtw" along the path that brings their spectra together."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evaluation.metric import metric
 from utils.audio import Audio
+
+if TYPE_CHECKING:
+    from evaluation.pair import Pair
 
 RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))  # FFT size, hop, window of Parallel WaveGAN
 MAGNITUDE_FLOOR = 1e-7**0.5
@@ -54,23 +57,23 @@ def stft_settings(rate: int) -> dict[str, Any]:
     return {"resolutions": [list(r) for r in RESOLUTIONS], "window": "hann", "magnitude_floor": MAGNITUDE_FLOOR}
 
 
-@metric("mstft", higher_is_better=False, settings=stft_settings)
-def mstft(ref: Audio, deg: Audio) -> float:
+@metric("mstft", kind="pair", higher_is_better=False, settings=stft_settings)
+def mstft(pair: Pair, rate: int) -> float:
     """Multi-resolution STFT distance of Parallel WaveGAN (https://arxiv.org/abs/1910.11480), Hann windows.
 
     Spectral convergence plus L1 distance of log magnitudes. 0 up, lower is better; at the reference's rate. Upstream's definition
     differs: it has no window.
     """
-    return sum(stft_distance(ref, deg))
+    return sum(pair.compared(stft_distance, rate))
 
 
-@metric("mstft_sc", higher_is_better=False, settings=stft_settings)
-def mstft_sc(ref: Audio, deg: Audio) -> float:
+@metric("mstft_sc", kind="pair", higher_is_better=False, settings=stft_settings)
+def mstft_sc(pair: Pair, rate: int) -> float:
     """The spectral convergence of mstft alone. 0 up, lower is better; at the reference's rate."""
-    return stft_distance(ref, deg)[0]
+    return pair.compared(stft_distance, rate)[0]
 
 
-@metric("mstft_mag", higher_is_better=False, settings=stft_settings)
-def mstft_mag(ref: Audio, deg: Audio) -> float:
+@metric("mstft_mag", kind="pair", higher_is_better=False, settings=stft_settings)
+def mstft_mag(pair: Pair, rate: int) -> float:
     """The log-magnitude distance of mstft alone. 0 up, lower is better; at the reference's rate."""
-    return stft_distance(ref, deg)[1]
+    return pair.compared(stft_distance, rate)[1]
