@@ -1,6 +1,7 @@
 """A fair comparison: several vocoder recipes on one corpus, mel, batch and number of steps, and a table of what came out.
 
     python -m bins.compare_vocoders hifigan melgan vocos --set dataset_path.ljspeech=/path/to/LJSpeech-1.1
+    python -m bins.compare_vocoders hifigan melgan vocos --points 1000,10000,100000 ...      (a row for each point of training)
     python -m bins.compare_vocoders hifigan melgan vocos --stage table              (only the table, of what there is)
 
 A recipe is a folder's name under egs/vocoder, a folder, or a config. config/vocoder_comparison.json lies over each; stages and
@@ -9,6 +10,8 @@ stopping are those of bins.recipe. The merged configs, the runs and README.md wi
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +27,28 @@ def main(argv: list[str] | None = None) -> int:
     made.add_argument("--shared", default=SHARED, help=f"what all share (default {SHARED})")
     made.add_argument("--stage", default="1-4", help='as for bins.recipe, or "table"')
     made.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one shared setting; may be repeated")
+    made.add_argument("--points", help="steps of training to compare at, such as 1000,10000; the last is where training ends")
+    made.add_argument("--limit", type=int, help="at most so many utterances of the test split")
     made.add_argument("--gpu", help='the GPUs to use, such as "0"')
     options = made.parse_args(argv)
-    configs = {name: merged(path, options.shared, options.set) for name, path in map(found, options.recipes)}
+    points = [int(step) for step in options.points.split(",")] if options.points else []
+    sets = options.set + (_kept_at(points) if points else [])
+    configs = {name: merged(path, options.shared, sets) for name, path in map(found, options.recipes)}
     folder = Path(next(iter(configs.values()))["log_dir"])
     if options.stage != "table":
-        _run(configs, folder, options)
-    text = table([(name, folder / name) for name in configs]) + "\n"
+        _run(configs, folder, points, options)
+    text = table([(name, folder / name) for name in configs], points) + "\n"
     (folder / "README.md").parent.mkdir(parents=True, exist_ok=True)
     (folder / "README.md").write_text(text, encoding="utf-8")
     print(text)
     return 0
+
+
+def _kept_at(points: list[int]) -> list[str]:
+    """Settings under which a run ends at the last point and keeps a checkpoint at each."""
+    every = math.gcd(*points)
+    return [f"train.{name}={value}" for name, value in
+            (("max_steps", max(points)), ("save_every", every), ("keep_last", max(points) // every))]  # fmt: skip
 
 
 def found(recipe: str) -> tuple[str, Path]:
@@ -66,34 +80,64 @@ def merged(path: Path, shared: str, overrides: list[str]) -> dict[str, Any]:
     return config
 
 
-def _run(configs: dict[str, dict[str, Any]], folder: Path, options: Any) -> None:
+def _run(configs: dict[str, dict[str, Any]], folder: Path, points: list[int], options: Any) -> None:
     from bins import recipe
+    from models.base.checkpoint import step_name
     from utils.files import write_json
 
+    asked = recipe.stages(options.stage)
+    first = [stage for stage in asked if recipe.STAGES[stage] < 3]
+    limit = ["--limit", str(options.limit)] if options.limit else []
     for name, config in configs.items():
-        path = write_json(folder / name / "config.json", config)
-        words = [str(path.parent), "--config", str(path), "--name", name, "--stage", options.stage]
-        if recipe.main([*words, "--gpu", options.gpu] if options.gpu else words):
-            raise ValueError(f"{name}: a stage failed, as said above; the same command goes on from there.")
+        run = folder / name
+        path = write_json(run / "config.json", config)
+
+        words = [str(run), "--config", str(path), "--name", name, *(["--gpu", options.gpu] if options.gpu else [])]
+        for program in first:
+            _stage(program, words)
+        for point in points or [None]:
+            result = _result(run, point)
+            if "infer" in asked:
+                chosen = ["--checkpoint", str(run / "checkpoint" / step_name(point))] if point else []
+                _stage("infer", [*words, *chosen, "--out", str(result), *limit])
+            if "evaluate" in asked:
+                sides = [word for side in ("reference", "generated") for word in (f"--{side}", str(result / side))]
+                _stage("evaluate", [*words, *sides, "--out", str(result / "result.json")], result / "result.json")
 
 
-def table(runs: list[tuple[str, Path]]) -> str:
-    """A row for each run, with its parameters and steps, a column for each metric of their results; "-" is what there is not yet.
+def _stage(stage: str, words: list[str], made: Path | None = None) -> None:
+    """Runs one stage. One that fails is no harm if it `made` its file: of a model that cannot speak yet, a metric may have no value."""
+    from bins import recipe
 
-    A metric's mean stands with half its 95 % interval where it has one. Raises ValueError when no run has a result.
+    if made:
+        made.unlink(missing_ok=True)
+    if recipe.main([*words, "--stage", stage]) and not (made and made.is_file()):
+        raise ValueError(f"{words[0]}: the stage {stage} failed, as said above; the same command goes on from there.")
+
+
+def _result(run: Path, point: int | None) -> Path:
+    return run / ("result" if point is None else f"result-{point}")
+
+
+def table(runs: list[tuple[str, Path]], points: Sequence[int] = ()) -> str:
+    """A row for each run (and point of its training), with its parameters and steps, a column for each metric of their results.
+
+    "-" is what there is not yet. A metric's mean stands with half its 95 % interval where it has one. Raises ValueError when no
+    run has a result.
     """
     from utils.files import read_json
 
-    results = {name: read_json(path) for name, run in runs if (path := run / "result/result.json").is_file()}
+    rows = [(name, run, point) for name, run in runs for point in (points or (None,))]
+    results = {row: read_json(path) for row in rows if (path := _result(*row[1:]) / "result.json").is_file()}
     if not results:
         raise ValueError(f"no result of {', '.join(name for name, _ in runs)} yet: run the stages up to evaluate first.")
-    metrics = {m: row for result in results.values() for m, row in result["metrics"].items()}
-    arrows = {m: "higher" if row["higher_is_better"] else "lower" for m, row in metrics.items()}
+    metrics = {m: about for result in results.values() for m, about in result["metrics"].items()}
+    arrows = {m: "higher" if about["higher_is_better"] else "lower" for m, about in metrics.items()}
     heads = [f"{m} ({row['unit']}, {arrows[m]})" if row["unit"] else f"{m} ({arrows[m]})" for m, row in metrics.items()]
     lines = [["vocoder", "parameters", "steps", *heads], ["---", "---:", "---:", *["---:"] * len(heads)]]
-    for name, folder in runs:
-        cells = [_cell(results[name]["metrics"].get(m)) if name in results else "-" for m in metrics]
-        lines.append([name, *_size(folder), *cells])
+    for row in rows:
+        cells = [_cell(results[row]["metrics"].get(m)) if row in results else "-" for m in metrics]
+        lines.append([row[0], *_size(*row[1:]), *cells])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -104,15 +148,16 @@ def _cell(row: dict[str, Any] | None) -> str:
     return f"{row['mean']:.4g}" + (f" ± {(low_high[1] - low_high[0]) / 2:.2g}" if low_high else "")
 
 
-def _size(folder: Path) -> tuple[str, str]:
-    """Parameters and steps, from the card of the newest checkpoint."""
-    from models.base.checkpoint import Checkpoints
+def _size(run: Path, point: int | None) -> tuple[str, str]:
+    """Parameters and steps, from the card of the point's checkpoint, or of the newest."""
+    from models.base.checkpoint import Checkpoints, step_name
     from utils.files import read_json
 
-    newest = Checkpoints(folder).newest()
-    if newest is None:
+    made = Checkpoints(run)
+    folder = made.newest() if point is None else made.folder / step_name(point)
+    if folder is None or not (folder / "card.json").is_file():
         return "-", "-"
-    card = read_json(newest / "card.json")
+    card = read_json(folder / "card.json")
     return f"{card.get('parameters', 0) / 1e6:.2f} M", f"{card.get('step', 0):,}"
 
 

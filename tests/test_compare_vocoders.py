@@ -55,6 +55,27 @@ def test_the_table_has_a_row_a_run_and_a_dash_for_what_is_not_there(tmp_path):
         table([("c", tmp_path / "c")])
 
 
+def test_points_of_training_have_a_row_each(tmp_path):
+    for step, value in ((100, 2.0), (300, 1.5)):
+        write_json(tmp_path / f"a/result-{step}/result.json", result(mcd=(value, None, "dB", False)))
+        write_json(tmp_path / f"a/checkpoint/step-{step:08d}/card.json", {"parameters": 2_000_000, "step": step})
+    lines = table([("a", tmp_path / "a")], (100, 300, 900)).splitlines()
+    assert lines[2:] == ["| a | 2.00 M | 100 | 2 |", "| a | 2.00 M | 300 | 1.5 |", "| a | - | - | - |"]
+
+
+def test_with_points_each_checkpoint_is_kept_heard_and_measured(tmp_path, monkeypatch):
+    ran = []
+    monkeypatch.setattr("bins.recipe._run", lambda words, options: ran.append(words[2:]) or 0)
+    write_json(tmp_path / "hifigan/result-20/result.json", result(mcd=(1.0, None, "dB", False)))
+    words = ["hifigan", "--shared", str(ROOT / SHARED), "--set", f"log_dir={json.dumps(str(tmp_path))}", "--set", FILLED[0]]
+    assert main([*words, "--points", "20,50", "--stage", "2-4", "--limit", "3"]) == 0
+    assert [words[0] for words in ran] == ["bins.train", *["bins.infer", "bins.evaluate"] * 2]
+    config = load_config(tmp_path / "hifigan/config.json")
+    assert [config["train"][key] for key in ("max_steps", "save_every", "keep_last")] == [50, 10, 5]
+    assert f"{tmp_path}/hifigan/checkpoint/step-00000020" in ran[1] and ran[1][-2:] == ["--limit", "3"]
+    assert ran[4][-1] == f"{tmp_path}/hifigan/result-50/result.json"
+
+
 def test_the_program_writes_the_table(tmp_path, capsys):
     write_json(tmp_path / "hifigan/result/result.json", result(pesq=(3.5, None, "MOS", True)))
     words = ["hifigan", "--shared", str(ROOT / SHARED), "--set", f"log_dir={json.dumps(str(tmp_path))}", "--set", FILLED[0]]
