@@ -35,7 +35,8 @@ def cut(text):
         ("<p><s>a</s> <s>b</s></p>", [End(True), End(False), Said("a"), End(False), Said(" "), End(False), Said("b"), End(False), End(True)]),
         ("a [pause 0.25] b [pause 300ms] c [pause]", [Said("a "), Pause(0.25), Said(" b "), Pause(0.3), Said(" c "), Pause(0.4)]),
         ("[rate 0.5]a [rate 2]b[/rate] c", [Said("a ", 0.5), Said("b", 2.0), Said(" c")]),
-        ("[ipa həˈloʊ] [arpabet HH AH0] [symbols a b]", [Said("", 1.0, "həˈloʊ", "ipa"), Said(" "), Said("", 1.0, "HH AH0", "arpabet"), Said(" "), Said("", 1.0, "a b", "symbols")]),
+        ("[ipa həˈloʊ] [arpabet HH AH0]", [Said("", 1.0, "həˈloʊ", "ipa"), Said(" "), Said("", 1.0, "HH AH0", "arpabet")]),
+        ("a[symbols a b]", [Said("a"), Said("", 1.0, "a b", "symbols")]),
         ('<?xml version="1.0"?><speak version="1.0" xml:lang="en"><!-- <b> -->a</speak>', [Said("a")]),
     ],
 )  # fmt: skip
@@ -57,7 +58,7 @@ def test_what_is_no_mark_up_is_text(text, said):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('one\ntwo <prosody rate="slow">three', r"character 5 of line 2 \('<prosody rate=\"slow\"'\): <prosody> is never closed: put </prosody>"),
+        ('one\ntwo <prosody rate="slow">three', r"character 5 of line 2 \('<prosody rate=.*'\): <prosody> is never closed: put </prosody>"),
         ("<p><s>a</p>", r"character 8 .*</p> closes nothing: <s> is open and ends first"),
         ("a</s>", "closes nothing: no tag is open"),
         ("a <prosdy rate='1'>b</prosdy>", "unknown tag 'prosdy', did you mean 'prosody'"),
@@ -178,7 +179,7 @@ def test_mark_up_does_not_hide_where_sentences_end():
     found = lines('Dr. <prosody rate="slow">Smith. He</prosody> said [ipa həˈloʊ]. Then <phoneme ph="ɡoʊ">went</phoneme>.')
     assert [line.text for line in found] == ["Dr. Smith.", "He said həˈloʊ.", "Then went."]
     assert found[0].parts == (Said("Dr. "), Said("Smith.", 0.75))
-    assert found[1].parts[0] == Said("He", 0.75)
+    assert found[1].parts[0] == Said(" He", 0.75)
     assert lines("Hello <!-- aside -->there.") == [Line((Said("Hello there."),))]
 
 
@@ -192,7 +193,8 @@ def test_nothing_to_say(text):
 
 LETTERS = ["<pad>", "sil", *"_.,;:!?", *"abcdefghijklmnopqrstuvwxyz"]
 SOUNDS = [
-    "<pad>", "sil", *"_.,;:!?", *"bdfhjklmnpstvwzæɐɑɔəɛɡɪɹʃʊʌʒθðŋɾ", "tʃ", "dʒ", "oʊ", "eɪ", "aɪ", "aʊ", "iː", "uː", "ɜː", "ɑː", "ɔː", "ɚ", "ɔːɹ",
+    "<pad>", "sil", *"_.,;:!?", *"bdfhjklmnpstvwzæɐɑɔəɛɡɪɹʃʊʌʒθðŋɾ", "tʃ", "dʒ", "oʊ", "eɪ", "aɪ", "aʊ",
+    "iː", "uː", "ɜː", "ɑː", "ɔː", "ɚ", "ɔːɹ",
 ]  # fmt: skip
 
 
