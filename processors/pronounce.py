@@ -99,7 +99,8 @@ class Reader:
 
     def _chunk(self, part: Said, text: str, spaced: bool) -> Chunk:
         if any(c.isalnum() for c in text):
-            return Chunk(part, self._bare(text), spaced or text[:1].isspace())
+            last = text.rstrip()[-1] if not self.own and self.phone.g2p == "lexicon" else ""  # a mark these front ends drop
+            return Chunk(part, self._bare(text) + self._marks(last), spaced or text[:1].isspace())
         return Chunk(part, self._marks(text), spaced, marks=True)
 
     def _marks(self, text: str) -> list[str]:
@@ -138,6 +139,9 @@ class Reader:
     def _enclosed(self, tokens: list[str]) -> list[str]:
         if self.own:
             return as_textgrid(tokens) if self.phone.source == "textgrid" else [SILENCE, *tokens, SILENCE]
+        if self.phone.g2p == "lexicon":  # whose sentences end without a pause
+            while tokens and tokens[-1].lstrip("@") == "sp":
+                tokens.pop()
         return ["<bos>", *tokens, "<eos>"] if self.phone.symbols == "amphion-espeak" else tokens
 
     def _inside(self, chunk: Chunk) -> list[tuple[str, int, int]]:
@@ -158,7 +162,7 @@ class Reader:
 
 
 def by_sound(named: list[str], spoken: list[str], alone: Callable[[str], list[str]]) -> list[tuple[str, int, int]]:
-    """Which of the `spoken` tokens each word has, by comparing them with each word `alone`; words that are not heard are left out."""
+    """Which of the `spoken` tokens each word has, by comparing them with each word `alone`; one not heard joins the word before."""
     known = {word: alone(word) for word in dict.fromkeys(named)}
     guess = [(i, token) for i, word in enumerate(named) for token in known[word]]
     if not guess:
@@ -168,5 +172,7 @@ def by_sound(named: list[str], spoken: list[str], alone: Callable[[str], list[st
         for place in range(c, d):
             like = a + (place - c) * (b - a) // (d - c) if b > a else max(a - 1, 0)
             owner[place] = guess[like][0]
-    runs = groupby(range(len(spoken)), key=owner.__getitem__)
-    return [(named[i], places[0], places[-1] + 1) for i, run in runs if (places := list(run))]
+    firsts = [0, *(np.flatnonzero(np.diff(owner)) + 1).tolist(), len(spoken)]
+    bounds = [0, *owner[firsts[1:-1]].tolist(), len(named)]  # the words from one run's to the next
+    labels = [" ".join(named[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return list(zip(labels, firsts, firsts[1:], strict=False))

@@ -274,11 +274,19 @@ def test_phonemes_stand_among_words():
     assert " ".join(lone.tokens) == "sil n oʊ . sil"
 
 
+def test_a_table_of_phones_keeps_its_pauses():
+    reader = Reader(phones("amphion", g2p="lexicon"), "en-us")
+    text = 'go, <phoneme alphabet="arpabet" ph="N OW1">no</phoneme>, go.'
+    assert " ".join(reader.read(lines(text)[0].parts).tokens) == "@G @OW @sp @N @OW1 @sp @G @OW"
+    assert " ".join(reader.read(lines("go [arpabet N OW1].")[0].parts).tokens) == "@G @OW @N @OW1"
+
+
 def test_words_that_run_together_are_told_apart_by_their_sound():
     reader = Reader(phones(table=SOUNDS), "en-us")
     assert [word for word, _, _ in reader.words((Said("most of the time"),))] == ["most", "of", "the", "time"]
     assert by_sound(["ab", "cd"], list("abxcd"), list) == [("ab", 0, 3), ("cd", 3, 5)]
-    assert by_sound(["ab", "%", "cd"], list("abcd"), lambda word: [] if word == "%" else list(word)) == [("ab", 0, 2), ("cd", 2, 4)]
+    assert by_sound(["ab", "%", "cd"], list("abcd"), lambda word: [] if word == "%" else list(word)) == [("ab %", 0, 2), ("cd", 2, 4)]
+    assert by_sound(["%", "ab"], list("ab"), lambda word: [] if word == "%" else list(word)) == [("% ab", 0, 2)]
     assert by_sound(["?", "!"], list("abcd"), lambda word: []) == [("? !", 0, 4)]
 
 

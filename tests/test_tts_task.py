@@ -1,5 +1,7 @@
 """What users do with a TTS model: long texts, mark-up, times, lists of texts; and what they get wrong. Random weights, all three models."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,9 @@ from models.tts.speech import FADE, Speech, fitted, joined
 from processors.script import SENTENCE
 from processors.sentences import LONGEST
 from processors.textgrid import read_textgrid
+from tests.conftest import ROOT
 from tests.test_models import card_of
+from tests.test_readme import blocks
 from utils.audio import Audio, AudioError
 
 NAMES = ["FastSpeech2", "VITS", "Jets"]
@@ -49,7 +53,7 @@ def tasks(releases):
     tasks = {name: load(path, device="cpu") for name, path in releases.items()}
     # Griffin-Lim on a random mel takes a second a sentence: here each frame becomes a hop of its mean, up and down.
     task, hop = tasks["FastSpeech2"], tasks["FastSpeech2"].features.hop_size
-    task._voicing._ready[None] = lambda mel: Audio(np.tile([0.1, -0.1], hop * len(mel) // 2) * np.repeat(np.tanh(mel.mean(1)), hop), task.rate)
+    task._vocode._ready[None] = lambda mel: Audio(np.tile([0.1, -0.1], hop * len(mel) // 2) * np.repeat(np.tanh(mel.mean(1)), hop), task.rate)
     return tasks
 
 
@@ -70,7 +74,7 @@ def straight(task, text, speaker=0, **controls):
     out = task.model.infer(torch.from_numpy(phone.encode(np.array(tokens)))[None], torch.tensor([speaker]), **controls)
     if "audio" in out:
         return tokens, out["duration"][0].numpy(), out["audio"][0].numpy()
-    return tokens, out["duration"][0].numpy(), task._voicing(out["mel"][0].numpy(), None).samples
+    return tokens, out["duration"][0].numpy(), task._vocode(out["mel"][0].numpy(), None).samples
 
 
 # Short and long
@@ -326,3 +330,14 @@ def test_compiled_says_the_same(tasks, name):
     with inductor.patch(compile_threads=1):  # a pool of processes costs more than it saves here
         compiled = task("go now. or not.", compile=True, **drawn(task))
     np.testing.assert_allclose(compiled.samples, plain.samples, atol=1e-4)
+
+
+def test_python_of_the_page_runs(releases, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(releases["VITS"], tmp_path / "ckpts/tts/ljspeech")
+    found = blocks(ROOT / "egs/tts/README.md", "python")
+    assert found
+    for block in found:
+        exec(compile(block, "README.md", "exec"), {})  # noqa: S102
+    assert {p.name for p in tmp_path.iterdir()} >= {"hello.wav", "slower.wav", "two.wav", "two.srt", "two.TextGrid"}
+    assert "('One', " in capsys.readouterr().out

@@ -77,7 +77,8 @@ def with_times(
     times = token_times(duration, seconds_per_frame, audio.seconds)
     # A blank sounds on from the phone before it; the first is the silence before speech.
     rows = [(start, times[2 * i + 2][1]) for i, (start, _) in enumerate(times[1::2])] if blanks else times
-    phones = [("" if silent(str(token)) else str(token), start, end) for token, (start, end) in zip(tokens, rows, strict=True)]
+    labels = ["" if silent(token) else token.lstrip("@") or token for token in tokens.tolist()]
+    phones = [(label, *row) for label, row in zip(labels, rows, strict=True)]
     if blanks:
         phones.insert(0, ("", *times[0]))
     spoken = [row for row in phones if row[0]]

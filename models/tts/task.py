@@ -34,7 +34,7 @@ class TTS(Task):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._voicing = Voicing(self)
+        self._vocode = Voicing(self)
 
     def __call__(
         self,
@@ -55,22 +55,21 @@ class TTS(Task):
         `speaker` is a name in the card; `speed` 2 is twice as fast; `pitch` and `energy` scale the predicted
         contours; `noise_scale` and `duration_noise` say how lively voice and rhythm are drawn where they are drawn, and
         the same `seed` draws the same (-1: new each time); `vocoder` is a release, run or checkpoint, None takes
-        Griffin-Lim; `compile` is for many sentences: the first takes minutes. Raises ValueError, before a sound is made,
+        Griffin-Lim; `compile` is for many sentences: the first takes a minute. Raises ValueError, before a sound is made,
         for empty text, wrong mark-up, unknown symbols or speakers, a factor that is not above 0, a control that the model
         lacks, and a vocoder of another mel.
         """
         options = {"speed": speed, "pitch": pitch, "energy": energy, "noise_scale": noise_scale, "seed": seed}
         options |= {"duration_noise": duration_noise, "speaker": speaker, "vocoder": vocoder, "compile": compile}
-        return join([piece.audio for piece in self._pieces(list(self._read(text)), options)])
+        return join([piece.audio for piece in self._pieces(text, options)])
 
     def stream(self, text: str, **options: Any) -> Iterator[Audio]:
         """The same, piece by piece as each is made; joined, they are what the call gives. Takes the call's options."""
-        for piece in self._pieces(self._read(text), self._options(options)):
-            yield piece.audio
+        return (piece.audio for piece in self._pieces(text, self._options(options), ahead=False))
 
     def timed(self, text: str, **options: Any) -> Speech:
         """The same, with the times of lines, words and phones: `.write_srt(path)`, `.write_textgrid(path)`. Takes the call's options."""
-        return joined(list(self._pieces(list(self._read(text)), self._options(options), times=True)))
+        return joined(list(self._pieces(text, self._options(options), times=True)))
 
     def convert(self, source: str | Path | Audio, *, source_speaker: str, target_speaker: str, seed: int = -1) -> Audio:
         """A recording of one trained speaker in the voice of another. Raises ValueError for a model that cannot, or an unknown name."""
@@ -91,39 +90,45 @@ class TTS(Task):
         options = self._options({"seed": 0} | options)
         known = self.card.get("speakers") or []
         number = known.index(speaker_name(utterance)) if speaker_name(utterance) in known else 0
-        spoken = self._speak(utterance.text, number, options)
+        spoken = self._speak(utterance.text, number, options | {"controls": self._checked(options)})
         heard = self._sound(spoken, options)
         recorded = {}
         if utterance.audio:
             recorded = self.features(utterance, [n for n in ("mel", "f0", "duration") if n in self.features.features])
             recorded["phones"] = self.features.raw(utterance, ["phone"])["phone"]
-            recorded.setdefault("mel", self._voicing.mel(utterance.read(self.rate)))
-        spoken.setdefault("mel", self._voicing.mel(heard))
+            recorded.setdefault("mel", self._vocode.mel(utterance.read(self.rate)))
+        spoken.setdefault("mel", self._vocode.mel(heard))
         return Sample(heard, utterance.text, spoken, recorded)
 
     # From text to pieces of sound
 
-    def _read(self, text: str) -> Iterator[tuple[Line, Reading | None, bool]]:
-        """The lines of a text, each with its tokens, and whether it is the last. Raises ValueError naming what cannot be said."""
+    def _pieces(self, text: str, options: dict[str, Any], *, times: bool = False, ahead: bool = True) -> Iterator[Speech]:
+        """The sound of each line with the pause after it, and its times where they are wanted.
+
+        All of the text is read before the first sound, unless `ahead` is False; options and mark-up are always checked first.
+        """
+        speaker, controls = self.speaker_id(options["speaker"]), self._checked(options)
         found = lines(text)
-        for i, line in enumerate(found):
+        read = self._read(found)
+        return self._said(found, list(read) if ahead else read, speaker, options | {"controls": controls}, times)
+
+    def _read(self, found: list[Line]) -> Iterator[Reading | None]:
+        """Each line as the model's tokens, None for silence. Raises ValueError naming what cannot be said, and where it stands."""
+        for line in found:
             try:
-                yield line, self._reader.read(line.parts) if line.parts else None, i == len(found) - 1
+                yield self._reader.read(line.parts) if line.parts else None
             except ValueError as error:
                 raise ValueError(f"{error} It is in {line.text[:60]!r}." if len(found) > 1 else str(error)) from error
 
-    def _pieces(
-        self, read: Iterable[tuple[Line, Reading | None, bool]], options: dict[str, Any], *, times: bool = False
+    def _said(
+        self, found: list[Line], read: Iterable[Reading | None], speaker: int, options: dict[str, Any], times: bool
     ) -> Iterator[Speech]:
-        """The sound of each line with the pause after it, and its times where they are wanted."""
-        speaker = self.speaker_id(options["speaker"])
-        for i, (line, reading, last) in enumerate(read):
+        for i, (line, reading) in enumerate(zip(found, read, strict=True)):
             if reading is None:
                 yield Speech(Audio(np.zeros(round(line.pause * self.rate), np.float32), self.rate))
                 continue
             spoken = self._utter(reading, speaker, options)
-            heard = self._sound(spoken, options)
-            audio = fitted(heard, line.pause, first=i == 0, last=last)
+            audio = fitted(self._sound(spoken, options), line.pause, first=i == 0, last=i == len(found) - 1)
             yield self._timed(audio, line, reading, spoken) if times else Speech(audio)
 
     def _timed(self, audio: Audio, line: Line, reading: Reading, spoken: dict[str, np.ndarray]) -> Speech:
@@ -152,13 +157,18 @@ class TTS(Task):
         return spoken | {"phones": phones}
 
     def _utter(self, reading: Reading, speaker: int, options: dict[str, Any]) -> dict[str, np.ndarray]:
-        """mel (frames, n_mel) or audio (samples,), duration (tokens,) in frames, f0 (frames,) where it has one."""
+        """mel (frames, n_mel) or audio (samples,), duration (tokens,) in frames, f0 (frames,) where it has one.
+
+        `options` hold the checked controls besides.
+        """
         import torch
 
-        controls = self._checked({name: value for name, value in options.items() if name not in HOW}, reading.rates)
+        controls = dict(options["controls"])
         phone, number = torch.from_numpy(reading.ids)[None].to(self.device), torch.tensor([speaker], device=self.device)
         if "speed" in controls:
             controls["speed"] = self._speeds(controls["speed"], reading.rates, len(reading.ids))
+        elif (reading.rates != 1).any():
+            raise ValueError(f"rate: {self.card['model_type']} has no control of its tempo, leave the mark-up out.")
         with torch.no_grad() if options["compile"] else torch.inference_mode():
             infer = self._compiled if options["compile"] else self.model.infer
             out = infer(phone, number, **controls)
@@ -180,8 +190,9 @@ class TTS(Task):
             raise ValueError(nearest(name, usual, "option"))
         return usual | given
 
-    def _checked(self, controls: dict[str, float], rates: np.ndarray) -> dict[str, Any]:
+    def _checked(self, options: dict[str, Any]) -> dict[str, Any]:
         """The controls that the model has. Raises ValueError for one out of range, and for one that it lacks and a user moved."""
+        controls = {name: value for name, value in options.items() if name not in HOW}
         for name, value in controls.items():
             if name in ("noise_scale", "duration_noise") and not 0 <= value < 100:
                 raise ValueError(f"{name} must be 0 (always the same) or above, got {value}.")
@@ -191,8 +202,6 @@ class TTS(Task):
         usual = inspect.signature(TTS.__call__).parameters
         moved = [name for name, value in controls.items() if name not in has and value != usual[name].default]
         moved = [name for name in moved if name != "seed"]  # what draws nothing says the same for every seed
-        if "speed" not in has and (rates != 1).any():
-            moved.append("speed")
         if moved:
             known = ", ".join(name for name in usual if name in has and name != "speaker")
             raise ValueError(f"{moved[0]}: {self.card['model_type']} has no such control, leave it out. It has: {known}.")
@@ -217,7 +226,7 @@ class TTS(Task):
         """What was spoken as sound. Raises ValueError for a vocoder beside a model that needs none."""
         vocoder = options["vocoder"]
         if "audio" not in spoken:
-            return self._voicing(spoken["mel"], vocoder, compile=options["compile"])
+            return self._vocode(spoken["mel"], vocoder, compile=options["compile"])
         if vocoder is not None:
             raise ValueError(f"vocoder: {self.card['model_type']} makes sound itself, leave {vocoder!r} out.")
         return Audio(spoken["audio"], self.rate)
