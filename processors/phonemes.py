@@ -34,8 +34,8 @@ def phones_of(written: str, alphabet: str, phone: Phones) -> list[str]:
 
 
 def in_arpabet(phone: Phones) -> bool:
-    """True for models whose phones are ARPAbet's."""
-    return phone.g2p == "lexicon" or phone.symbols in ("amphion", "ming024", "naturalspeech2")
+    """True for models whose phones are ARPAbet's; those of Chinese have them for what is written in Latin letters."""
+    return phone.g2p in ("lexicon", "pinyin") or phone.symbols in ("amphion", "ming024", "naturalspeech2")
 
 
 def _symbols(written: str, phone: Phones) -> list[str]:

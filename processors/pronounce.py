@@ -13,14 +13,15 @@ import numpy as np
 
 from preprocessors.base import Utterance
 from processors.duration import silent
-from processors.g2p import BOUNDARY, MARKS
+from processors.g2p import BOUNDARY, MARKS, WIDE
 from processors.markup import Said
 from processors.phonemes import phones_of
-from processors.sentences import words
+from processors.sentences import HAN, words
 from processors.text import SILENCE, Phones, as_textgrid
 
 ENDS = (SILENCE, "<bos>", "<eos>")
-LEADING = re.compile(r"\s*[,.!?;:…]+(?=[\s\"'”’)\]]|$)")  # marks that belong to what stands before
+# Marks that belong to what stands before.
+LEADING = re.compile(rf"\s*[,.!?;:…]+(?=[\s\"'”’)\]{HAN}]|$)|\s*[{''.join(map(chr, WIDE))}]+")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Reader:
     def __init__(self, phone: Phones, language: str) -> None:
         self.phone, self.language = phone, language
         self.own = phone.symbols is None
+        self.bounded = self.own or phone.g2p not in ("lexicon", "pinyin")  # published phones stand without boundaries
         self.plain = copy.copy(phone)
         self.plain.source = "text"  # with the boundaries between words, which a TextGrid does not have
 
@@ -85,8 +87,8 @@ class Reader:
         found, spaced = [], False
         for part in parts:
             if part.phones:
-                found.append(Chunk(part, phones_of(part.phones, part.alphabet, self.phone), spaced))
-                spaced = False
+                found.append(Chunk(part, phones_of(part.phones, part.alphabet, self.phone), spaced or _han(part.text[:1])))
+                spaced = _han(part.text[-1:])
                 continue
             leading = LEADING.match(part.text) if found else None
             body = part.text[leading.end() :] if leading else part.text
@@ -94,20 +96,26 @@ class Reader:
                 found.append(Chunk(part, self._marks(leading[0]), False, marks=True))
             if body.strip():
                 found.append(self._chunk(part, body, spaced))
-            spaced = part.text[-1:].isspace() or (spaced and not part.text.strip())
+            spaced = part.text[-1:].isspace() or _han(part.text[-1:]) or (spaced and not part.text.strip())
         return found
 
     def _chunk(self, part: Said, text: str, spaced: bool) -> Chunk:
         if any(c.isalnum() for c in text):
-            last = text.rstrip()[-1] if not self.own and self.phone.g2p == "lexicon" else ""  # a mark these front ends drop
-            return Chunk(part, self._bare(text) + self._marks(last), spaced or text[:1].isspace())
+            last = text.rstrip()[-1] if self._drops_last else ""
+            return Chunk(part, self._bare(text) + self._marks(last), spaced or text[:1].isspace() or _han(text[:1]))
         return Chunk(part, self._marks(text), spaced, marks=True)
+
+    @property
+    def _drops_last(self) -> bool:
+        """True for the front ends of published models that say no pause where a text ends."""
+        return not self.own and self.phone.g2p == "lexicon"
 
     def _marks(self, text: str) -> list[str]:
         """Marks as the model has them."""
+        text = text.translate(WIDE)
         if self.own:
             return [c for c in text if c in MARKS][:1]
-        if self.phone.g2p == "lexicon":
+        if not self.bounded:
             pause = [s for s in ("@sp", "sp") if s in self.phone.ids]
             return pause if any(c in MARKS for c in text) else []
         return [c for c in text.strip() if c in self.phone.ids]
@@ -134,12 +142,12 @@ class Reader:
         """Whether a boundary follows `token`: not where a mark already parts our words, nor in tables of phones alone."""
         if self.own:
             return token not in MARKS
-        return self.phone.g2p != "lexicon" and (self._boundary in self.phone.ids)
+        return self.bounded and self._boundary in self.phone.ids
 
     def _enclosed(self, tokens: list[str]) -> list[str]:
         if self.own:
             return as_textgrid(tokens) if self.phone.source == "textgrid" else [SILENCE, *tokens, SILENCE]
-        if self.phone.g2p == "lexicon":  # whose sentences end without a pause
+        if self._drops_last:
             while tokens and tokens[-1].lstrip("@") == "sp":
                 tokens.pop()
         return ["<bos>", *tokens, "<eos>"] if self.phone.symbols == "amphion-espeak" else tokens
@@ -159,6 +167,11 @@ class Reader:
             return [token for token in self._bare(word) if not silent(token)]
         except ValueError:  # a bare sign, said only beside others
             return []
+
+
+def _han(character: str) -> bool:
+    """True for a character that is a word of its own, with or without a space beside it."""
+    return bool(re.match(f"[{HAN}]", character))
 
 
 def by_sound(named: list[str], spoken: list[str], alone: Callable[[str], list[str]]) -> list[tuple[str, int, int]]:

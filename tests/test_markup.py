@@ -281,6 +281,26 @@ def test_a_table_of_phones_keeps_its_pauses():
     assert " ".join(reader.read(lines("go [arpabet N OW1].")[0].parts).tokens) == "@G @OW @N @OW1"
 
 
+@pytest.mark.parametrize("how", [{}, {"source": "textgrid"}, {"symbols": "ming024"}], ids=str)
+def test_chinese_among_mark_up(how):
+    pytest.importorskip("pypinyin", reason="no pypinyin: pip install -e '.[chinese]'")
+    phone = phones(g2p="pinyin", **how)
+    if not phone.table:
+        pinyin = ["n i2", "n i3", "h ao3", "sh iii4", "j ie4", "ai4"]
+        phone.restore({"symbols": ["<pad>", "sil", *"_,.", *sorted(set(" ".join(pinyin).split()))]}, None)
+    reader = Reader(phone, "cmn")
+    whole = reader.read(lines("你好，世界。")[0].parts)
+    parts = lines('你好<prosody rate="slow">，世界</prosody>。')[0].parts
+    read = reader.read(parts)
+    assert read.tokens.tolist() == whole.tokens.tolist() and set(read.rates) == {1.0, 0.75}
+    assert [word for word, _, _ in reader.words(parts)] == ["你", "好", "世", "界"]
+    mark = "@" if "symbols" in how else ""
+    said = reader.read(lines(f"你好[symbols {mark}ai4]。")[0].parts).tokens.tolist()
+    assert f"{mark}ai4" in said and (said[said.index(f"{mark}ai4") - 1] == "_") == (how == {})
+    with pytest.raises(ValueError, match="unknown ARPAbet phone|never saw this one"):
+        phones_of("ʘ", "ipa", phone)
+
+
 def test_words_that_run_together_are_told_apart_by_their_sound():
     reader = Reader(phones(table=SOUNDS), "en-us")
     assert [word for word, _, _ in reader.words((Said("most of the time"),))] == ["most", "of", "the", "time"]
