@@ -121,7 +121,7 @@ class _Reader:
     def say(self, text: str, at: int) -> None:
         if torn := TORN.search(text):
             kind = "is a declaration, which is not read: leave it out" if torn[0][1] in "!?" else "is never closed by its bracket"
-            raise self._error(at + torn.start(), f"{torn[0]!r} {kind}; for the sign itself write &lt; or &#91;")
+            raise self._error(at + torn.start(), f"{torn[0][:20]!r} {kind}; for the sign itself write &lt; or &#91;")
         text = ENTITY.sub(lambda m: html.unescape(m[0]), text)
         if self._inside("break") and text.strip():
             raise self._error(self.open[-1][2], "<break> holds no text: write <break .../>")
