@@ -2,7 +2,8 @@
 
 python -m bins.infer --config egs/tts/FastSpeech2/exp_config.json --name ex1                (the test split)
 python -m bins.infer --config ... --name ex1 --text "Hello there." --speed 0.9
-python -m bins.infer --config ... --name ex1 --list sentences.txt                           (one a line)
+python -m bins.infer --config ... --name ex1 --list sentences.txt             (one a line: text, id|text or id|speaker|text)
+python -m bins.infer --config ... --name ex1 --text-file book.txt --stream            (sentence by sentence)
 python -m bins.infer --checkpoint amphion/some-release --text "Hello there."
 python -m bins.infer --checkpoint path/to/a/vocoder --folder my/recordings --stream                 (piece by piece; says the latency)
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bins.cli import add_options, parser, run
+from bins.texts import Source, read_list, read_text, say
 
 STARTS = (".wav", ".flac", ".mp3", ".ogg", ".npy")  # what --folder looks for
 
@@ -32,9 +34,15 @@ def main(argv: list[str] | None = None) -> int:
     made.add_argument("--limit", type=int, help="at most so many utterances of the split")
     source = made.add_mutually_exclusive_group()
     source.add_argument("--text", help="one text to speak")
-    source.add_argument("--list", help="a text file, one text a line")
+    source.add_argument("--list", help="a text file, one text a line; or id|text, or id|speaker|text")
+    source.add_argument("--text-file", help="a file that holds one text, of any length")
     source.add_argument("--folder", help="a folder of recordings, or for a vocoder of mels (.npy), to start from")
-    made.add_argument("--stream", action="store_true", help="with --folder, for vocoders: piece by piece, saying the latency")
+    made.add_argument("--stream", action="store_true", help="piece by piece, saying the latency: texts, and for vocoders --folder")
+    made.add_argument(
+        "--srt", nargs="?", const="lines", choices=("lines", "words"), help="for texts: subtitles beside each, of lines or of words"
+    )
+    made.add_argument("--textgrid", action="store_true", help="for texts: the times of lines, words and phones beside each, for Praat")
+    made.add_argument("--resume", action="store_true", help="leave out what is there already")
     task = _task_class(argv)
     names = add_options(made.add_argument_group("this task's own"), task.__call__) if task else []
     options = made.parse_args(argv)
@@ -81,45 +89,54 @@ def _infer(options: Any, given: dict[str, Any]) -> int:
     task = load(options.checkpoint or run_folder, which=options.which)
     settings = {**config.get("inference", {}), **given}
     out = Path(options.out) if options.out else (run_folder if options.name else Path(".")) / "result"
-    if options.stream and not (options.folder and hasattr(task, "stream_file")):
-        raise ValueError("--stream: needs a vocoder, and --folder with what it is to start from.")
-    if options.text is not None or options.list or options.folder:
-        written = _speak_each(task.stream_file if options.stream else task, _sources(options), out, settings)
+    _check(task, options)
+    if options.text is not None or options.list or options.text_file or options.folder:
+        written = _speak_each(task, options, out, settings)
     else:
         if not config:
-            raise ValueError("what to speak? Give --text, --list or --folder, or a --config whose test split to speak.")
+            raise ValueError("what to speak? Give --text, --list, --text-file or --folder, or a --config whose test split to speak.")
         written = _speak_split(task, options, out, settings)
     log.info(f"{len(written)} result(s) in {out}; the first: {written[0]}")
     return 0
 
 
-def _sources(options: Any) -> list[tuple[str, str]]:
-    """(name, text or path) of what the user handed over."""
+def _check(task: Any, options: Any) -> None:
+    """Raises ValueError for options that this task, or what it is given, has no use for."""
+    says, text = hasattr(task, "timed"), options.text is not None or options.list or options.text_file
+    if options.stream and not (text if says else options.folder and hasattr(task, "stream_file")):
+        raise ValueError("--stream: needs a vocoder, and --folder with what it is to start from; or a TTS model, and texts.")
+    for name in ("srt", "textgrid"):
+        if getattr(options, name) and not (says and text):
+            raise ValueError(f"--{name}: needs a TTS model, and --text, --list or --text-file.")
+        if getattr(options, name) and options.stream:
+            raise ValueError(f"--{name}: times are known when all is said: leave out --stream.")
+
+
+def _sources(options: Any) -> tuple[list[Source], list[str]]:
+    """What the user handed over, and what of it cannot be read."""
     if options.text is not None:
-        return [("0000", options.text)]
+        return [Source("0000", options.text)], []
+    if options.text_file:
+        return [read_text(Path(options.text_file))], []
     if options.list:
-        path = Path(options.list)
-        if not path.is_file():
-            raise ValueError(f"--list: no file {path}.")
-        texts = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        if not texts:
-            raise ValueError(f"--list: {path} holds no text.")
-        return [(f"{i:04d}", text) for i, text in enumerate(texts)]
+        return read_list(Path(options.list))
     found = sorted(p for p in Path(options.folder).rglob("*") if p.suffix.lower() in STARTS)
     if not found:
         raise ValueError(f"--folder: nothing to start from ({', '.join(STARTS)}) in {options.folder}.")
-    return [(p.stem, str(p)) for p in found]
+    return [Source(p.stem, str(p)) for p in found], []
 
 
-def _speak_each(speak: Any, sources: list[tuple[str, str]], out: Path, settings: dict[str, Any]) -> list[Path]:
+def _speak_each(task: Any, options: Any, out: Path, settings: dict[str, Any]) -> list[Path]:
     from tqdm import tqdm
 
-    written, failed = [], []
-    for name, source in tqdm(sources, desc="infer", unit="file", disable=len(sources) < 2):
+    sources, failed = _sources(options)
+    written = []
+    for source in tqdm(sources, desc="infer", unit="file", disable=len(sources) < 2):
+        path = out / f"{source.name}.wav"
         try:
-            written.append(speak(source, **settings).write(out / f"{name}.wav"))
+            written.append(path if options.resume and path.is_file() else say(task, source, path, settings, options))
         except ValueError as error:
-            failed.append(f"{name} ({source[:60]!r}): {error}")
+            failed.append(f"{source.name} ({source.source[:60]!r}): {error}")
     if failed and not written:
         raise ValueError("; ".join(failed))
     for line in failed:

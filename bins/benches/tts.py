@@ -1,7 +1,8 @@
-"""Speed of VITS, whole and part by part, and its alignment search beside what one would use instead; on one core."""
+"""Speed of VITS, whole and part by part, how soon a long text is heard, and its alignment search beside what one would use instead."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,6 +11,8 @@ from bins.benches.measure import Row, one_core, row
 
 FRAMES, TOKENS = 344, 81  # four seconds of speech, with blanks
 RATE, HOP = 22050, 256
+SENTENCE = "It was a bright cold day in April, and the clocks in the town were striking all at once."
+LONG = " ".join([SENTENCE] * 264)  # five thousand words
 
 
 def benches() -> dict[str, Callable[[], list[Row]]]:
@@ -17,6 +20,8 @@ def benches() -> dict[str, Callable[[], list[Row]]]:
         "alignment": alignment,
         "vits": partial(speaking, "exp_config", "VITS", "3.5 or more"),
         "vits-small": partial(speaking, "small", "VITS small", ""),
+        "vits-first": first_sentence,
+        "vits-compiled": compiled,
         "vits-training": training,
     }
 
@@ -72,6 +77,47 @@ def speaking(config: str, name: str, target: str) -> list[Row]:
     whole = sum(taken.values())
     made = [row(name, length / whole, "x real time", target=target)]
     return made + [row(f"{name}: {part} alone", length / spent, "x real time") for part, spent in taken.items()]
+
+
+def first_sentence() -> list[Row]:
+    """How long one waits for the first sound of a text of 5,000 words, on one core."""
+    found = []
+    for config, name in (("small", "VITS small"), ("exp_config", "VITS")):
+        task, how = speaker(config)
+        seconds = next(task.stream(LONG, **how)).seconds
+        waited = one_core(lambda task=task, how=how: next(task.stream(LONG, **how)), 2)
+        found.append(row(f"{name}: first sentence of 5,000 words ({seconds:.1f} s of sound)", 1000 * waited, "ms"))
+    return found
+
+
+def compiled() -> list[Row]:
+    """How much sooner the small model has said a sentence once it is compiled, and how long compiling took."""
+    task, how = speaker("small")
+    plain = one_core(lambda: task(SENTENCE, **how))
+    begun = time.perf_counter()
+    task(SENTENCE, compile=True, **how)
+    took = time.perf_counter() - begun
+    quick = one_core(lambda: task(SENTENCE, compile=True, **how))
+    return [
+        row("VITS small: speed with --compile", plain / quick, "x without"),
+        row("VITS small: the first sentence with --compile", took, "seconds"),
+    ]
+
+
+def speaker(config: str) -> tuple[Any, dict[str, Any]]:
+    """The task of an untrained model, and options under which a token lasts as long as in speech."""
+    from models.base.task import make_task
+    from processors.features import FeatureSet
+    from utils.config import load_config
+    from utils.files import ROOT
+
+    p = load_config(ROOT / f"egs/tts/VITS/{config}.json")["preprocess"]
+    features = FeatureSet(p["features"], sample_rate=p["sample_rate"], hop_size=p["hop_size"])
+    task = make_task(network(config).eval(), features, {"model_type": "VITS"}, device="cpu")
+    how = {"seed": 0, "duration_noise": 0.0}
+    tokens = len(task.timed(SENTENCE, speed=50, **how).phones)  # each a frame and its blank another, at this speed
+    usual = tokens * 2 * FRAMES / TOKENS * HOP / RATE
+    return task, how | {"speed": task(SENTENCE, **how).seconds / usual}
 
 
 def training() -> list[Row]:

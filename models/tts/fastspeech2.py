@@ -28,6 +28,7 @@ class FastSpeech2(nn.Module):
 
     reads = ("phone", "duration", "mel", "f0", "energy")
     statistics_of = ("f0", "energy")
+    compiles = "decoder.forward"
 
     def __init__(
         self,
@@ -117,13 +118,13 @@ class FastSpeech2(nn.Module):
         speaker: Tensor | None = None,
         *,
         tokens: Tensor | None = None,
-        speed: float = 1.0,
+        speed: float | Tensor = 1.0,
         pitch: float = 1.0,
         energy: float = 1.0,
     ) -> dict[str, Tensor]:
         """mel (batch, frames, n_mel), frames (batch,), duration (batch, tokens), f0 in Hz per frame, and the raw predictions.
 
-        `phone`: (batch, tokens) ids, `tokens`: (batch,) lengths. `speed` 2 halves every duration;
+        `phone`: (batch, tokens) ids, `tokens`: (batch,) lengths. `speed` 2 halves every duration, (batch, tokens) each its own;
         `pitch` and `energy` multiply the normalised predictions.
         """
         if tokens is None:
@@ -230,7 +231,7 @@ class VarianceAdaptor(nn.Module):
         durations: Tensor | None = None,
         targets: dict[str, Tensor] | None = None,
         controls: dict[str, float] | None = None,
-        stretch: float = 1.0,
+        stretch: float | Tensor = 1.0,
     ) -> dict[str, Tensor]:
         """`x` (batch, tokens, channels). Returns adapted (batch, frames, channels), its mask, durations and predictions."""
         out = {"log_duration": self.duration_predictor(x, mask)}

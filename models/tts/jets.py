@@ -42,6 +42,7 @@ class Jets(nn.Module):
 
     reads = ("phone", "mel", "f0", "energy", "audio")
     statistics_of = ("f0", "energy")
+    compiles = "generator.decode"
 
     def __init__(
         self,
@@ -148,15 +149,15 @@ class Jets(nn.Module):
         speaker: Tensor | None = None,
         *,
         tokens: Tensor | None = None,
-        speed: float = 1.0,
+        speed: float | Tensor = 1.0,
         pitch: float = 1.0,
         energy: float = 1.0,
     ) -> dict[str, Tensor]:
         """`audio` (batch, samples), `samples` (batch,), `duration` (batch, tokens) in frames, `frames` (batch,), `f0` in Hz per
         frame, and the raw predictions.
 
-        `phone`: (batch, tokens) ids, `tokens`: (batch,) lengths. `speed` 2 halves every duration; `pitch` and `energy` multiply
-        the normalised predictions.
+        `phone`: (batch, tokens) ids, `tokens`: (batch,) lengths. `speed` 2 halves every duration, (batch, tokens) each its own;
+        `pitch` and `energy` multiply the normalised predictions.
         """
         if tokens is None:
             tokens = torch.full((len(phone),), phone.shape[1], device=phone.device)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from models.base.task import Sample, Task
-from utils.audio import Audio
+from models.tts.speech import Speech, fitted, joined, with_times
+from models.tts.voicing import Voicing
+from processors.pronounce import Reader, Reading
+from processors.script import Line, lines
+from utils.audio import Audio, join
+from utils.registry import nearest
 
 if TYPE_CHECKING:
+    import torch
+
     from preprocessors.base import Utterance
+
+HOW = ("speaker", "vocoder", "compile")  # options of the call that are no controls of the model
 
 
 class TTS(Task):
@@ -23,7 +34,7 @@ class TTS(Task):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._vocoders: dict[str | None, Any] = {}
+        self._vocode = Voicing(self)
 
     def __call__(
         self,
@@ -37,18 +48,28 @@ class TTS(Task):
         duration_noise: float = 0.8,
         seed: int = -1,
         vocoder: str | None = None,
+        compile: bool = False,
     ) -> Audio:
-        """Speech for `text`.
+        """Speech for `text`, of any length: it is said sentence by sentence. Mark-up (processors/markup.py) is understood.
 
         `speaker` is a name in the card; `speed` 2 is twice as fast; `pitch` and `energy` scale the predicted
         contours; `noise_scale` and `duration_noise` say how lively voice and rhythm are drawn where they are drawn, and
         the same `seed` draws the same (-1: new each time); `vocoder` is a release, run or checkpoint, None takes
-        Griffin-Lim. Raises ValueError for empty text, unknown symbols or speakers, a factor that is not above 0, a control
-        that the model lacks, and a vocoder of another mel.
+        Griffin-Lim; `compile` is for many sentences: the first takes a minute. Raises ValueError, before a sound is made,
+        for empty text, wrong mark-up, unknown symbols or speakers, a factor that is not above 0, a control that the model
+        lacks, and a vocoder of another mel.
         """
-        controls = {"speed": speed, "pitch": pitch, "energy": energy}
-        controls |= {"noise_scale": noise_scale, "duration_noise": duration_noise, "seed": seed}
-        return self._sound(self._speak(text, self.speaker_id(speaker), **controls), vocoder)
+        options = {"speed": speed, "pitch": pitch, "energy": energy, "noise_scale": noise_scale, "seed": seed}
+        options |= {"duration_noise": duration_noise, "speaker": speaker, "vocoder": vocoder, "compile": compile}
+        return join([piece.audio for piece in self._pieces(text, options)])
+
+    def stream(self, text: str, **options: Any) -> Iterator[Audio]:
+        """The same, piece by piece as each is made; joined, they are what the call gives. Takes the call's options."""
+        return (piece.audio for piece in self._pieces(text, self._options(options), ahead=False))
+
+    def timed(self, text: str, **options: Any) -> Speech:
+        """The same, with the times of lines, words and phones: `.write_srt(path)`, `.write_textgrid(path)`. Takes the call's options."""
+        return joined(list(self._pieces(text, self._options(options), times=True)))
 
     def convert(self, source: str | Path | Audio, *, source_speaker: str, target_speaker: str, seed: int = -1) -> Audio:
         """A recording of one trained speaker in the voice of another. Raises ValueError for a model that cannot, or an unknown name."""
@@ -63,46 +84,115 @@ class TTS(Task):
         return Audio(out["audio"][0].float().cpu().numpy(), self.rate)
 
     def sample(self, utterance: Utterance, **options: Any) -> Sample:
-        """The utterance's text, spoken by its speaker, beside its recording."""
+        """The utterance's text, as it is and in one go, spoken by its speaker, beside its recording."""
         from models.base.data import speaker_name
 
-        vocoder = options.pop("vocoder", None)
-        options.pop("speaker", None)
+        options = self._options({"seed": 0} | options)
         known = self.card.get("speakers") or []
         number = known.index(speaker_name(utterance)) if speaker_name(utterance) in known else 0
-        spoken = self._speak(utterance.text, number, **{"seed": 0} | options)
-        heard = self._sound(spoken, vocoder)
+        spoken = self._speak(utterance.text, number, options | {"controls": self._checked(options)})
+        heard = self._sound(spoken, options)
         recorded = {}
         if utterance.audio:
             recorded = self.features(utterance, [n for n in ("mel", "f0", "duration") if n in self.features.features])
             recorded["phones"] = self.features.raw(utterance, ["phone"])["phone"]
-            recorded.setdefault("mel", self._mel(utterance.read(self.rate)))
-        spoken.setdefault("mel", self._mel(heard))
+            recorded.setdefault("mel", self._vocode.mel(utterance.read(self.rate)))
+        spoken.setdefault("mel", self._vocode.mel(heard))
         return Sample(heard, utterance.text, spoken, recorded)
 
-    def _speak(self, text: str, speaker: int, **controls: float) -> dict[str, np.ndarray]:
-        """mel (frames, n_mel) or audio (samples,), duration (tokens,) in frames, phones (tokens,), f0 (frames,) where it has one."""
-        import torch
+    # From text to pieces of sound
 
+    def _pieces(self, text: str, options: dict[str, Any], *, times: bool = False, ahead: bool = True) -> Iterator[Speech]:
+        """The sound of each line with the pause after it, and its times where they are wanted.
+
+        All of the text is read before the first sound, unless `ahead` is False; options and mark-up are always checked first.
+        """
+        speaker, controls = self.speaker_id(options["speaker"]), self._checked(options)
+        found = lines(text)
+        read = self._read(found)
+        return self._said(found, list(read) if ahead else read, speaker, options | {"controls": controls}, times)
+
+    def _read(self, found: list[Line]) -> Iterator[Reading | None]:
+        """Each line as the model's tokens, None for silence. Raises ValueError naming what cannot be said, and where it stands."""
+        for line in found:
+            try:
+                yield self._reader.read(line.parts) if line.parts else None
+            except ValueError as error:
+                raise ValueError(f"{error} It is in {line.text[:60]!r}." if len(found) > 1 else str(error)) from error
+
+    def _said(
+        self, found: list[Line], read: Iterable[Reading | None], speaker: int, options: dict[str, Any], times: bool
+    ) -> Iterator[Speech]:
+        for i, (line, reading) in enumerate(zip(found, read, strict=True)):
+            if reading is None:
+                yield Speech(Audio(np.zeros(round(line.pause * self.rate), np.float32), self.rate))
+                continue
+            spoken = self._utter(reading, speaker, options)
+            audio = fitted(self._sound(spoken, options), line.pause, first=i == 0, last=i == len(found) - 1)
+            yield self._timed(audio, line, reading, spoken) if times else Speech(audio)
+
+    def _timed(self, audio: Audio, line: Line, reading: Reading, spoken: dict[str, np.ndarray]) -> Speech:
+        words = self._reader.words(line.parts)
+        return with_times(audio, line.text, reading.tokens, spoken["duration"], words, self.features.hop_size / self.rate)
+
+    @functools.cached_property
+    def _reader(self) -> Reader:
+        return Reader(self.features.features["phone"], self._language)
+
+    @property
+    def _language(self) -> str:
+        return self.card.get("language", "en-us")
+
+    def _speak(self, text: str, speaker: int, options: dict[str, Any]) -> dict[str, np.ndarray]:
+        """A text without mark-up, in one go; as `_utter`, with its tokens as phones (tokens,)."""
         from preprocessors.base import Utterance
 
-        controls = self._checked(controls)
-        line = Utterance(id="-", text=text, language=self.card.get("language", "en-us"))
-        phones = self.features.raw(line, ["phone"])["phone"]
+        phones = self.features.raw(Utterance(id="-", text=text, language=self._language), ["phone"])["phone"]
         ids = self.features.features["phone"].encode(phones)
-        with torch.inference_mode():
-            out = self.model.infer(
-                torch.from_numpy(ids)[None].to(self.device), torch.tensor([speaker], device=self.device), **controls
-            )
-        spoken = {name: value[0].float().cpu().numpy() for name, value in out.items() if value.ndim >= 2}
-        if len(ids) > len(phones):  # blanks between the phones: they last, but have no name
-            names = np.full(len(ids), "", dtype=phones.dtype)
+        spoken = self._utter(Reading(phones, ids, np.ones(len(phones))), speaker, options)
+        if len(spoken["duration"]) > len(phones):  # blanks between the phones: they last, but have no name
+            names = np.full(len(spoken["duration"]), "", dtype=phones.dtype)
             names[1::2] = phones
             phones = names
         return spoken | {"phones": phones}
 
-    def _checked(self, controls: dict[str, float]) -> dict[str, Any]:
+    def _utter(self, reading: Reading, speaker: int, options: dict[str, Any]) -> dict[str, np.ndarray]:
+        """mel (frames, n_mel) or audio (samples,), duration (tokens,) in frames, f0 (frames,) where it has one.
+
+        `options` hold the checked controls besides.
+        """
+        import torch
+
+        controls = dict(options["controls"])
+        phone, number = torch.from_numpy(reading.ids)[None].to(self.device), torch.tensor([speaker], device=self.device)
+        if "speed" in controls:
+            controls["speed"] = self._speeds(controls["speed"], reading.rates, len(reading.ids))
+        elif (reading.rates != 1).any():
+            raise ValueError(f"rate: {self.card['model_type']} has no control of its tempo, leave the mark-up out.")
+        with torch.no_grad() if options["compile"] else torch.inference_mode():
+            infer = self._compiled if options["compile"] else self.model.infer
+            out = infer(phone, number, **controls)
+        return {name: value[0].float().cpu().numpy() for name, value in out.items() if value.ndim >= 2}
+
+    def _speeds(self, speed: float, rates: np.ndarray, size: int) -> float | torch.Tensor:
+        """`speed` times the rates of the tokens: one number where all are alike, else (1, size); a blank goes with the token before."""
+        import torch
+
+        if (rates == rates[0]).all():
+            return speed * float(rates[0])
+        each = rates if size == len(rates) else np.repeat(np.append(rates[0], rates), 2)[1:]
+        return torch.from_numpy(speed * each).float()[None].to(self.device)
+
+    def _options(self, given: dict[str, Any]) -> dict[str, Any]:
+        """All options of the call, those not `given` at their defaults. Raises ValueError for one that there is not."""
+        usual = {name: p.default for name, p in inspect.signature(TTS.__call__).parameters.items() if p.kind is p.KEYWORD_ONLY}
+        for name in given.keys() - usual.keys():
+            raise ValueError(nearest(name, usual, "option"))
+        return usual | given
+
+    def _checked(self, options: dict[str, Any]) -> dict[str, Any]:
         """The controls that the model has. Raises ValueError for one out of range, and for one that it lacks and a user moved."""
+        controls = {name: value for name, value in options.items() if name not in HOW}
         for name, value in controls.items():
             if name in ("noise_scale", "duration_noise") and not 0 <= value < 100:
                 raise ValueError(f"{name} must be 0 (always the same) or above, got {value}.")
@@ -118,47 +208,25 @@ class TTS(Task):
         kept = {name: value for name, value in controls.items() if name in has}
         return kept | ({"seed": None} if kept.get("seed", 0) < 0 else {})
 
-    def _sound(self, spoken: dict[str, np.ndarray], vocoder: str | None) -> Audio:
+    @functools.cached_property
+    def _compiled(self) -> Callable[..., Any]:
+        """`infer` of a copy of the model whose slowest part, which it names in `compiles`, is compiled."""
+        import torch
+
+        with torch.inference_mode(False):
+            model = copy.deepcopy(self.model).eval().requires_grad_(False)
+            model = model.fold() if hasattr(model, "fold") else model
+        part, _, method = model.compiles.rpartition(".")
+        owner = model.get_submodule(part)
+        setattr(owner, method, torch.compile(getattr(owner, method), dynamic=True))
+        # Without its inference mode, which the compiler cannot look into.
+        return functools.partial(inspect.unwrap(type(model).infer), model)
+
+    def _sound(self, spoken: dict[str, np.ndarray], options: dict[str, Any]) -> Audio:
         """What was spoken as sound. Raises ValueError for a vocoder beside a model that needs none."""
+        vocoder = options["vocoder"]
         if "audio" not in spoken:
-            return self._vocode(spoken["mel"], vocoder)
+            return self._vocode(spoken["mel"], vocoder, compile=options["compile"])
         if vocoder is not None:
             raise ValueError(f"vocoder: {self.card['model_type']} makes sound itself, leave {vocoder!r} out.")
         return Audio(spoken["audio"], self.rate)
-
-    def _mel(self, audio: Audio) -> np.ndarray:
-        """A mel to look at, for models that make none themselves."""
-        import torch
-
-        from processors.mel import MelSpectrogram
-
-        sizes = {k: v for k, v in self.features.settings.get("linear", {}).items() if k in ("n_fft", "win_size")}
-        mel = MelSpectrogram(**self.features.common, **self.features.settings.get("mel", sizes))
-        return mel(torch.from_numpy(audio.samples)[None])[0].numpy()
-
-    def _vocode(self, mel: np.ndarray, vocoder: str | None) -> Audio:
-        if vocoder not in self._vocoders:
-            self._vocoders[vocoder] = self._griffin_lim() if vocoder is None else self._trained(vocoder)
-        return self._vocoders[vocoder](mel)
-
-    def _griffin_lim(self) -> Any:
-        import torch
-
-        from models.vocoders.griffinlim import GriffinLim
-
-        decoder = GriffinLim(**self.mel_settings)
-
-        def decode(mel: np.ndarray) -> Audio:
-            return Audio(decoder.infer(torch.from_numpy(mel)[None])[0].numpy(), self.rate).normalised(-3.0)
-
-        return decode
-
-    def _trained(self, path: str) -> Callable[[np.ndarray], Audio]:
-        from models.base.task import load
-
-        vocoder, made = load(path, device=str(self.device)), self.mel_settings
-        try:
-            vocoder.convert(np.full((1, made["n_mel"]), made["convention"].silence), made)
-        except ValueError as error:
-            raise ValueError(f"the vocoder {path} reads another mel than this model makes: {error}") from error
-        return lambda mel: vocoder(vocoder.convert(mel, made))

@@ -1,0 +1,67 @@
+"""From the mels of a TTS model to sound: by a trained vocoder of the same mel, or by Griffin-Lim."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from utils.audio import Audio
+
+if TYPE_CHECKING:
+    from models.base.task import Task
+
+
+class Voicing:
+    """`Voicing(task)(mel, vocoder) -> Audio`; each vocoder is loaded once."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._ready: dict[str | None, Callable[..., Audio]] = {}
+
+    def __call__(self, mel: np.ndarray, vocoder: str | None, *, compile: bool = False) -> Audio:
+        """The sound of a mel (frames, n_mel) by the release, run or checkpoint `vocoder`; None is Griffin-Lim.
+
+        Raises ValueError for a vocoder of another mel, and where it is to be compiled and cannot be.
+        """
+        if vocoder not in self._ready:
+            self._ready[vocoder] = self._griffin_lim() if vocoder is None else self._trained(vocoder)
+        return self._ready[vocoder](mel, **({"compile": True} if compile and vocoder is not None else {}))
+
+    def mel(self, audio: Audio) -> np.ndarray:
+        """A mel (frames, n_mel) to look at, for models that make none themselves."""
+        import torch
+
+        from processors.mel import MelSpectrogram
+
+        features = self.task.features
+        sizes = {k: v for k, v in features.settings.get("linear", {}).items() if k in ("n_fft", "win_size")}
+        mel = MelSpectrogram(**features.common, **features.settings.get("mel", sizes))
+        return mel(torch.from_numpy(audio.samples)[None])[0].numpy()
+
+    def _griffin_lim(self) -> Callable[..., Audio]:
+        import torch
+
+        from models.vocoders.griffinlim import GriffinLim
+
+        decoder = GriffinLim(**self.task.mel_settings)
+
+        def decode(mel: np.ndarray) -> Audio:
+            return Audio(decoder.infer(torch.from_numpy(mel)[None])[0].numpy(), self.task.rate).normalised(-3.0)
+
+        return decode
+
+    def _trained(self, path: str) -> Callable[..., Audio]:
+        from models.base.task import load
+
+        vocoder, made = load(path, device=str(self.task.device)), self.task.mel_settings
+        try:
+            vocoder.convert(np.full((1, made["n_mel"]), made["convention"].silence), made)
+        except ValueError as error:
+            raise ValueError(f"the vocoder {path} reads another mel than this model makes: {error}") from error
+
+        def decode(mel: np.ndarray, **how: Any) -> Audio:
+            return vocoder(vocoder.convert(mel, made), **how)
+
+        return decode
