@@ -4,6 +4,7 @@
 #   bash env.sh test    run the tests
 set -euo pipefail
 cd "$(dirname "$0")"
+unset PYTHONDONTWRITEBYTECODE  # some containers set it: every program would compile torch anew, for seconds
 
 fail() { echo "env.sh: $1" >&2; exit 1; }
 
