@@ -241,7 +241,7 @@ def test_sizes_that_do_not_fit_say_what_to_change():
         MelGAN(n_mel=80, ratios=())
     for model in (BigVGAN(**BIG), MelGAN(n_mel=8, ngf=2)):
         with pytest.raises(ValueError, match="decoder inside another model"):
-            model({})
+            model({"mel": torch.zeros(1, 8, 8), "audio": torch.zeros(1, 2048), "samples": torch.tensor([2048])})
 
 
 def says(folder):

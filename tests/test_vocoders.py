@@ -123,7 +123,7 @@ def test_sizes_that_do_not_fit_say_what_to_change():
     with pytest.raises(ValueError, match="nothing is left"):
         HiFiGAN(n_mel=80, upsample_initial_channel=8)
     with pytest.raises(ValueError, match="decoder inside another model"):
-        HiFiGAN(**SMALL)({"audio": torch.zeros(1, 256), "samples": torch.tensor([256])})
+        HiFiGAN(**SMALL)({"mel": torch.zeros(1, 1, 8), "audio": torch.zeros(1, 256), "samples": torch.tensor([256])})
 
 
 def test_mel_loss_is_that_of_the_mels_and_zero_for_the_truth():

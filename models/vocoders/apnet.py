@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.vocoders.hifigan import POST_SLOPE, ResBlock1, Variant
-from models.vocoders.losses import MelLoss, matched
+from models.vocoders.losses import MelLoss, compared
 from modules.masks import masked_mean, valid
 from modules.norm import fold, weight_norm
 from modules.spectral import InverseSTFT
@@ -77,24 +77,19 @@ class APNet(nn.Module):
         self.PSP_output_I_conv = _conv(psp_channels, bins, psp_imag_kernel_size)
         self.transform = InverseSTFT(hop_size=hop_size, n_fft=n_fft, win_size=win_size, padding=padding)
         self.analysis = AmplitudePhase(hop_size=hop_size, n_fft=n_fft, win_size=win_size, padding=padding)
-        self.mel_loss = None
-        if sample_rate:
-            self.mel_loss = MelLoss(
-                sample_rate=sample_rate, hop_size=hop_size, n_fft=n_fft, win_size=win_size, n_mel=n_mel, fmax=fmax
-            )  # fmt: skip
+        self.mel_loss = MelLoss(
+            sample_rate=sample_rate, hop_size=hop_size, n_fft=n_fft, win_size=win_size, n_mel=n_mel, fmax=fmax
+        )  # fmt: skip
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """The losses of `spectral_losses` and `mel`; `real` and `fake` (batch, 1, samples) for the discriminators."""
-        if self.mel_loss is None:
-            raise ValueError("APNet: sample_rate is None, so this is a decoder inside another model; the mel loss needs it.")
         drawn = self.spectrum(batch["mel"].transpose(1, 2))
-        real, fake = matched(batch, self._wave(drawn, full=True).unsqueeze(1))
+        found = compared(self.mel_loss, batch, self._wave(drawn, full=True).unsqueeze(1))
         with torch.no_grad():
-            wanted = self.analysis(real.squeeze(1))
-        heard = self.analysis(fake.squeeze(1))
-        frames = (batch["samples"].to(real.device) // self.samples_per_frame).clamp(min=1)
-        found = spectral_losses(drawn, wanted, heard, frames)
-        return {**found, "mel": self.mel_loss(real, fake, batch["samples"]), "real": real, "fake": fake}
+            wanted = self.analysis(found["real"].squeeze(1))
+        heard = self.analysis(found["fake"].squeeze(1))
+        frames = (batch["samples"].to(found["fake"].device) // self.samples_per_frame).clamp(min=1)
+        return {**spectral_losses(drawn, wanted, heard, frames), **found}
 
     @torch.inference_mode()
     def infer(self, mel: Tensor) -> Tensor:

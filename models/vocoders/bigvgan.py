@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from models.vocoders.losses import MelLoss, matched
+from models.vocoders.losses import MelLoss, compared
 from models.vocoders.stages import check_blocks, check_stages, small
 from modules.norm import fold, weight_norm
 from modules.planes import planes, run
@@ -70,19 +70,12 @@ class BigVGAN(nn.Module):
         self.activation_post = AntiAliased(Snake(channels[-1], **snake))
         last = nn.Conv1d(channels[-1], 1, END_KERNEL, padding=END_KERNEL // 2, bias=use_bias_at_final)
         self.conv_post = weight_norm(small(last))
-        self.mel_loss = None
-        if sample_rate and multi_scale_mel:
-            self.mel_loss = MultiScaleMelLoss(sample_rate)
-        elif sample_rate:
-            sizes = {"n_fft": n_fft, "win_size": win_size, "n_mel": n_mel, "fmax": fmax}
-            self.mel_loss = MelLoss(sample_rate=sample_rate, hop_size=self.samples_per_frame, **sizes)
+        sizes = {"hop_size": self.samples_per_frame, "n_fft": n_fft, "win_size": win_size, "n_mel": n_mel, "fmax": fmax}
+        self.mel_loss = MultiScaleMelLoss(sample_rate) if multi_scale_mel else MelLoss(sample_rate=sample_rate, **sizes)
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`mel`: the L1 distance of the log mels; `real` and `fake` (batch, 1, samples) for the discriminators."""
-        if self.mel_loss is None:
-            raise ValueError("BigVGAN: sample_rate is None, so this is a decoder inside another model; the mel loss needs it.")
-        real, fake = matched(batch, self.decode(batch["mel"].transpose(1, 2)))
-        return {"mel": self.mel_loss(real, fake, batch["samples"]), "real": real, "fake": fake}
+        return compared(self.mel_loss, batch, self.decode(batch["mel"].transpose(1, 2)))
 
     @torch.inference_mode()
     def infer(self, mel: Tensor) -> Tensor:
@@ -161,7 +154,7 @@ AMP_BLOCKS = {"1": AMPBlock1, "2": AMPBlock2}
 class MultiScaleMelLoss(nn.Module):
     """The L1 distances of the log10 mels of two waves, summed over windows from 32 to 2048 samples (arXiv 2306.06546)."""
 
-    def __init__(self, sample_rate: int) -> None:
+    def __init__(self, sample_rate: int | None) -> None:
         super().__init__()
         sizes = [{"hop_size": 2**i // 4, "n_fft": 2**i, "win_size": 2**i, "n_mel": 5 * 2 ** (i - 5)} for i in range(5, 12)]
         self.parts = nn.ModuleList(MelLoss(sample_rate=sample_rate, fmax=None, **size) for size in sizes)

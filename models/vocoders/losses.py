@@ -21,20 +21,30 @@ def matched(batch: dict[str, Any], fake: Tensor) -> tuple[Tensor, Tensor]:
     return real[..., :samples], fake[..., :samples] * inside
 
 
+def compared(mel_loss: nn.Module, batch: dict[str, Any], fake: Tensor) -> dict[str, Tensor]:
+    """What every adversarial vocoder gives of its wave `fake`: the loss `mel`, and `real` and `fake` for the discriminators."""
+    real, fake = matched(batch, fake)
+    return {"mel": mel_loss(real, fake, batch["samples"]), "real": real, "fake": fake}
+
+
 class MelLoss(nn.Module):
     """The L1 distance of the log mels of two waves (batch, 1, samples), over the frames inside `samples` (batch,).
 
-    `fmax` None is half the rate: the loss may listen higher than the mel that a vocoder reads.
+    `fmax` None is half the rate: the loss may listen higher than the mel that a vocoder reads. `sample_rate` None is that of a
+    decoder inside another model, which has its own: asked for a loss, it raises ValueError.
     """
 
-    def __init__(self, *, sample_rate: int, hop_size: int, n_fft: int, win_size: int, n_mel: int, fmax: float | None) -> None:
+    def __init__(
+        self, *, sample_rate: int | None, hop_size: int, n_fft: int, win_size: int, n_mel: int, fmax: float | None
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.mel = MelSpectrogram(
-            sample_rate=sample_rate, hop_size=hop_size, n_fft=n_fft, win_size=win_size, n_mel=n_mel, fmax=fmax
-        )  # fmt: skip
+        sizes = {"hop_size": hop_size, "n_fft": n_fft, "win_size": win_size, "n_mel": n_mel, "fmax": fmax}
+        self.mel = MelSpectrogram(sample_rate=sample_rate, **sizes) if sample_rate else None
         self.hop_size = hop_size
 
     def forward(self, real: Tensor, fake: Tensor, samples: Tensor) -> Tensor:
+        if self.mel is None:
+            raise ValueError("sample_rate is None, so this is a decoder inside another model: the mel loss needs the rate.")
         with torch.no_grad():
             target = self.mel(real.squeeze(1))
         distance = (self.mel(fake.squeeze(1)) - target).abs().mean(2)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.vocoders.losses import MelLoss, matched
+from models.vocoders.losses import MelLoss, compared
 from models.vocoders.stages import check_hop
 from modules.norm import fold, weight_norm
 from modules.planes import planes, run
@@ -66,17 +66,13 @@ class MelGAN(nn.Module):
             self.ups.append(_upsample(inputs, outputs, ratio))
             self.blocks.append(nn.ModuleList(Residual(outputs, 3**i) for i in range(n_residual_layers)))
         self.conv_post = _conv(ngf, 1, END_KERNEL)
-        self.mel_loss = None
-        if sample_rate:
-            sizes = {"n_fft": n_fft, "win_size": win_size, "n_mel": n_mel, "fmax": fmax}
-            self.mel_loss = MelLoss(sample_rate=sample_rate, hop_size=self.samples_per_frame, **sizes)
+        self.mel_loss = MelLoss(
+            sample_rate=sample_rate, hop_size=self.samples_per_frame, n_fft=n_fft, win_size=win_size, n_mel=n_mel, fmax=fmax
+        )  # fmt: skip
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`mel`: the L1 distance of the log mels; `real` and `fake` (batch, 1, samples) for the discriminators."""
-        if self.mel_loss is None:
-            raise ValueError("MelGAN: sample_rate is None, so this is a decoder inside another model; the mel loss needs it.")
-        real, fake = matched(batch, self.decode(batch["mel"].transpose(1, 2)))
-        return {"mel": self.mel_loss(real, fake, batch["samples"]), "real": real, "fake": fake}
+        return compared(self.mel_loss, batch, self.decode(batch["mel"].transpose(1, 2)))
 
     @torch.inference_mode()
     def infer(self, mel: Tensor) -> Tensor:

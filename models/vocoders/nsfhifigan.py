@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.vocoders.hifigan import HiFiGAN
-from models.vocoders.losses import matched
+from models.vocoders.losses import compared
 from modules.norm import fold
 from modules.source import HarmonicSource, gliding_cycles
 
@@ -93,8 +93,8 @@ class NSFHiFiGAN(nn.Module):
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`mel`: the L1 distance of the log mels; `real` and `fake` (batch, 1, samples) for the discriminators."""
-        real, fake = matched(batch, self.decode(batch["mel"].transpose(1, 2), self.excitation(batch["f0"])))
-        return {"mel": self.generator.mel_loss(real, fake, batch["samples"]), "real": real, "fake": fake}
+        fake = self.decode(batch["mel"].transpose(1, 2), self.excitation(batch["f0"]))
+        return compared(self.generator.mel_loss, batch, fake)
 
     @torch.inference_mode()
     def infer(self, mel: Tensor, f0: Tensor, *, source: Tensor | None = None, seed: int = 0) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.vocoders.losses import MelLoss, matched
+from models.vocoders.losses import MelLoss, compared
 from modules.norm import fold, weight_norm
 from modules.spectral import InverseMDCT, InverseSTFT
 
@@ -70,19 +70,14 @@ class Vocos(nn.Module):
         self.codebook_size, self.codebook_weights = codebook_size, None
         if codebooks:
             self.codebook_weights = nn.Parameter(torch.zeros(codebooks * codebook_size, n_mel), requires_grad=False)
-        self.mel_loss = None
-        if sample_rate:
-            self.mel_loss = MelLoss(
-                sample_rate=sample_rate, hop_size=hop_size, n_fft=n_fft, win_size=n_fft, n_mel=n_mel, fmax=fmax
-            )  # fmt: skip
+        self.mel_loss = MelLoss(
+            sample_rate=sample_rate, hop_size=hop_size, n_fft=n_fft, win_size=n_fft, n_mel=n_mel, fmax=fmax
+        )  # fmt: skip
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`mel`: the L1 distance of the log mels; `real` and `fake` (batch, 1, samples) for the discriminators."""
-        if self.mel_loss is None:
-            raise ValueError("Vocos: sample_rate is None, so this is a decoder inside another model; the mel loss needs it.")
         wave = self._wave(batch["mel"], batch.get("bandwidth_id"), full=True)
-        real, fake = matched(batch, wave.unsqueeze(1))
-        return {"mel": self.mel_loss(real, fake, batch["samples"]), "real": real, "fake": fake}
+        return compared(self.mel_loss, batch, wave.unsqueeze(1))
 
     @torch.inference_mode()
     def infer(self, mel: Tensor, *, bandwidth_id: int | None = None) -> Tensor:
