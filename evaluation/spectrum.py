@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,26 +20,38 @@ POWER_FLOOR = 1e-8  # added to the envelope's power, so that an empty band is -8
 WORLD_F0_FLOOR = 71.0  # Hz; WORLD's own default, and what its FFT size follows from
 SHORTEST_SECONDS = 8 / WORLD_F0_FLOOR  # WORLD reads beyond sounds shorter than a few periods
 BLOCK = 4096  # frames in memory at once
+PIECE_SECONDS, MARGIN_SECONDS = 240, 1  # longer sounds are taken in pieces, which WORLD sees with so much around them
 
 
 def mel_cepstra(audio: Audio) -> Frames:
     """c1..c24 of WORLD's envelope every 5 ms, (frames, 24): the log amplitude's cepstrum on a warped frequency axis."""
-    import pyworld
-
     if audio.seconds < SHORTEST_SECONDS:
         raise ValueError(f"{audio.seconds:.3f} s of sound is too short for WORLD: it takes {SHORTEST_SECONDS:.3f} s.")
-    samples, rate = audio.samples.astype(np.float64), audio.rate
-    f0, times = pyworld.dio(samples, rate, f0_floor=WORLD_F0_FLOOR, frame_period=1000 * FRAME_SECONDS)
-    f0 = pyworld.stonemask(samples, f0, times, rate)
-    rows = [_cepstra(samples, f0[i : i + BLOCK], times[i : i + BLOCK], rate) for i in range(0, len(f0), BLOCK)]
+    rows = [_cepstra(audio.samples[begin:end], audio.rate)[kept] for begin, end, kept in _pieces(len(audio.samples), audio.rate)]
     return Frames(np.concatenate(rows), 0.0, FRAME_SECONDS)
 
 
-def _cepstra(samples: np.ndarray, f0: np.ndarray, times: np.ndarray, rate: int) -> np.ndarray:
+def _pieces(samples: int, rate: int) -> Iterator[tuple[int, int, slice]]:
+    """(begin, end, which of its frames to keep) of pieces with a margin around them: WORLD's memory grows with what it is given."""
+    per_second = round(1 / FRAME_SECONDS)
+    for second in range(0, max(1, -(-samples // rate)), PIECE_SECONDS):
+        before, last = min(second, MARGIN_SECONDS), (second + PIECE_SECONDS) * rate >= samples
+        end = samples if last else (second + PIECE_SECONDS + MARGIN_SECONDS) * rate
+        first = before * per_second
+        yield (second - before) * rate, end, slice(first, None if last else first + PIECE_SECONDS * per_second)
+
+
+def _cepstra(samples: np.ndarray, rate: int) -> np.ndarray:
     import pyworld
 
-    power = pyworld.cheaptrick(samples, f0, times, rate, f0_floor=WORLD_F0_FLOOR)
-    return mel_cepstrum(np.log(power + POWER_FLOOR), ORDER, mel_alpha(rate))[:, 1:]
+    samples = samples.astype(np.float64)
+    f0, times = pyworld.dio(samples, rate, f0_floor=WORLD_F0_FLOOR, frame_period=1000 * FRAME_SECONDS)
+    f0 = pyworld.stonemask(samples, f0, times, rate)
+    found = []
+    for i in range(0, len(f0), BLOCK):
+        power = pyworld.cheaptrick(samples, f0[i : i + BLOCK], times[i : i + BLOCK], rate, f0_floor=WORLD_F0_FLOOR)
+        found.append(mel_cepstrum(np.log(power + POWER_FLOOR), ORDER, mel_alpha(rate))[:, 1:])
+    return np.concatenate(found)
 
 
 def mel_cepstrum(log_power: np.ndarray, order: int, alpha: float) -> np.ndarray:
