@@ -102,16 +102,13 @@ def _run(configs: dict[str, dict[str, Any]], folder: Path, points: list[int], op
                 _stage("infer", [*words, *chosen, "--out", str(result), *limit])
             if "evaluate" in asked:
                 sides = [word for side in ("reference", "generated") for word in (f"--{side}", str(result / side))]
-                _stage("evaluate", [*words, *sides, "--out", str(result / "result.json")], result / "result.json")
+                _stage("evaluate", [*words, *sides, "--out", str(result / "result.json")])
 
 
-def _stage(stage: str, words: list[str], made: Path | None = None) -> None:
-    """Runs one stage. One that fails is no harm if it `made` its file: of a model that cannot speak yet, a metric may have no value."""
+def _stage(stage: str, words: list[str]) -> None:
     from bins import recipe
 
-    if made:
-        made.unlink(missing_ok=True)
-    if recipe.main([*words, "--stage", stage]) and not (made and made.is_file()):
+    if recipe.main([*words, "--stage", stage]):
         raise ValueError(f"{words[0]}: the stage {stage} failed, as said above; the same command goes on from there.")
 
 

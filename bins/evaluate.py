@@ -57,8 +57,9 @@ def main(argv: list[str] | None = None) -> int:
     for name, failures in result.failed.items():
         for utterance, reason in list(failures.items())[:3]:
             log.info(f"{name} failed on {utterance}: {reason}")
-    # A metric without a single value is no evaluation: whoever called must not take it for one.
-    return int(any(not row["n"] for row in result.metrics.values()))
+    # A metric without a single value is no evaluation: whoever called must not take it for one, unless that will do.
+    measured = [bool(row["n"]) for row in result.metrics.values()]
+    return int(not (any(measured) if options.partial else all(measured)))
 
 
 def options_parser() -> argparse.ArgumentParser:
@@ -68,6 +69,7 @@ def options_parser() -> argparse.ArgumentParser:
     made.add_argument("--metrics", nargs="+", help='names, as in --metrics "mcd pesq"; "all" for every one')
     made.add_argument("--list", action="store_true", help="list the metrics, their definitions, and what each of them lacks here")
     made.add_argument("--out", help="result.json (default: beside the generated folder)")
+    made.add_argument("--partial", action="store_true", help="a metric without a single value is listed, and no failure")
     made.add_argument("--dump_folder", "--dump_dir", help="folder for result.json, in place of --out")
     made.add_argument("--rate", "--fs", default=None, help="sampling rate for metrics that fix none (default: the reference's)")
     made.add_argument(

@@ -96,7 +96,7 @@ def _compared(config: Path, name: str, options: Any) -> list[str]:
     task, settings = _task(config, options)
     result = Path(settings.get("log_dir", "ckpts")) / name / "result"
     folders = ["--reference", str(result / "reference"), "--generated", str(result / "generated")]
-    return [*folders, "--metrics", task.metrics, "--align", task.align, "--out", str(result / "result.json")]
+    return [*folders, "--metrics", task.metrics, "--align", task.align, "--partial", "--out", str(result / "result.json")]
 
 
 def _task(config: Path, options: Any) -> tuple[Any, dict[str, Any]]:

@@ -68,9 +68,9 @@ def test_with_points_each_checkpoint_is_kept_heard_and_measured(tmp_path, monkey
 
     def stage(words, options):
         ran.append(words[2:])
-        if words[2] == "bins.evaluate":  # which then says that it failed: one metric had no value
+        if words[2] == "bins.evaluate":
             write_json(tmp_path / words[-1], result(mcd=(1.0, None, "dB", False)))
-        return int(words[2] == "bins.evaluate")
+        return 0
 
     monkeypatch.setattr("bins.recipe._run", stage)
     words = ["hifigan", "--shared", str(ROOT / SHARED), "--set", f"log_dir={json.dumps(str(tmp_path))}", "--set", FILLED[0]]

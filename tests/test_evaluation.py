@@ -282,6 +282,16 @@ def environment():
     return {**os.environ, "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
 
 
+def test_a_metric_without_a_value_is_a_failure_unless_partial_will_do(two):
+    ref, deg = two
+    for path in deg.iterdir():  # no voice: the pitch metrics have nothing to say
+        Audio(0.1 * np.random.default_rng(0).standard_normal(24000).astype(np.float32), 24000).write(path)
+    words = ["--reference", str(ref), "--generated", str(deg), "--jobs", "1", "--metrics"]
+    assert [main([*words, "snr f0rmse"]), main([*words, "snr f0rmse", "--partial"])] == [1, 0]
+    assert main([*words, "f0rmse", "--partial"]) == 1
+    assert read_json(deg.parent / "result.json")["metrics"]["f0rmse"]["failed"] == 2
+
+
 def test_program_starts_without_heavy_imports():
     words = [sys.executable, "-X", "importtime", "-m", "bins.evaluate", "--help"]
     shown = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
