@@ -69,12 +69,16 @@ def release(checkpoint: Path, out: Path, options: Any) -> Path:
 
 def model_card(card: dict[str, Any], about: dict[str, str], result: dict[str, Any], out: Path) -> str:
     """The README: metadata, datasets, training, results, usage, demo, licence, ethics."""
+    import inspect
     import json
 
     from evaluation.base import markdown
+    from models import MODELS
+    from utils.registry import load_object
 
     train = json.dumps(card.get("train", {}), indent=2)
-    call = '"Hello there."' if card["model_type"] in ("FastSpeech2",) else '"recording.wav"'
+    takes = inspect.signature(load_object(MODELS[card["model_type"]].task).__call__).parameters
+    call = '"Hello there."' if "text" in takes else '"recording.wav"'
     return f"""# {about["name"]}
 
 {about["description"]}

@@ -1,0 +1,65 @@
+"""bins.release: a whole card or none, half the size, and a usage line that works."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from bins.release import ABOUT, main
+from models import load
+from models.base.checkpoint import save_release
+from models.base.experiment import build_model
+from tests.test_models import card_of
+from utils.audio import Audio
+from utils.files import write_json
+
+RESULT = {"metrics": {"mcd": {"mean": 4.5, "interval": [4.2, 4.8], "std": 0.3, "n": 3, "failed": 0, "unit": "dB", "higher_is_better": False}}}
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A function that gives the checkpoint of a run, of a model by name, with a sound and a result."""
+
+    def make(name):
+        import torch
+
+        torch.manual_seed(0)
+        card = card_of(name) | {"step": 300, "parameters": 1_000_000, "train": {"max_steps": 300}, "speakers": ["ann"]}
+        checkpoint = tmp_path / name / "checkpoint/step-00000300"
+        save_release(checkpoint, card, build_model(card).state_dict())
+        write_json(tmp_path / name / "result/result.json", RESULT)
+        Audio(np.zeros(2400, np.float32), 24000).write(tmp_path / name / "result/generated/a.wav")
+        return checkpoint
+
+    return make
+
+
+def words(checkpoint, out, about):
+    path = write_json(out.parent / "about.json", about)
+    return ["--checkpoint", str(checkpoint), "--out", str(out), "--about", str(path), "--half"]
+
+
+@pytest.mark.parametrize("name, call", [("HiFiGAN", '"recording.wav"'), ("VITS", '"Hello there."'), ("FastSpeech2", '"Hello there."')])
+def test_a_release_is_whole_half_as_large_and_says_how_to_call_it(trained, tmp_path, name, call):
+    checkpoint, out = trained(name), tmp_path / "pretrained"
+    assert main(words(checkpoint, out, {key: f"what is said of {key}" for key in ABOUT})) == 0
+    page = (out / "README.md").read_text()
+    assert re.findall("^## (.*)", page, re.M) == ["Metadata", "Datasets", "Training", "Results", "Usage", "Demo", "Licence", "Ethics"]
+    assert call in page and "4.5" in page and all(f"what is said of {key}" in page for key in ABOUT)
+    assert (out / "samples/a.wav").is_file()
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (out, checkpoint)]
+    assert sizes[0] < 0.7 * sizes[1]
+    ours, theirs = (load(folder).model.state_dict() for folder in (out, checkpoint))
+    assert all(np.allclose(ours[key], theirs[key], atol=1e-3, rtol=1e-3) for key in theirs)
+    assert all(ours[key].dtype == theirs[key].dtype for key in theirs)
+
+
+def test_what_would_stay_empty_is_listed(trained, tmp_path):
+    checkpoint = trained("HiFiGAN")
+    (checkpoint.parent.parent / "result/result.json").unlink()
+    with pytest.raises(ValueError) as error:
+        main(words(checkpoint, tmp_path / "out", {key: "said" for key in ABOUT if key not in ("license", "ethics")} | {"name": " "}))
+    for part in ("name", "license", "ethics", "run the infer and evaluate stages first"):
+        assert part in str(error.value)
+    assert not (tmp_path / "out").exists() and json.loads((checkpoint / "card.json").read_text())
