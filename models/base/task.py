@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +57,15 @@ class Task:
     def __init__(self, model: nn.Module, features: FeatureSet, card: dict[str, Any], *, device: Any = "cpu") -> None:
         self.model = model.to(device).eval()
         self.features, self.card, self.device = features, card, device
+
+    @functools.cached_property
+    def network(self) -> nn.Module:
+        """The model ready for use: norms folded, in a copy, as a run in training still needs its own."""
+        import torch
+
+        with torch.inference_mode(False):
+            copied = copy.deepcopy(self.model).eval().requires_grad_(False)
+            return copied.fold() if hasattr(copied, "fold") else copied
 
     @property
     def rate(self) -> int:

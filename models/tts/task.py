@@ -80,7 +80,7 @@ class TTS(Task):
         numbers = [torch.tensor([self.speaker_id(name)], device=self.device) for name in (source_speaker, target_speaker)]
         audio = source if isinstance(source, Audio) else Audio.read(source)
         linear = self.features.features["linear"](None, audio.resample(self.rate))
-        out = self.model.convert(torch.from_numpy(linear)[None].to(self.device), *numbers, seed=None if seed < 0 else seed)
+        out = self.network.convert(torch.from_numpy(linear)[None].to(self.device), *numbers, seed=None if seed < 0 else seed)
         return Audio(out["audio"][0].float().cpu().numpy(), self.rate)
 
     def sample(self, utterance: Utterance, **options: Any) -> Sample:
@@ -170,7 +170,7 @@ class TTS(Task):
         elif (reading.rates != 1).any():
             raise ValueError(f"rate: {self.card['model_type']} has no control of its tempo, leave the mark-up out.")
         with torch.no_grad() if options["compile"] else torch.inference_mode():
-            infer = self._compiled if options["compile"] else self.model.infer
+            infer = self._compiled if options["compile"] else self.network.infer
             out = infer(phone, number, **controls)
         return {name: value[0].float().cpu().numpy() for name, value in out.items() if value.ndim >= 2}
 
@@ -214,8 +214,7 @@ class TTS(Task):
         import torch
 
         with torch.inference_mode(False):
-            model = copy.deepcopy(self.model).eval().requires_grad_(False)
-            model = model.fold() if hasattr(model, "fold") else model
+            model = copy.deepcopy(self.network)
         part, _, method = model.compiles.rpartition(".")
         owner = model.get_submodule(part)
         setattr(owner, method, torch.compile(getattr(owner, method), dynamic=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -178,15 +177,6 @@ class Vocoder(Task):
     def options(self) -> list[str]:
         """The names of the sampling options that this model has."""
         return [name for name in inspect.signature(self.model.infer).parameters if name not in GIVEN]
-
-    @functools.cached_property
-    def network(self) -> torch.nn.Module:
-        """The model ready for use: norms folded, in a copy, as a run in training still needs its own."""
-        import torch
-
-        with torch.inference_mode(False):
-            copied = copy.deepcopy(self.model).eval().requires_grad_(False)
-            return copied.fold() if hasattr(copied, "fold") else copied
 
     @functools.cached_property
     def _compiled(self) -> Any:
