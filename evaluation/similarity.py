@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 RATE = 16000
 WAVLM = "microsoft/wavlm-base-plus-sv"
 SHORTEST_SECONDS = 0.1
+PIECES = 256  # of 1.6 s, in Resemblyzer's network at once: it would take all of an hour's
 FBANK = (("input", "fbank"), ("sample_rate", RATE))
 CROPS = (("input", "waveform"), ("sample_rate", RATE), ("crop_seconds", 3.0), ("crops", 10))
 
@@ -29,7 +30,6 @@ def _row(embedding: np.ndarray) -> Frames:
 def _refuse_short(audio: Audio) -> None:
     if audio.seconds < SHORTEST_SECONDS:
         raise ValueError(f"{audio.seconds:.3f} s of sound is too short to tell a speaker: it takes {SHORTEST_SECONDS} s.")
-
 
 def resemblyzer_speaker(audio: Audio, *, device: str) -> Frames:
     """Resemblyzer's embedding, (1, 256), pauses cut out. Its weights come with the package."""
@@ -45,8 +45,14 @@ def resemblyzer_speaker(audio: Audio, *, device: str) -> Frames:
 @functools.cache
 def _resemblyzer(device: str) -> Any:
     import resemblyzer
+    import torch
 
-    return resemblyzer.VoiceEncoder(device, verbose=False).eval()
+    class Encoder(resemblyzer.VoiceEncoder):
+        def forward(self, mels: torch.Tensor) -> torch.Tensor:
+            blocks = [resemblyzer.VoiceEncoder.forward(self, block) for block in mels.split(PIECES)]
+            return torch.cat(blocks)
+
+    return Encoder(device, verbose=False).eval()
 
 
 def wavlm_speaker(audio: Audio, *, wavlm: str, device: str) -> Frames:
