@@ -31,6 +31,7 @@ def _refuse_short(audio: Audio) -> None:
     if audio.seconds < SHORTEST_SECONDS:
         raise ValueError(f"{audio.seconds:.3f} s of sound is too short to tell a speaker: it takes {SHORTEST_SECONDS} s.")
 
+
 def resemblyzer_speaker(audio: Audio, *, device: str) -> Frames:
     """Resemblyzer's embedding, (1, 256), pauses cut out. Its weights come with the package."""
     import resemblyzer
