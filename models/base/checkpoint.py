@@ -126,8 +126,9 @@ def lock(run: Path) -> Iterator[None]:
         file = open(run / ".lock", "a+")  # noqa: SIM115 (held until the run ends)
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            # Of this process alone: its data workers, which outlive a SIGKILL by seconds, must not keep the next run out.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError) as error:
             file.seek(0)
             raise ValueError(
                 f"another run (process {file.read().strip() or 'unknown'}) is training in {run}: wait for it, or choose another --name."
