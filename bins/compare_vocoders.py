@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     made.add_argument("--limit", type=int, help="at most so many utterances of the test split")
     made.add_argument("--gpu", help='the GPUs to use, such as "0"')
     options = made.parse_args(argv)
-    points = [int(step) for step in options.points.split(",")] if options.points else []
+    points = points_of(options.points)
     sets = options.set + (_kept_at(points) if points else [])
     configs = {name: merged(path, options.shared, sets) for name, path in map(found, options.recipes)}
     folder = Path(next(iter(configs.values()))["log_dir"])
@@ -42,6 +42,14 @@ def main(argv: list[str] | None = None) -> int:
     (folder / "README.md").write_text(text, encoding="utf-8")
     print(text)
     return 0
+
+
+def points_of(text: str | None) -> list[int]:
+    """The steps of "1000,10000". Raises ValueError for what is no step."""
+    words = [word.strip() for word in text.split(",")] if text else []
+    if not all(word.isdecimal() and int(word) for word in words):
+        raise ValueError(f"--points {text}: give steps above 0 with commas between, such as 1000,10000.")
+    return [int(word) for word in words]
 
 
 def _kept_at(points: list[int]) -> list[str]:
@@ -91,7 +99,6 @@ def _run(configs: dict[str, dict[str, Any]], folder: Path, points: list[int], op
     for name, config in configs.items():
         run = folder / name
         path = write_json(run / "config.json", config)
-
         words = [str(run), "--config", str(path), "--name", name, *(["--gpu", options.gpu] if options.gpu else [])]
         for program in first:
             _stage(program, words)

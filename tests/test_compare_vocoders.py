@@ -63,6 +63,12 @@ def test_points_of_training_have_a_row_each(tmp_path):
     assert lines[2:] == ["| a | 2.00 M | 100 | 2 |", "| a | 2.00 M | 300 | 1.5 |", "| a | - | - | - |"]
 
 
+@pytest.mark.parametrize("text", ["100,abc", "0", "-5", "1,,2"])
+def test_points_that_are_no_steps_are_refused(text):
+    with pytest.raises(ValueError, match="--points .*such as 1000,10000"):
+        main(["hifigan", f"--points={text}"])
+
+
 def test_with_points_each_checkpoint_is_kept_heard_and_measured(tmp_path, monkeypatch):
     ran = []
 

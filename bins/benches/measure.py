@@ -44,6 +44,16 @@ def voice(seconds: float = SECONDS, rate: int = 22050):
     return (sum(np.sin(k * phase) / k for k in range(1, 12)) * 0.1 + 0.003 * noise).astype(np.float32)
 
 
+def corpus_experiment(folder: Path, *, clips: int) -> Any:
+    """The experiment of `corpus_config`."""
+    from models.base.experiment import Experiment
+    from utils.config import Config
+
+    config = Config(corpus_config(folder, clips=clips))
+    config.problems, config.source = [], "bench"
+    return Experiment(config)
+
+
 def corpus_config(folder: Path, *, clips: int, seconds: float = 4.0) -> dict[str, Any]:
     """A corpus of buzzes with manifests, and a config on it."""
     from preprocessors.base import Utterance, write_manifest

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bins.benches.measure import SECONDS, Row, corpus_config, one_core, row, voice
+from bins.benches.measure import SECONDS, Row, corpus_experiment, one_core, row, voice
 
 CLIPS, ROUNDS = 240, 4  # of four seconds each
 
@@ -66,7 +66,7 @@ def extraction() -> list[Row]:
     from bins.extract import extract
 
     with tempfile.TemporaryDirectory() as folder:
-        experiments = {jobs: _experiment(Path(folder) / str(jobs)) for jobs in (1, 2)}
+        experiments = {jobs: corpus_experiment(Path(folder) / str(jobs), clips=CLIPS) for jobs in (1, 2)}
         for jobs, experiment in experiments.items():
             extract(experiment, jobs=jobs)  # imports; the rounds then compute the pitch anew
         rounds = [{jobs: _seconds_of(experiment, jobs) for jobs, experiment in experiments.items()} for _ in range(ROUNDS)]
@@ -77,15 +77,6 @@ def extraction() -> list[Row]:
         row("extraction: two cores against one", seconds[1] / seconds[2], "times", target="1.8 or more"),
         row("extraction: two processes that share nothing, against one", max(alone), "times"),
     ]
-
-
-def _experiment(folder: Path) -> Any:
-    from models.base.experiment import Experiment
-    from utils.config import Config
-
-    config = Config(corpus_config(folder, clips=CLIPS))
-    config.problems, config.source = [], "bench"
-    return Experiment(config)
 
 
 def _seconds_of(experiment: Any, jobs: int) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bins.benches.measure import Row, best, corpus_config, row
+from bins.benches.measure import Row, best, corpus_experiment, row
 from utils.files import ROOT
 
 
@@ -23,15 +23,11 @@ def trainer() -> list[Row]:
     import torch
 
     from bins.extract import extract
-    from models.base.experiment import Experiment
     from models.base.trainer import Trainer
-    from utils.config import Config
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        config = Config(corpus_config(Path(folder), clips=60))
-        config.problems, config.source = [], "bench"
-        experiment = Experiment(config)
+        experiment = corpus_experiment(Path(folder), clips=60)
         extract(experiment, jobs=1)
         from models.base.gan import GANTrainer
 

@@ -7,6 +7,7 @@ import fcntl
 import os
 import random
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ import torch
 from models.base.experiment import read_card
 from utils.files import disk_errors, read_json, read_weights, write_json
 from utils.log import log
+
+ORPHAN_SECONDS = 15  # how long the workers of a killed run are waited for; they look for their parent every five
 
 
 class Checkpoints:
@@ -125,14 +128,7 @@ def lock(run: Path) -> Iterator[None]:
         run.mkdir(parents=True, exist_ok=True)
         file = open(run / ".lock", "a+")  # noqa: SIM115 (held until the run ends)
     with file:
-        try:
-            # Of this process alone: its data workers, which outlive a SIGKILL by seconds, must not keep the next run out.
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError) as error:
-            file.seek(0)
-            raise ValueError(
-                f"another run (process {file.read().strip() or 'unknown'}) is training in {run}: wait for it, or choose another --name."
-            ) from error
+        _take(file, run)
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -140,6 +136,33 @@ def lock(run: Path) -> Iterator[None]:
             log.info(f"removing {part}, which was never completed.")
             shutil.rmtree(part)
         yield
+
+
+def _take(file: Any, run: Path) -> None:
+    begun = time.monotonic()
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read().strip()
+            # Data workers hold what their process held, and outlive its SIGKILL by some seconds.
+            if time.monotonic() - begun < ORPHAN_SECONDS and holder.isdigit() and not _alive(int(holder)):
+                time.sleep(0.2)
+                continue
+            raise ValueError(
+                f"another run (process {holder or 'unknown'}) is training in {run}: wait for it, or choose another --name."
+            ) from error
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def random_state() -> dict[str, Any]:
