@@ -130,5 +130,5 @@ def drawer(output: Output, rows: int, seed: int) -> Draw:
 
 
 def contiguous(*weights: Tensor) -> tuple[np.ndarray, ...]:
-    """Weights as the compiled loops want them."""
+    """Weights as contiguous float32, which the compiled loops want; their matrices go through `product.panels` as well."""
     return tuple(np.ascontiguousarray(w.detach().float().cpu().numpy()) for w in weights)

@@ -1,6 +1,6 @@
 """The compiled loops over samples of WaveRNN and WaveNet, and the draw of one sample; plain arrays in, values out.
 
-Everything is float32 and contiguous, rows (sounds made side by side) first. Matrices are (inputs, outputs).
+Everything is float32 and contiguous, rows (sounds made side by side) first. Matrices are `product.panels` of (inputs, outputs).
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ import numpy as np
 from llvmlite import ir
 from numba.extending import intrinsic
 
-F32 = np.float32
+from models.vocoders.product import F32, compiled, product
+
 KINDS = {"categorical": 0, "logistic": 1, "gaussian": 2}
 LN2_HIGH, LN2_LOW = F32(0.693359375), F32(-2.12194440e-4)  # their sum is ln 2; the first has few digits, so its product is exact
-
-compiled = numba.njit(cache=True, nogil=True, fastmath={"contract", "nsz", "arcp"}, error_model="numpy")
 
 
 @intrinsic
@@ -52,15 +51,6 @@ def _sigmoid(x):
 @compiled
 def _tanh(x):
     return F32(2.0) / (F32(1.0) + exp(F32(-2.0) * x)) - F32(1.0)
-
-
-@compiled
-def product(x, weight, out):
-    """x (rows, inputs) times weight (inputs, outputs)."""
-    if len(x) == 1:
-        np.dot(x[0], weight, out[0])  # one row: reads the weights once, without packing them first
-    else:
-        np.dot(x, weight, out)
 
 
 @compiled
@@ -140,10 +130,10 @@ def wavernn(told, weights, state, draws, kind, temperature, out):
     of_sample, in1, past1, bias_in1, bias_past1, in2, past2, bias_past2, dense1, dense2, dense3, bias3 = weights
     sample, hidden1, hidden2 = state
     rows, samples = out.shape
-    size, classes = hidden1.shape[1], dense3.shape[1]
+    size, classes = hidden1.shape[1], len(bias3)
     x = np.empty((rows, size), F32)
     gates, past = np.empty((rows, 3 * size), F32), np.empty((rows, 3 * size), F32)
-    wide1, wide2 = np.empty((rows, dense1.shape[1]), F32), np.empty((rows, dense2.shape[1]), F32)
+    wide1, wide2 = np.empty((rows, to_dense1.shape[2]), F32), np.empty((rows, to_dense2.shape[2]), F32)
     y = np.empty((rows, classes), F32)
     for t in range(samples):
         for row in range(rows):
@@ -192,13 +182,13 @@ def wavenet(told, weights, plan, state, draws, kind, temperature, out):
     dilations, begins, lengths = plan
     ahead, rings, gone = state
     rows, samples = out.shape
-    layers, channels, gate = len(dilated), ahead.shape[1], dilated.shape[2] // 2
-    kernel, skip = dilated.shape[1] // channels, dense1.shape[0]
+    layers, channels, gate = len(dilated), ahead.shape[1], told.shape[3] // 2
+    kernel, skip = dilated.shape[2] // channels, bias_last.shape[1] - channels
     root, even = F32(math.sqrt(0.5)), F32(math.sqrt(1 / layers))
     x, taps = np.empty((rows, channels), F32), np.empty((rows, kernel * channels), F32)
     gates, active = np.empty((rows, 2 * gate), F32), np.empty((rows, gate), F32)
     ends, skips = np.empty((rows, channels + skip), F32), np.empty((rows, skip), F32)
-    hidden, y = np.empty((rows, dense1.shape[1]), F32), np.empty((rows, dense2.shape[1]), F32)
+    hidden, y = np.empty((rows, len(bias1)), F32), np.empty((rows, len(bias2)), F32)
     for t in range(samples):
         x[:] = ahead
         skips[:] = F32(0.0)
