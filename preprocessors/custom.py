@@ -1,6 +1,7 @@
 """Your own recordings, in any of three layouts, in any format that soundfile reads. No licence but yours.
 
-    <root>/metadata.csv               id|text, or id|speaker|text        audio: <root>/wavs/<id>.wav or <root>/<id>.wav
+    <root>/metadata.csv               id|text, or id|speaker|text, or id|speaker|text|language (as "de": English where none stands);
+                                      audio: <root>/wavs/<id>.wav or <root>/<id>.wav
     <root>/<id>.wav, <id>.txt         a transcript beside each recording (.txt or .lab)
     <root>/<speaker>/.../<id>.wav     the same in a folder for each speaker
 
@@ -44,11 +45,12 @@ def _transcript(path: Path) -> Path | None:
     return next((path.with_suffix(suffix) for suffix in TEXTS if path.with_suffix(suffix).is_file()), None)
 
 
-def _listed(root: Path) -> Iterator[tuple[str, str, str]]:
-    """(id, speaker, text) of metadata.csv."""
+def _listed(root: Path) -> Iterator[tuple[str, str, str, str]]:
+    """(id, speaker, text, language) of metadata.csv."""
     for name, *fields in lines(root / "metadata.csv", 2):
-        speaker = fields[0] if len(fields) > 1 else root.resolve().name
-        yield Path(name).with_suffix("").as_posix() if Path(name).suffix.lower() in SUFFIXES else name, speaker, fields[-1]
+        speaker, text, language = (root.resolve().name, fields[0], "") if len(fields) == 1 else (*fields, "")[:3]
+        name = Path(name).with_suffix("").as_posix() if Path(name).suffix.lower() in SUFFIXES else name
+        yield name, speaker, text, language.strip() or Utterance.language
 
 
 def _sounds(root: Path) -> dict[str, Path]:
@@ -59,10 +61,15 @@ def utterances(root: Path) -> Iterator[Utterance]:
     """The recordings, with their texts where they have one."""
     found = _sounds(root)
     if (root / "metadata.csv").is_file():
-        for name, speaker, text in _listed(root):
+        for name, speaker, text, language in _listed(root):
             if name in found:
                 yield Utterance(
-                    id=safe(name), speaker=speaker, audio=str(found[name]), text=text, textgrid=textgrid(root, name)
+                    id=safe(name),
+                    speaker=speaker,
+                    audio=str(found[name]),
+                    text=text,
+                    language=language,
+                    textgrid=textgrid(root, name),
                 )
         return
     for name, path in found.items():
@@ -81,8 +88,10 @@ def orphans(root: Path) -> list[tuple[str, str]]:
     """Transcripts without a recording; with metadata.csv, also recordings it does not name."""
     found = _sounds(root)
     if (root / "metadata.csv").is_file():
-        named = {name for name, _, _ in _listed(root)}
-        missing = [(safe(name), f"metadata.csv names it, but there is no recording {name}") for name in sorted(named - set(found))]
+        named = {name for name, *_ in _listed(root)}
+        missing = [
+            (safe(name), f"metadata.csv names it, but there is no recording {name}") for name in sorted(named - set(found))
+        ]
         return missing + [(safe(name), "it has no line in metadata.csv") for name in sorted(set(found) - named)]
     known = {path.with_suffix("") for path in found.values()}
     texts = sorted(p.resolve() for p in root.rglob("*") if p.suffix in TEXTS)

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from processors.lexicon.arpabet import from_espeak
+from utils.log import log
 from utils.registry import nearest
 
 BOUNDARY = "_"
@@ -33,7 +34,9 @@ def clean(text: str, language: str = "en-us") -> str:
     if not text.strip():
         raise ValueError("the text is empty.")
     english = language.lower().startswith("en")
-    kept = "".join(c for c in text.translate(WIDE) if c == "°" or unicodedata.category(c) not in ("So", "Sk", "Cs", "Co", "Cn", "Cf"))
+    kept = "".join(
+        c for c in text.translate(WIDE) if c == "°" or unicodedata.category(c) not in ("So", "Sk", "Cs", "Co", "Cn", "Cf")
+    )
     if english:
         from processors.numbers import normalise
 
@@ -67,6 +70,10 @@ def _backend(language: str, stress: bool, flags: bool, process: int):
     try:
         return EspeakBackend(language, preserve_punctuation=True, with_stress=stress, language_switch=switch, logger=quiet)
     except RuntimeError as error:
+        whole = language.split("-")[0]  # "nl-be" is spoken as "nl" where espeak has no voice of its own for it
+        if whole != language and whole in EspeakBackend.supported_languages():
+            log.warning(f"espeak has no voice for {language!r}: it is read as {whole!r}.")
+            return _backend(whole, stress, flags, process)
         known = nearest(language, EspeakBackend.supported_languages(), "language")
         raise ValueError(f"espeak: {known}") from error
 
@@ -138,14 +145,14 @@ def read_lexicon(path: str) -> dict[str, list[str]]:
     Raises ValueError naming a missing file, or a line without phones.
     """
     if not Path(path).is_file():
-        raise ValueError(f"phone.lexicon: no file {path}; it holds lines \"WORD P1 P2 ...\".")
+        raise ValueError(f'phone.lexicon: no file {path}; it holds lines "WORD P1 P2 ...".')
     entries: dict[str, list[str]] = {}
     for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip() or line.startswith((";;;", "#")):
             continue
         word, *phones = line.split()
         if not phones:
-            raise ValueError(f"{path}:{number} has no phones: {line!r}; write \"WORD P1 P2 ...\".")
+            raise ValueError(f'{path}:{number} has no phones: {line!r}; write "WORD P1 P2 ...".')
         entries.setdefault(word.lower(), phones)
     return entries
 
@@ -167,7 +174,7 @@ def lexicon(text: str, language: str = "en-us", *, path: str | None = None) -> l
     in most phones. Stress digits are added where the lexicon has them. Raises ValueError for other languages than English.
     """
     if not language.lower().startswith("en"):
-        raise ValueError(f"g2p \"lexicon\" speaks English only, got language {language!r}: use \"espeak\" or \"characters\".")
+        raise ValueError(f'g2p "lexicon" speaks English only, got language {language!r}: use "espeak" or "characters".')
     entries = read_lexicon(path or cmudict())
     stress = has_stress(path or cmudict())
     tokens: list[str] = []

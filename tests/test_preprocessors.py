@@ -143,6 +143,16 @@ def test_custom_metadata(tmp_path, line):
     assert {identity for identity, _ in custom.orphans(tmp_path)} == {"missing", "b"}
 
 
+def test_custom_metadata_may_say_languages(tmp_path):
+    for name in ("a", "b"):
+        sound(tmp_path / f"{name}.wav")
+    write(tmp_path / "metadata.csv", "a|ann|Guten Tag.|de\nb|bob|Hello.\n")
+    assert [(u.speaker, u.text, u.language) for u in custom.utterances(tmp_path)] == [
+        ("ann", "Guten Tag.", "de"),
+        ("bob", "Hello.", "en-us"),
+    ]
+
+
 def test_custom_refuses_one_recording_in_two_formats_and_equal_ids(tmp_path):
     sound(tmp_path / "one/a.wav")
     sound(tmp_path / "one/a.flac")
@@ -272,7 +282,8 @@ def test_demo_words_are_everyday_words():
 
 @pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="../shared/data is absent")
 @pytest.mark.parametrize(
-    ("name", "folder", "count"), [("ljspeech", "LJSpeech-1.1", 300), ("ljspeech", "kathleen", 640), ("vctk", "VCTK-Corpus-0.92", 30)]
+    ("name", "folder", "count"),
+    [("ljspeech", "LJSpeech-1.1", 300), ("ljspeech", "kathleen", 640), ("vctk", "VCTK-Corpus-0.92", 30)],
 )
 def test_real_corpora(name, folder, count):
     root = SHARED / "data" / folder

@@ -22,7 +22,10 @@ WRITTEN = [
     ("the 1st, 2nd, 3rd and 21st", "the first, second, third and twenty-first"),
     ("3.14 and 0.5 and .25", "three point one four and zero point five and point two five"),
     ("-5 to 10-20", "minus five to ten to twenty"),
-    ("in 1998, 1905, 2000, 2005 and 2024", "in nineteen ninety-eight, nineteen oh five, two thousand, two thousand five and twenty twenty-four"),
+    (
+        "in 1998, 1905, 2000, 2005 and 2024",
+        "in nineteen ninety-eight, nineteen oh five, two thousand, two thousand five and twenty twenty-four",
+    ),
     ("the 1990s and the '80s", "the nineteen nineties and the eighties"),
     ("1914-1918", "nineteen fourteen to nineteen eighteen"),
     ("$5, $1 and $5.20", "five dollars, one dollar and five dollars and twenty cents"),
@@ -100,6 +103,12 @@ def test_another_language_and_an_unknown_one():
         g2p.espeak("hello", "xx")
     with pytest.raises(ValueError, match="English only"):
         g2p.lexicon("hallo", "de")
+
+
+def test_a_region_without_a_voice_is_read_as_its_language():
+    assert g2p.espeak("Meer weten?", "nl-be") == g2p.espeak("Meer weten?", "nl")
+    with pytest.raises(ValueError, match="'xx-be'"):
+        g2p.espeak("hello", "xx-be")
 
 
 @pytest.mark.parametrize("speak", [g2p.espeak, g2p.lexicon, g2p.characters])

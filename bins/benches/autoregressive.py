@@ -84,7 +84,9 @@ def autoregressive(seconds: float = 10.0) -> list[dict[str, Any]]:
         if isinstance(model, WaveNet):
             plain = _whole_field(model, mel, best)
         one = best(lambda m=model, x=mel: _compiled(m, x, 2000), 2) / 2000
-        folded = best(lambda m=model, x=mel: generate(m, x, fold_seconds=seconds / 40, overlap_seconds=seconds / 400), 1) / samples
+        folded = (
+            best(lambda m=model, x=mel: generate(m, x, fold_seconds=seconds / 40, overlap_seconds=seconds / 400), 1) / samples
+        )
         rows += [
             row(f"{name}: plain loop", 1 / plain, "samples/s"),
             row(f"{name}: compiled loop", 1 / one, "samples/s"),

@@ -57,7 +57,9 @@ def _writer(rows: int) -> Any:
         for place in (place for pair in sums for place in pair):
             builder.store(ir.Constant(vector, [0.0] * LANES), place)
         with cgutils.for_range(builder, inputs) as loop:
-            weights = [builder.load(v, align=4) for v in vectors(builder.gep(panel.data, [builder.mul(loop.index, index(PANEL))]))]
+            weights = [
+                builder.load(v, align=4) for v in vectors(builder.gep(panel.data, [builder.mul(loop.index, index(PANEL))]))
+            ]
             for start, pair in zip(starts, sums, strict=True):
                 value = _everywhere(builder, vector, builder.load(builder.gep(start, [loop.index])))
                 for weight, place in zip(weights, pair, strict=True):
@@ -75,7 +77,9 @@ def _everywhere(builder, vector, value):  # type: ignore[no-untyped-def]
     """A vector that holds one number in every place."""
     nothing, whole = ir.Constant(vector, ir.Undefined), ir.IntType(32)
     return builder.shuffle_vector(
-        builder.insert_element(nothing, value, whole(0)), nothing, ir.Constant(ir.VectorType(whole, vector.count), [0] * vector.count)
+        builder.insert_element(nothing, value, whole(0)),
+        nothing,
+        ir.Constant(ir.VectorType(whole, vector.count), [0] * vector.count),
     )
 
 
