@@ -87,6 +87,31 @@ def losses(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, tit
     return figure
 
 
+def matrices(tables: Mapping[str, np.ndarray], names: Sequence[str], *, across: str = "", along: str = "") -> Figure:
+    """Square tables (names, names) beside one another on one scale, numbers written in while they are few; nan stays empty."""
+    few = len(names) <= 12
+    side = 1.2 + (0.55 if few else 0.16) * len(names)
+    longest = 0.07 * max(map(len, names))
+    figure = _figure(width=max(4.0, 1.2 + longest + side * len(tables)), height=1.0 + longest + side, title="")
+    axes = figure.subplots(1, len(tables), sharey=True, squeeze=False)[0]
+    values = np.concatenate([table.ravel() for table in tables.values()])
+    low, high = np.nanmin(values), np.nanmax(values)
+    image = None
+    for axis, (title, table) in zip(axes, tables.items(), strict=True):
+        image = axis.imshow(table, vmin=low, vmax=high, cmap="viridis", aspect="equal")
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel(across)
+        axis.set_xticks(range(len(names)), names, rotation=90, fontsize=7, parse_math=False)
+        axis.set_yticks(range(len(names)), names, fontsize=7, parse_math=False)
+        for (row, column), value in np.ndenumerate(table):
+            if few and not np.isnan(value):
+                colour = "black" if value > (low + high) / 2 else "white"
+                axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
+    axes[0].set_ylabel(along)
+    figure.colorbar(image, ax=list(axes), pad=0.01)
+    return figure
+
+
 def figure_image(figure: Figure) -> np.ndarray:
     """The picture as (height, width, 3) uint8, as TensorBoard takes it with dataformats="HWC"."""
     figure.canvas.draw()

@@ -1,0 +1,50 @@
+"""bins.voices: a model of several voices from its run to the table that says whether they can be told apart."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bins import voices
+from bins.voices import Heard, table
+from tests.conftest import ROOT
+from tests.test_recipes import demo, stage  # noqa: F401 (a fixture)
+
+
+def test_the_table_counts_what_is_nearest():
+    heard = [
+        Heard("recorded", "a", "a", {"a": 0.9, "b": 0.5, "c": 0.3}),
+        Heard("converted", "b", "a", {"a": 0.4, "b": 0.8, "c": 0.2}),
+        Heard("converted", "c", "a", {"a": 0.6, "b": 0.4, "c": 0.5}),
+    ]
+    assert table(heard).splitlines()[2:] == [
+        "| recorded | 1 | 0.90 | - | 0.40 | 1 of 1 |",
+        "| converted | 2 | 0.65 | 0.50 | 0.30 | 1 of 2 |",
+    ]
+
+
+def test_two_voices_have_no_others():
+    assert (
+        table([Heard("converted", "b", "a", {"a": 0.4, "b": 0.8})]).splitlines()[2]
+        == "| converted | 1 | 0.80 | 0.40 | - | 1 of 1 |"
+    )
+
+
+def test_a_run_is_heard(demo, monkeypatch, capsys):  # noqa: F811
+    monkeypatch.chdir(ROOT)
+    where = Path("egs/tts/VITS")
+    for which in ("1", "2"):
+        stage(demo, where, which, monkeypatch)
+    sets = [f"dataset_path.demo={demo / 'corpus'}", f"preprocess.processed_dir={demo / 'data'}", f"log_dir={demo / 'ckpts/VITS'}"]
+    words = ["--config", "egs/tts/VITS/tiny.json", "--name", "tiny", *(word for each in sets for word in ("--set", each))]
+    assert voices.main([*words, "--limit", "2"]) == 0
+    out = demo / "ckpts/VITS/tiny/result/voices"
+    found = json.loads((out / "voices.json").read_text())
+    recorded = [one for one in found if one["made"] == "recorded"]
+    assert len(recorded) == 2 and all(max(one["likeness"], key=one["likeness"].get) == one["wanted"] for one in recorded)
+    assert all((one["wanted"] == one["source"]) == (one["made"] != "converted") for one in found)
+    assert (out / "voices.png").stat().st_size and len(list(out.glob("*/*.wav"))) >= len(found)
+    assert "| recorded | 2 |" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="one voice"):
+        monkeypatch.setattr(voices, "_known", lambda utterances: {"ann": utterances})
+        voices.main(words)
