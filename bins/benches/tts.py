@@ -65,10 +65,11 @@ def speaking(config: str, name: str, target: str) -> list[Row]:
     phone, frames = torch.randint(1, 178, (1, TOKENS)), torch.tensor([FRAMES])
     tokens, mask = torch.tensor([TOKENS]), valid(frames, FRAMES)[:, None].float()
     z, length = torch.randn(1, model.flow.flows[0].half * 2, FRAMES), FRAMES * HOP / RATE
-    hidden = model.enc_p(phone, tokens)
+    read = model.enc_p(phone, tokens)
+    given = (read["hidden"], read["token_mask"])
     parts: dict[str, Callable[[], Any]] = {
         "text encoder": lambda: model.enc_p(phone, tokens),
-        "durations": lambda: model.dp.sample(hidden["hidden"], hidden["token_mask"], torch.randn(1, 2, TOKENS)),
+        "durations": lambda: model.dp.sample(*given, torch.randn(1, 2, TOKENS)) if model.stochastic else model.dp(*given),
         "flow": lambda: model.flow.inverse(z, mask),
         "decoder": lambda: model.dec.decode(z),
     }
