@@ -10,7 +10,9 @@ voice that it came from, and of the others; `voices.png` shows every voice again
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +82,10 @@ def _known(utterances: list[Utterance]) -> dict[str, list[Utterance]]:
 
 
 def hear(task: Any, utterances: list[Utterance], known: dict[str, list[Utterance]], out: Path) -> list[Heard]:
-    """All recordings, what the model says of their texts, and their conversions. Sounds of no voice are left out, and named."""
+    """All recordings, what the model says of their texts, and their conversions.
+
+    What cannot be said, and sounds of no voice, are left out and named.
+    """
     from tqdm import tqdm
 
     from models.base.data import speaker_name
@@ -90,21 +95,27 @@ def hear(task: Any, utterances: list[Utterance], known: dict[str, list[Utterance
     voices = {name: _mean([embedding(u.read(rate)) for u in some]) for name, some in known.items()}
     found = []
     for utterance in tqdm(utterances, desc="voices", unit="file"):
-        source, recorded = speaker_name(utterance), utterance.read(rate)
-        sounds = [("recorded", source, recorded), ("spoken", source, task.sample(utterance).audio)]
-        if hasattr(task.model, "convert"):
-            targets = [name for name in voices if name != source]
-            converted = (task.convert(recorded, source_speaker=source, target_speaker=name, seed=0) for name in targets)
-            sounds += [("converted", name, audio) for name, audio in zip(targets, converted, strict=True)]
-        for made, wanted, audio in sounds:
-            audio.write(out / made / f"{utterance.id}_{wanted}.wav")
+        source = speaker_name(utterance)
+        for made, wanted, make in _ways(task, utterance, source, list(voices)):
             try:
+                audio = make()
+                audio.write(out / made / f"{utterance.id}_{wanted}.wav")
                 mine = embedding(audio)
             except ValueError as error:
                 log.warning(f"{utterance.id}, {made} as {wanted}: {error}")
                 continue
             found.append(Heard(made, wanted, source, {name: float(mine @ voice) for name, voice in voices.items()}))
     return found
+
+
+def _ways(task: Any, utterance: Utterance, source: str, voices: list[str]) -> list[tuple[str, str, Callable[[], Any]]]:
+    """What to hear of an utterance: (how it is made, the wanted voice, what makes it)."""
+    recorded = utterance.read(task.rate)
+    ways = [("recorded", source, lambda: recorded), ("spoken", source, lambda: task.sample(utterance).audio)]
+    if hasattr(task.model, "convert"):
+        convert = partial(task.convert, recorded, source_speaker=source, seed=0)
+        ways += [("converted", name, partial(convert, target_speaker=name)) for name in voices if name != source]
+    return ways
 
 
 def embedding(audio: Any) -> np.ndarray:
