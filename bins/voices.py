@@ -2,8 +2,8 @@
 
     python -m bins.voices --config egs/tts/VITS/vctk.json --name vctk --limit 20
 
-Of the test split every utterance is spoken in its own voice, and its recording converted to each other voice, where the model
-converts. `voices.md` says how alike each result is to recordings of the training split: of the voice it should have, of the
+Of the test split every utterance is spoken in its own voice, and its recording converted to the voices that come after it
+(`--targets`), where the model converts. `voices.md` says how alike each result is to recordings of the training split: of the voice it should have, of the
 voice that it came from, and of the others; `voices.png` shows every voice against every other; all sounds lie beside them.
 """
 
@@ -47,8 +47,10 @@ def main(argv: list[str] | None = None) -> int:
     made.add_argument("-n", "--name", required=True, help="the run to hear")
     made.add_argument("--which", choices=("newest", "best"), default="newest", help="which checkpoint of the run")
     made.add_argument("--limit", type=int, help="at most so many utterances of the test split")
+    made.add_argument("--targets", type=int, default=5, help="voices that each recording is converted to, at most (default 5)")
     made.add_argument("--out", help="folder of the results (default: result/voices beside the checkpoints)")
     options = made.parse_args(argv)
+    from models.base.data import speaker_name
     from models.base.experiment import Experiment
     from models.base.task import load
     from utils.files import write_json, write_whole
@@ -60,7 +62,10 @@ def main(argv: list[str] | None = None) -> int:
     known = _known(experiment.utterances("train"))
     if len(known) < 2:
         raise ValueError(f"the train split has one voice ({', '.join(known)}): this tells voices apart, and needs two or more.")
-    heard = hear(load(folder, which=options.which), experiment.utterances("test")[: options.limit], known, out)
+    utterances = [u for u in experiment.utterances("test") if speaker_name(u) in known][: options.limit]
+    if not utterances:
+        raise ValueError("the test split holds no utterance of a voice of the train split: there is nothing to hear.")
+    heard = hear(load(folder, which=options.which), utterances, known, out, options.targets)
     text = table(heard)
     write_json(out / "voices.json", [vars(one) for one in heard])
     write_whole(out / "voices.md", lambda path: path.write_text(text, encoding="utf-8"))
@@ -81,7 +86,7 @@ def _known(utterances: list[Utterance]) -> dict[str, list[Utterance]]:
     return dict(known)
 
 
-def hear(task: Any, utterances: list[Utterance], known: dict[str, list[Utterance]], out: Path) -> list[Heard]:
+def hear(task: Any, utterances: list[Utterance], known: dict[str, list[Utterance]], out: Path, targets: int) -> list[Heard]:
     """All recordings, what the model says of their texts, and their conversions.
 
     What cannot be said, and sounds of no voice, are left out and named.
@@ -96,7 +101,8 @@ def hear(task: Any, utterances: list[Utterance], known: dict[str, list[Utterance
     found = []
     for utterance in tqdm(utterances, desc="voices", unit="file"):
         source = speaker_name(utterance)
-        for made, wanted, make in _ways(task, utterance, source, list(voices)):
+        after = sorted(name for name in voices if name > source) + sorted(name for name in voices if name < source)
+        for made, wanted, make in _ways(task, utterance, source, after[:targets]):
             try:
                 audio = make()
                 audio.write(out / made / f"{utterance.id}_{wanted}.wav")
@@ -108,13 +114,13 @@ def hear(task: Any, utterances: list[Utterance], known: dict[str, list[Utterance
     return found
 
 
-def _ways(task: Any, utterance: Utterance, source: str, voices: list[str]) -> list[tuple[str, str, Callable[[], Any]]]:
+def _ways(task: Any, utterance: Utterance, source: str, targets: list[str]) -> list[tuple[str, str, Callable[[], Any]]]:
     """What to hear of an utterance: (how it is made, the wanted voice, what makes it)."""
     recorded = utterance.read(task.rate)
     ways = [("recorded", source, lambda: recorded), ("spoken", source, lambda: task.sample(utterance).audio)]
     if hasattr(task.model, "convert"):
         convert = partial(task.convert, recorded, source_speaker=source, seed=0)
-        ways += [("converted", name, partial(convert, target_speaker=name)) for name in voices if name != source]
+        ways += [("converted", name, partial(convert, target_speaker=name)) for name in targets]
     return ways
 
 
