@@ -3,8 +3,9 @@
     python -m bins.voices --config egs/tts/VITS/vctk.json --name vctk --limit 20
 
 Of the test split every utterance is spoken in its own voice, and its recording converted to the voices that come after it
-(`--targets`), where the model converts. `voices.md` says how alike each result is to recordings of the training split: of the voice it should have, of the
-voice that it came from, and of the others; `voices.png` shows every voice against every other; all sounds lie beside them.
+(`--targets`), where the model converts. `voices.md` says how alike each result is to recordings of the training split: of the
+voice it should have, of the voice that it came from, and of the others; `voices.png` shows every voice against every other;
+all sounds lie beside them.
 """
 
 from __future__ import annotations
