@@ -44,6 +44,11 @@ def stage(folder, where, which, monkeypatch, *rest):
     assert recipe.main([str(where), "--tiny", "--stage", which, *words, *rest]) == 0
 
 
+def test_no_two_tiny_twins_share_a_folder():
+    folders = [load_config(ROOT / where / "tiny.json")["log_dir"] for where in RECIPES]
+    assert len(set(folders)) == len(RECIPES)
+
+
 @pytest.mark.parametrize("where", RECIPES, ids=str)
 def test_tiny_twin_goes_from_corpus_to_measured_sound(where, demo, monkeypatch):
     monkeypatch.chdir(ROOT)
