@@ -94,11 +94,12 @@ def hear(task: Any, utterances: list[Utterance], known: dict[str, list[Utterance
     """
     from tqdm import tqdm
 
+    from evaluation.similarity import cosine
     from models.base.data import speaker_name
     from utils.log import log
 
     rate = task.rate
-    voices = {name: _mean([embedding(u.read(rate)) for u in some]) for name, some in known.items()}
+    voices = {name: _voice(name, some, rate) for name, some in known.items()}
     found = []
     for utterance in tqdm(utterances, desc="voices", unit="file"):
         source = speaker_name(utterance)
@@ -111,7 +112,7 @@ def hear(task: Any, utterances: list[Utterance], known: dict[str, list[Utterance
             except ValueError as error:
                 log.warning(f"{utterance.id}, {made} as {wanted}: {error}")
                 continue
-            found.append(Heard(made, wanted, source, {name: float(mine @ voice) for name, voice in voices.items()}))
+            found.append(Heard(made, wanted, source, {name: float(cosine(mine, voice)[0, 0]) for name, voice in voices.items()}))
     return found
 
 
@@ -126,17 +127,25 @@ def _ways(task: Any, utterance: Utterance, source: str, targets: list[str]) -> l
 
 
 def embedding(audio: Any) -> np.ndarray:
-    """Resemblyzer's embedding, of length one. Raises ValueError where there is no speech."""
+    """Resemblyzer's embedding, (1, 256) of length one. Raises ValueError where there is no speech."""
     from evaluation.similarity import RATE, resemblyzer_speaker
 
-    return _mean([resemblyzer_speaker(audio.resample(RATE), device="cpu").values[0]])
+    return resemblyzer_speaker(audio.resample(RATE), device="cpu").values
 
 
-def _mean(vectors: list[np.ndarray]) -> np.ndarray:
-    import numpy as np
+def _voice(name: str, utterances: list[Utterance], rate: int) -> np.ndarray:
+    """The mean embedding, (1, 256), of what is speech among a voice's recordings. Raises ValueError where nothing is."""
+    from utils.log import log
 
-    total = np.sum(vectors, axis=0)
-    return total / np.linalg.norm(total)
+    found = []
+    for utterance in utterances:
+        try:
+            found.append(embedding(utterance.read(rate)))
+        except ValueError as error:
+            log.warning(f"{utterance.id}, recorded for comparison: {error}")
+    if not found:
+        raise ValueError(f"{name}: none of its first {len(utterances)} training recordings holds speech to compare with; look at them.")
+    return sum(found) / len(found)
 
 
 def table(heard: list[Heard]) -> str:

@@ -70,7 +70,8 @@ def _backend(language: str, stress: bool, flags: bool, process: int):
     try:
         return EspeakBackend(language, preserve_punctuation=True, with_stress=stress, language_switch=switch, logger=quiet)
     except RuntimeError as error:
-        whole = language.split("-")[0]  # "nl-be" is spoken as "nl" where espeak has no voice of its own for it
+        base = language.split("-")[0].lower()  # "nl-be" is spoken as "nl" where espeak has no voice of its own for it
+        whole = CODES.get(base, base)
         if whole != language and whole in EspeakBackend.supported_languages():
             log.warning(f"espeak has no voice for {language!r}: it is read as {whole!r}.")
             return _backend(whole, stress, flags, process)

@@ -106,7 +106,8 @@ def test_another_language_and_an_unknown_one():
 
 
 def test_a_region_without_a_voice_is_read_as_its_language():
-    assert g2p.espeak("Meer weten?", "nl-be") == g2p.espeak("Meer weten?", "nl")
+    assert g2p.espeak("Meer weten?", "nl-BE") == g2p.espeak("Meer weten?", "nl")
+    assert g2p.espeak("Bonjour.", "fr-ca") == g2p.espeak("Bonjour.", "fr")
     with pytest.raises(ValueError, match="'xx-be'"):
         g2p.espeak("hello", "xx-be")
 
