@@ -24,8 +24,8 @@ setup(
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=[name for top in TOP for name in (top, f"{top}.*")]),
     install_requires=[
-        "torch==2.11.*",  # this pair imports together; newer torch with this torchaudio does not
-        "torchaudio==2.11.*",
+        "torch==2.11.0",  # this pair imports together, to the last digit: torchaudio 2.11.1 does not load with it
+        "torchaudio==2.11.0",
         "accelerate>=1.10,<2",
         "huggingface_hub>=0.30",
         "joblib>=1.4",
