@@ -30,7 +30,7 @@ class Vocos(nn.Module):
     "istft" head and of the mel in the loss, `fmax` (Hz, None is half the rate) of the latter. `padding` says where a frame
     stands, see `modules.spectral`. `bandwidths`: how many adaptive layer norms there are to choose from by `bandwidth_id`.
     `codebooks`: EnCodec codebooks for `infer_codes`, which then makes sound from codes. `sample_rate` None makes a decoder
-    for the inside of another model. Raises ValueError when the sizes do not fit together.
+    for the inside of another model, which may add a speaker embedding of `speaker_channels` to what it decodes. Raises ValueError when the sizes do not fit together.
     """
 
     reads = ("mel", "audio")
@@ -54,9 +54,11 @@ class Vocos(nn.Module):
         codebook_size: int = 1024,
         n_fft: int = 1024,
         fmax: float | None = None,
+        speaker_channels: int = 0,
     ) -> None:
         super().__init__()
         self.samples_per_frame, self.bandwidths = hop_size, bandwidths
+        self.cond = nn.Conv1d(speaker_channels, n_mel, 1) if speaker_channels else None
         if backbone == "resnet":
             if bandwidths:
                 raise ValueError(f'Vocos: bandwidths {bandwidths} needs the backbone "convnext": "resnet" has no norms to adapt.')
@@ -94,9 +96,14 @@ class Vocos(nn.Module):
         first = torch.arange(codes.shape[1], device=codes.device)[:, None] * self.codebook_size
         return self._wave(F.embedding(codes + first, self.codebook_weights).sum(1), bandwidth_id, full=True)
 
-    def decode(self, hidden: Tensor, bandwidth_id: int | Tensor | None = None) -> Tensor:
-        """(batch, n_mel, frames) -> (batch, 1, samples), as many as published: with padding "center" one hop fewer than `infer`."""
-        return self._wave(hidden.transpose(1, 2), bandwidth_id, full=False).unsqueeze(1)
+    def decode(self, hidden: Tensor, speaker: Tensor | None = None) -> Tensor:
+        """(batch, n_mel, frames) -> (batch, 1, samples), as many as published: with padding "center" one hop fewer than `infer`.
+
+        `speaker`: (batch, speaker_channels, 1), for a model that has them.
+        """
+        if self.cond is not None:
+            hidden = hidden + self.cond(speaker)
+        return self._wave(hidden.transpose(1, 2), None, full=False).unsqueeze(1)
 
     def _wave(self, x: Tensor, bandwidth_id: int | Tensor | None, *, full: bool) -> Tensor:
         if (bandwidth_id is None) == bool(self.bandwidths):
