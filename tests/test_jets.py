@@ -19,7 +19,7 @@ from modules.predictors import whole_frames
 from processors.lexicon import published
 from tests.conftest import SHARED
 from tests.parity import old_keys
-from tests.test_vits import SOUND, likeliest
+from tests.test_vits import SOUND, SPECTRAL, likeliest
 from utils.config import build
 
 SMALL = {
@@ -194,7 +194,7 @@ def test_smooth_is_that_of_plain_loops_and_silent_tokens_have_no_say():
 # The model
 
 
-@pytest.mark.parametrize("changes", [{}, {"upsampling": "repeat", "embed_kernel": 9, "conv_kernels": (9, 1)}])
+@pytest.mark.parametrize("changes", [{}, {"upsampling": "repeat", "embed_kernel": 9, "conv_kernels": (9, 1)}, SPECTRAL])
 def test_padding_changes_nothing(changes):
     model = small(**changes)
     start = torch.tensor([0.9, 0.2])

@@ -13,7 +13,7 @@ from models import load
 from models.base.checkpoint import Checkpoints, save_release
 from models.base.experiment import Experiment, build_model
 from models.base.task import fit_weights
-from models.tts.vits import VITS, Decoder, divergence
+from models.tts.vits import VITS, Decoder, SpectralDecoder, divergence
 from models.vocoders.discriminators import Discriminators, VITSDiscriminator
 from modules.alignment import durations, durations_torch, path_of
 from modules.attention import RelativeAttention, RelativeEncoder, gathered, spread
@@ -37,6 +37,8 @@ SOUND = {
     "upsample_rates": (4, 4), "upsample_kernel_sizes": (8, 8), "upsample_initial_channel": 16, "resblock": "2",
     "resblock_kernel_sizes": (3,), "resblock_dilation_sizes": ((1, 3),),
 }  # fmt: skip
+SPECTRAL = {"spectral_decoder": SpectralDecoder(dim=16, intermediate_dim=24, num_layers=2, n_fft=64)}
+either_decoder = pytest.mark.parametrize("decoder", [{}, SPECTRAL], ids=["hifigan", "vocos"])
 
 
 @pytest.fixture(autouse=True)
@@ -240,9 +242,10 @@ def noises(frames, tokens):
     return draws | {"duration": torch.randn(2, 2, 40, generator=chance)[..., :tokens]}
 
 
+@either_decoder
 @pytest.mark.parametrize("stochastic", [True, False])
-def test_padding_changes_nothing(stochastic):
-    model = small(stochastic_durations=stochastic)
+def test_padding_changes_nothing(stochastic, decoder):
+    model = small(stochastic_durations=stochastic, **decoder)
     made = []
     with torch.no_grad():
         for pad_frames, pad_tokens in ((0, 0), (13, 7)):
@@ -275,6 +278,17 @@ def test_losses_of_the_forward_do_not_depend_on_what_lies_beyond_the_end():
         torch.testing.assert_close(model(loud)["mel"], model(quiet)["mel"])
 
 
+def test_spectra_are_compared_where_asked_and_teach_the_decoder_alone_of_what_it_said():
+    assert "stft" not in small()(batch_of())
+    model, b = small(slice_frames=80, hop_size=32, stft_loss=True, **SPECTRAL).train(), batch_of(frames=(90, 85))
+    b["audio"] = b["audio"].repeat_interleave(2, 1)
+    b["samples"] = b["frames"] * 32
+    out = model(b)
+    out["stft"].backward()
+    assert out["stft"] > 0.1 and model.dec.head.out.weight.grad.abs().max() > 0
+    assert model.stft_loss(out["real"], out["real"]) == 0
+
+
 def test_training_draws_anew_and_slices_lie_within():
     model = small().train()
     b = batch_of()
@@ -282,8 +296,9 @@ def test_training_draws_anew_and_slices_lie_within():
     assert starts.unique(dim=0).shape[0] > 20 and (starts >= 0).all() and (starts <= b["frames"] - 8).all()
 
 
-def test_infer_says_the_same_alone_and_in_a_batch_and_by_seed():
-    model, b = small(), batch_of()
+@either_decoder
+def test_infer_says_the_same_alone_and_in_a_batch_and_by_seed(decoder):
+    model, b = small(**decoder), batch_of()
     with torch.no_grad():
         both = model.infer(b["phone"], b["speaker"], tokens=b["tokens"], noise_scale=0, duration_noise=0)
         for i, n in enumerate(b["tokens"]):
@@ -308,8 +323,9 @@ def test_folding_changes_nothing():
     torch.testing.assert_close(model.infer(b["phone"], seed=0)["audio"], before, rtol=1e-4, atol=1e-5)
 
 
-def test_voice_conversion_keeps_the_length_and_changes_the_voice():
-    model, b = small(), batch_of()
+@either_decoder
+def test_voice_conversion_keeps_the_length_and_changes_the_voice(decoder):
+    model, b = small(**decoder), batch_of()
     out = model.convert(b["linear"], b["speaker"], 1 - b["speaker"], frames=b["frames"], seed=0)
     same_voice = model.convert(b["linear"], b["speaker"], b["speaker"], frames=b["frames"], seed=0)
     assert torch.equal(out["samples"], b["frames"] * 16)

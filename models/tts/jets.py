@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from models.tts.fastspeech2 import refuse_even, spread
-from models.tts.vits import Decoder, Draw, Noise, cut, decode_each, slices
-from models.vocoders.hifigan import HiFiGAN
-from models.vocoders.losses import MelLoss
+from models.tts.vits import Decoder, Draw, Noise, SpectralDecoder, cut, decode_each, slices, sounding
+from models.vocoders.losses import MelLoss, MultiResolutionSTFTLoss
 from modules.aligner import Aligner, binarisation, forward_sum, smooth
 from modules.alignment import durations, path_of
 from modules.masks import average, expand, masked_mean, valid
@@ -33,6 +31,7 @@ class Jets(nn.Module):
     each phone. `embed_kernel` is that of the convolutions that bring them to `hidden` channels; `upsampling` is how phones
     become frames: a smooth mean over neighbours, or each repeated. `slice_frames` is how much of each utterance the decoder
     makes in training; `n_fft`, `win_size`, `mel_bands` and `fmax` (Hz, None is half the rate) are those of the mel in the loss.
+    `spectral_decoder` and `stft_loss` are as in `VITS`.
 
     `as_amphion` is for published weights alone, whose training differs from their use: it adds the bare numbers of pitch and
     energy to the hidden states, and predicts both from what it added them to. Convolutions then look beyond the end of
@@ -68,6 +67,8 @@ class Jets(nn.Module):
         embed_kernel: int = 1,
         upsampling: Literal["smooth", "repeat"] = "smooth",
         decoder: Decoder = V1,
+        spectral_decoder: SpectralDecoder | None = None,
+        stft_loss: bool = False,
         slice_frames: int = 64,
         n_fft: int = 1024,
         win_size: int = 1024,
@@ -92,10 +93,11 @@ class Jets(nn.Module):
         for name in ("pitch", "energy"):
             self.add_module(f"{name}_embed", nn.Sequential(nn.Conv1d(1, hidden, embed_kernel, padding=embed_kernel // 2)))
         self.decoder = FFTBlocks(**common, layers=decoder_layers, heads=decoder_heads, dropout=decoder_dropout)
-        self.generator = HiFiGAN(n_mel=hidden, hop_size=hop_size, **asdict(decoder))
+        self.generator = sounding(spectral_decoder or decoder, n_mel=hidden, hop_size=hop_size)
         self.mel_loss = MelLoss(
             sample_rate=sample_rate, hop_size=hop_size, n_fft=n_fft, win_size=win_size, n_mel=mel_bands, fmax=fmax
         )
+        self.stft_loss = MultiResolutionSTFTLoss() if stft_loss else None
         for name in self.statistics_of:
             found = (statistics or {}).get(name, {"mean": 0.0, "std": 1.0})
             self.register_buffer(f"{name}_mean", torch.tensor(float(found["mean"])))
@@ -103,12 +105,13 @@ class Jets(nn.Module):
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`mel` (L1 of log mels), `duration`, `pitch`, `energy` (mean squares), `forward_sum` and `binarisation` (nats a token,
-        nats a frame), and the slices `real`, `fake` (batch, 1, samples)."""
+        nats a frame), and the slices `real`, `fake` (batch, 1, samples); with `stft_loss` also `stft`."""
         _name_the_short(batch)
         pitch, energy = ((batch[n] - getattr(self, f"{n}_mean")) / getattr(self, f"{n}_std") for n in ("f0", "energy"))
         out = self.teach(batch["phone"], batch["tokens"], batch["mel"], batch["frames"], pitch, energy, batch["speaker"])
         real, fake, inside = slices(batch, out, self.hop_size, self.slice_frames)
-        return {"mel": self.mel_loss(real, fake, inside), **losses(out, batch["frames"]), "real": real, "fake": fake}
+        spectra = {} if self.stft_loss is None else {"stft": self.stft_loss(real, fake)}
+        return {"mel": self.mel_loss(real, fake, inside), **spectra, **losses(out, batch["frames"]), "real": real, "fake": fake}
 
     def teach(
         self,

@@ -130,11 +130,9 @@ class VITS(nn.Module):
             )
         else:
             self.dp = DurationPredictor(hidden, duration_filter, duration_kernel, duration_dropout, condition)
-        common = {"n_mel": latent, "hop_size": hop_size, "speaker_channels": condition}
-        if spectral_decoder is None:
-            self.dec = HiFiGAN(**common, variant=Variant(plain_ends=True), **asdict(decoder))
-        else:
-            self.dec = Vocos(**common, **asdict(spectral_decoder))
+        self.dec = sounding(
+            spectral_decoder or decoder, n_mel=latent, hop_size=hop_size, speaker_channels=condition, plain_ends=True
+        )
         self.emb_g = nn.Embedding(n_speakers, speaker_channels) if many else None
         self.mel_loss = MelLoss(
             sample_rate=sample_rate, hop_size=hop_size, n_fft=n_fft, win_size=win_size, n_mel=mel_bands, fmax=fmax
@@ -383,6 +381,13 @@ def divergence(out: dict[str, Tensor]) -> Tensor:
     m_p, logs_p = out["m_p_frames"], out["logs_p_frames"]
     kl = logs_p - out["logs_q"] - 0.5 + 0.5 * (out["z_p"] - m_p).square() * torch.exp(-2 * logs_p)
     return (kl * out["frame_mask"]).sum() / out["frame_mask"].sum()
+
+
+def sounding(sizes: Decoder | SpectralDecoder, *, plain_ends: bool = False, **common: int) -> HiFiGAN | Vocos:
+    """The decoder of these sizes; `common` are n_mel, hop_size and speaker_channels, `plain_ends` is of HiFi-GAN's `Variant`."""
+    if isinstance(sizes, SpectralDecoder):
+        return Vocos(**common, **asdict(sizes))
+    return HiFiGAN(**common, variant=Variant(plain_ends=plain_ends), **asdict(sizes))
 
 
 def decode_each(decoder: HiFiGAN | Vocos, z: Tensor, frames: Tensor, voice: Tensor | None = None) -> dict[str, Tensor]:

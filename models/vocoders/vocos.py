@@ -30,7 +30,8 @@ class Vocos(nn.Module):
     "istft" head and of the mel in the loss, `fmax` (Hz, None is half the rate) of the latter. `padding` says where a frame
     stands, see `modules.spectral`. `bandwidths`: how many adaptive layer norms there are to choose from by `bandwidth_id`.
     `codebooks`: EnCodec codebooks for `infer_codes`, which then makes sound from codes. `sample_rate` None makes a decoder
-    for the inside of another model, which may add a speaker embedding of `speaker_channels` to what it decodes. Raises ValueError when the sizes do not fit together.
+    for the inside of another model, which may add a speaker embedding of `speaker_channels` to what it decodes.
+    Raises ValueError when the sizes do not fit together.
     """
 
     reads = ("mel", "audio")
