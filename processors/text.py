@@ -84,6 +84,13 @@ class Phones(Feature):
         language = self.language or utterance.language
         return np.array(self.published(utterance.text, language) if self.symbols else self.own(utterance.text, language))
 
+    def check_language(self, language: str) -> None:
+        """Raises ValueError where this front end reads another language alone."""
+        published = "en-us" if self.symbols and self.symbols != "letters" else ""
+        alone = self.language or ("cmn" if self.g2p == "pinyin" else published)
+        if alone and language != alone:
+            raise ValueError(f"language: this model reads {alone!r} alone, leave {language!r} out.")
+
     def own(self, text: str, language: str) -> list[str]:
         """Tokens of our own models."""
         if self.g2p == "lexicon":

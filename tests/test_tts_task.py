@@ -1,6 +1,7 @@
 """What users do with a TTS model: long texts, mark-up, times, lists of texts; and what they get wrong. Random weights, all three models."""
 
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +12,12 @@ from bins.texts import read_list, write_stream
 from models import load
 from models.base.checkpoint import save_release
 from models.base.experiment import build_model
+from models.base.watch import Watch
 from models.tts.speech import FADE, Speech, fitted, joined
+from preprocessors.base import Utterance
 from processors.script import SENTENCE
 from processors.sentences import LONGEST
+from processors.text import Phones
 from processors.textgrid import read_textgrid
 from tests.conftest import ROOT
 from tests.test_models import card_of
@@ -204,7 +208,37 @@ def test_joining_by_hand():
     assert len(fitted(Audio(np.ones(1, np.float32), 1000), 0.0, first=False, last=False).samples) == 1
 
 
+# Languages
+
+
+def test_a_text_is_read_in_the_language_that_is_named_and_an_utterance_in_its_own(task, monkeypatch):
+    read, utter = [], task._utter
+    monkeypatch.setattr(task, "_utter", lambda reading, *a: read.append("".join(reading.tokens)) or utter(reading, *a))
+    task("Dr. No")
+    task("Dr. No", language="de")
+    task.sample(Utterance(id="a", text="Dr. No"))
+    task.sample(Utterance(id="a", text="Dr. No", language="de"))
+    assert read == ["sildoctor_nosil", "sildr.nosil"] * 2
+    assert [word for word, _, _ in task.timed("Dr. No", language="de").words] == ["Dr", "No"]
+
+
+def test_a_front_end_of_one_language_refuses_others():
+    for settings, alone in (({"language": "fr"}, "fr"), ({"symbols": "vits"}, "en-us"), ({"g2p": "pinyin"}, "cmn")):
+        phone = Phones(**settings)
+        phone.check_language(alone)
+        with pytest.raises(ValueError, match=f"language: this model reads '{alone}' alone, leave 'de' out"):
+            phone.check_language("de")
+    Phones().check_language("de")
+
+
 # What users get wrong
+
+
+def test_a_sample_that_cannot_be_said_is_named_and_training_goes_on(task, caplog):
+    watch, drawn = Watch.__new__(Watch), []
+    watch.writer = SimpleNamespace(add_audio=lambda tag, *a, **k: drawn.append(tag), add_image=lambda *a, **k: None)
+    watch.sample(task, [Utterance(id=i, text=text) for i, text in (("a", "ñ"), ("b", "go"))], 1, recorded=False)
+    assert drawn == ["sample/b"] and "no sample/a: phone:" in caplog.text and "never saw 'ñ'" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,9 @@ def _on_this_machine(function: Callable[[T], Any], items: list[T], jobs: int) ->
         try:
             for chunk in as_completed(chunks):
                 yield from chunk.result()
-        finally:
+        except BaseException:  # not when all went well: a pool that nobody waits for may still be closing as Python ends
             pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _on_a_cluster(function: Callable[[T], Any], items: list[T], address: str) -> Iterator[Any]:

@@ -78,9 +78,17 @@ class Watch:
             log.info(f"step {step}: valid {total:.4f} ({', '.join(f'{k} {v:.4f}' for k, v in losses.items())})")
 
     def sample(self, task: Task, utterances: list[Utterance], step: int, *, recorded: bool) -> None:
-        """Each utterance as the model gives it now, as sound and picture; with `recorded`, the recording too."""
+        """Each utterance as the model gives it now, as sound and picture; with `recorded`, the recording too.
+
+        One that cannot be made is named and left out: training goes on.
+        """
         for utterance in utterances:
-            result, tag = task.sample(utterance), f"sample/{utterance.id}"
+            tag = f"sample/{utterance.id}"
+            try:
+                result = task.sample(utterance)
+            except ValueError as error:
+                log.warning(f"no {tag}: {error}")
+                continue
             self.writer.add_audio(tag, result.audio.samples, step, sample_rate=result.audio.rate)
             self.writer.add_image(f"{tag}/mel", result.picture(), step, dataformats="HWC")
             if recorded:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from preprocessors.base import Utterance
 
-HOW = ("speaker", "vocoder", "compile")  # options of the call that are no controls of the model
+HOW = ("speaker", "language", "vocoder", "compile")  # options of the call that are no controls of the model
+Words = Callable[[Any], list[tuple[str, int, int]]]  # of a line's parts: each word, its first token and the one after its last
 
 
 class TTS(Task):
@@ -41,6 +42,7 @@ class TTS(Task):
         text: str,
         *,
         speaker: str | None = None,
+        language: str | None = None,
         speed: float = 1.0,
         pitch: float = 1.0,
         energy: float = 1.0,
@@ -52,15 +54,16 @@ class TTS(Task):
     ) -> Audio:
         """Speech for `text`, of any length: it is said sentence by sentence. Mark-up (processors/markup.py) is understood.
 
-        `speaker` is a name in the card; `speed` 2 is twice as fast; `pitch` and `energy` scale the predicted
-        contours; `noise_scale` and `duration_noise` say how lively voice and rhythm are drawn where they are drawn, and
-        the same `seed` draws the same (-1: new each time); `vocoder` is a release, run or checkpoint, None takes
-        Griffin-Lim; `compile` is for many sentences: the first takes a minute. Raises ValueError, before a sound is made,
-        for empty text, wrong mark-up, unknown symbols or speakers, a factor that is not above 0, a control that the model
-        lacks, and a vocoder of another mel.
+        `speaker` is a name in the card; `language` says what the text is in ("de"), for models of several; `speed` 2 is twice
+        as fast; `pitch` and `energy` scale the predicted contours; `noise_scale` and `duration_noise` say how lively voice
+        and rhythm are drawn where they are drawn, and the same `seed` draws the same (-1: new each time); `vocoder` is a
+        release, run or checkpoint, None takes Griffin-Lim; `compile` is for many sentences: the first takes a minute.
+        Raises ValueError, before a sound is made, for empty text, wrong mark-up, unknown symbols, speakers or languages,
+        a factor that is not above 0, a control that the model lacks, and a vocoder of another mel.
         """
         options = {"speed": speed, "pitch": pitch, "energy": energy, "noise_scale": noise_scale, "seed": seed}
-        options |= {"duration_noise": duration_noise, "speaker": speaker, "vocoder": vocoder, "compile": compile}
+        options |= {"duration_noise": duration_noise, "speaker": speaker, "language": language}
+        options |= {"vocoder": vocoder, "compile": compile}
         return join([piece.audio for piece in self._pieces(text, options)])
 
     def stream(self, text: str, **options: Any) -> Iterator[Audio]:
@@ -84,13 +87,13 @@ class TTS(Task):
         return Audio(out["audio"][0].float().cpu().numpy(), self.rate)
 
     def sample(self, utterance: Utterance, **options: Any) -> Sample:
-        """The utterance's text, as it is and in one go, spoken by its speaker, beside its recording."""
+        """The utterance's text, as it is, in its language and in one go, spoken by its speaker, beside its recording."""
         from models.base.data import speaker_name
 
         options = self._options({"seed": 0} | options)
         known = self.card.get("speakers") or []
         number = known.index(speaker_name(utterance)) if speaker_name(utterance) in known else 0
-        spoken = self._speak(utterance.text, number, options | {"controls": self._checked(options)})
+        spoken = self._speak(utterance, number, options | {"controls": self._checked(options)})
         heard = self._sound(spoken, options)
         recorded = {}
         if utterance.audio:
@@ -109,45 +112,48 @@ class TTS(Task):
         """
         speaker, controls = self.speaker_id(options["speaker"]), self._checked(options)
         found = lines(text)
-        read = self._read(found)
-        return self._said(found, list(read) if ahead else read, speaker, options | {"controls": controls}, times)
+        reader = self._reader(options["language"])
+        read = self._read(found, reader)
+        words = reader.words if times else None
+        return self._said(found, list(read) if ahead else read, speaker, options | {"controls": controls}, words)
 
-    def _read(self, found: list[Line]) -> Iterator[Reading | None]:
+    def _read(self, found: list[Line], reader: Reader) -> Iterator[Reading | None]:
         """Each line as the model's tokens, None for silence. Raises ValueError naming what cannot be said, and where it stands."""
         for line in found:
             try:
-                yield self._reader.read(line.parts) if line.parts else None
+                yield reader.read(line.parts) if line.parts else None
             except ValueError as error:
                 raise ValueError(f"{error} It is in {line.text[:60]!r}." if len(found) > 1 else str(error)) from error
 
     def _said(
-        self, found: list[Line], read: Iterable[Reading | None], speaker: int, options: dict[str, Any], times: bool
+        self, found: list[Line], read: Iterable[Reading | None], speaker: int, options: dict[str, Any], words: Words | None
     ) -> Iterator[Speech]:
+        """The sound of each line, with its times where a reader's `words` tells which tokens are a word."""
         for i, (line, reading) in enumerate(zip(found, read, strict=True)):
             if reading is None:
                 yield Speech(Audio(np.zeros(round(line.pause * self.rate), np.float32), self.rate))
                 continue
             spoken = self._utter(reading, speaker, options)
             audio = fitted(self._sound(spoken, options), line.pause, first=i == 0, last=i == len(found) - 1)
-            yield self._timed(audio, line, reading, spoken) if times else Speech(audio)
+            if words is None:
+                yield Speech(audio)
+                continue
+            step = self.features.hop_size / self.rate
+            yield with_times(audio, line.text, reading.tokens, spoken["duration"], words(line.parts), step)
 
-    def _timed(self, audio: Audio, line: Line, reading: Reading, spoken: dict[str, np.ndarray]) -> Speech:
-        words = self._reader.words(line.parts)
-        return with_times(audio, line.text, reading.tokens, spoken["duration"], words, self.features.hop_size / self.rate)
+    def _reader(self, language: str | None) -> Reader:
+        """Raises ValueError for a language that the model does not speak."""
+        phone = self.features.features["phone"]
+        if language is not None:
+            phone.check_language(language)
+        return Reader(phone, language or self.card.get("language", "en-us"))
 
-    @functools.cached_property
-    def _reader(self) -> Reader:
-        return Reader(self.features.features["phone"], self._language)
-
-    @property
-    def _language(self) -> str:
-        return self.card.get("language", "en-us")
-
-    def _speak(self, text: str, speaker: int, options: dict[str, Any]) -> dict[str, np.ndarray]:
-        """A text without mark-up, in one go; as `_utter`, with its tokens as phones (tokens,)."""
+    def _speak(self, utterance: Utterance, speaker: int, options: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Its text without mark-up, in one go; as `_utter`, with its tokens as phones (tokens,)."""
         from preprocessors.base import Utterance
 
-        phones = self.features.raw(Utterance(id="-", text=text, language=self._language), ["phone"])["phone"]
+        language = self.card.get("language", utterance.language)
+        phones = self.features.raw(Utterance(id="-", text=utterance.text, language=language), ["phone"])["phone"]
         ids = self.features.features["phone"].encode(phones)
         spoken = self._utter(Reading(phones, ids, np.ones(len(phones))), speaker, options)
         if len(spoken["duration"]) > len(phones):  # blanks between the phones: they last, but have no name
