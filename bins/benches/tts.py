@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
-from bins.benches.measure import Row, one_core, row
+from bins.benches.measure import Row, best, one_core, row
 
 FRAMES, TOKENS = 344, 81  # four seconds of speech, with blanks
 RATE, HOP = 22050, 256
@@ -75,8 +77,12 @@ def speaking(config: str, name: str, target: str) -> list[Row]:
     }
     with torch.inference_mode():
         taken = {part: one_core(work, 2) for part, work in parts.items()}
+        threads = torch.get_num_threads()
+        torch.set_num_threads(2)
+        both = sum(best(work) for work in parts.values())
+        torch.set_num_threads(threads)
     whole = sum(taken.values())
-    made = [row(name, length / whole, "x real time", target=target)]
+    made = [row(name, length / whole, "x real time", target=target), row(f"{name}: two cores", length / both, "x real time")]
     return made + [row(f"{name}: {part} alone", length / spent, "x real time") for part, spent in taken.items()]
 
 
@@ -122,7 +128,25 @@ def speaker(config: str) -> tuple[Any, dict[str, Any]]:
 
 
 def training() -> list[Row]:
-    """Seconds for the network's part of a step (forward and back, no discriminator), four utterances of three seconds."""
+    """The network's part of a step (forward and back, no discriminator), four utterances of three seconds: seconds, and
+    megabytes of a process that does nothing else."""
+    context, found = multiprocessing.get_context("spawn"), []
+    for config in ("exp_config", "small"):
+        found.append(row(f"VITS {config}: forward and back, 4 x 3 s", one_core(training_step(config), 1), "seconds"))
+        with ProcessPoolExecutor(1, mp_context=context) as alone:
+            found.append(row(f"VITS {config}: most memory in it", alone.submit(most_memory, config).result(), "MB"))
+    return found
+
+
+def most_memory(config: str) -> float:
+    """Megabytes that this process has held at most after a step, Python and torch included."""
+    import resource
+
+    training_step(config)()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def training_step(config: str) -> Callable[[], None]:
     import torch
 
     frames, tokens = torch.full((4,), 258), torch.full((4,), 61)
@@ -131,16 +155,13 @@ def training() -> list[Row]:
         "samples": frames * HOP, "phone": torch.randint(1, 178, (4, 61)), "linear": torch.rand(4, 258, 513),
         "audio": 0.1 * torch.randn(4, 258 * HOP),
     }  # fmt: skip
-    found = []
-    for config in ("exp_config", "small"):
-        model = network(config).train()
+    model = network(config).train()
 
-        def step(model: Any = model) -> None:
-            out = model(batch)
-            sum(value for value in out.values() if value.ndim == 0).backward()
+    def step() -> None:
+        out = model(batch)
+        sum(value for value in out.values() if value.ndim == 0).backward()
 
-        found.append(row(f"VITS {config}: forward and back, 4 x 3 s", one_core(step, 1), "seconds"))
-    return found
+    return step
 
 
 def network(config: str) -> Any:
