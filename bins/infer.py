@@ -137,15 +137,14 @@ def _speak_each(task: Any, options: Any, out: Path, settings: dict[str, Any]) ->
             written.append(path if options.resume and path.is_file() else say(task, source, path, settings, options))
         except ValueError as error:
             failed.append(f"{source.name} ({source.source[:60]!r}): {error}")
-    if failed and not written:
-        raise ValueError("; ".join(failed))
-    for line in failed:
-        print(f"left out {line}", file=sys.stderr)
-    return written
+    return _reported(written, failed)
 
 
 def _speak_split(task: Any, options: Any, out: Path, settings: dict[str, Any]) -> list[Path]:
-    """The split's utterances, generated beside recorded, with a picture of each: what the evaluate stage compares."""
+    """The split's utterances, generated beside recorded, with a picture of each: what the evaluate stage compares.
+
+    What this model cannot say is named and left out. Raises ValueError where that is all.
+    """
     from tqdm import tqdm
 
     from models.base.experiment import Experiment
@@ -154,13 +153,26 @@ def _speak_split(task: Any, options: Any, out: Path, settings: dict[str, Any]) -
     utterances = experiment.utterances(options.split)[: options.limit]
     if not utterances:
         raise ValueError(f"the {options.split} split is empty: choose another --split, or give --text.")
-    written = []
+    written, failed = [], []
     for utterance in tqdm(utterances, desc="infer", unit="file"):
-        sample = task.sample(utterance, **settings)
+        try:
+            sample = task.sample(utterance, **settings)
+        except ValueError as error:
+            failed.append(f"{utterance.id}: {error}")
+            continue
         recorded = utterance.read(task.rate)
         recorded.write(out / "reference" / f"{utterance.id}.wav")
         sample.draw(out / "pictures" / f"{utterance.id}.png")
         written.append(sample.audio.write(out / "generated" / f"{utterance.id}.wav"))
+    return _reported(written, failed)
+
+
+def _reported(written: list[Path], failed: list[str]) -> list[Path]:
+    """`written`, once the failures are named. Raises ValueError where nothing was written."""
+    if failed and not written:
+        raise ValueError("; ".join(failed))
+    for line in failed:
+        print(f"left out {line}", file=sys.stderr)
     return written
 
 

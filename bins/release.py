@@ -56,6 +56,9 @@ def release(checkpoint: Path, out: Path, options: Any) -> Path:
     if missing:
         raise ValueError("a release needs a whole card; still empty:\n  " + "\n  ".join(missing))
     card, weights = read_card(checkpoint), read_weights(checkpoint / "model.safetensors")
+    begun = card.get("train", {}).get("init_from")
+    if begun and Path(begun).exists():  # where it lies on this disk means nothing to others
+        card = {**card, "train": {**card["train"], "init_from": Path(begun).name}}
     if options.half:
         weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
     save_release(out, {**card, "about": about}, weights)

@@ -55,6 +55,16 @@ def test_a_release_is_whole_half_as_large_and_says_how_to_call_it(trained, tmp_p
     assert all(ours[key].dtype == theirs[key].dtype for key in theirs)
 
 
+def test_a_release_does_not_say_where_its_beginnings_lay_on_this_disk(trained, tmp_path):
+    checkpoint, out = trained("HiFiGAN"), tmp_path / "pretrained"
+    for begun, told in ((str(tmp_path), tmp_path.name), ("someone/a-release", "someone/a-release")):
+        card = json.loads((checkpoint / "card.json").read_text())
+        write_json(checkpoint / "card.json", card | {"train": {"init_from": begun}})
+        assert main(words(checkpoint, out, dict.fromkeys(ABOUT, "said"))) == 0
+        assert json.loads((out / "card.json").read_text())["train"]["init_from"] == told
+        assert str(tmp_path) not in (out / "README.md").read_text().split("## Usage")[0]
+
+
 def test_what_would_stay_empty_is_listed(trained, tmp_path):
     checkpoint = trained("HiFiGAN")
     (checkpoint.parent.parent / "result/result.json").unlink()

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from models.tts.decoding import V1, Decoder, SpectralDecoder, cut, decode_each, slices, sounding
 from models.tts.fastspeech2 import refuse_even, spread
-from models.tts.vits import Decoder, Draw, Noise, SpectralDecoder, cut, decode_each, slices, sounding
+from models.tts.vits import Draw, Noise
 from models.vocoders.losses import MelLoss, MultiResolutionSTFTLoss
 from modules.aligner import Aligner, binarisation, forward_sum, smooth
 from modules.alignment import durations, path_of
@@ -19,7 +20,6 @@ from modules.predictors import VariancePredictor, whole_frames
 from modules.transformer import FFTBlocks
 from utils.log import log
 
-V1 = Decoder()  # HiFi-GAN's largest
 PHONE = 0.08  # seconds that a phone is expected to last before anything was learnt
 PREDICTED = ("duration", "pitch", "energy")
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from models.vocoders.hifigan import HiFiGAN, Variant
+from models.tts.decoding import V1, Decoder, SpectralDecoder, cut, decode_each, slices, sounding
 from models.vocoders.losses import MelLoss, MultiResolutionSTFTLoss
-from models.vocoders.vocos import Vocos
 from modules import alignment
 from modules.attention import RelativeEncoder
 from modules.coupling import Flip, Flow, ResidualCoupling, heard
@@ -23,28 +21,6 @@ from utils.log import log
 
 LONGEST = 1000  # frames that one token may last: a wild draw must not fill the memory
 Noise = dict[str, Tensor]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decoder:
-    """The sizes of the HiFi-GAN that makes sound of the latent frames; its rates multiply to the hop size."""
-
-    upsample_rates: tuple[int, ...] = (8, 8, 2, 2)
-    upsample_kernel_sizes: tuple[int, ...] = (16, 16, 4, 4)
-    upsample_initial_channel: int = 512
-    resblock: Literal["1", "2"] = "1"
-    resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11)
-    resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpectralDecoder:
-    """The sizes of the Vocos that may make sound of the latent frames: a tenth of the work of a HiFi-GAN as good, on a CPU."""
-
-    dim: int = 384
-    intermediate_dim: int = 1152
-    num_layers: int = 6
-    n_fft: int = 1024
 
 
 class VITS(nn.Module):
@@ -90,7 +66,7 @@ class VITS(nn.Module):
         duration_layers: int = 3,
         duration_dropout: float = 0.5,
         speaker_channels: int = 256,
-        decoder: Decoder = Decoder(),
+        decoder: Decoder = V1,
         spectral_decoder: SpectralDecoder | None = None,
         stft_loss: bool = False,
         slice_frames: int = 32,
@@ -381,42 +357,3 @@ def divergence(out: dict[str, Tensor]) -> Tensor:
     m_p, logs_p = out["m_p_frames"], out["logs_p_frames"]
     kl = logs_p - out["logs_q"] - 0.5 + 0.5 * (out["z_p"] - m_p).square() * torch.exp(-2 * logs_p)
     return (kl * out["frame_mask"]).sum() / out["frame_mask"].sum()
-
-
-def sounding(sizes: Decoder | SpectralDecoder, *, plain_ends: bool = False, **common: int) -> HiFiGAN | Vocos:
-    """The decoder of these sizes; `common` are n_mel, hop_size and speaker_channels, `plain_ends` is of HiFi-GAN's `Variant`."""
-    if isinstance(sizes, SpectralDecoder):
-        return Vocos(**common, **asdict(sizes))
-    return HiFiGAN(**common, variant=Variant(plain_ends=plain_ends), **asdict(sizes))
-
-
-def decode_each(decoder: HiFiGAN | Vocos, z: Tensor, frames: Tensor, voice: Tensor | None = None) -> dict[str, Tensor]:
-    """`audio` (batch, samples) and `samples` (batch,) of latent frames (batch, latent, frames).
-
-    Each utterance alone, so that what stands beside it in the batch is not heard at its end.
-    """
-    waves = [
-        decoder.decode(z[i : i + 1, :, :length], None if voice is None else voice[i : i + 1])[0, 0]
-        for i, length in enumerate(frames.tolist())
-    ]
-    return {
-        "audio": nn.utils.rnn.pad_sequence(waves, batch_first=True),
-        "samples": torch.tensor([len(w) for w in waves], device=z.device),
-    }
-
-
-def slices(batch: dict[str, Any], out: dict[str, Tensor], hop_size: int, slice_frames: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The recording where `out` made a slice of it, and that slice, both (batch, 1, samples), and how many samples are real.
-
-    `out`: "start" (batch,) in frames, "fake" (batch, 1, samples); silence beyond each utterance's end.
-    """
-    size, lengths = slice_frames * hop_size, batch["samples"].to(out["start"].device)
-    inside = (lengths - out["start"] * hop_size).clamp(max=size)
-    return cut(batch["audio"][:, None], out["start"] * hop_size, size), out["fake"] * valid(inside, size)[:, None], inside
-
-
-def cut(x: Tensor, start: Tensor, size: int) -> Tensor:
-    """(batch, channels, size) of `x` (batch, channels, places) from `start` (batch,) on; zeros where it is at an end."""
-    x = nn.functional.pad(x, (0, max(0, size - x.shape[2])))
-    places = start[:, None] + torch.arange(size, device=x.device)
-    return x.gather(2, places[:, None].expand(-1, x.shape[1], -1))
