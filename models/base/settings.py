@@ -60,7 +60,7 @@ class TrainConfig:
     max_grad_norm: float | None = None
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"  # auto: bf16 on a GPU that has it
     compile: bool = False
-    ema_decay: float | None = None
+    ema_decay: float | None = None  # of the averaged weights that are validated and released; smaller in the first updates
     log_every: int = 50
     valid_every: int = 1000
     save_every: int = 1000

@@ -332,8 +332,13 @@ class Trainer:
             return None
         from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+        def averaging(averaged: list[Any], current: list[Any], updates: Any) -> None:
+            # Quick at first: the average of a short run must not be of its beginnings.
+            decay = min(self.config.ema_decay, (1 + int(updates)) / (10 + int(updates)))
+            get_ema_multi_avg_fn(decay)(averaged, current, updates)
+
         # Copied before Accelerate touches the model: a prepared one carries a forward bound to itself.
-        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(self.config.ema_decay))
+        average = AveragedModel(model, multi_avg_fn=averaging)
         return average.to(self.accelerator.device)
 
     def _training_data(self) -> tuple[Any, Batches]:
