@@ -97,14 +97,14 @@ class Vocos(nn.Module):
         first = torch.arange(codes.shape[1], device=codes.device)[:, None] * self.codebook_size
         return self._wave(F.embedding(codes + first, self.codebook_weights).sum(1), bandwidth_id, full=True)
 
-    def decode(self, hidden: Tensor, speaker: Tensor | None = None) -> Tensor:
+    def decode(self, hidden: Tensor, speaker: Tensor | None = None, *, bandwidth_id: int | Tensor | None = None) -> Tensor:
         """(batch, n_mel, frames) -> (batch, 1, samples), as many as published: with padding "center" one hop fewer than `infer`.
 
         `speaker`: (batch, speaker_channels, 1), for a model that has them.
         """
         if self.cond is not None:
             hidden = hidden + self.cond(speaker)
-        return self._wave(hidden.transpose(1, 2), None, full=False).unsqueeze(1)
+        return self._wave(hidden.transpose(1, 2), bandwidth_id, full=False).unsqueeze(1)
 
     def _wave(self, x: Tensor, bandwidth_id: int | Tensor | None, *, full: bool) -> Tensor:
         if (bandwidth_id is None) == bool(self.bandwidths):

@@ -24,14 +24,14 @@ def gemelo(path):
         for i, choice in enumerate(choices):
             choice = choice if model.bandwidths else None
             given = case.given["mel"] if "features" not in case.given else case.given["features"]
-            decoded = model.decode(given, choice).squeeze(1)
+            decoded = model.decode(given, bandwidth_id=choice).squeeze(1)
             whole = model.infer(given.transpose(1, 2), bandwidth_id=choice)
             samples = min(whole.shape[1], decoded.shape[1])
             close(whole[:, :samples], decoded[:, :samples], "infer")
             found |= {"decode": decoded, f"decode_bw{i}": decoded}
             if "wav" in case.given:
                 heard = mel_of(case.given["wav"], features["mel"], facts)
-                found |= {"mel": heard, "features": heard, "resynth": model.decode(heard, choice).squeeze(1)}
+                found |= {"mel": heard, "features": heard, "resynth": model.decode(heard, bandwidth_id=choice).squeeze(1)}
         compare(case, found)
 
 
@@ -52,7 +52,7 @@ def amphion(path):
     fit_weights(model, amphion_vocos_sizes(case.config, state)[1], path.name)
     with torch.no_grad():
         choice = next((value for name, value in case.given.items() if name != "x"), None)
-        compare(case, {"wav": model.decode(case.given["x"], choice)})
+        compare(case, {"wav": model.decode(case.given["x"], bandwidth_id=choice)})
 
 
 def made(arguments, facts):
