@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -24,7 +22,8 @@ def benches() -> dict[str, Callable[[], list[Row]]]:
         "vits-small": partial(speaking, "small", "VITS small", ""),
         "vits-first": first_sentence,
         "vits-compiled": compiled,
-        "vits-training": training,
+        "vits-training": partial(training, "exp_config"),
+        "vits-small-training": partial(training, "small"),
     }
 
 
@@ -127,23 +126,9 @@ def speaker(config: str) -> tuple[Any, dict[str, Any]]:
     return task, how | {"speed": task(SENTENCE, **how).seconds / usual}
 
 
-def training() -> list[Row]:
-    """The network's part of a step (forward and back, no discriminator), four utterances of three seconds: seconds, and
-    megabytes of a process that does nothing else."""
-    context, found = multiprocessing.get_context("spawn"), []
-    for config in ("exp_config", "small"):
-        found.append(row(f"VITS {config}: forward and back, 4 x 3 s", one_core(training_step(config), 1), "seconds"))
-        with ProcessPoolExecutor(1, mp_context=context) as alone:
-            found.append(row(f"VITS {config}: most memory in it", alone.submit(most_memory, config).result(), "MB"))
-    return found
-
-
-def most_memory(config: str) -> float:
-    """Megabytes that this process has held at most after a step, Python and torch included."""
-    import resource
-
-    training_step(config)()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def training(config: str) -> list[Row]:
+    """Seconds for the network's part of a step (forward and back, no discriminator), four utterances of three seconds."""
+    return [row(f"VITS {config}: forward and back, 4 x 3 s", one_core(training_step(config), 1), "seconds")]
 
 
 def training_step(config: str) -> Callable[[], None]:
