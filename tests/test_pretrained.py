@@ -19,6 +19,10 @@ UNSEEN = (  # of no corpus that a voice here learnt from
 )
 
 
+def test_the_voice_of_the_demo_is_there():
+    assert "vits_kathleen" in [folder.name for folder in FOLDERS]  # else what follows would be tried on nothing
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_a_voice_is_small_and_whole(folder):
     page, card = (folder / "README.md").read_text(encoding="utf-8"), (folder / "card.json").read_text(encoding="utf-8")

@@ -333,8 +333,9 @@ class Trainer:
         from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
         def averaging(averaged: list[Any], current: list[Any], updates: Any) -> None:
-            # Quick at first: the average of a short run must not be of its beginnings.
-            decay = min(self.config.ema_decay, (1 + int(updates)) / (10 + int(updates)))
+            # Quick at first: the average of a short run must not be of its beginnings. (`updates` lies on the GPU: not asked.)
+            step = self.progress.step
+            decay = min(self.config.ema_decay, (1 + step) / (10 + step))
             get_ema_multi_avg_fn(decay)(averaged, current, updates)
 
         # Copied before Accelerate touches the model: a prepared one carries a forward bound to itself.

@@ -30,7 +30,7 @@ V1 = Decoder()  # HiFi-GAN's largest
 
 @dataclass(frozen=True, kw_only=True)
 class SpectralDecoder:
-    """The sizes of the Vocos that may make sound of the latent frames: a tenth of the work of a HiFi-GAN as good, on a CPU."""
+    """The sizes of the Vocos that may make sound of the latent frames: all its work is at the rate of frames, which suits a CPU."""
 
     dim: int = 384
     intermediate_dim: int = 1152

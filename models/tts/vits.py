@@ -31,7 +31,7 @@ class VITS(nn.Module):
     `fmax` (Hz, None is half the rate) those of the mel in the loss. Several speakers share all but a vector of
     `speaker_channels`. `idle_speaker_layers` is for published weights of one speaker that carry layers for many.
     `spectral_decoder` puts a Vocos in the place of the HiFi-GAN that `decoder` describes. With `stft_loss` the slices are
-    also compared at three resolutions, the finest of which tells harmonics apart: pitch is learnt before any discriminator.
+    also compared at three resolutions, the finest of which tells harmonics apart.
     Raises ValueError when the sizes do not fit together.
     """
 
