@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import json
@@ -60,10 +61,35 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path} is not valid JSON ({error}); delete it and run the stage that wrote it again.") from error
 
 
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, its lines joined by \\n, no byte order mark. Raises ValueError naming file and line of another encoding."""
+    return "\n".join(line for _, line in read_lines(path))
+
+
+def read_lines(path: Path, bad: list[tuple[int, str]] | None = None) -> Iterator[tuple[int, str]]:
+    """(number from 1, line) of a UTF-8 file. A line ends at \\n or \\r\\n and nowhere else: a text may hold U+2028, U+0085 or \\f.
+
+    Raises ValueError naming file and line for another encoding; with `bad`, such lines go there as (number, reason) instead.
+    """
+    with open(path, "rb") as file:
+        for number, raw in enumerate(file, 1):
+            if number == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                raise ValueError(f"{path} is in UTF-16: save it again as UTF-8 (iconv -f UTF-16 -t UTF-8 does that).")
+            raw = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
+            try:
+                yield number, raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+            except UnicodeDecodeError as error:
+                reason = f"byte {raw[error.start]:#04x} at {raw[: error.start].decode()[-20:]!r} is not in UTF-8"
+                if bad is None:
+                    cure = "save the file again as UTF-8 (iconv -f LATIN1 -t UTF-8 does that, with the encoding it has)"
+                    raise ValueError(f"{path}:{number}: {reason}: {cure}.") from error
+                bad.append((number, reason))
+
+
 def read_jsonl(path: Path) -> list[dict]:
     """The objects of a JSON-lines file, in order."""
     rows = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in read_lines(path):
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError as error:
