@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from utils.audio import Audio, AudioError
+from utils.digest import digest_of_bytes
 from utils.files import read_jsonl, write_json, write_jsonl
 from utils.log import log
 from utils.parallel import parallel
@@ -36,6 +37,8 @@ class Utterance:
     language: str = "en-us"
     textgrid: str = ""  # phone times from a forced aligner, where the corpus has them
     start: float = 0.0  # where the utterance begins in a longer recording
+    audio_digest: str = ""  # of its samples and rate as the preprocess stage read them
+    textgrid_digest: str = ""  # of the TextGrid's content then
 
     def read(self, rate: int) -> Audio:
         """Its sound at `rate`."""
@@ -95,7 +98,7 @@ def inspect(utterance: Utterance, *, needs_text: bool) -> tuple[Utterance, str, 
         audio = Audio.read(utterance.audio, start=utterance.start, seconds=None if whole else utterance.seconds)
     except AudioError as error:
         return utterance, str(error), ""
-    utterance = replace(utterance, seconds=round(audio.seconds, 4))
+    utterance = replace(utterance, seconds=round(audio.seconds, 4), **_digests(utterance, audio))
     if audio.silent:
         return utterance, "it is silent: no sample reaches -60 dB of full scale", ""
     doubts = []
@@ -104,6 +107,15 @@ def inspect(utterance: Utterance, *, needs_text: bool) -> tuple[Utterance, str, 
     if audio.rate < 16000:
         doubts.append(f"it is sampled at {audio.rate} Hz: nothing above {audio.rate // 2} Hz can be learnt from it")
     return utterance, "", "; ".join(doubts)
+
+
+def _digests(utterance: Utterance, audio: Audio) -> dict[str, str]:
+    """What tells this sound and this TextGrid from those that the same files hold after a correction."""
+    grid = Path(utterance.textgrid)
+    return {
+        "audio_digest": digest_of_bytes(str(audio.rate).encode(), audio.samples.data),
+        "textgrid_digest": digest_of_bytes(grid.read_bytes()) if utterance.textgrid and grid.is_file() else "",
+    }
 
 
 def prepare(

@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from preprocessors.base import Utterance, lines
-from preprocessors.custom import textgrid as textgrid_path
+from preprocessors.custom import textgrids
 from utils.audio import Audio
 from utils.files import write_whole
 from utils.log import log
@@ -306,9 +306,11 @@ def ensure(root: str | Path) -> None:
 def utterances(root: Path) -> Iterator[Utterance]:
     """The utterances of the corpus, which is made first if it is not there."""
     ensure(root)
-    for name, speaker, text in lines(root / "metadata.csv", 3):
+    rows = list(lines(root / "metadata.csv", 3))
+    grids = textgrids(root, [name for name, *_ in rows])
+    for name, speaker, text in rows:
         audio = (root / "wavs" / f"{name}.wav").resolve()
-        yield Utterance(id=name, speaker=speaker, audio=str(audio), text=text, textgrid=textgrid_path(root, name))
+        yield Utterance(id=name, speaker=speaker, audio=str(audio), text=text, textgrid=grids.get(name, ""))
 
 
 def split(utterance: Utterance) -> str:

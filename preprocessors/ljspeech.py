@@ -14,20 +14,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from preprocessors.base import Utterance, lines
-from preprocessors.custom import recordings, textgrid
+from preprocessors.custom import recordings, textgrids, unused_textgrids
 
 
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every line of metadata.csv that has a recording."""
     found = recordings(root / "wavs")
+    grids = textgrids(root, found)
     for name, *texts in lines(root / "metadata.csv", 2):
         if name in found:
             text = texts[1] if len(texts) > 1 and texts[1] else texts[0]
-            yield Utterance(id=name, speaker="ljspeech", audio=str(found[name]), text=text, textgrid=textgrid(root, name))
+            yield Utterance(id=name, speaker="ljspeech", audio=str(found[name]), text=text, textgrid=grids.get(name, ""))
 
 
 def orphans(root: Path) -> list[tuple[str, str]]:
     """Lines without a recording, and recordings without a line."""
     found, named = recordings(root / "wavs"), {row[0] for row in lines(root / "metadata.csv", 2)}
     missing = [(name, f"metadata.csv names it, but wavs/ has no recording {name}") for name in sorted(named - set(found))]
+    missing += unused_textgrids(root, found)
     return missing + [(name, "it has no line in metadata.csv") for name in sorted(set(found) - named)]

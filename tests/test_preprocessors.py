@@ -133,6 +133,55 @@ def test_textgrids_are_found(tmp_path):
     assert found["LJ001-0001"].endswith("/TextGrid/LJ001-0001.TextGrid") and found["LJ001-0002"] == ""
 
 
+@pytest.mark.parametrize(
+    "place", ["TextGrid/s/a.TextGrid", "TextGrid/a.TextGrid", "wavs/s/a.TextGrid", "textgrid/other/a.textgrid", "mfa/s_a/a.TextGrid"]
+)
+@pytest.mark.parametrize("metadata", [True, False])
+def test_textgrids_are_found_by_speaker_and_beside_the_recording(tmp_path, place, metadata):
+    sound(tmp_path / "wavs/s/a.wav")
+    sound(tmp_path / "wavs/s/b.wav")
+    write(tmp_path / place, "")
+    if metadata:
+        write(tmp_path / "metadata.csv", "s/a|hello\ns/b|hello\n")
+    found = {u.id: u.textgrid for u in custom.utterances(tmp_path)}
+    assert found == {"s_a": str(tmp_path / place), "s_b": ""}
+
+
+def test_a_textgrid_of_two_recordings_or_none_is_said_to_be_ignored(tmp_path):
+    for name in ("ann/a", "bob/a", "bob/b"):
+        sound(tmp_path / f"{name}.wav")
+        write(tmp_path / f"{name}.txt", "hello")
+    for name in ("a", "x", "bob/b"):
+        write(tmp_path / f"TextGrid/{name}.TextGrid", "")
+    found = {u.id: u.textgrid for u in custom.utterances(tmp_path)}
+    assert found == {"ann_a": "", "bob_a": "", "bob_b": str(tmp_path / "TextGrid/bob/b.TextGrid")}
+    ignored = dict(custom.orphans(tmp_path))
+    assert set(ignored) == {"a", "x"} and "TextGrid/x.TextGrid is ignored" in ignored["x"]
+
+
+def test_the_manifest_tells_a_replaced_sound_or_textgrid_and_older_ones_still_read(tmp_path):
+    raw, manifest = tmp_path / "raw", tmp_path / "data/custom/train.jsonl"
+
+    def prepared():
+        prepare("custom", raw, tmp_path / "data", jobs=1)
+        return {u.id: u for u in read_manifest(manifest)}
+
+    sound(raw / "a.wav")
+    sound(raw / "deep_b.wav")
+    write(raw / "a.TextGrid", "first")
+    first, again = prepared(), prepared()
+    assert first == again and first["a"].audio_digest != first["deep_b"].audio_digest and first["a"].textgrid_digest
+    Audio(clip(0.3, 200, 5), RATE).write(raw / "a.wav")
+    replaced = prepared()
+    assert replaced["a"].audio_digest != first["a"].audio_digest and replaced["deep_b"] == first["deep_b"]
+    write(raw / "a.TextGrid", "second")
+    corrected = prepared()["a"]
+    assert (corrected.audio_digest, corrected.textgrid) == (replaced["a"].audio_digest, replaced["a"].textgrid)
+    assert corrected.textgrid_digest != replaced["a"].textgrid_digest
+    manifest.write_text('{"id": "a", "dataset": "custom", "audio": "a.wav", "seconds": 1.0}\n')
+    assert read_manifest(manifest)[0].audio_digest == ""
+
+
 @pytest.mark.parametrize("line", ["a|hello", "a.wav|hello", "a|ann|hello"])
 def test_custom_metadata(tmp_path, line):
     sound(tmp_path / "wavs/a.wav")

@@ -1,0 +1,22 @@
+"""Short names for contents: equal contents have equal names, whatever the machine, the file's name or its date."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+LENGTH = 12  # hexadecimal digits: two contents of a million share a name in one store of five hundred
+
+
+def digest(value: Any) -> str:
+    """The name of a JSON-able value."""
+    return digest_of_bytes(json.dumps(value, sort_keys=True, default=str).encode())
+
+
+def digest_of_bytes(*parts: bytes | memoryview) -> str:
+    """The name of the bytes of `parts`, one after another."""
+    made = hashlib.sha256()
+    for part in parts:
+        made.update(part)
+    return made.hexdigest()[:LENGTH]
