@@ -2,28 +2,21 @@
 
 Chinese has its own file, `processors.chinese`. All give tokens in one form: phones, "_" between words, and punctuation marks
 as tokens of their own.
-espeak-ng comes with the package espeakng-loader: nothing is to be installed on the system.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import threading
 import unicodedata
 from functools import cache
 from pathlib import Path
 
+from processors.espeak import check_scripts, pieces, sounds_of
 from processors.lexicon.arpabet import from_espeak
-from utils.log import log
-from utils.registry import nearest
 
 BOUNDARY = "_"
 MARKS = frozenset(",.!?;:")  # marks that can be heard as a pause or a tone; quotes and brackets cannot
 WIDE = str.maketrans("，、。！？；：؟،؛।", ",,.!?;:?,;.")  # the same marks in other scripts
-# What people call a language where espeak has another code.
-CODES = {"en": "en-us", "fr": "fr-fr", "zh": "cmn", "zh-cn": "cmn", "no": "nb"}
-_LOCK = threading.Lock()  # espeak-ng keeps its state in globals
 
 
 def clean(text: str, language: str = "en-us") -> str:
@@ -52,66 +45,27 @@ def _spoken(character: str, english: bool) -> bool:
     return character.isdigit() or (character.isalpha() and "LATIN" in unicodedata.name(character, ""))
 
 
-@cache
-def _backend(language: str, stress: bool, flags: bool, process: int):
-    """One espeak for each language in each process (`process` is its id: a fork gets its own)."""
-    import logging
-
-    import espeakng_loader
-    from phonemizer.backend import EspeakBackend
-    from phonemizer.backend.espeak.wrapper import EspeakWrapper
-
-    if not os.environ.get("PHONEMIZER_ESPEAK_LIBRARY"):  # phonemizer's own way to name another espeak
-        EspeakWrapper.set_library(espeakng_loader.get_library_path())
-        EspeakWrapper.set_data_path(espeakng_loader.get_data_path())
-    quiet = logging.getLogger("amphion.phonemizer")
-    quiet.setLevel(logging.ERROR)
-    switch = "keep-flags" if flags else "remove-flags"  # "(fr)" before a word that espeak takes for French
-    try:
-        return EspeakBackend(language, preserve_punctuation=True, with_stress=stress, language_switch=switch, logger=quiet)
-    except RuntimeError as error:
-        base = language.split("-")[0].lower()  # "nl-be" is spoken as "nl" where espeak has no voice of its own for it
-        whole = CODES.get(base, base)
-        if whole != language and whole in EspeakBackend.supported_languages():
-            log.warning(f"espeak has no voice for {language!r}: it is read as {whole!r}.")
-            return _backend(whole, stress, flags, process)
-        known = nearest(language, EspeakBackend.supported_languages(), "language")
-        raise ValueError(f"espeak: {known}") from error
-
-
-def _phonemize(text: str, language: str, *, stress: bool, flags: bool, word: str, phone: str) -> list[str]:
-    from phonemizer.separator import Separator
-
-    with _LOCK:
-        backend = _backend(CODES.get(language.lower(), language), stress, flags, os.getpid())
-        return backend.phonemize([text], separator=Separator(word=word, syllable="-" if phone else "", phone=phone), strip=True)
-
-
 def ipa(text: str, language: str = "en-us") -> str:
     """`text` as espeak's IPA with stress marks, words parted by spaces, punctuation kept; the text is taken as it is."""
-    return " ".join(_phonemize(text, language, stress=True, flags=True, word=" ", phone=""))
+    return "".join(said for said, _ in pieces(text, language, stress=True, flags=True, word=" ", phone=""))
 
 
 def raw_espeak(text: str, language: str = "en-us", *, stress: bool = False, flags: bool = True) -> list[str]:
     """Tokens of the text as it is, every mark and boundary kept: the form that published Amphion models read."""
     tokens: list[str] = []
-    # One sentence may come back in several pieces (phonemizer 3.4 parts "9.58"): a word ends where a piece does.
-    spoken = "_".join(_phonemize(text, language, stress=stress, flags=flags, word="_", phone="|"))
-    if CODES.get(language.lower(), language).startswith("cmn"):  # "s.|i.5": this dot curls the tongue, it ends no sentence
-        spoken = re.sub(r"(?<=[^\W\d_])\.", "\u0323", spoken)
-    for word in spoken.split("_"):
-        tokens += [*re.findall(r"[^\W_]+(?:[\u0300-\u036f]+[^\W_]*)*|[^\w\s|]", word), BOUNDARY]
-    return tokens[:-1]
+    for said, mark in pieces(text, language, stress=stress, flags=flags, word=BOUNDARY, phone="|"):
+        for i, word in enumerate(said.split(BOUNDARY)):
+            tokens += [BOUNDARY] * (i > 0)
+            tokens += [c for c in word if not c.isspace()] if mark else sounds_of(word)
+    return tokens
 
 
 def espeak(text: str, language: str = "en-us", *, stress: bool = False) -> list[str]:
     """Phones by espeak-ng, "h ə l oʊ _ w ɜː l d ."; without stress marks unless `stress`.
 
-    Raises ValueError for a text without a word, for a language espeak does not speak, and for kanji, which it names
-    ("Chinese letter") and does not read.
+    Raises ValueError for a text without a word, for a language espeak does not speak, and for letters that it would name
+    ("Chinese letter") and not read.
     """
-    if language.lower().startswith("ja") and any("CJK" in unicodedata.name(c, "") and c.isalpha() for c in text):
-        raise ValueError(f"espeak reads no kanji, write kana: {text!r}.")
     return tidy(raw_espeak(clean(text, language), language, stress=stress, flags=False))
 
 

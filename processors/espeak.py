@@ -1,0 +1,175 @@
+"""espeak-ng through phonemizer: which languages it reads, which scripts, which tones, and how its letters become sounds.
+
+It comes with the package espeakng-loader: nothing is to be installed on the system.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import unicodedata
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from utils.log import log
+from utils.registry import nearest
+
+# What people call a language where espeak has another code.
+CODES = {"en": "en-us", "fr": "fr-fr", "zh": "cmn", "zh-cn": "cmn", "no": "nb"}
+# espeak writes some sounds in ASCII ("r." for ड़, "?" for a Danish stød, "s^" for an Estonian ś). Here they are IPA's letters and
+# diacritics, so that no sound is taken for a mark and none is lost.
+SIGNS = str.maketrans({
+    "?": "ʔ", ":": "ː", "!": "ǃ", "^": "ʲ", ";": "ʲ", "`": "ʼ", "'": "ʼ", ".": "\u0323", "#": "\u0325", "[": "\u032a",
+    "+": "\u031f", "-": "\u0320", '"': "\u0308", "~": "\u0303",
+})  # fmt: skip
+# Cut out before espeak reads. Full stop, comma and colon between two digits ("9.58", "10:30") belong to the number.
+MARK = r'(?:[;!?¡¿—…"«»“”(){}\[\]]|(?<![0-9])[:,.]|[:,.](?![0-9]))'
+PUNCTUATION = re.compile(rf"( ?(?:{MARK} ?)+)")
+LONGEST = 4000  # letters in one call: espeak's time grows with the square of what it is given
+CYRILLIC = "ab ba be bg bs ce chv cv hr kaa kk ky lfn ltg lv mk mn nog os ru sah sr tg tt udm uk uz"
+READERS = {  # script: the languages that read it; in others espeak names each letter ("Chinese letter", "Arabic meem")
+    "CJK": "cmn yue", "HIRAGANA": "ja", "KATAKANA": "ja", "CYRILLIC": CYRILLIC, "ARABIC": "ar fa ks ku ps sd ug ur", "HEBREW": "he yi",
+    "THAI": "th", "TELUGU": "te", "ORIYA": "or", "MYANMAR": "my shn", "ETHIOPIC": "am ti", "KHMER": "", "LAO": "", "TIBETAN": "",
+}  # fmt: skip
+ADVICE = {
+    "cmn": 'espeak says the first and the fourth tone of Mandarin alike (妈 and 骂): for Chinese use phone.g2p "pinyin".',
+    "shn": "espeak says most tones of Shan alike: words that differ by them alone become one.",
+    "th": "espeak's Thai loses vowels and tones: letters (phone.g2p \"characters\") tell more words apart.",
+    "my": "espeak's Burmese loses vowels and tones: letters (phone.g2p \"characters\") tell more words apart.",
+}
+_LOCK = threading.Lock()  # espeak-ng keeps its state in globals
+
+
+@cache
+def languages() -> frozenset[str]:
+    """The codes of all languages that espeak can read here; one whose dictionary is absent would end the process."""
+    from phonemizer.backend.espeak.wrapper import EspeakWrapper
+
+    _library()
+    wrapper = EspeakWrapper()
+    return frozenset(voice.language for voice in wrapper.available_voices() if _has_dictionary(voice, Path(wrapper.data_path)))
+
+
+def _has_dictionary(voice: Any, data: Path) -> bool:
+    file = data / "lang" / voice.identifier
+    named = re.search(r"^dictionary\s+(\S+)", file.read_text(encoding="utf-8"), re.MULTILINE) if file.is_file() else None
+    return (data / f"{named[1] if named else voice.language.split('-')[0]}_dict").is_file()
+
+
+def _library() -> None:
+    import espeakng_loader
+    from phonemizer.backend.espeak.wrapper import EspeakWrapper
+
+    if not os.environ.get("PHONEMIZER_ESPEAK_LIBRARY"):  # phonemizer's own way to name another espeak
+        EspeakWrapper.set_library(espeakng_loader.get_library_path())
+        EspeakWrapper.set_data_path(espeakng_loader.get_data_path())
+
+
+@cache
+def code(language: str) -> str:
+    """The language as espeak calls it: "zh" is "cmn", and "nl-be", for which it has no voice, "nl". Raises ValueError."""
+    asked = CODES.get(language.lower(), language)
+    base = language.split("-")[0].lower()
+    whole = CODES.get(base, base)
+    if asked in languages():
+        return asked
+    if whole in languages():
+        log.warning(f"espeak has no voice for {language!r}: it is read as {whole!r}.")
+        return whole
+    raise ValueError(f"espeak: {nearest(language, sorted(languages()), 'language')}")
+
+
+@cache
+def _backend(language: str, stress: bool, flags: bool, process: int) -> Any:
+    """One espeak for each language in each process (`process` is its id: a fork gets its own)."""
+    import logging
+
+    from phonemizer.backend import EspeakBackend
+
+    _library()
+    quiet = logging.getLogger("amphion.phonemizer")
+    quiet.setLevel(logging.ERROR)
+    switch = "keep-flags" if flags else "remove-flags"  # "(fr)" before a word that espeak takes for French
+    return EspeakBackend(language, with_stress=stress, language_switch=switch, logger=quiet)
+
+
+@cache
+def _advise(language: str) -> None:
+    """Says once what espeak cannot do in a language."""
+    if advice := ADVICE.get(language.split("-")[0]):
+        log.warning(advice)
+
+
+def check_scripts(text: str, language: str) -> None:
+    """Raises ValueError for letters that espeak would name, not read, in `language`, with what to do."""
+    base = CODES.get(language.lower(), language).split("-")[0].lower()
+    for script, run in groupby(text, script_of):
+        if script in READERS and base not in READERS[script].split():
+            raise ValueError(f"espeak reads no {_named(script)} in {language!r}, it would only name each letter: {''.join(run)!r}. {_cure(script)}")
+
+
+def script_of(character: str) -> str:
+    """The script of a letter as READERS writes it; "" for what is no letter."""
+    return unicodedata.name(character, "").split(" ", 1)[0] if character > "\u02ff" and character.isalpha() else ""
+
+
+def _named(script: str) -> str:
+    return {"CJK": "kanji (Chinese characters)", "HIRAGANA": "kana", "KATAKANA": "kana"}.get(script, f"{script.capitalize()} letters")
+
+
+def _cure(script: str) -> str:
+    if script == "CJK":
+        return 'Write Japanese in kana, and Chinese words in Latin letters; a text in Chinese is read by phone.g2p "pinyin".'
+    readers = READERS[script].split()
+    others = f"; the language {' or '.join(map(repr, readers))} reads them" if readers else ""
+    return f"Write the words in the letters of the text's own language{others}."
+
+
+def pieces(text: str, language: str, *, stress: bool, flags: bool, word: str, phone: str) -> list[tuple[str, bool]]:
+    """What espeak says between the text's marks, and these, in order: (phones or mark, whether it is a mark)."""
+    from phonemizer.separator import Separator
+
+    check_scripts(text, language)
+    language = code(language)
+    _advise(language)
+    parts = PUNCTUATION.split(" ".join(text.split()))
+    said = [piece for part in parts[::2] for piece in _short(part.strip())]
+    with _LOCK:
+        backend = _backend(language, stress, flags, os.getpid())
+        phones = backend.phonemize(said, separator=Separator(word=word, syllable="-" if phone else "", phone=phone), strip=True)
+    answers = iter(phones)
+    spoken = [word.join(next(answers) for _ in _short(part.strip())) for part in parts[::2]]
+    both = [(spoken[0], False)]
+    for mark, phones in zip(parts[1::2], spoken[1:], strict=True):
+        if not both[-1][0] and len(both) > 1:  # a lone apostrophe between two marks: one boundary, not two
+            both[-2] = (both[-2][0].removesuffix(word), True)
+        both += [(mark.replace(" ", word), True), (phones, False)]
+    return both
+
+
+def _short(text: str) -> list[str]:
+    """`text` in pieces of at most `LONGEST` letters, cut at a space where there is one."""
+    found = []
+    while len(text) > LONGEST:
+        cut = text.rfind(" ", 1, LONGEST)
+        cut = cut if cut > 0 else LONGEST
+        found.append(text[:cut])
+        text = text[cut:].lstrip()
+    return [*found, text] if text else found
+
+
+def sounds_of(word: str) -> list[str]:
+    """The tokens of one word of espeak's, phones parted by "|": a sound each; a language's flag, "(en)", is three."""
+    found: list[str] = []
+    for phone in word.split("|"):
+        for flag, sound in re.findall(r"(\([\w-]+\))|([^()]+)", phone):
+            found += re.findall(r"\w+|[^\w\s]", flag) if flag else [_sound(sound)]
+    return [sound for sound in found if sound]
+
+
+def _sound(phone: str) -> str:
+    phone = phone.removesuffix("-") if phone.endswith("ə-") else phone  # the French e that may be left out
+    return "".join(c for c in phone.translate(SIGNS) if c.isalnum() or unicodedata.combining(c) or c in "ˈˌ")
