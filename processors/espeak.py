@@ -28,7 +28,8 @@ SIGNS = str.maketrans({
 # Cut out before espeak reads. Full stop, comma and colon between two digits ("9.58", "10:30") belong to the number.
 MARK = r'(?:[;!?¡¿—…"«»“”(){}\[\]]|(?<![0-9])[:,.]|[:,.](?![0-9]))'
 PUNCTUATION = re.compile(rf"( ?(?:{MARK} ?)+)")
-LONGEST = 4000  # letters in one call: espeak's time grows with the square of what it is given
+# What one call may hold, in letters: past a thousand phonemes espeak drops words without a sound. A digit can be a long word.
+LONGEST, DIGIT, WIDE_LETTER = 200, 4, 2
 CYRILLIC = "ab ba be bg bs ce chv cv hr kaa kk ky lfn ltg lv mk mn nog os ru sah sr tg tt udm uk uz"
 READERS = {  # script: the languages that read it; in others espeak names each letter ("Chinese letter", "Arabic meem")
     "CJK": "cmn yue", "HIRAGANA": "ja", "KATAKANA": "ja", "CYRILLIC": CYRILLIC, "ARABIC": "ar fa ks ku ps sd ug ur", "HEBREW": "he yi",
@@ -108,7 +109,8 @@ def check_scripts(text: str, language: str) -> None:
     base = CODES.get(language.lower(), language).split("-")[0].lower()
     for script, run in groupby(text, script_of):
         if script in READERS and base not in READERS[script].split():
-            raise ValueError(f"espeak reads no {_named(script)} in {language!r}, it would only name each letter: {''.join(run)!r}. {_cure(script)}")
+            found = f"{_named(script)} in {language!r}, it would only name each letter: {''.join(run)!r}"
+            raise ValueError(f"espeak reads no {found}. {_cure(script)}")
 
 
 def script_of(character: str) -> str:
@@ -151,14 +153,16 @@ def pieces(text: str, language: str, *, stress: bool, flags: bool, word: str, ph
 
 
 def _short(text: str) -> list[str]:
-    """`text` in pieces of at most `LONGEST` letters, cut at a space where there is one."""
-    found = []
-    while len(text) > LONGEST:
-        cut = text.rfind(" ", 1, LONGEST)
-        cut = cut if cut > 0 else LONGEST
-        found.append(text[:cut])
-        text = text[cut:].lstrip()
-    return [*found, text] if text else found
+    """`text` in pieces that espeak reads whole, cut at spaces where there are any."""
+    found, start, space, weight = [], 0, 0, 0
+    for place, c in enumerate(text):
+        weight += DIGIT if c.isdigit() else WIDE_LETTER if c > "\u2e80" else 1
+        space = place if c == " " else space
+        if weight > LONGEST:
+            cut = space if space > start else place
+            found.append(text[start:cut].strip())
+            start, weight = cut, 0
+    return [*found, text[start:].strip()] if text[start:].strip() else found
 
 
 def sounds_of(word: str) -> list[str]:

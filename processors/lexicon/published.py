@@ -147,6 +147,14 @@ def _ascii(text: str) -> str:
     return unidecode(text)
 
 
+def _english_ascii(text: str) -> str:
+    """Raises ValueError for letters of other scripts: of kanji unidecode knows the Chinese reading alone."""
+    from processors.espeak import check_scripts
+
+    check_scripts(text, "en-us")
+    return _ascii(text)
+
+
 def expand_abbreviations(text: str) -> str:
     """Titles and the like in words, in lower case."""
     return re.sub(rf"\b({'|'.join(ABBREVIATIONS)})\.", lambda m: ABBREVIATIONS[m[1].lower()], text, flags=re.IGNORECASE)
@@ -169,14 +177,14 @@ def transliteration_cleaners(text: str) -> str:
 
 def english_cleaners(text: str) -> str:
     """ASCII, lower case, numbers and abbreviations in words."""
-    return collapse(expand_abbreviations(expand_numbers(_ascii(text).lower())))
+    return collapse(expand_abbreviations(expand_numbers(_english_ascii(text).lower())))
 
 
 def english_cleaners2(text: str) -> str:
     """The text of english_cleaners, numbers left to espeak, as IPA with stress: VITS."""
     from processors.g2p import ipa
 
-    return collapse(ipa(expand_abbreviations(_ascii(text).lower()), "en-us"))
+    return collapse(ipa(expand_abbreviations(_english_ascii(text).lower()), "en-us"))
 
 
 CLEANERS: dict[str, Callable[[str], str]] = {
