@@ -29,7 +29,7 @@ def extract(experiment, *, jobs: int = 0, cluster: str = "") -> dict[str, str]:
     features, datasets = experiment.features, experiment.datasets
     utterances = [u for split in SPLITS for u in read_splits(experiment.processed_dir, datasets, split)]
     features.fit(utterances, datasets, jobs=jobs, cluster=cluster)
-    results = parallel(partial(_one, features), utterances, what="extract", jobs=jobs, cluster=cluster)
+    results = parallel(partial(_one, features), utterances, what="extract", jobs=jobs, cluster=cluster, lost=_refused)
     refused = {identity: reason for identity, reason in results if reason}
     write_json(features.refused_path(datasets), refused)
     for identity, reason in list(refused.items())[:5]:
@@ -46,6 +46,10 @@ def extract(experiment, *, jobs: int = 0, cluster: str = "") -> dict[str, str]:
 
 def _one(features, utterance) -> tuple[str, str]:
     return f"{utterance.dataset}/{utterance.id}", features.extract(utterance)
+
+
+def _refused(utterance, reason: str) -> tuple[str, str]:
+    return f"{utterance.dataset}/{utterance.id}", reason
 
 
 if __name__ == "__main__":

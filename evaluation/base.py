@@ -169,17 +169,23 @@ def _run(
     # Forked workers cannot share a GPU that their parent has opened; there the networks are the work, and one process feeds them.
     jobs = jobs if options.device == "cpu" else 1
     score = functools.partial(_score, options=options, rate=rate)
-    for outcome in parallel(score, items, what="evaluate", jobs=jobs, cluster=cluster):
+    for outcome in parallel(score, items, what="evaluate", jobs=jobs, cluster=cluster, lost=_failed):
         yield outcome, todo[outcome["id"]]
+
+
+def _failed(item: Item, reason: str) -> dict[str, Any]:
+    """The outcome of a pair that no metric could be worked out for."""
+    name, *_, names = item
+    return {"id": name, "values": {}, "counts": {}, "rows": {}, "failed": dict.fromkeys(names, reason), "rates": {}}
 
 
 def _score(item: Item, *, options: Options, rate: int | None) -> dict[str, Any]:
     name, *paths, names = item
-    outcome: dict[str, Any] = {"id": name, "values": {}, "counts": {}, "rows": {}, "failed": {}, "rates": {}}
+    outcome = _failed(item, "") | {"failed": {}}
     try:
         sides = [Recording.read(path, options) if path else None for path in paths]
     except ValueError as error:
-        return outcome | {"failed": dict.fromkeys(names, str(error))}
+        return _failed(item, str(error))
     native = next(side.audio.rate for side in sides if side)
     for row in (find_metric(name, options) for name in names):
         at = row.rate_for(rate, native)

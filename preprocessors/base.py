@@ -118,6 +118,10 @@ def _digests(utterance: Utterance, audio: Audio) -> dict[str, str]:
     }
 
 
+def _uninspected(utterance: Utterance, reason: str) -> tuple[Utterance, str, str]:
+    return utterance, reason, ""
+
+
 def prepare(
     name: str, root: str | Path, out: str | Path, *, needs_text: bool = False, jobs: int = 0, cluster: str = ""
 ) -> Report:
@@ -142,7 +146,8 @@ def prepare(
     report.skipped.extend(orphans(root) if orphans else [])
     split = getattr(module, "split", by_hash)
     splits: dict[str, list[Utterance]] = {s: [] for s in SPLITS}
-    checks = parallel(partial(inspect, needs_text=needs_text), found, what=f"inspect {name}", jobs=jobs, cluster=cluster)
+    check = partial(inspect, needs_text=needs_text)
+    checks = parallel(check, found, what=f"inspect {name}", jobs=jobs, cluster=cluster, lost=_uninspected)
     for utterance, reason, doubt in checks:
         if reason:
             report.skipped.append((utterance.id, reason))

@@ -86,7 +86,7 @@ class Durations(Feature):
         distrusted-<datasets>.json lists those that a person should listen to, worst first, each with the reason.
         """
         rows = [u for u in utterances if self.source == "aligner" or (self.source == "auto" and not u.textgrid)]
-        read = parallel(partial(_tokens, features), rows, what="phones", jobs=jobs, cluster=cluster) if rows else ()
+        read = parallel(partial(_tokens, features), rows, what="phones", jobs=jobs, cluster=cluster, lost=_no_tokens) if rows else ()
         tokens = {identity: found for identity, found in read if found}
         rows = [u for u in rows if _identity(u) in tokens]
         if not rows:
@@ -97,7 +97,8 @@ class Durations(Feature):
             _train(rows, tokens, folder / name, jobs)
         todo = [u for u in rows if not alignment_path(folder, u).is_file()]
         work = [(u, tokens[_identity(u)]) for u in todo]
-        failed = dict(f for f in parallel(partial(_align, folder, name), work, what="align", jobs=jobs, cluster=cluster) if f)
+        done = parallel(partial(_align, folder, name), work, what="align", jobs=jobs, cluster=cluster, lost=_not_aligned)
+        failed = dict(f for f in done if f)
         distrusted = failed | distrust(folder, rows)
         listed = write_json(folder / f"distrusted-{corpora}.json", distrusted)
         log.info(f"aligned {len(rows) - len(failed)} of {len(rows)} utterances; {len(distrusted)} to listen to, listed in {listed}.")
@@ -120,6 +121,14 @@ def _tokens(features: FeatureSet, utterance: Utterance) -> tuple[str, list[str] 
         return _identity(utterance), features.raw(utterance, ["phone"])["phone"].tolist()
     except ValueError:
         return _identity(utterance), None  # the extract stage lists it with its reason
+
+
+def _no_tokens(utterance: Utterance, reason: str) -> tuple[str, None]:
+    return _identity(utterance), None
+
+
+def _not_aligned(pair: tuple[Utterance, list[str]], reason: str) -> tuple[str, str]:
+    return _identity(pair[0]), reason
 
 
 def _train(rows: list[Utterance], tokens: dict[str, list[str]], path: Path, jobs: int) -> None:

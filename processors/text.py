@@ -139,7 +139,8 @@ class Phones(Feature):
             return {"symbols": self.table}
         if self.g2p == "pinyin":
             packages()  # said once, and not as a fault of every utterance
-        found = list(parallel(partial(_tokens, features), utterances, what="phones", jobs=jobs, cluster=cluster))
+        given_up = lambda _, reason: reason  # noqa: E731 (used here only)
+        found = list(parallel(partial(_tokens, features), utterances, what="phones", jobs=jobs, cluster=cluster, lost=given_up))
         failed = [reason for reason in found if isinstance(reason, str)]
         if len(failed) == len(found):
             first = f" The first: {failed[0]}" if failed else ""
