@@ -101,8 +101,10 @@ def inspect(utterance: Utterance, *, needs_text: bool) -> tuple[Utterance, str, 
     utterance = replace(utterance, seconds=round(audio.seconds, 4), **_digests(utterance, audio))
     if audio.silent:
         return utterance, "it is silent: no sample reaches -60 dB of full scale", ""
-    doubts = []
-    if audio.clipped:
+    doubts = list(audio.doubts)
+    if audio.peak > 1 and audio.clipped:
+        doubts.append(f"it goes beyond full scale, to {audio.peak:.2f}, as float sound may: what writes it with 16 bits will clip it")
+    elif audio.clipped:
         doubts.append("it is clipped: samples lie flat at full scale")
     if audio.rate < 16000:
         doubts.append(f"it is sampled at {audio.rate} Hz: nothing above {audio.rate // 2} Hz can be learnt from it")

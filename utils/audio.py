@@ -7,21 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
+from utils.decode import AudioError, check_length, check_rate, decode
 from utils.files import write_whole
 
 SILENCE = 10 ** (-60 / 20)  # a peak under -60 dB of full scale is no recording
 
 
-class AudioError(ValueError):
-    """A file that cannot serve as sound; the message says which and why."""
-
-
 @dataclass(frozen=True, eq=False)
 class Audio:
-    """Mono sound. `samples`: float32 (samples,); `rate`: samples per second."""
+    """Mono sound. `samples`: float32 (samples,); `rate`: samples per second; `doubts`: what is odd about the file it was read from."""
 
     samples: np.ndarray
     rate: int
+    doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         samples = np.ascontiguousarray(self.samples, dtype=np.float32)
@@ -31,27 +29,14 @@ class Audio:
 
     @classmethod
     def read(cls, path: str | Path, rate: int | None = None, *, start: float = 0.0, seconds: float | None = None) -> Audio:
-        """The sound in `path` (wav, flac, ogg, opus, mp3), channels averaged, brought to `rate`.
+        """The sound in `path` (utils.decode.SUFFIXES), channels averaged, brought to `rate`.
 
-        `start` and `seconds` cut a part before anything is decoded in vain. Raises AudioError naming
-        the file when it is missing, unreadable, empty, or holds NaN.
+        `start` and `seconds` cut a part: at once in wav, flac and their like, whereas mp3, ogg and opus are decoded from their
+        beginning, because a section entered in the middle comes damaged or late. Raises AudioError naming the file when it is
+        missing, unreadable, empty, cut short, no sound by its header, or holds NaN or integers called floats.
         """
-        import soundfile
-
-        try:
-            with soundfile.SoundFile(str(path)) as file:
-                file.seek(min(round(start * file.samplerate), file.frames))
-                frames = -1 if seconds is None else round(seconds * file.samplerate)
-                samples, native = file.read(frames, dtype="float32", always_2d=True), file.samplerate
-        except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
-            missing = "" if Path(path).exists() else " (no such file)"
-            raise AudioError(f"cannot read audio {path}{missing}: {error}") from error
-        samples = samples.mean(axis=1)
-        if not len(samples):
-            raise AudioError(f"audio {path} is empty: it holds no samples.")
-        if not np.isfinite(samples).all():
-            raise AudioError(f"audio {path} holds NaN or infinite samples: export it again.")
-        audio = cls(samples, native)
+        sound = decode(path, start, seconds)
+        audio = cls(sound.samples, sound.rate, tuple(sound.doubts))
         return audio if rate is None else audio.resample(rate)
 
     def write(self, path: str | Path) -> Path:
@@ -69,7 +54,10 @@ class Audio:
             return self
         import soxr
 
-        return Audio(soxr.resample(self.samples, self.rate, rate, "HQ"), rate)
+        check_rate("the sound to resample", self.rate)
+        check_rate("the resampled sound", rate)
+        check_length(f"{self.seconds:.1f} s brought from {self.rate} Hz to {rate} Hz", len(self.samples) * rate / self.rate)
+        return Audio(soxr.resample(self.samples, self.rate, rate, "HQ"), rate, self.doubts)
 
     @property
     def seconds(self) -> float:
