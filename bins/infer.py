@@ -11,13 +11,12 @@ python -m bins.infer --checkpoint path/to/a/vocoder --folder my/recordings --str
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from bins.cli import add_options, parser, run
 from bins.texts import Source, read_list, read_text, say
-
-STARTS = (".wav", ".flac", ".mp3", ".ogg", ".npy")  # what --folder looks for
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -120,10 +119,22 @@ def _sources(options: Any) -> tuple[list[Source], list[str]]:
         return [read_text(Path(options.text_file))], []
     if options.list:
         return read_list(Path(options.list))
-    found = sorted(p for p in Path(options.folder).rglob("*") if p.suffix.lower() in STARTS)
+    return _starts(Path(options.folder)), []
+
+
+def _starts(folder: Path) -> list[Source]:
+    """The recordings and mels below `folder`; results keep the folders, and the suffix where two files differ in it alone."""
+    from utils.decode import SUFFIXES
+    from utils.tree import files_under
+
+    suffixes = (*SUFFIXES, ".npy")
+    found = [path for path in files_under(folder) if path.suffix.lower() in suffixes]
     if not found:
-        raise ValueError(f"--folder: nothing to start from ({', '.join(STARTS)}) in {options.folder}.")
-    return [Source(p.stem, str(p)) for p in found], []
+        raise ValueError(f"--folder: nothing to start from ({', '.join(suffixes)}) in {folder}.")
+    names = [path.relative_to(folder) for path in found]
+    alike = Counter(name.with_suffix("") for name in names)
+    names = [name.with_suffix("") if alike[name.with_suffix("")] == 1 else name for name in names]
+    return [Source(name.as_posix(), str(path)) for name, path in zip(names, found, strict=True)]
 
 
 def _speak_each(task: Any, options: Any, out: Path, settings: dict[str, Any]) -> list[Path]:

@@ -14,27 +14,34 @@ by g2p "pinyin" (the pinyin beside them has no word boundaries).
 from collections.abc import Iterator
 from pathlib import Path
 
-from preprocessors.base import Utterance, by_hash, lines
+from preprocessors.base import Utterance, by_hash
+from preprocessors.layout import lines, recordings, twins, without_suffix
 
 PARTS = ("train", "test")
 
 
-def _listed(root: Path) -> Iterator[tuple[Path, str]]:
-    """(recording, text) of every line of content.txt."""
-    parts = [part for part in PARTS if (root / part / "content.txt").is_file()]
+def _parts(root: Path) -> list[Path]:
+    parts = [root.absolute() / part for part in PARTS if (root / part / "content.txt").is_file()]
     if not parts:
         raise ValueError(f"aishell3: {root} holds neither train/content.txt nor test/content.txt.")
-    for part in parts:
-        for name, spoken in (row[:2] for row in lines(root / part / "content.txt", 2, "\t")):
-            # Characters and their pinyin take turns.
-            yield root / part / "wav" / name[:7] / name, "".join(spoken.split()[::2])
+    return parts
+
+
+def _listed(part: Path, bad: list[tuple[str, str]] | None = None) -> Iterator[tuple[str, str]]:
+    """(<speaker>/<id>, text) of every line of content.txt; lines in another encoding go to `bad`."""
+    for name, spoken in (row[:2] for row in lines(part / "content.txt", 2, "\t", bad)):
+        # Characters and their pinyin take turns.
+        yield f"{name[:7]}/{without_suffix(name.strip())}", "".join(spoken.split()[::2])
 
 
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every line whose recording is there."""
-    for audio, text in _listed(root):
-        if audio.is_file():
-            yield Utterance(id=audio.stem, speaker=audio.parent.name, audio=str(audio.absolute()), text=text, language="cmn")
+    for part in _parts(root):
+        found = recordings(part / "wav")
+        for name, text in _listed(part):
+            if name in found:
+                speaker, identity = name.split("/")
+                yield Utterance(id=identity, speaker=speaker, audio=str(found[name]), text=text, language="cmn")
 
 
 def split(utterance: Utterance) -> str:
@@ -45,8 +52,15 @@ def split(utterance: Utterance) -> str:
 
 
 def orphans(root: Path) -> list[tuple[str, str]]:
-    """Lines without a recording, and recordings without a line."""
-    named = {audio.stem: audio for audio, _ in _listed(root)}
-    lost = [(name, f"its recording {audio} is missing") for name, audio in named.items() if not audio.is_file()]
-    there = sorted(path for part in PARTS for path in (root / part / "wav").glob("*/*.wav"))
-    return lost + [(path.stem, "content.txt does not name it") for path in there if path.stem not in named]
+    """Lines without a recording or in another encoding, and recordings without a line."""
+    strays: list[tuple[str, str]] = []
+    for part in _parts(root):
+        named, found = {name for name, _ in _listed(part, strays)}, recordings(part / "wav")
+        strays += [(_id(name), f"its recording {part.name}/wav/{name} is missing") for name in sorted(named - set(found))]
+        strays += [(_id(name), "content.txt does not name it") for name in sorted(set(found) - named)]
+        strays += [(_id(name), reason) for name, reason in twins(part / "wav")]
+    return strays
+
+
+def _id(name: str) -> str:
+    return name.rsplit("/", 1)[-1]

@@ -1,7 +1,8 @@
 """A corpus becomes a list of `Utterance`s: the manifests that every later stage reads.
 
 The folder is the registry: `preprocessors.<name>` offers `utterances(root)`, a generator of
-`Utterance`s, and, if the corpus has its own division, `split(utterance) -> "train" | "valid" | "test"`.
+`Utterance`s, and, if the corpus has its own division, `split(utterance) -> "train" | "valid" | "test"`. It may list, as
+(id, reason): `orphans(root)`, what has no partner; `mute(root)`, why recordings have no text; `doubts(root)`, what is odd.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from utils.audio import Audio, AudioError
 from utils.digest import digest_of_bytes
@@ -22,6 +24,7 @@ from utils.parallel import parallel
 from utils.registry import nearest
 
 SPLITS = ("train", "valid", "test")
+MUTE = "it has no transcript"
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def corpora() -> list[str]:
     """Names of the corpora that can be prepared: the modules of this folder."""
     import preprocessors
 
-    return sorted(m.name for m in pkgutil.iter_modules(preprocessors.__path__) if m.name != "base")
+    return sorted(m.name for m in pkgutil.iter_modules(preprocessors.__path__) if m.name not in ("base", "layout"))
 
 
 def corpus(name: str):
@@ -92,7 +95,7 @@ def write_manifest(path: Path, utterances: list[Utterance]) -> Path:
 def inspect(utterance: Utterance, *, needs_text: bool) -> tuple[Utterance, str, str]:
     """The utterance with its true length, a reason to skip it (or ""), and a doubt worth naming (or "")."""
     if needs_text and not utterance.text.strip():
-        return utterance, "it has no transcript", ""
+        return utterance, MUTE, ""
     try:
         whole = utterance.start == 0.0
         audio = Audio.read(utterance.audio, start=utterance.start, seconds=None if whole else utterance.seconds)
@@ -129,30 +132,26 @@ def prepare(
 ) -> Report:
     """Writes `<out>/<name>/{train,valid,test}.jsonl` and `report.json` for the corpus `name` at `root`.
 
-    Bad recordings are skipped and listed, never dropped in silence. Raises ValueError when `root` is
-    missing, when an id occurs twice, or when nothing usable is left.
+    Bad recordings and repeated ids are skipped and listed, never dropped in silence. Raises ValueError when `root` is
+    missing or nothing usable is left.
     """
     module, root = corpus(name), Path(root).expanduser()
     if hasattr(module, "ensure"):  # a corpus that is made on the spot
         module.ensure(root)
     if not root.is_dir():
         raise ValueError(f"dataset_path.{name}: no folder {root}. Its layout is described in preprocessors/{name}.py.")
-    found = list(module.utterances(root))
-    seen: dict[str, Utterance] = {}
-    for utterance in found:
-        if utterance.id in seen:
-            raise ValueError(f"{name}: the id {utterance.id!r} occurs twice ({seen[utterance.id].audio} and {utterance.audio}).")
-        seen[utterance.id] = utterance
     report = Report()
-    orphans = getattr(module, "orphans", None)  # recordings without a line of text, and the reverse
-    report.skipped.extend(orphans(root) if orphans else [])
+    found = _unrepeated(list(module.utterances(root)), report)
+    report.skipped.extend(_said(module, "orphans", root))
+    report.warnings.extend(_said(module, "doubts", root))
+    why_mute = dict(_said(module, "mute", root)) if needs_text else {}
     split = getattr(module, "split", by_hash)
     splits: dict[str, list[Utterance]] = {s: [] for s in SPLITS}
     check = partial(inspect, needs_text=needs_text)
     checks = parallel(check, found, what=f"inspect {name}", jobs=jobs, cluster=cluster, lost=_uninspected)
     for utterance, reason, doubt in checks:
         if reason:
-            report.skipped.append((utterance.id, reason))
+            report.skipped.append((utterance.id, why_mute.get(utterance.id, reason) if reason == MUTE else reason))
             continue
         if doubt:
             report.warnings.append((utterance.id, doubt))
@@ -169,31 +168,41 @@ def prepare(
     return report
 
 
+def _said(module: Any, what: str, root: Path) -> list[tuple[str, str]]:
+    """(id, reason) of a corpus module's own list, if it has one."""
+    return getattr(module, what)(root) if hasattr(module, what) else []
+
+
+def _unrepeated(found: list[Utterance], report: Report) -> list[Utterance]:
+    """One utterance for each id: of equal ones the first. Where they differ, nobody knows which is right: all are left out."""
+    by_id: dict[str, list[Utterance]] = {}
+    for utterance in found:
+        by_id.setdefault(utterance.id, []).append(utterance)
+    kept = []
+    for identity, (first, *others) in by_id.items():
+        other = next((utterance for utterance in others if utterance != first), None)
+        if other:
+            both = " and ".join(f"{u.audio} {u.text[:40]!r}" for u in (first, other))
+            report.skipped.append((identity, f"the id {identity!r} occurs twice, for {both}: none is taken, give each its own"))
+            continue
+        kept.append(first)
+        if others:
+            report.warnings.append((identity, f"it is listed {len(others) + 1} times, alike: it is taken once"))
+    return kept
+
+
 def _tell(name: str, report: Report, splits: dict[str, list[Utterance]], path: Path) -> None:
     hours = sum(u.seconds for us in splits.values() for u in us) / 3600
     log.info(f"{name}: {', '.join(f'{n} {s}' for s, n in report.counts.items())}; {hours:.2f} hours.")
     for kind, rows in (("skipped", report.skipped), ("doubtful", report.warnings)):
-        for identity, reason in rows[:5]:
-            log.warning(f"  {kind} {identity}: {reason}")
-        if len(rows) > 5:
+        alike = Counter(reason for _, reason in rows)
+        for reason, count in alike.most_common(5):
+            identity = next(i for i, r in rows if r == reason)
+            log.warning(f"  {kind} {identity}{f' and {count - 1} more' if count > 1 else ''}: {reason}")
+        if len(alike) > 5:
             log.warning(f"  ... {len(rows)} {kind} in all, listed in {path}.")
 
 
 def read_splits(folder: Path, datasets: list[str], split: str) -> list[Utterance]:
     """The utterances of one split of several prepared corpora, in order."""
     return [u for name in datasets for u in read_manifest(Path(folder) / name / f"{split}.jsonl")]
-
-
-def lines(path: Path, fields: int, separator: str = "|") -> Iterator[list[str]]:
-    """The rows of a metadata file. Raises ValueError naming the line that has too few fields."""
-    if not path.is_file():
-        raise ValueError(f"no metadata file {path}.")
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
-        if not line.strip():
-            continue
-        parts = line.split(separator)
-        if len(parts) < fields:
-            raise ValueError(
-                f"{path}:{number} has {len(parts)} fields, {fields} expected, separated by {separator!r}: {line[:80]!r}"
-            )
-        yield [part.strip() for part in parts]

@@ -27,8 +27,9 @@ from pathlib import Path
 
 import numpy as np
 
-from preprocessors.base import Utterance, lines
+from preprocessors.base import Utterance
 from preprocessors.custom import textgrids
+from preprocessors.layout import lines
 from utils.audio import Audio
 from utils.files import write_whole
 from utils.log import log
@@ -309,7 +310,7 @@ def utterances(root: Path) -> Iterator[Utterance]:
     rows = list(lines(root / "metadata.csv", 3))
     grids = textgrids(root, [name for name, *_ in rows])
     for name, speaker, text in rows:
-        audio = (root / "wavs" / f"{name}.wav").resolve()
+        audio = (root / "wavs" / f"{name}.wav").absolute()
         yield Utterance(id=name, speaker=speaker, audio=str(audio), text=text, textgrid=grids.get(name, ""))
 
 

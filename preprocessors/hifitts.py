@@ -11,63 +11,77 @@ The corpus's own division is kept: train, dev, test; every reader is in each. "c
 """
 
 import json
+import posixpath
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 from preprocessors.base import Utterance
+from preprocessors.layout import recordings, twins, without_suffix
+from utils.files import read_lines
+from utils.tree import composed
 
 PARTS = {"train": "train", "dev": "valid", "test": "test"}
 
 
 def _manifests(root: Path) -> list[Path]:
     found = sorted(path for path in root.glob("*_manifest_*.json") if path.stem.rsplit("_", 1)[-1] in PARTS)
+    found = [path for path in found if not path.name.startswith(".")]
     if not found:
         raise ValueError(f"hifitts: {root} holds no <reader>_manifest_<clean or other>_<train, dev or test>.json.")
     return found
 
 
-def _rows(root: Path) -> Iterator[tuple[Path, Path, str]]:
-    """(manifest, recording, text) of every line. Raises ValueError naming the line that is none."""
-    for manifest in _manifests(root):
-        for number, line in enumerate(manifest.read_text(encoding="utf-8").splitlines(), 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-                text = row.get("text_normalized") or row["text"]
-                yield manifest, root / row["audio_filepath"], text
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ValueError(f"{manifest}:{number} is no line of a manifest ({error}): {line[:80]!r}") from error
+def _rows(root: Path, bad: list[tuple[str, str]] | None = None) -> Iterator[tuple[Path, str, str]]:
+    """(manifest, <reader>_<clean or other>/<book>/<recording>, text) of every line; lines in another encoding go to `bad`."""
+    for manifest in _manifests(root.absolute()):
+        unread: list[tuple[int, str]] = []
+        for number, line in read_lines(manifest, unread):
+            if line.strip():
+                yield manifest, *_row(f"{manifest}:{number}", line)
+        if bad is not None:
+            bad.extend((f"{manifest.name}:{number}", f"{reason}: save {manifest} again as UTF-8") for number, reason in unread)
 
 
-def _name(audio: Path) -> str:
+def _row(place: str, line: str) -> tuple[str, str]:
+    """(recording, text) of a line. Raises ValueError naming the line that is none."""
+    try:
+        row = json.loads(line)
+        text = row.get("text_normalized") or row["text"]
+        path = posixpath.normpath(composed(row["audio_filepath"]).replace("\\", "/"))
+        return without_suffix(f"/{path}".rpartition("/audio/")[2]), text.strip()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{place} is no line of a manifest ({error}): {line[:80]!r}") from error
+
+
+def _id(name: str) -> str:
     """<reader>_<clean or other>_<book>_<recording>: a recording's own name may occur in two books."""
-    return "_".join([*audio.parts[-3:-1], audio.stem])
+    return name.strip("/").replace("/", "_")
 
 
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every line whose recording is there."""
-    for manifest, audio, text in _rows(root):
-        if audio.is_file():
+    _splits.cache_clear()  # the manifests may have changed since
+    found = recordings(root / "audio")
+    for manifest, name, text in _rows(root):
+        if name in found:
             reader = manifest.name.split("_", 1)[0]
-            yield Utterance(id=_name(audio), speaker=reader, audio=str(audio.absolute()), text=text.strip())
+            yield Utterance(id=_id(name), speaker=reader, audio=str(found[name]), text=text)
 
 
 def split(utterance: Utterance) -> str:
-    """The split of the manifest that names it."""
-    audio = Path(utterance.audio)
-    return _splits(audio.parents[3])[_name(audio)]
+    """The split of the manifest that names it; of two, train."""
+    return _splits(Path(Path(utterance.audio).as_posix().rpartition("/audio/")[0]))[utterance.id]
 
 
 @cache
 def _splits(root: Path) -> dict[str, str]:
-    return {_name(audio): PARTS[manifest.stem.rsplit("_", 1)[-1]] for manifest, audio, _ in _rows(root)}
+    return {_id(name): PARTS[manifest.stem.rsplit("_", 1)[-1]] for manifest, name, _ in _rows(root)}
 
 
 def orphans(root: Path) -> list[tuple[str, str]]:
-    """Lines without a recording, and recordings that no manifest names."""
-    named = {_name(audio): audio for _, audio, _ in _rows(root)}
-    lost = [(name, f"its recording {audio} is missing") for name, audio in named.items() if not audio.is_file()]
-    there = sorted((root / "audio").glob("*/*/*.flac"))
-    return lost + [(_name(audio), "no manifest names it") for audio in there if _name(audio) not in named]
+    """Lines without a recording or in another encoding, and recordings that no manifest names."""
+    bad: list[tuple[str, str]] = []
+    named, found = {name for _, name, _ in _rows(root, bad)}, recordings(root / "audio")
+    lost = [(_id(name), f"its recording audio/{name} is missing") for name in sorted(named - set(found))]
+    return bad + lost + twins(root / "audio") + [(_id(name), "no manifest names it") for name in sorted(set(found) - named)]

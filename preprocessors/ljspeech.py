@@ -7,29 +7,43 @@ https://keithito.com/LJ-Speech-Dataset
       wavs/LJ001-0001.wav             or .flac, .ogg, .mp3
       TextGrid/LJ001-0001.TextGrid    optional: phone times of a forced aligner
 
-Any corpus in this layout is read; a second text field is used where there is one.
+Any corpus in this layout is read; a second text field is used where there is one. metadata.csv says what belongs to the corpus.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from preprocessors.base import Utterance, lines
-from preprocessors.custom import recordings, textgrids, unused_textgrids
+from preprocessors.base import Utterance
+from preprocessors.custom import textgrids, unused_textgrids
+from preprocessors.layout import lines, named, recordings, twins
 
 
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every line of metadata.csv that has a recording."""
+    rows = list(lines(root / "metadata.csv", 2))
     found = recordings(root / "wavs")
     grids = textgrids(root, found)
-    for name, *texts in lines(root / "metadata.csv", 2):
-        if name in found:
-            text = texts[1] if len(texts) > 1 and texts[1] else texts[0]
-            yield Utterance(id=name, speaker="ljspeech", audio=str(found[name]), text=text, textgrid=grids.get(name, ""))
+    for written, *texts in rows:
+        name = named(found, written, root)
+        if name:
+            first, second = (*texts, "")[:2]
+            grid = grids.get(name, "")
+            yield Utterance(
+                id=_id(name), speaker="ljspeech", audio=str(found[name]), text=second.strip() or first.strip(), textgrid=grid
+            )
 
 
 def orphans(root: Path) -> list[tuple[str, str]]:
-    """Lines without a recording, and recordings without a line."""
-    found, named = recordings(root / "wavs"), {row[0] for row in lines(root / "metadata.csv", 2)}
-    missing = [(name, f"metadata.csv names it, but wavs/ has no recording {name}") for name in sorted(named - set(found))]
-    missing += unused_textgrids(root, found)
-    return missing + [(name, "it has no line in metadata.csv") for name in sorted(set(found) - named)]
+    """Lines without a recording or in another encoding, and recordings without a line."""
+    bad: list[tuple[str, str]] = []
+    rows = [written for written, *_ in lines(root / "metadata.csv", 2, bad=bad)]
+    found = recordings(root / "wavs")
+    names = {written: named(found, written, root) for written in rows}
+    lost = sorted(written for written, name in names.items() if not name)
+    missing = [(_id(name), f"metadata.csv names it, but wavs/ has no recording {name}") for name in lost]
+    unlisted = [(_id(name), "it has no line in metadata.csv") for name in sorted(set(found) - set(names.values()))]
+    return bad + twins(root / "wavs") + missing + unused_textgrids(root, found) + unlisted
+
+
+def _id(name: str) -> str:
+    return name.replace("/", "_")

@@ -7,39 +7,51 @@ https://datashare.ed.ac.uk/handle/10283/3443
       txt/p225/p225_001.txt
       speaker-info.txt
 
-Only microphone 1 is read, so that no utterance can be in two splits. (p280 and p315 have no mic2; p315 has no txt.)
+Only microphone 1 is read, so that no utterance can be in two splits. (p280 and p315 have no mic2; p315 has no txt, and serves
+what needs no text.)
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from preprocessors.base import Utterance
+from preprocessors.layout import SUFFIXES, by_name, text_of
+from utils.tree import files_under
 
 AUDIO = "wav48_silence_trimmed"
 MICROPHONE = "mic1"
 
 
-def _pairs(root: Path) -> Iterator[tuple[str, Path, Path]]:
-    """(id, recording, transcript) of every recording; the transcript need not exist."""
-    if not (root / AUDIO).is_dir():
-        raise ValueError(f"vctk: no folder {root / AUDIO}: dataset_path.vctk is the folder of version 0.92 that holds it.")
-    for path in sorted((root / AUDIO).glob(f"*/*_{MICROPHONE}.*")):
-        name = path.stem.removesuffix(f"_{MICROPHONE}")
-        yield name, path, root / "txt" / path.parent.name / f"{name}.txt"
+def _sounds(root: Path) -> dict[str, list[Path]]:
+    """<speaker>/<id> -> recordings of microphone 1."""
+    folder = root.absolute() / AUDIO
+    if not folder.is_dir():
+        raise ValueError(f"vctk: no folder {folder}: dataset_path.vctk is the folder of version 0.92 that holds it.")
+    found = by_name(files_under(folder), folder, [f"_{MICROPHONE}{suffix}" for suffix in SUFFIXES])
+    return {name: paths for name, paths in sorted(found.items()) if name.count("/") == 1}
+
+
+def _texts(root: Path) -> dict[str, list[Path]]:
+    folder = root.absolute() / "txt"
+    return by_name(files_under(folder), folder, [".txt"])
 
 
 def utterances(root: Path) -> Iterator[Utterance]:
-    """Every recording of microphone 1 with a transcript."""
-    for name, audio, transcript in _pairs(root):
-        if transcript.is_file():
-            text = transcript.read_text(encoding="utf-8").strip()
-            yield Utterance(id=name, speaker=audio.parent.name, audio=str(audio.resolve()), text=text)
+    """Every recording of microphone 1, with its text where it has one."""
+    texts = _texts(root)
+    for name, paths in _sounds(root).items():
+        speaker, identity = name.split("/")
+        yield Utterance(id=identity, speaker=speaker, audio=str(paths[0]), text=text_of(texts.get(name, []), "")[0])
 
 
 def orphans(root: Path) -> list[tuple[str, str]]:
-    """Recordings without a transcript, and transcripts without a recording."""
-    pairs = list(_pairs(root))
-    mute = [(name, f"it has no transcript {text}") for name, _, text in pairs if not text.is_file()]
-    known = {name for name, _, _ in pairs}
-    texts = sorted(path.stem for path in (root / "txt").glob("*/*.txt"))
-    return mute + [(name, f"its transcript has no recording from {MICROPHONE}") for name in texts if name not in known]
+    """Transcripts without a recording."""
+    lost = sorted(set(_texts(root)) - set(_sounds(root)))
+    return [(name.rsplit("/", 1)[-1], f"its transcript has no recording from {MICROPHONE}") for name in lost]
+
+
+def mute(root: Path) -> list[tuple[str, str]]:
+    """Why recordings have no text."""
+    texts = _texts(root)
+    why = {name: text_of(texts.get(name, []), f"it has no transcript txt/{name}.txt")[1] for name in _sounds(root)}
+    return [(name.split("/")[1], reason) for name, reason in why.items() if reason]
