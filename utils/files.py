@@ -5,13 +5,23 @@ from __future__ import annotations
 import codecs
 import contextlib
 import errno
+import functools
 import json
 import os
+import reprlib
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+LARGEST = 2**28  # bytes of a JSON file, and of a line of text
+SMALL = 2**24  # bytes that are never too many
+# What reading a cut or altered pickle may end with, since its instructions are then any.
+DAMAGES = (
+    *(RuntimeError, EOFError, ValueError, OSError, KeyError, IndexError, TypeError, AttributeError, AssertionError),
+    *(OverflowError, MemoryError, struct.error, ImportError),
+)
 
 
 @contextlib.contextmanager
@@ -53,12 +63,43 @@ def write_json(path: Path, value: Any) -> Path:
     return write_whole(Path(path), lambda p: p.write_text(text, encoding="utf-8"))
 
 
-def read_json(path: Path) -> Any:
-    """The value in a JSON file. Raises ValueError naming the file when it is not JSON."""
+def read_json(path: Path, shape: Any = Any) -> Any:
+    """The value in a JSON file. `shape` is the type that it must have, such as dict[str, list[int]].
+
+    Raises ValueError naming the file, and the place in it, when it is not JSON, too deep or too large, or of another shape.
+    """
+    size = Path(path).stat().st_size
+    if size > LARGEST:
+        raise ValueError(f"{path} has {size} bytes, and {LARGEST} at most are read: it is no file of this kind.")
+    return parse_json(Path(path).read_bytes().removeprefix(codecs.BOM_UTF8), shape, path)
+
+
+def parse_json(text: bytes | str, shape: Any, source: Any) -> Any:
+    """The value of `text`; `source` names it in errors. See `read_json`."""
+    from pydantic_core import from_json
+
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not valid JSON ({error}); delete it and run the stage that wrote it again.") from error
+        value = from_json(text)
+    except ValueError as error:
+        cure = "mend it, or delete it and run the stage that wrote it again"
+        raise ValueError(f"{source} is not valid JSON ({error}); {cure}.") from error
+    check_shape(value, shape, source)
+    return value
+
+
+def check_shape(value: Any, shape: Any, source: Any) -> None:
+    """Raises ValueError naming the first place where `value` does not have the type `shape`."""
+    from pydantic import ValidationError
+
+    if shape is Any:
+        return
+    try:
+        _adapter(shape).validate_python(value, strict=True)
+    except ValidationError as errors:
+        error = errors.errors()[0]
+        place = f" at {'.'.join(map(str, error['loc']))}" if error["loc"] else ""
+        given = f", got {reprlib.repr(error['input'])}" if error["type"] != "missing" else ""
+        raise ValueError(f"{source} is not what it should be{place}: {error['msg'].lower()}{given}.") from errors
 
 
 def read_text(path: Path) -> str:
@@ -72,7 +113,9 @@ def read_lines(path: Path, bad: list[tuple[int, str]] | None = None) -> Iterator
     Raises ValueError naming file and line for another encoding; with `bad`, such lines go there as (number, reason) instead.
     """
     with open(path, "rb") as file:
-        for number, raw in enumerate(file, 1):
+        for number, raw in enumerate(iter(lambda: file.readline(LARGEST + 1), b""), 1):
+            if len(raw) > LARGEST:
+                raise ValueError(f"{path}:{number}: the line is longer than {LARGEST} bytes: it is no file of text.")
             if number == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 raise ValueError(f"{path} is in UTF-16: save it again as UTF-8 (iconv -f UTF-16 -t UTF-8 does that).")
             raw = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
@@ -86,15 +129,16 @@ def read_lines(path: Path, bad: list[tuple[int, str]] | None = None) -> Iterator
                 bad.append((number, reason))
 
 
-def read_jsonl(path: Path) -> list[dict]:
-    """The objects of a JSON-lines file, in order."""
-    rows = []
-    for number, line in read_lines(path):
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}:{number} is not valid JSON ({error}).") from error
-    return rows
+def read_jsonl(path: Path, shape: Any = dict[str, Any]) -> list[Any]:
+    """The objects of a JSON-lines file, in order, each of that shape. Raises ValueError naming file and line."""
+    return [parse_json(line, shape, f"{path}:{number}") for number, line in read_lines(path)]
+
+
+@functools.lru_cache(maxsize=64)
+def _adapter(shape: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(shape)
 
 
 def write_jsonl(path: Path, rows: list[dict]) -> Path:
@@ -106,8 +150,9 @@ def write_jsonl(path: Path, rows: list[dict]) -> Path:
 def read_weights(path: Path) -> dict[str, Any]:
     """What a weights file holds: safetensors as a flat dict, .pt/.pth/.bin/.ckpt as torch wrote it.
 
-    Raises ValueError for a truncated file and for a pickle that wants to run code: only tensors,
-    numbers and plain containers are ever read.
+    Of a pickle only tensors, numbers and plain containers are read; what else it holds (settings, paths, the state of a trainer)
+    becomes objects that do nothing, and a module that was pickled whole becomes its state dict. Raises ValueError for a
+    truncated file, for one that would grow beyond its size, and for a pickle that wants to run code.
     """
     path = Path(path)
     if not path.is_file():
@@ -124,12 +169,65 @@ def read_weights(path: Path) -> dict[str, Any]:
 
     import torch
 
+    from utils.pickles import read_inertly
+
+    _check_archive(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        found = read_inertly(path, lambda: torch.load(path, map_location="cpu", weights_only=True))
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{path} is refused: it is a pickle that holds more than weights, and reading it could run code. "
-            f"Ask its author for a safetensors file. ({str(error).splitlines()[0]})"
+            f"Ask its author for a safetensors file. ({_reason(error)})"
         ) from error
-    except (RuntimeError, EOFError, ValueError, OSError) as error:  # torch reports a cut file as any of these
+    except DAMAGES as error:
         raise ValueError(f"{path} is damaged or cut short ({error}); copy or download it again.") from error
+    _check_tensors(path, found)
+    return found
+
+
+def _reason(error: Exception) -> str:
+    """What torch's unpickler refused, without its advice to read on regardless."""
+    told = str(error).partition("WeightsUnpickler error:")[2].strip() or str(error)
+    return told.partition("\n")[0].partition(" Please use")[0].strip()
+
+
+def _check_archive(path: Path) -> None:
+    """Raises ValueError for a zip that unpacks to far more than it is: torch stores tensors as they are."""
+    import zipfile
+
+    size = path.stat().st_size
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error):
+        return  # no zip, or a damaged one, which torch names
+    if unpacked > 4 * size + SMALL:
+        raise ValueError(f"{path} is refused: its {size} bytes would become {unpacked}, where torch packs nothing.")
+
+
+def _check_tensors(path: Path, found: Any) -> None:
+    """Raises ValueError for tensors that claim to be far larger than the file: what copies them would fill the memory."""
+    import torch
+
+    largest = 4 * path.stat().st_size + SMALL
+    todo, seen = [found], set()
+    while todo:
+        value = todo.pop()
+        if isinstance(value, torch.Tensor) and value.numel() * value.element_size() > largest:
+            raise ValueError(f"{path} is refused: it holds a tensor of {tuple(value.shape)}, which its {path.stat().st_size} bytes cannot be.")
+        if isinstance(value, dict | list | tuple) and id(value) not in seen:
+            seen.add(id(value))
+            todo += value.values() if isinstance(value, dict) else value
+
+
+def read_array(path: Path) -> Any:
+    """The array of a .npy file. Raises ValueError for another kind of file, and for one that is shorter than it says."""
+    import numpy as np
+
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)  # mapped first: its size is checked before memory is asked for
+    except (ValueError, EOFError, OverflowError, SyntaxError, TypeError) as error:
+        raise ValueError(f"{path} is damaged, or no .npy file ({error}): make or download it again.") from error
+    if not isinstance(found, np.ndarray):
+        raise ValueError(f"{path} is no .npy file, but an archive of several arrays (.npz): save the one array with numpy.save.")
+    return np.array(found)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from models.base.upstream.common import Card, State, card, mel_section, numbers_of, strip
 from modules.norm import modern_keys
@@ -16,22 +15,6 @@ from utils.files import read_json, read_weights
 BESIDE = "waveglow*"
 SIZES = {"n_flows": 12, "n_group": 8, "n_early_every": 4, "n_early_size": 2}
 WN_SIZES = {"n_layers": 8, "n_channels": 256, "kernel_size": 3}
-
-# What a pickle of the module names. Each is read as an empty `Shell`: no code of those classes runs.
-CLASSES = (
-    "glow.WaveGlow",
-    "glow.WN",
-    "glow.Invertible1x1Conv",
-    "torch.nn.modules.container.ModuleList",
-    "torch.nn.modules.conv.Conv1d",
-    "torch.nn.modules.conv.ConvTranspose1d",
-    "torch.nn.utils.weight_norm.WeightNorm",
-)
-
-
-class Shell:
-    """Stands for a class of the pickle: holds the values of its object, does nothing."""
-
 
 def knows(config: Path) -> bool:
     """Whether this file is of this program, by its name."""
@@ -59,10 +42,8 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
 
 def state_of(file: Path) -> State:
     """The tensors of a file, also where a whole module was pickled."""
-    shells = [(type(name.rsplit(".", 1)[1], (Shell,), {}), name) for name in CLASSES]
     try:
-        with torch.serialization.safe_globals(shells):
-            found = read_weights(file)
+        return strip(read_weights(file), "state_dict", "model")
     except ValueError as error:
         if "is refused" not in str(error):
             raise
@@ -73,17 +54,6 @@ def state_of(file: Path) -> State:
             'torch.save({"state_dict": m.state_dict()}, "waveglow_weights.pt"), and load that file. '
             f"({str(error).splitlines()[0]})"
         ) from error
-    model = found.get("model") if isinstance(found, dict) else found
-    return dict(_tensors(model)) if isinstance(model, Shell) else strip(found, "state_dict", "model")
-
-
-def _tensors(shell: Shell, at: str = "") -> Any:
-    """(key, tensor) of a module's shell, as its state dict would name them."""
-    held = vars(shell)
-    for kind in ("_parameters", "_buffers"):
-        yield from ((at + name, value) for name, value in held.get(kind, {}).items() if isinstance(value, Tensor))
-    for name, part in held.get("_modules", {}).items():
-        yield from _tensors(part, f"{at}{name}.")
 
 
 def merge_old(state: State) -> State:
