@@ -21,26 +21,26 @@ def extract(experiment, *, jobs: int = 0, cluster: str = "") -> dict[str, str]:
     """Everything that training reads; returns "dataset/id" -> why, for the utterances that cannot be used."""
     from functools import partial
 
-    from preprocessors.base import SPLITS, read_splits
-    from utils.files import write_json
     from utils.log import log
     from utils.parallel import parallel
 
     features, datasets = experiment.features, experiment.datasets
-    utterances = [u for split in SPLITS for u in read_splits(experiment.processed_dir, datasets, split)]
-    features.fit(utterances, datasets, jobs=jobs, cluster=cluster)
+    utterances = experiment.everything()
+    corpus = experiment.corpus = features.fit(utterances, datasets, jobs=jobs, cluster=cluster)
     results = parallel(partial(_one, features), utterances, what="extract", jobs=jobs, cluster=cluster, lost=_refused)
-    refused = {identity: reason for identity, reason in results if reason}
-    write_json(features.refused_path(datasets), refused)
+    refused = dict(sorted((identity, reason) for identity, reason in results if reason))
+    listed = corpus.write(features.extracted, "refused", refused)
     for identity, reason in list(refused.items())[:5]:
         log.warning(f"  left out {identity}: {reason}")
     if refused:
-        log.warning(f"{len(refused)} of {len(utterances)} utterances are left out, listed in {features.refused_path(datasets)}.")
-    if not experiment.utterances("train"):
-        raise ValueError(
-            f"no utterance of {', '.join(datasets)} can be used: the reasons are in {features.refused_path(datasets)}."
-        )
-    features.statistics(list(experiment.model_class.statistics_of), datasets, experiment.utterances("train"))
+        log.warning(f"{len(refused)} of {len(utterances)} utterances are left out, listed in {listed}.")
+    usable = experiment.utterances("train")
+    if not usable:
+        raise ValueError(f"no utterance of {', '.join(datasets)} can be used: the reasons are in {listed}.")
+    features.statistics(list(experiment.model_class.statistics_of), corpus, usable)
+    corpus.remember(features.extracted)
+    if removed := features.tidy(utterances):
+        log.info(f"{removed} files of earlier states of {', '.join(datasets)} are removed.")
     return refused
 
 

@@ -162,6 +162,7 @@ def _speak_split(task: Any, options: Any, out: Path, settings: dict[str, Any]) -
 
     experiment = Experiment.read(options.config, options.set)
     utterances = experiment.utterances(options.split)[: options.limit]
+    task.features.restore(task.card["learned"], experiment.processed_dir)  # the recordings' durations and pitch lie there
     if not utterances:
         raise ValueError(f"the {options.split} split is empty: choose another --split, or give --text.")
     written, failed = [], []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 
 from processors.hmm import PHONE_STATES, AlignmentError, Chain, Mixtures, best_path, chain_of, log_sum, occupation, powers_of
 from utils.audio import Audio
+from utils.digest import digest
 from utils.files import write_whole
 from utils.log import log
 from utils.parallel import cpu_count
@@ -33,6 +34,7 @@ PRIOR_FRAMES = 10  # a phone seen in as many frames is half itself, half the ave
 VARIANCE_FLOOR = 0.02  # of cepstra of variance 1
 PLAN = (("soft", 6), ("double", 0), ("soft", 4), ("double", 0), ("best", 3), ("double", 0), ("best", 3))
 TRAIN_SECONDS = 3600.0  # of speech to learn from, that memory stays bounded: their cepstra take 112 MB
+EDITION = 1  # raised when the same lessons give another aligner than before
 RARE = 20  # a phone seen less often has all its utterances among those to learn from
 
 
@@ -62,11 +64,18 @@ def observe(audio: Audio) -> np.ndarray:
     return cepstra(log_mel(audio))
 
 
-def learning_order(tokens: list[list[str]]) -> list[int]:
-    """All utterances: those with rare tokens first, then the rest, shuffled but ever the same."""
+def learning_order(tokens: list[list[str]], keys: list[str]) -> list[int]:
+    """All utterances: those with rare tokens first, then the rest, shuffled by their `keys`, so that others may come and go."""
     counts = Counter(token for sequence in tokens for token in sequence)
-    order = np.random.default_rng(0).permutation(len(tokens)).tolist()
+    order = sorted(range(len(tokens)), key=lambda i: digest(keys[i]))
     return sorted(order, key=lambda i: min((counts[token] for token in tokens[i]), default=RARE) >= RARE)
+
+
+def lessons(tokens: list[list[str]], keys: list[str], seconds: list[float], pauses: frozenset[str]) -> list[int]:
+    """Which utterances to learn from: an hour at most, rare phones among them, the same ones from run to run."""
+    spoken = [i for i in learning_order(tokens, keys) if not pauses.issuperset(tokens[i])]
+    before = np.cumsum([0.0, *(seconds[i] for i in spoken)])
+    return [i for i, passed in zip(spoken, before, strict=False) if passed < TRAIN_SECONDS]
 
 
 def _slope(rows: np.ndarray, reach: int = 3) -> np.ndarray:
@@ -112,24 +121,16 @@ class Aligner:
         self.mixtures, self.prior = mixtures, prior
 
     @classmethod
-    def train(cls, read: Callable[[int], Audio], tokens: list[list[str]], pauses: frozenset[str], *, jobs: int = 0) -> Aligner:
-        """Learns from an hour at most of the utterances of `tokens`; `read(i)` gives the sound of the i-th.
+    def train(
+        cls, read: Callable[[int], Audio], tokens: list[list[str]], pauses: frozenset[str], *, names: Iterable[str] = (), jobs: int = 0
+    ) -> Aligner:
+        """Learns from the utterances of `tokens`; `read(i)` gives the sound of the i-th. See `lessons` for which to take.
 
-        Which are taken does not change from run to run, and rare phones are among them. Raises ValueError when
-        no utterance is long enough for its tokens.
+        `names` are tokens that it is to know besides. Raises ValueError when no utterance is long enough for its tokens.
         """
-        observed, chosen, seconds = [], [], 0.0
-        for i in learning_order(tokens):
-            if seconds >= TRAIN_SECONDS:
-                break
-            if pauses.issuperset(tokens[i]):
-                continue
-            audio = read(i)
-            observed.append(observe(audio))
-            chosen.append(tokens[i])
-            seconds += audio.seconds
-        names = sorted({token for sequence in tokens for token in sequence} - pauses)
-        return cls.learn(observed, chosen, pauses, names, jobs=jobs)
+        spoken = [i for i, sequence in enumerate(tokens) if not pauses.issuperset(sequence)]
+        known = sorted({token for sequence in tokens for token in sequence}.union(names) - pauses)
+        return cls.learn([observe(read(i)) for i in spoken], [tokens[i] for i in spoken], pauses, known, jobs=jobs)
 
     @classmethod
     def learn(
@@ -243,10 +244,10 @@ class Aligner:
         try:
             with safe_open(path, "np") as file:
                 about, arrays = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (the file is no dict)
-        except SafetensorError as error:
-            raise ValueError(f"{path} is damaged ({error}): delete it, and the aligner is trained again.") from error
-        prior = arrays.pop("prior")
-        return cls(json.loads(about["names"]), Mixtures(**arrays), prior)
+            prior, names = arrays.pop("prior"), json.loads(about["names"])
+            return cls(names, Mixtures(**arrays), prior)
+        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+            raise ValueError(f"{path} is damaged ({error}): run the extract stage again, and the aligner is trained anew.") from error
 
 
 def _rounded(times: np.ndarray) -> list[float]:

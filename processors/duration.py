@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import shutil
 from dataclasses import asdict
 from functools import lru_cache, partial
 from itertools import groupby
@@ -13,9 +15,11 @@ import numpy as np
 
 from preprocessors.base import Utterance
 from processors.features import Feature, FeatureSet
+from processors.store import identity, sound_of, textgrid_of
 from processors.text import PAUSES
-from processors.textgrid import Interval, read_textgrid, write_srt, write_textgrid
+from processors.textgrid import UNKNOWN, Interval, read_textgrid, read_tier, write_srt, write_textgrid
 from utils.audio import Audio
+from utils.digest import digest
 from utils.files import read_json, write_json
 from utils.log import log
 from utils.parallel import parallel
@@ -26,12 +30,17 @@ POOR_FIT = 6.0  # times the usual spread below the usual fit; a text of another 
 SECONDS_PER_PHONE = (0.035, 0.35)  # a mean outside says that text and sound do not belong together
 SQUEEZED, SQUEEZED_SHARE = 0.016, 0.4  # seconds: the shortest phone the aligner can find; more than this share is no speech
 LONG = 1.0  # seconds of one phone
+APART = 5  # frames by which a TextGrid may be shorter or longer than its sound: more, and one of them is another's
+
+
+GONE: list[str] = []  # stands for tokens that a killed process did not hand over
+SUFFIX = ".safetensors"  # of an aligner
 
 
 def silent(token: str) -> bool:
     """True for a token that may last no time at all: a pause, a mark, a word boundary, in our tables and published ones."""
     bare = token.lstrip("@")
-    return bare in PAUSES or bare in {"sp", "spn", "<bos>", "<eos>"} or not any(c.isalnum() for c in bare)
+    return bare in PAUSES or bare in {"sp", "<bos>", "<eos>"} or not any(c.isalnum() for c in bare)
 
 
 class Durations(Feature):
@@ -43,7 +52,9 @@ class Durations(Feature):
 
     axis = "token"
     kept = True
+    kind = "i"
     needs = ("phone",)
+    beside = (".json", ".TextGrid", ".srt")
 
     def __init__(self, *, sample_rate: int, hop_size: int, source: Literal["auto", "textgrid", "aligner"] = "auto") -> None:
         self.sample_rate, self.hop_size, self.source = sample_rate, hop_size, source
@@ -51,30 +62,51 @@ class Durations(Feature):
         self.aligner = ""
 
     def __call__(self, utterance: Utterance, audio: Audio, phone: np.ndarray) -> np.ndarray:
-        """Raises ValueError when a TextGrid does not say the same phones, or the utterance was never aligned."""
-        tokens = phone.tolist()
-        ends = match(tokens, read_textgrid(utterance.textgrid)) if self._has_textgrid(utterance) else self._aligned(utterance, tokens)
+        """Raises ValueError when a TextGrid does not say the same phones or is not of this sound, or the utterance was never aligned."""
+        tokens, total = phone.tolist(), len(audio.samples) // self.hop_size
+        ends = self._by_textgrid(utterance, tokens, audio) if self._timed(utterance) else self._aligned(utterance, tokens)
         frames = np.round(np.array(ends) * self.sample_rate / self.hop_size).astype(np.int64)
-        total = len(audio.samples) // self.hop_size
         frames = np.minimum(np.maximum.accumulate(frames), total)
         frames[-1] = total
         return np.diff(frames, prepend=0).astype(np.int32)
 
+    def basis(self, utterance: Utterance) -> Any:
+        return [sound_of(utterance), textgrid_of(utterance) if self._has_textgrid(utterance) else ""]
+
+    def place(self, utterance: Utterance) -> str:
+        return "" if self._has_textgrid(utterance) else self.aligner.removesuffix(SUFFIX)
+
+    def problem(self, array: np.ndarray) -> str:
+        return super().problem(array) or ("holds negative numbers or none" if not len(array) or (array < 0).any() else "")
+
     def _has_textgrid(self, utterance: Utterance) -> bool:
+        return self.source != "aligner" and bool(utterance.textgrid)
+
+    def _timed(self, utterance: Utterance) -> bool:
         if self.source == "textgrid" and not utterance.textgrid:
             raise ValueError("it has no TextGrid: put one into the corpus's TextGrid folder, or set duration.source to \"aligner\".")
-        return self.source != "aligner" and bool(utterance.textgrid)
+        return self._has_textgrid(utterance)
+
+    def _by_textgrid(self, utterance: Utterance, tokens: list[str], audio: Audio) -> list[float]:
+        intervals, seconds = read_tier(utterance.textgrid)
+        ends = match(tokens, intervals)
+        frames = round((seconds - audio.seconds) * self.sample_rate / self.hop_size)
+        if abs(frames) > APART:
+            raise ValueError(
+                f"its TextGrid is {seconds:.2f} s long, its sound {audio.seconds:.2f} s: is one of them another recording's, or cut since? "
+                'Align it again, or set duration.source to "aligner".'
+            )
+        return ends
 
     def _aligned(self, utterance: Utterance, tokens: list[str]) -> list[float]:
         if self.folder is None or not self.aligner:
             raise ValueError("it has no TextGrid and no aligner is at hand: run the extract stage first (run.sh --stage 1).")
-        path = alignment_path(self.folder, utterance)
-        if not path.is_file():  # it came to the corpus after the aligner was trained
-            _write_alignment(self.folder, self.aligner, utterance, tokens)
-        found = read_json(path)
-        if found["tokens"] != tokens:
-            raise ValueError(f"{path} holds other phones than the text now gives: delete it and extract again.")
-        return found["ends"]
+        return _alignment(self.folder, self.aligner, utterance, tokens)["ends"]
+
+    def whole(self, learned: dict[str, Any], folder: Path) -> bool:
+        """The aligner must be there: what it aligned can then be made again."""
+        name = learned.get("aligner", "")
+        return name == "" or (isinstance(name, str) and name == Path(name).name and _readable(folder / name))
 
     def restore(self, learned: dict[str, Any], folder: Path | None) -> None:
         self.folder, self.aligner = folder, learned.get("aligner", "")
@@ -85,30 +117,33 @@ class Durations(Feature):
         Writes under `folder`: the aligner, and for each utterance alignment/*.json, TextGrid/*.TextGrid and srt/*.srt;
         distrusted-<datasets>.json lists those that a person should listen to, worst first, each with the reason.
         """
-        rows = [u for u in utterances if self.source == "aligner" or (self.source == "auto" and not u.textgrid)]
-        read = parallel(partial(_tokens, features), rows, what="phones", jobs=jobs, cluster=cluster, lost=_no_tokens) if rows else ()
-        tokens = {identity: found for identity, found in read if found}
-        rows = [u for u in rows if _identity(u) in tokens]
+        rows = [u for u in utterances if self.source != "textgrid" and not self._has_textgrid(u)]
         if not rows:
             return {}
-        corpora = "+".join(sorted({u.dataset for u in rows}))
-        name = f"aligner-{corpora}.safetensors"
-        if not (folder / name).is_file():
-            _train(rows, tokens, folder / name, jobs)
-        todo = [u for u in rows if not alignment_path(folder, u).is_file()]
-        work = [(u, tokens[_identity(u)]) for u in todo]
+        read = dict(parallel(partial(_tokens, features), rows, what="phones", jobs=jobs, cluster=cluster, lost=_no_tokens))
+        tokens = {name: found for name, found in read.items() if found}
+        gone = list(read.values()).count(GONE)
+        lost = {"lost": gone} if gone else {}
+        work = [(u, tokens[identity(u)]) for u in rows if identity(u) in tokens]
+        if not work:
+            return lost
+        corpora = "+".join(sorted({u.dataset for u, _ in work}))
+        name = _trained(work, folder, corpora, jobs)
         done = parallel(partial(_align, folder, name), work, what="align", jobs=jobs, cluster=cluster, lost=_not_aligned)
-        failed = dict(f for f in done if f)
-        distrusted = failed | distrust(folder, rows)
+        failed = dict(sorted(f for f in done if f))
+        distrusted = failed | distrust(folder, [u for u, _ in work if identity(u) not in failed])
         listed = write_json(folder / f"distrusted-{corpora}.json", distrusted)
-        log.info(f"aligned {len(rows) - len(failed)} of {len(rows)} utterances; {len(distrusted)} to listen to, listed in {listed}.")
-        for identity, reason in list(distrusted.items())[:5]:
-            log.warning(f"  listen to {identity}: {reason}")
-        return {"aligner": name, "aligned": len(rows) - len(failed), "failed": len(failed), "distrusted": len(distrusted)}
+        log.info(f"aligned {len(work) - len(failed)} of {len(work)} utterances; {len(distrusted)} to listen to, listed in {listed}.")
+        for named, reason in list(distrusted.items())[:5]:
+            log.warning(f"  listen to {named}: {reason}")
+        return {"aligner": name, "aligned": len(work) - len(failed), "failed": len(failed), "distrusted": len(distrusted)} | lost
 
-
-def _identity(utterance: Utterance) -> str:
-    return f"{utterance.dataset}/{utterance.id}"
+    def tidy(self, folder: Path, learned: list[dict[str, Any]]) -> None:
+        """Aligners that no corpora name any more go, with the durations that they gave."""
+        for path in folder.glob(f"aligner-*{SUFFIX}"):
+            if path.name not in {row.get("aligner") for row in learned}:
+                path.unlink(missing_ok=True)
+                shutil.rmtree(path.with_suffix(""), ignore_errors=True)
 
 
 def alignment_path(folder: Path, utterance: Utterance) -> Path:
@@ -118,27 +153,47 @@ def alignment_path(folder: Path, utterance: Utterance) -> Path:
 
 def _tokens(features: FeatureSet, utterance: Utterance) -> tuple[str, list[str] | None]:
     try:
-        return _identity(utterance), features.raw(utterance, ["phone"])["phone"].tolist()
+        return identity(utterance), features.raw(utterance, ["phone"])["phone"].tolist()
     except ValueError:
-        return _identity(utterance), None  # the extract stage lists it with its reason
+        return identity(utterance), None  # the extract stage lists it with its reason
 
 
-def _no_tokens(utterance: Utterance, reason: str) -> tuple[str, None]:
-    return _identity(utterance), None
+def _no_tokens(utterance: Utterance, reason: str) -> tuple[str, list[str]]:
+    return identity(utterance), GONE
 
 
 def _not_aligned(pair: tuple[Utterance, list[str]], reason: str) -> tuple[str, str]:
-    return _identity(pair[0]), reason
+    return identity(pair[0]), reason  # tried once more when its durations are extracted
 
 
-def _train(rows: list[Utterance], tokens: dict[str, list[str]], path: Path, jobs: int) -> None:
-    from processors.aligner import RATE, Aligner
+def _trained(work: list[tuple[Utterance, list[str]]], folder: Path, corpora: str, jobs: int) -> str:
+    """The name of the aligner for these utterances, which says what it learnt from; trained unless it is there."""
+    from processors.aligner import EDITION, RATE, Aligner, lessons
 
-    hours = sum(u.seconds for u in rows) / 3600
-    log.info(f"{len(rows)} utterances ({hours:.2f} hours) have no TextGrid: the aligner learns from them, a minute or two.")
-    sequences = [tokens[_identity(u)] for u in rows]
-    pauses = frozenset(token for sequence in sequences for token in sequence if silent(token))
-    Aligner.train(lambda i: rows[i].read(RATE), sequences, pauses, jobs=jobs).save(path)
+    rows, sequences = [u for u, _ in work], [tokens for _, tokens in work]
+    every = {token for sequence in sequences for token in sequence}
+    pauses = frozenset(filter(silent, every))
+    chosen = lessons(sequences, [identity(u) for u in rows], [u.seconds for u in rows], pauses)
+    taught = [[sequences[i], sound_of(rows[i])] for i in chosen]
+    name = f"aligner-{corpora}-{digest([EDITION, sorted(every), taught])}{SUFFIX}"
+    if not _readable(folder / name):
+        hours = sum(rows[i].seconds for i in chosen) / 3600
+        log.info(f"{len(rows)} utterances have no TextGrid: the aligner learns from {hours:.2f} hours of them, a minute or two.")
+        read = [partial(rows[i].read, RATE) for i in chosen]
+        learnt = Aligner.train(lambda i: read[i](), [sequences[i] for i in chosen], pauses, names=every, jobs=jobs)
+        learnt.save(folder / name)
+        _aligner.cache_clear()
+    return name
+
+
+def _readable(path: Path) -> bool:
+    from processors.aligner import Aligner
+
+    try:
+        return path.is_file() and bool(Aligner.load(path))
+    except ValueError as error:
+        log.warning(str(error))
+        return False
 
 
 @lru_cache(maxsize=1)
@@ -151,23 +206,32 @@ def _aligner(path: Path) -> Any:
 
 def _align(folder: Path, name: str, pair: tuple[Utterance, list[str]]) -> tuple[str, str] | None:
     try:
-        _write_alignment(folder, name, *pair)
+        _alignment(folder, name, *pair)
     except ValueError as error:
-        return _identity(pair[0]), str(error)
+        return identity(pair[0]), str(error)
     return None
 
 
-def _write_alignment(folder: Path, name: str, utterance: Utterance, tokens: list[str]) -> None:
+def _alignment(folder: Path, name: str, utterance: Utterance, tokens: list[str]) -> dict[str, Any]:
+    """What the aligner `name` says of an utterance; kept, and made again where tokens, sound or aligner are others."""
     from processors.aligner import RATE
 
+    of = digest([name, tokens, sound_of(utterance)])
+    path = alignment_path(folder, utterance)
+    with contextlib.suppress(ValueError, FileNotFoundError):
+        found = read_json(path)
+        if isinstance(found, dict) and found.get("of") == of and len(found.get("ends", ())) == len(tokens):
+            return found
     found = _aligner(folder / name).align(utterance.read(RATE), tokens, frozenset(filter(silent, tokens)))
     times = list(zip(tokens, found.starts, found.ends, strict=True))
     phones = [("" if silent(token) else token, start, end) for token, start, end in times]
     words = word_times(times, utterance.text)
-    write_textgrid(folder / "TextGrid" / f"{_identity(utterance)}.TextGrid", {"words": words, "phones": phones})
-    write_srt(folder / "srt" / f"{_identity(utterance)}.srt", words)
+    write_textgrid(folder / "TextGrid" / f"{identity(utterance)}.TextGrid", {"words": words, "phones": phones})
+    write_srt(folder / "srt" / f"{identity(utterance)}.srt", words)
     # Last: an utterance counts as aligned once this file is there.
-    write_json(alignment_path(folder, utterance), asdict(found))
+    made = asdict(found) | {"of": of}
+    write_json(path, made)
+    return made
 
 
 def word_times(times: list[Interval], text: str) -> list[Interval]:
@@ -180,14 +244,14 @@ def word_times(times: list[Interval], text: str) -> list[Interval]:
 
 def distrust(folder: Path, utterances: list[Utterance]) -> dict[str, str]:
     """The utterances whose alignment a person should listen to, worst fit first, each with the reason."""
-    found = [(_identity(u), read_json(p)) for u in utterances if (p := alignment_path(folder, u)).is_file()]
+    found = [(identity(u), read_json(p)) for u in utterances if (p := alignment_path(folder, u)).is_file()]
     scores = [row["score"] for _, row in found]
     usual = float(np.median(scores)) if scores else 0.0
     spread = float(np.median(np.abs(np.array(scores) - usual))) if scores else 0.0
     lowest = usual - max(POOR_FIT * spread, 0.5)  # a synthetic corpus has next to no spread
     rows = sorted(found, key=lambda item: item[1]["score"])
-    reasons = {identity: _doubt(row, usual, lowest) for identity, row in rows}
-    return {identity: reason for identity, reason in reasons.items() if reason}
+    reasons = {name: _doubt(row, usual, lowest) for name, row in rows}
+    return {name: reason for name, reason in reasons.items() if reason}
 
 
 def _doubt(row: dict[str, Any], usual: float, lowest: float) -> str:
@@ -226,9 +290,10 @@ def _compare(spoken: list[str], labels: list[str]) -> None:
         token, label = (side[i] if i < len(side) else "the end" for side in (spoken, labels))
         if _plain(token) != _plain(label):
             before = " ".join(spoken[max(0, i - 4) : i]) or "the start"
+            unknown = f" ({UNKNOWN!r} is an unknown word: add it to the aligner's dictionary and align again.)" if label == UNKNOWN else ""
             raise ValueError(
                 f"text and TextGrid differ at phone {i + 1}, after {before}: the text says {' '.join(spoken[i : i + 4]) or token!r}, "
-                f"the TextGrid {' '.join(labels[i : i + 4]) or label!r}. "
+                f"the TextGrid {' '.join(labels[i : i + 4]) or label!r}.{unknown} "
                 'Set phone.source to "textgrid" to take the phones from there, or duration.source to "aligner".'
             )
     if not labels:

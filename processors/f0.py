@@ -46,6 +46,9 @@ class F0(Feature):
         self.track = pick(METHODS, method, "F0 method")
         self.settings = {"fmin": fmin, "fmax": fmax, "voicing_threshold": voicing_threshold}
 
+    def problem(self, array: np.ndarray) -> str:
+        return super().problem(array) or ("holds negative frequencies" if (array < 0).any() else "")
+
     def __call__(self, utterance: Utterance, audio: Audio) -> np.ndarray:
         frames = len(audio.samples) // self.hop_size
         if not frames:

@@ -2,11 +2,13 @@
 
 A feature is a small class: its constructor's arguments are its settings, `axis` says what its first
 axis counts, `needs` names the features it is worked out from. `FeatureSet` holds those of one config,
-keeps the dear ones on disk under the digest of their resolved settings, and brings all to one clock.
+keeps the dear ones on disk under the digests of their resolved settings and of what of the utterance
+they are made from, and brings all to one clock.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import json
@@ -17,8 +19,11 @@ from typing import Any
 import numpy as np
 
 from preprocessors.base import Utterance
+from processors.store import NEXT, Corpus, identity, read_array, sound_of, sweep, write_array
 from utils.audio import Audio
-from utils.files import read_json, write_json, write_whole
+from utils.digest import digest
+from utils.files import read_json
+from utils.log import log
 from utils.registry import load_object, pick
 
 FEATURES = {
@@ -42,6 +47,9 @@ class Feature:
     kept: bool = False  # dear enough to be kept on disk
     needs: tuple[str, ...] = ()  # features passed to `__call__` by name
     pad: float = 0.0  # what stands behind the end of a shorter utterance in a batch
+    kind: str = "f"  # of its numbers, as numpy calls it: "f" float, "i" integer, "U" string
+    edition: int = 1  # raised when the same settings give other arrays than before: what was kept is then made again
+    beside: tuple[str, ...] = ()  # suffixes of what it keeps of an utterance beside its array
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -51,9 +59,33 @@ class Feature:
     def __call__(self, utterance: Utterance, audio: Audio, **needed: np.ndarray) -> np.ndarray:
         raise NotImplementedError
 
+    def basis(self, utterance: Utterance) -> Any:
+        """What of the utterance the array is made from, beside `needs`: JSON-able, and another for another array."""
+        return sound_of(utterance)
+
+    def place(self, utterance: Utterance) -> str:
+        """The folder within the feature's own, where what `fit` learnt decides the array: its name says what was learnt."""
+        return ""
+
+    def problem(self, array: np.ndarray) -> str:
+        """What is wrong with an array, "" if nothing is: cheap, as it is asked whenever one is read."""
+        if array.dtype.kind != self.kind or (self.kept and array.ndim != 1):
+            return f"holds an array of {array.ndim} dimensions and type {array.dtype}"
+        return "holds NaN or infinity" if self.kind == "f" and not np.isfinite(array).all() else ""
+
     def fit(self, utterances: list[Utterance], features: FeatureSet, folder: Path, *, jobs: int, cluster: str) -> dict[str, Any]:
-        """Learns from the whole corpus (a symbol table, an alignment) before extraction; JSON-able, kept in the card."""
+        """Learns from the whole corpus (a symbol table, an alignment) before extraction; JSON-able, kept in the card.
+
+        "lost" among it says how many utterances killed processes had: it is then learnt again the next time.
+        """
         return {}
+
+    def whole(self, learned: dict[str, Any], folder: Path) -> bool:
+        """False where `learned`, or what `fit` wrote into `folder` with it, is damaged or gone: it is learnt again."""
+        return True
+
+    def tidy(self, folder: Path, learned: list[dict[str, Any]]) -> None:
+        """Removes from `folder` what `fit` wrote with none of those that are still `learned`."""
 
     def restore(self, learned: dict[str, Any], folder: Path | None) -> None:
         """Takes back what `fit` gave; `folder` is where it may have written more, None at inference."""
@@ -88,6 +120,7 @@ class FeatureSet:
         self.store = Path(store) if store else None
         self.settings = {name: dict(section) for name, section in settings.items()}
         self.common = {"sample_rate": sample_rate, "hop_size": hop_size}
+        self.corpus: Corpus | None = None  # that of the last `fit`
         self.features: dict[str, Feature] = {}
         self.digests: dict[str, str] = {}
         for name in self._ordered():
@@ -131,68 +164,96 @@ class FeatureSet:
             raise ValueError(f"the feature {name!r} has no folder: this FeatureSet keeps nothing.")
         return self.store / f"{name}-{self.digests[name]}"
 
+    def version(self, name: str, utterance: Utterance) -> str:
+        """The digest of what the array is made from: text, sound, TextGrid, as far as the feature reads them."""
+        feature = self.features[name]
+        return digest([feature.edition, feature.basis(utterance), *(self.version(need, utterance) for need in feature.needs)])
+
     def path(self, name: str, utterance: Utterance) -> Path:
-        return self.folder(name) / utterance.dataset / f"{utterance.id}.npy"
+        folder = self.folder(name) / self.features[name].place(utterance) / utterance.dataset
+        return folder / f"{utterance.id}.{self.version(name, utterance)}.npy"
 
-    def fit(self, utterances: list[Utterance], datasets: list[str], *, jobs: int = 0, cluster: str = "") -> None:
-        """Lets each feature learn from the training utterances, and keeps what it learnt beside its arrays."""
+    def fit(self, utterances: list[Utterance], datasets: list[str], *, jobs: int = 0, cluster: str = "") -> Corpus:
+        """Lets each feature learn from all utterances of `datasets`, and keeps what it learnt beside its arrays.
+
+        What was learnt from exactly these is taken as it is. Returns the state of the corpora that was learnt from.
+        """
+        self.corpus = corpus = Corpus(datasets, utterances)
         for name, feature in self.features.items():
-            path = self._learned_path(name, datasets)
-            if not path.is_file():
-                learned = feature.fit(utterances, self, self.folder(name), jobs=jobs, cluster=cluster)
-                write_json(path, learned)
-            feature.restore(read_json(path), self.folder(name))
+            folder = self.folder(name)
+            learned = corpus.find(folder, "learned")
+            if learned is None or learned.get("lost") or not feature.whole(learned, folder):
+                learned = feature.fit(utterances, self, folder, jobs=jobs, cluster=cluster)
+                corpus.write(folder, "learned", learned)
+                feature.tidy(folder, all_learned(folder))
+            feature.restore(learned, folder)
+        return corpus
 
-    def _learned_path(self, name: str, datasets: list[str]) -> Path:
-        return self.folder(name) / f"learned-{'+'.join(datasets)}.json"
+    def learned(self, datasets: list[str], corpus: Corpus | None = None) -> dict[str, Any]:
+        """What `fit` wrote, by feature, for the card; also restores it. `corpus` is, if left out, that of the last `fit`.
 
-    def learned(self, datasets: list[str]) -> dict[str, Any]:
-        """What `fit` wrote, by feature, for the card; also restores it. Raises ValueError before extraction."""
+        Raises ValueError before extraction, and where the corpora are no longer those that were learnt from.
+        """
+        corpus = corpus or self.corpus or Corpus(datasets, [])
         found = {}
         for name, feature in self.features.items():
-            path = self._learned_path(name, datasets)
-            if not path.is_file():
-                raise ValueError(f"{path} is missing: run the extract stage for these settings first (run.sh --stage 1).")
-            found[name] = read_json(path)
+            found[name] = corpus.read(self.folder(name), "learned", self.extracted)
+            if not feature.whole(found[name], self.folder(name)):
+                raise ValueError(f"{corpus.path(self.folder(name), 'learned')} or what lies beside it is damaged: {NEXT}.")
             feature.restore(found[name], self.folder(name))
         return found
 
-    def refused(self, datasets: list[str]) -> dict[str, str]:
-        """Utterances that the extract stage could not use with these settings: "dataset/id" -> why."""
-        path = self.refused_path(datasets)
-        return read_json(path) if path.is_file() else {}
-
-    def refused_path(self, datasets: list[str]) -> Path:
-        """The list that the extract stage writes; its name tells these settings from others."""
+    @property
+    def extracted(self) -> Path:
+        """The folder of what the extract stage says of the corpora; its name tells these settings from others."""
+        if self.store is None:
+            raise ValueError("this FeatureSet keeps nothing: it has no folder.")
         together = hashlib.sha256("".join(self.digests.values()).encode()).hexdigest()[:8]
-        return self.store / f"extract-{together}" / f"refused-{'+'.join(datasets)}.json"
+        return self.store / f"extract-{together}"
 
-    def statistics(self, names: list[str], datasets: list[str], utterances: list[Utterance] | None = None) -> dict[str, dict]:
+    def refused(self, corpus: Corpus) -> dict[str, str]:
+        """Utterances that the extract stage could not use with these settings: "dataset/id" -> why."""
+        return corpus.find(self.extracted, "refused") or {}
+
+    def statistics(self, names: list[str], corpus: Corpus, utterances: list[Utterance] | None = None) -> dict[str, dict]:
         """Mean, deviation, least and greatest value of frame features over the training utterances.
 
         Zeros of F0 are left out: they say "unvoiced", not 0 Hz. Worked out from `utterances` in the extract
-        stage, read from disk afterwards; raises ValueError when that stage has not run.
+        stage, read from disk afterwards; raises ValueError when that stage has not run for this state of the corpora.
         """
         found = {}
         for name in names:
-            path = self.folder(name) / f"statistics-{'+'.join(datasets)}.json"
-            if utterances is not None and not path.is_file():
-                some = utterances[:: max(1, len(utterances) // ENOUGH)]
-                values = np.concatenate([self(u, [name])[name].ravel() for u in some]).astype(np.float64)
-                values = values[values > 0] if name == "f0" else values
-                if not len(values):
-                    raise ValueError(f"{name} is empty over the whole corpus: no voiced frame was found; check the recordings.")
-                rows = {"mean": values.mean(), "std": max(values.std(), 1e-6), "min": values.min(), "max": values.max()}
-                write_json(path, {k: round(float(v), 6) for k, v in rows.items()})
-            if not path.is_file():
-                raise ValueError(f"{path} is missing: run the extract stage for these settings first (run.sh --stage 1).")
-            found[name] = read_json(path)
+            kind = f"statistics-{name}"
+            if utterances is not None and corpus.find(self.extracted, kind) is None:
+                corpus.write(self.extracted, kind, self._measured(name, utterances))
+            found[name] = corpus.read(self.extracted, kind, self.extracted)
         return found
 
-    def restore(self, learned: dict[str, Any]) -> None:
-        """Takes what a card holds, so that inference equals training."""
+    def _measured(self, name: str, utterances: list[Utterance]) -> dict[str, float]:
+        some = utterances[:: max(1, len(utterances) // ENOUGH)]
+        values = np.concatenate([self(u, [name])[name].ravel() for u in some]).astype(np.float64)
+        values = values[values > 0] if name == "f0" else values
+        if not len(values):
+            raise ValueError(f"{name} is empty over the whole corpus: no voiced frame was found; check the recordings.")
+        rows = {"mean": values.mean(), "std": max(values.std(), 1e-6), "min": values.min(), "max": values.max()}
+        return {k: round(float(v), 6) for k, v in rows.items()}
+
+    def tidy(self, utterances: list[Utterance]) -> int:
+        """Removes what was kept of earlier states of these utterances' corpora; returns how many files it were."""
+        removed = 0
         for name, feature in self.features.items():
-            feature.restore(learned.get(name, {}), None)
+            for dataset in sorted({u.dataset for u in utterances}) if feature.kept else ():
+                rows = [u for u in utterances if u.dataset == dataset]
+                names = {f"{u.id}.{self.version(name, u)}.npy" for u in rows}
+                names |= {f"{u.id}{suffix}" for u in rows for suffix in feature.beside}
+                removed += sweep(self.folder(name), dataset, names)
+        return removed
+
+    def restore(self, learned: dict[str, Any], store: Path | None = None) -> None:
+        """Takes what a card holds, so that inference equals training; with a `store`, reads what the extract stage kept there."""
+        self.store = store or self.store
+        for name, feature in self.features.items():
+            feature.restore(learned.get(name, {}), self.folder(name) if store else None)
 
     def extract(self, utterance: Utterance) -> str:
         """Computes everything once and keeps what is dear; returns "" or why this utterance cannot be used."""
@@ -215,9 +276,13 @@ class FeatureSet:
         except ValueError as error:
             raise ValueError(f"{utterance.dataset}/{utterance.id}: {error}") from error
 
-    def raw(self, utterance: Utterance, wanted: list[str]) -> dict[str, np.ndarray]:
-        """The arrays of `wanted` as they are kept: loaded where on disk, else computed (and kept, if dear)."""
+    def raw(self, utterance: Utterance, wanted: list[str], *, anew: bool = False) -> dict[str, np.ndarray]:
+        """The arrays of `wanted` as they are kept: loaded where on disk, else computed (and kept, if dear).
+
+        What is kept but damaged, or does not fit the rest, is computed `anew`, once. Raises ValueError where it then still is wrong.
+        """
         arrays: dict[str, np.ndarray] = {}
+        loaded: list[str] = []
         audio: Audio | None = None
 
         def get(name: str) -> np.ndarray:
@@ -225,25 +290,34 @@ class FeatureSet:
             if name in arrays:
                 return arrays[name]
             feature = self.features[name]
-            path = self.path(name, utterance) if self.store and feature.kept else None
-            if path and path.is_file():
-                arrays[name] = _load(path)
-                return arrays[name]
+            # A text that was only typed belongs to no corpus: nothing is kept of it.
+            path = self.path(name, utterance) if self.store and feature.kept and utterance.dataset else None
+            if path and not anew and (found := read_array(path)) is not None:
+                loaded.append(name)
+                arrays[name] = found
+                return found
             if audio is None and utterance.audio:
                 audio = utterance.read(self.sample_rate)
-            arrays[name] = feature(utterance, audio, **{need: get(need) for need in feature.needs})
+            made = feature(utterance, audio, **{need: get(need) for need in feature.needs})
+            if problem := feature.problem(made):
+                raise ValueError(f"{name} {problem}")
             if path:
-                write_whole(path, lambda p: np.save(p, arrays[name]))
-            return arrays[name]
+                write_array(path, made)
+            arrays[name] = made
+            return made
 
-        return {name: get(name) for name in wanted}
+        found = {name: get(name) for name in wanted}
+        if loaded and (problem := self._problem(arrays, loaded)):
+            log.warning(f"{identity(utterance)}: {problem}. What is kept of it is computed again.")
+            return self.raw(utterance, wanted, anew=True)
+        return found
 
-
-def _load(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path} is damaged ({error}): delete it, and it is computed again.") from error
+    def _problem(self, arrays: dict[str, np.ndarray], loaded: list[str]) -> str:
+        """What is wrong with arrays of which some were loaded, by themselves or beside the others; "" if nothing is."""
+        for name in loaded:
+            if problem := self.features[name].problem(arrays[name]):
+                return f"{name} {problem}"
+        return mismatch(arrays, {name: self.features[name].axis for name in arrays})
 
 
 def align(arrays: dict[str, np.ndarray], axes: dict[str, str], hop_size: int) -> dict[str, np.ndarray]:
@@ -251,15 +325,38 @@ def align(arrays: dict[str, np.ndarray], axes: dict[str, str], hop_size: int) ->
 
     Raises ValueError when two differ by more than MAX_SLIP frames.
     """
-    frames = {name: len(a) for name, a in arrays.items() if axes[name] == "frame"}
-    if "duration" in arrays:
-        frames["duration"] = int(arrays["duration"].sum())
+    if problem := mismatch(arrays, axes):
+        raise ValueError(f"{problem}; do they share sample_rate and hop_size?")
+    frames = _frames(arrays, axes)
     if not frames:
         return arrays
-    shortest, longest = min(frames.values()), max(frames.values())
-    if longest - shortest > MAX_SLIP:
-        raise ValueError(f"features differ in frames by more than {MAX_SLIP}: {frames}; do they share sample_rate and hop_size?")
+    shortest = min(frames.values())
     return {name: _cut(array, axes[name], name, shortest, hop_size) for name, array in arrays.items()}
+
+
+def mismatch(arrays: dict[str, np.ndarray], axes: dict[str, str]) -> str:
+    """How the arrays of one utterance differ in length by more than rounding; "" if they do not."""
+    tokens = {name: len(a) for name, a in arrays.items() if axes[name] == "token"}
+    if len(set(tokens.values())) > 1:
+        return f"features differ in tokens: {tokens}"
+    frames = _frames(arrays, axes)
+    if frames and max(frames.values()) - min(frames.values()) > MAX_SLIP:
+        return f"features differ in frames by more than {MAX_SLIP}: {frames}"
+    return ""
+
+
+def _frames(arrays: dict[str, np.ndarray], axes: dict[str, str]) -> dict[str, int]:
+    frames = {name: len(a) for name, a in arrays.items() if axes[name] == "frame"}
+    return frames | ({"duration": int(arrays["duration"].sum())} if "duration" in arrays else {})
+
+
+def all_learned(folder: Path) -> list[dict[str, Any]]:
+    """What a feature has learnt from any corpora, and still holds."""
+    found = []
+    for path in sorted(folder.glob("learned-*.json")):
+        with contextlib.suppress(ValueError):
+            found.append(read_json(path))
+    return [learned for learned in found if isinstance(learned, dict)]
 
 
 def _cut(array: np.ndarray, axis: str, name: str, frames: int, hop_size: int) -> np.ndarray:

@@ -49,7 +49,7 @@ def chain_of(tokens: list[str], pauses: frozenset[str], names: dict[str, int]) -
     """
     unknown = sorted({token for token in tokens if token not in pauses and token not in names})
     if unknown:
-        raise AlignmentError(f"the aligner never met {', '.join(unknown)}: delete its .safetensors file, and it learns anew")
+        raise AlignmentError(f"the aligner never met {', '.join(unknown)}: run the extract stage again, and it learns them")
     if pauses.issuperset(tokens):
         raise AlignmentError(f"nothing is spoken in {tokens}")
     spoken = [i for i, token in enumerate(tokens) if token not in pauses]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,9 @@ from preprocessors.base import Utterance
 from processors import g2p as sounds
 from processors.chinese import packages, pinyin
 from processors.features import Feature, FeatureSet
+from processors.store import textgrid_of
 from utils.audio import Audio
+from utils.digest import digest_of_bytes
 from utils.log import log
 from utils.parallel import parallel
 from utils.registry import nearest
@@ -41,6 +43,7 @@ class Phones(Feature):
 
     axis = "token"
     kept = True
+    kind = "U"
 
     def __init__(
         self,
@@ -54,7 +57,7 @@ class Phones(Feature):
         language: str = "",
     ) -> None:
         self.g2p, self.source, self.lexicon, self.symbols, self.blanks = g2p, source, lexicon, symbols, blanks
-        self.language = language
+        self.language = self.own_language = language  # what `fit` learnt stands in the first
         self._check()
         self.table: list[str] = []
         if symbols and symbols not in LEARNED:
@@ -83,6 +86,18 @@ class Phones(Feature):
             return np.array(textgrid_tokens(utterance.textgrid))
         language = self.language or utterance.language
         return np.array(self.published(utterance.text, language) if self.symbols else self.own(utterance.text, language))
+
+    def basis(self, utterance: Utterance) -> Any:
+        if self.source == "textgrid" and utterance.textgrid:
+            return textgrid_of(utterance)
+        return [utterance.text, self.language or utterance.language, self._lexicon_digest]
+
+    @cached_property
+    def _lexicon_digest(self) -> str:
+        return digest_of_bytes(Path(self.lexicon).read_bytes()) if self.lexicon and Path(self.lexicon).is_file() else ""
+
+    def problem(self, array: np.ndarray) -> str:
+        return super().problem(array) or ("" if len(array) else "holds no token")
 
     def check_language(self, language: str) -> None:
         """Raises ValueError where this front end reads another language alone."""
@@ -135,12 +150,14 @@ class Phones(Feature):
 
     def fit(self, utterances: list[Utterance], features: FeatureSet, folder: Path, *, jobs: int, cluster: str) -> dict[str, Any]:
         """Computes (and keeps) the tokens of the corpus, and gives the table of its symbols."""
+        self.language = self.own_language
         if self.symbols and self.symbols not in LEARNED:
             return {"symbols": self.table}
         if self.g2p == "pinyin":
             packages()  # said once, and not as a fault of every utterance
-        given_up = lambda _, reason: reason  # noqa: E731 (used here only)
-        found = list(parallel(partial(_tokens, features), utterances, what="phones", jobs=jobs, cluster=cluster, lost=given_up))
+        gone: list[str] = []
+        lost = lambda _, reason: gone.append(reason) or reason  # noqa: E731 (used here only)
+        found = list(parallel(partial(_tokens, features), utterances, what="phones", jobs=jobs, cluster=cluster, lost=lost))
         failed = [reason for reason in found if isinstance(reason, str)]
         if len(failed) == len(found):
             first = f" The first: {failed[0]}" if failed else ""
@@ -149,7 +166,7 @@ class Phones(Feature):
             log.warning(f"phone: {len(failed)} of {len(found)} utterances give no tokens; the extract stage lists them.")
         spoken = {utterance.language for utterance in utterances}
         language = {"language": spoken.pop()} if len(spoken) == 1 and spoken != {Utterance.language} else {}
-        return self._table_of(found) | language
+        return self._table_of(found) | language | ({"lost": len(gone)} if gone else {})
 
     def _table_of(self, found: list[list[str] | str]) -> dict[str, Any]:
         seen = set(chain.from_iterable(tokens for tokens in found if isinstance(tokens, list)))
@@ -162,10 +179,14 @@ class Phones(Feature):
         # A TextGrid need not hold a pause, and yet a reader may ask for one.
         return {"symbols": [PAD, *sorted(seen | {SILENCE})]}
 
+    def whole(self, learned: dict[str, Any], folder: Path) -> bool:
+        symbols = learned.get("symbols")
+        return isinstance(symbols, list) and bool(symbols) and all(isinstance(symbol, str) for symbol in symbols)
+
     def restore(self, learned: dict[str, Any], folder: Path | None) -> None:
         if learned.get("symbols"):
             self._set(learned["symbols"])
-        self.language = self.language or learned.get("language", "")  # a model that learnt German speaks it
+        self.language = self.own_language or learned.get("language", "")  # a model that learnt German speaks it
 
     def _set(self, symbols: list[str]) -> None:
         from processors.lexicon.published import index

@@ -14,30 +14,62 @@ from pathlib import Path
 from utils.files import write_whole
 
 Interval = tuple[str, float, float]  # label, start and end in seconds
+ROUNDING = 0.002  # seconds by which intervals may overlap: some programs write three digits
 
-SILENCES = {"", "sil", "sp", "spn", "<eps>", "<sil>", "<unk>", "pau"}
+SILENCES = {"", "sil", "sp", "<eps>", "<sil>", "pau"}
+UNKNOWN = "spn"  # speech that the aligner had no phones for: a word that its dictionary lacks. It is heard, so it is no silence
+UNKNOWNS = {UNKNOWN, "<unk>", "<spn>", "oov", "<oov>"}
 SPELLINGS = {"phone": "phones", "phoneme": "phones", "phonemes": "phones", "word": "words"}
 # A string with doubled quotes in it, or a number that stands alone: "[1]:" and "item" are words to skip.
 TOKEN = re.compile(r'"(?P<text>(?:[^"]|"")*)"|(?<!\S)(?P<number>[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)(?!\S)')
 
 
 def read_textgrid(path: str | Path, tier: str = "phones") -> list[Interval]:
-    """The (label, start, end) of one tier, in seconds from the start of the audio; "" is silence.
+    """The (label, start, end) of one tier, in seconds from the start of the audio; "" is silence, "spn" an unknown word.
 
     Tier names match in any case, in singular or plural, and after a speaker's name ("anna - phones").
-    Raises ValueError naming the file, and its tiers if none fits.
+    Raises ValueError naming the file: what is wrong with it, or its tiers if none fits.
     """
+    return read_tier(path, tier)[0]
+
+
+def read_tier(path: str | Path, tier: str = "phones") -> tuple[list[Interval], float]:
+    """As `read_textgrid`, and how many seconds the tier says that the sound lasts."""
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"no TextGrid {path}: check the corpus folder, or set duration.source to \"aligner\".")
     try:
-        tiers = dict(_tiers(_decode(path.read_bytes())))
-    except (StopIteration, RuntimeError, TypeError, ValueError) as error:
+        tiers = {name: (intervals, end) for name, intervals, end in _tiers(_decode(path.read_bytes()))}
+    except TierError as error:
+        raise ValueError(f"{path}: {error}") from error
+    except (StopIteration, RuntimeError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{path} is not a TextGrid in Praat's text format, or is cut short: save it again in Praat.") from error
-    for name, intervals in tiers.items():
+    for name, (intervals, end) in tiers.items():
         if _canonical(name) == _canonical(tier):
-            return [("" if label.strip().lower() in SILENCES else label.strip(), a, b) for label, a, b in intervals]
+            _check_order(path, name, intervals)
+            return [(_label(label.strip()), *times) for label, *times in intervals], max([end, *(row[2] for row in intervals)])
     raise ValueError(f"{path} has no interval tier {tier!r}; it has {sorted(tiers)}: rename one of them.")
+
+
+class TierError(ValueError):
+    """A tier that is not what its head says."""
+
+
+def _label(label: str) -> str:
+    if label.lower() in UNKNOWNS:
+        return UNKNOWN
+    return "" if label.lower() in SILENCES else label
+
+
+def _check_order(path: Path, tier: str, intervals: list[Interval]) -> None:
+    before = 0.0
+    for i, (label, start, end) in enumerate(intervals, 1):
+        if not before - ROUNDING <= start <= end + ROUNDING:
+            raise ValueError(
+                f"{path}: interval {i} of the tier {tier!r}, {label!r} from {start:g} to {end:g} s, begins before the one "
+                f"before it ends ({before:g} s) or ends before it begins: mend it in Praat, or align again."
+            )
+        before = end
 
 
 def _decode(data: bytes) -> str:
@@ -45,19 +77,33 @@ def _decode(data: bytes) -> str:
     return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
 
 
-def _tiers(text: str) -> Iterator[tuple[str, list[Interval]]]:
+def _tiers(text: str) -> Iterator[tuple[str, list[Interval], float]]:
+    """Name, intervals and end of each interval tier."""
     tokens = (m["text"].replace('""', '"') if m["number"] is None else float(m["number"]) for m in TOKEN.finditer(text))
     if [next(tokens), next(tokens)] != ["ooTextFile", "TextGrid"]:
         raise ValueError("its first lines are not those of a TextGrid")
     _, _, count = next(tokens), next(tokens), next(tokens)
+    name = ""
     for _ in range(int(count)):
-        kind, name, _, _, size = (next(tokens) for _ in range(5))
+        kind = next(tokens)
+        _check_size(kind, name)
+        name, _, end, size = (next(tokens) for _ in range(4))
         if kind == "IntervalTier":
             rows = [(next(tokens), next(tokens), next(tokens)) for _ in range(int(size))]
-            yield name, [(str(label), float(start), float(end)) for start, end, label in rows]
+            yield name, [(str(label), float(start), float(end)) for start, end, label in rows], float(end)
         else:  # points, each a time and a mark
             for _ in range(2 * int(size)):
                 next(tokens)
+    _check_size(next(tokens, ""), name)
+
+
+def _check_size(following: str | float, tier: str) -> None:
+    """After a tier comes the class of the next one, or the end."""
+    if isinstance(following, float):
+        raise TierError(
+            f"its tier {tier!r} holds more intervals than its size says, and which are right cannot be told. "
+            "MFA 3.0.0 wrote such files: align again with a later version."
+        )
 
 
 def _canonical(name: str) -> str:

@@ -1,5 +1,6 @@
 """Durations: TextGrids both ways, the matching of tokens and labels, and the aligner against known boundaries."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from preprocessors.base import Utterance
 from processors import aligner, hmm
 from processors.aligner import RATE, Aligner
 from processors.duration import Durations, alignment_path, read_textgrid, word_times, write_srt, write_textgrid
+from processors.text import textgrid_tokens
 from tests.conftest import SHARED
 from utils.audio import Audio
 from utils.files import read_json
@@ -51,7 +53,7 @@ Object class = "TextGrid"
 def test_short_format_quotes_and_speaker_tiers(tmp_path: Path) -> None:
     path = tmp_path / "a.TextGrid"
     path.write_text(SHORT, encoding="utf-8")
-    assert read_textgrid(path) == [("", 0.0, 0.25), ("h", 0.25, 0.75), ('a"ɪ', 0.75, 1.25), ("", 1.25, 1.5)]
+    assert read_textgrid(path) == [("", 0.0, 0.25), ("h", 0.25, 0.75), ('a"ɪ', 0.75, 1.25), ("spn", 1.25, 1.5)]
     assert read_textgrid(path, "word") == [('say "hi"', 0.0, 1.5)]
 
 
@@ -122,13 +124,62 @@ def _frames(grid: str, tokens: list[str], seconds: float, **settings) -> list[in
         (["h", "", "aʊ", "n", "aʊ"], TOKENS, 0.5, [0, 20, 10, 0, 10, 10, 0, 0]),  # within a word: the phone before it
         (["", "h", "aʊ"], ["h", "aʊ"], 0.3, [20, 10]),  # no pause token at all
         (["", "", "h", "sp", "", "aʊ", ""], ["sil", "h", "_", ",", "aʊ", "sil"], 0.7, [20, 10, 20, 0, 10, 10]),
-        (["", "h", "aʊ"], ["sil", "h", "aʊ", "sil"], 0.456, [10, 10, 10, 15]),  # the last takes what the audio has more
-        (["", "h", "aʊ", ""], ["sil", "h", "aʊ", "sil"], 0.25, [10, 10, 5, 0]),  # and gives what it has less
+        (["", "h", "aʊ"], ["sil", "h", "aʊ", "sil"], 0.345, [10, 10, 10, 4]),  # the last takes what the audio has more
+        (["", "h", "aʊ", ""], ["sil", "h", "aʊ", "sil"], 0.35, [10, 10, 10, 5]),  # and gives what it has less
         (["", "@HH", "AW1"], ["sil", "@HH", "AW", "sil"], 0.3, [10, 10, 10, 0]),  # stress on one side only
     ],
 )
 def test_silences_go_to_the_pause_tokens_of_their_place(tmp_path: Path, labels, tokens, seconds, expected) -> None:
     assert _frames(_grid(tmp_path, labels), tokens, seconds) == expected
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.2, 0.44, 4.0])
+def test_a_sound_of_another_length_than_its_textgrid_is_refused_with_both(tmp_path: Path, seconds: float) -> None:
+    grid = _grid(tmp_path, ["", "h", "aʊ", ""])
+    with pytest.raises(ValueError, match=f"TextGrid is 0.40 s long, its sound {seconds:.2f} s") if seconds != 0.44 else nullcontext():
+        _frames(grid, ["sil", "h", "aʊ", "sil"], seconds)
+
+
+def test_a_textgrid_without_its_last_silence_still_says_how_long_the_sound_is(tmp_path: Path) -> None:
+    grid = Path(_grid(tmp_path, ["", "h", "aʊ"]))
+    grid.write_text(grid.read_text().replace("xmax = 0.3\n        intervals", "xmax = 0.6\n        intervals"))
+    assert _frames(str(grid), ["sil", "h", "aʊ", "sil"], 0.6) == [10, 10, 10, 30]
+
+
+@pytest.mark.parametrize("label", ["spn", "<unk>", "SPN"])
+def test_an_unknown_word_is_a_sound_of_its_own_and_no_silence(tmp_path: Path, label: str) -> None:
+    grid = _grid(tmp_path, ["", "h", "aʊ", label, "n", ""])
+    tokens = textgrid_tokens(grid)
+    assert tokens == ["sil", "h", "aʊ", "spn", "n", "sil"]
+    assert _frames(grid, tokens, 0.6) == [10] * 6
+    with pytest.raises(ValueError, match="the TextGrid 'spn n'.*an unknown word"):
+        _frames(grid, ["sil", "h", "aʊ", "m", "n", "sil"], 0.6)
+
+
+@pytest.mark.parametrize("tier", ["words", "phones"])
+def test_a_tier_that_holds_more_than_its_size_says_is_named(tmp_path: Path, tier: str) -> None:
+    rows = [(name, i / 10, (i + 1) / 10) for i, name in enumerate("abcd")]
+    path = write_textgrid(tmp_path / "u.TextGrid", {"words": rows, "phones": rows})
+    head, tail = path.read_text().split(f'name = "{tier}"')
+    path.write_text(f'{head}name = "{tier}"' + tail.replace("size = 4", "size = 2", 1))
+    with pytest.raises(ValueError, match=f"u.TextGrid: its tier '{tier}' holds more intervals than its size says"):
+        read_textgrid(path)
+
+
+@pytest.mark.parametrize("wrong", ["1e999", "1e15", "-3", "0.5"])
+def test_an_impossible_size_is_no_traceback(tmp_path: Path, wrong: str) -> None:
+    path = Path(_grid(tmp_path, ["", "h", "aʊ", ""]))
+    path.write_text(path.read_text().replace("intervals: size = 4", f"intervals: size = {wrong}"))
+    with pytest.raises(ValueError, match="u.TextGrid"):
+        read_textgrid(path)
+
+
+@pytest.mark.parametrize(("old", "new"), [("xmax = 0.2", "xmax = 0.05"), ("xmin = 0.2", "xmin = 0.02"), ("xmin = 0.1", "xmin = -7")])
+def test_times_that_run_backwards_are_named(tmp_path: Path, old: str, new: str) -> None:
+    path = Path(_grid(tmp_path, ["", "h", "aʊ", ""]))
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(ValueError, match="u.TextGrid: interval [23] of the tier 'phones'.*mend it in Praat"):
+        read_textgrid(path)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -278,10 +329,19 @@ def test_what_is_aligned_is_not_aligned_again(corpus) -> None:
     assert lost.read_text() == content
 
 
-def test_other_tokens_than_were_aligned_are_refused(corpus) -> None:
-    durations, utterances, *_ = corpus
-    with pytest.raises(ValueError, match="other phones than the text now gives"):
-        durations(utterances[0], utterances[0].read(RATE), np.array(["sil", "a", "sil"]))
+@pytest.mark.parametrize("damage", [None, "{", "[]", "null", '{"of": 3}', '{"ends": [1.0]}'])
+def test_other_tokens_than_were_aligned_or_a_damaged_alignment_are_aligned_anew(corpus, damage) -> None:
+    durations, utterances, features, *_ = corpus
+    row, path = utterances[9], alignment_path(durations.folder, utterances[9])
+    audio, tokens = row.read(RATE), features.tokens["u09"]
+    before = durations(row, audio, np.array(tokens)).tolist()
+    if damage is None:
+        assert len(durations(row, audio, np.array(["sil", "a", "sil"]))) == 3
+        assert read_json(path)["tokens"] == ["sil", "a", "sil"]
+    else:
+        path.write_text(damage)
+    assert durations(row, audio, np.array(tokens)).tolist() == before
+    assert read_json(path)["tokens"] == tokens
 
 
 def test_a_damaged_aligner_says_so(tmp_path: Path) -> None:

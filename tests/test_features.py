@@ -50,14 +50,6 @@ def test_a_changed_setting_or_default_is_another_folder(folder):
     assert before.folder("f0") != other.folder("f0")
 
 
-def test_damaged_array_is_named(folder):
-    features, utterance = made(folder), utterances(folder)[0]
-    features.extract(utterance)
-    features.path("f0", utterance).write_bytes(b"not an array")
-    with pytest.raises(ValueError, match="damaged.*delete it"):
-        features(utterance)
-
-
 def test_extract_lists_what_it_leaves_out_and_goes_on(folder):
     (folder / "wavs/clip01.wav").write_bytes(b"RIFF broken")
     experiment = Experiment.read(toy_config(folder))

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models import MODELS, Spec
-from preprocessors.base import Utterance, corpora, read_splits
+from preprocessors.base import SPLITS, Utterance, corpora, read_splits
 from processors.features import FEATURES, FeatureSet
+from processors.store import Corpus
 from utils.config import Config, ConfigError, build, check, load_config
 from utils.files import ROOT, read_json
 from utils.registry import load_object, nearest
@@ -84,9 +85,18 @@ class Experiment:
         p = self.preprocess
         return FeatureSet(p.features, sample_rate=p.sample_rate, hop_size=p.hop_size, store=self.processed_dir)
 
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The state of the corpora as the preprocess stage left them: arrays of another state are not read."""
+        return Corpus(self.datasets, self.everything())
+
+    def everything(self) -> list[Utterance]:
+        """The utterances of all splits, usable or not."""
+        return [u for split in SPLITS for u in read_splits(self.processed_dir, self.datasets, split)]
+
     def utterances(self, split: str) -> list[Utterance]:
         """The utterances of a split, without those that the extract stage listed as unusable."""
-        refused = self.features.refused(self.datasets)
+        refused = self.features.refused(self.corpus)
         found = read_splits(self.processed_dir, self.datasets, split)
         return [u for u in found if f"{u.dataset}/{u.id}" not in refused]
 
@@ -114,10 +124,13 @@ class Experiment:
 
     @cached_property
     def card(self) -> dict[str, Any]:
-        """What a release must know: how features and model are made, and what was learnt from the data. No paths of this machine."""
-        learned = self.features.learned(self.datasets)
+        """What a release must know: how features and model are made, and what was learnt from the data. No paths of this machine.
+
+        Raises ValueError where the extract stage has not run, or the corpora have changed since.
+        """
+        learned = self.features.learned(self.datasets, self.corpus)
         facts = self.features.facts | {"n_speakers": len(self.speakers)}
-        facts["statistics"] = self.features.statistics(list(self.model_class.statistics_of), self.datasets)
+        facts["statistics"] = self.features.statistics(list(self.model_class.statistics_of), self.corpus)
         return {
             "model_type": self.sections.model_type,
             "dataset": self.datasets,

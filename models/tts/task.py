@@ -17,6 +17,7 @@ from models.tts.voicing import Voicing
 from processors.pronounce import Reader, Reading
 from processors.script import Line, lines
 from utils.audio import Audio, join
+from utils.log import log
 from utils.registry import nearest
 
 if TYPE_CHECKING:
@@ -95,13 +96,21 @@ class TTS(Task):
         number = known.index(speaker_name(utterance)) if speaker_name(utterance) in known else 0
         spoken = self._speak(utterance, number, options | {"controls": self._checked(options)})
         heard = self._sound(spoken, options)
-        recorded = {}
-        if utterance.audio:
-            recorded = self.features(utterance, [n for n in ("mel", "f0", "duration") if n in self.features.features])
-            recorded["phones"] = self.features.raw(utterance, ["phone"])["phone"]
-            recorded.setdefault("mel", self._vocode.mel(utterance.read(self.rate)))
         spoken.setdefault("mel", self._vocode.mel(heard))
-        return Sample(heard, utterance.text, spoken, recorded)
+        return Sample(heard, utterance.text, spoken, self._recorded(utterance) if utterance.audio else {})
+
+    def _recorded(self, utterance: Utterance) -> dict[str, np.ndarray]:
+        """What there is to draw of a recording: its mel at least. That its phones or pitch are unknown is no reason not to speak."""
+        for names in (["mel", "f0", "duration"], ["mel", "f0"], ["mel", "duration"], ["mel"]):
+            try:
+                recorded = self.features(utterance, [name for name in names if name in self.features.features])
+                if "duration" in recorded:
+                    recorded["phones"] = self.features.raw(utterance, ["phone"])["phone"]
+                break
+            except ValueError as error:
+                log.debug(f"not drawn: {error}")
+        recorded.setdefault("mel", self._vocode.mel(utterance.read(self.rate)))
+        return recorded
 
     # From text to pieces of sound
 

@@ -1,0 +1,152 @@
+"""What is kept of a corpus on disk: every file's name says what it was made from, so that a corrected corpus never meets old arrays.
+
+What is there is a function of corpus and settings, not of what was done before: a name that is missing is made, one that
+nothing asks for any more is removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from tokenize import TokenError
+from typing import Any
+
+import numpy as np
+
+from preprocessors.base import Utterance
+from utils.digest import LENGTH, digest
+from utils.files import read_json, write_json, write_whole
+from utils.log import log
+
+KINDS = ("text", "sound", "TextGrid")  # what an utterance is made of, in the order of `facts`
+DAMAGE = (ValueError, TypeError, EOFError, OSError, MemoryError, OverflowError, SyntaxError, TokenError)  # what numpy raises of a file
+SHOWN = 3  # utterances named of each kind of difference
+NEXT = "run the extract stage again (run.sh --stage 1)"
+
+
+def identity(utterance: Utterance) -> str:
+    """The name of an utterance among several corpora."""
+    return f"{utterance.dataset}/{utterance.id}"
+
+
+def text_of(utterance: Utterance) -> list[str]:
+    """What is said, and in which language."""
+    return [utterance.text, utterance.language]
+
+
+def sound_of(utterance: Utterance) -> Any:
+    """What tells its sound from another; manifests of before say only where it lies."""
+    return utterance.audio_digest or [utterance.audio, utterance.start, utterance.seconds]
+
+
+def textgrid_of(utterance: Utterance) -> str:
+    """What tells its phone times from others, "" where it has none."""
+    return utterance.textgrid and (utterance.textgrid_digest or utterance.textgrid)
+
+
+def facts(utterance: Utterance) -> str:
+    """The digests of text, sound and TextGrid."""
+    return " ".join(digest(of(utterance)) for of in (text_of, sound_of, textgrid_of))
+
+
+class Corpus:
+    """The state of some corpora: all their utterances, as far as arrays depend on them. It names what was made from it."""
+
+    def __init__(self, datasets: list[str], utterances: Iterable[Utterance]) -> None:
+        self.name = "+".join(datasets)
+        self.facts = {identity(u): facts(u) for u in utterances}
+        self.digest = digest(self.facts)
+
+    def path(self, folder: Path, kind: str) -> Path:
+        """Where what `kind` says lies in `folder`, if it was made from this state."""
+        return folder / f"{kind}-{self.name}-{self.digest}.json"
+
+    def write(self, folder: Path, kind: str, value: dict[str, Any]) -> Path:
+        """Writes `value` as what was made from this state, and removes what was made from earlier ones."""
+        path = write_json(self.path(folder, kind), value)
+        before_digests = folder / f"{kind}-{self.name}.json"
+        for other in [before_digests, *folder.glob(f"{kind}-{self.name}-{'?' * LENGTH}.json")]:
+            if other != path:
+                other.unlink(missing_ok=True)
+        return path
+
+    def find(self, folder: Path, kind: str) -> dict[str, Any] | None:
+        """What `write` wrote; None where nothing was made from this state, or it is damaged."""
+        path = self.path(folder, kind)
+        try:
+            value = read_json(path) if path.is_file() else None
+        except ValueError:
+            value = ()
+        if value is not None and not isinstance(value, dict):
+            log.warning(f"{path} is damaged, and made again by the extract stage.")
+        return value if isinstance(value, dict) else None
+
+    def read(self, folder: Path, kind: str, record: Path) -> dict[str, Any]:
+        """As `find`. Raises ValueError saying what has changed since the extract stage wrote its `record` (see `remember`)."""
+        found = self.find(folder, kind)
+        if found is not None:
+            return found
+        before = self._remembered(record)
+        if before is None:
+            raise ValueError(f"{self.path(folder, kind)} is missing: run the extract stage for these settings first (run.sh --stage 1).")
+        changed = self.differences(before) or f"{self.path(folder, kind)} is missing or damaged"
+        raise ValueError(f"what was extracted does not belong to {self.name} as it is now ({changed}): {NEXT}.")
+
+    def remember(self, record: Path) -> None:
+        """Notes this state as the one that was extracted."""
+        write_json(self._record(record), self.facts)
+
+    def _record(self, folder: Path) -> Path:
+        return folder / f"state-{self.name}.json"
+
+    def _remembered(self, folder: Path) -> dict[str, str] | None:
+        path = self._record(folder)
+        try:
+            found = read_json(path) if path.is_file() else None
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
+
+    def differences(self, before: dict[str, str]) -> str:
+        """What is other than `before`, with a few utterances of each kind; "" where nothing is."""
+        shared = [name for name in self.facts if name in before and self.facts[name] != before[name]]
+        kinds = {f"{kind} changed": [n for n in shared if _part(self.facts[n], i) != _part(before[n], i)] for i, kind in enumerate(KINDS)}
+        kinds |= {"new": [n for n in self.facts if n not in before], "gone": [n for n in before if n not in self.facts]}
+        return "; ".join(f"{_some(names)} {what}" for what, names in kinds.items() if names)
+
+
+def _part(facts: Any, i: int) -> str:
+    return f"{facts} - - -".split()[i]
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def read_array(path: Path) -> np.ndarray | None:
+    """The array in a file; None where there is none, or, with a word, where it is damaged."""
+    try:
+        with open(path, "rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except FileNotFoundError:
+        return None
+    except DAMAGE as error:
+        log.warning(f"{path} is damaged ({error or type(error).__name__}): made again.")
+        return None
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Keeps an array, whole or not at all."""
+    write_whole(path, lambda p: np.save(p, array))
+
+
+def sweep(folder: Path, dataset: str, names: set[str]) -> int:
+    """Removes from a feature's folders for `dataset` what is none of the file `names`; returns how many it were."""
+    removed = 0
+    for part in (folder / dataset, *folder.glob(f"*/{dataset}")):
+        for path in part.iterdir() if part.is_dir() else ():
+            if path.name not in names and not path.name.startswith("."):
+                path.unlink(missing_ok=True)
+                removed += 1
+    return removed
