@@ -13,6 +13,7 @@ from pathlib import Path
 
 from processors.espeak import check_scripts, pieces, sounds_of
 from processors.lexicon.arpabet import from_espeak
+from processors.spelling import name_letters
 
 BOUNDARY = "_"
 MARKS = frozenset(",.!?;:")  # marks that can be heard as a pause or a tone; quotes and brackets cannot
@@ -73,6 +74,7 @@ def ipa(text: str, language: str = "en-us") -> str:
 def raw_espeak(text: str, language: str = "en-us", *, stress: bool = False, flags: bool = True) -> list[str]:
     """Tokens of the text as it is, every mark and boundary kept: the form that published Amphion models read."""
     tokens: list[str] = []
+    text = name_letters(text) if language.lower().startswith("en") else text
     for said, mark in pieces(text, language, stress=stress, flags=flags, word=BOUNDARY, phone="|"):
         for i, word in enumerate(said.split(BOUNDARY)):
             tokens += [BOUNDARY] * (i > 0)
@@ -153,7 +155,7 @@ def lexicon(text: str, language: str = "en-us", *, path: str | None = None) -> l
     entries = read_lexicon(path or cmudict())
     stress = has_stress(path or cmudict())
     tokens: list[str] = []
-    for piece in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*|[,.!?;:]", clean(text, language)):
+    for piece in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*|[,.!?;:]", name_letters(clean(text, language))):
         phones = [piece] if piece in MARKS else entries.get(piece.lower()) or spell(piece, stress=stress)
         tokens += [*phones, BOUNDARY]
     return tidy(tokens)

@@ -183,8 +183,9 @@ def english_cleaners(text: str) -> str:
 def english_cleaners2(text: str) -> str:
     """The text of english_cleaners, numbers left to espeak, as IPA with stress: VITS."""
     from processors.g2p import ipa
+    from processors.spelling import name_letters
 
-    return collapse(ipa(expand_abbreviations(_english_ascii(text).lower()), "en-us"))
+    return collapse(ipa(expand_abbreviations(_english_ascii(name_letters(text)).lower()), "en-us"))
 
 
 CLEANERS: dict[str, Callable[[str], str]] = {

@@ -1,0 +1,157 @@
+"""English that is spelt, not read: addresses, abbreviations with stops, initials, Roman numerals, and the letter A.
+
+The stop of an abbreviation is a pause only where a sentence ends with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from processors.lexicon.english import (
+    AFTER_LETTER,
+    AT_ENDS,
+    CROWNS,
+    DEGREES,
+    ENDINGS,
+    HEADINGS,
+    IN_ADDRESSES,
+    LETTERED,
+    NUMBERED,
+    RULERS,
+    SHORT,
+    STARTERS,
+    TITLES,
+)  # fmt: skip
+
+Rule = tuple[str, str | Callable[[re.Match], str]]
+ROMAN = r"(?!L\b)(?=[IVXL][IVXLC]{0,7}\b)(?:X[CL]|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXLC])\b(?!')"
+ENDS = re.compile(r"[\"')\]]*\s*$")
+ENDS_OR_STARTS = re.compile(rf"[\"')\]]*(?:\s*$|\s+[\"'(]?(?:{STARTERS})\b)")
+STARTER = re.compile(rf" (?:{STARTERS})\b")
+EIGH = "eigh"  # espeak and ARPAbet say it as the letter's name; "A" alone they take for the article
+WORD = r"[\w-]{1,63}"
+
+
+def stop_after(match: re.Match, ends: re.Pattern[str] = ENDS_OR_STARTS) -> str:
+    """The stop of an abbreviation where it also ends a sentence."""
+    return "." if ends.match(match.string, match.end()) else ""
+
+
+def any_of(words: object) -> str:
+    """A pattern for any of the words, the longest first."""
+    return "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
+
+
+def _address(match: re.Match) -> str:
+    text = re.sub(r"^[a-z]+://", "", match[0])  # nobody says it
+    last = re.search(r"[.,;:!?)/]*$", text)[0]
+    text = re.sub(r"^www\b", "w w w", text[: len(text) - len(last)])
+    said = re.sub(r"[^\w\s]|_", lambda m: f" {IN_ADDRESSES.get(m[0], '')} ", text)
+    return " ".join(said.split()) + last.replace("/", "")
+
+
+def _dotted(match: re.Match) -> str:
+    letters = match[1].replace(".", " ")
+    kept = letters if letters.lower() in ("a m", "p m") else letters.upper()
+    return kept + (stop_after(match) if match[2] else "")
+
+
+def _street(match: re.Match) -> str:
+    ends = re.compile(r"\s*$|\s+[A-Z]").match(match.string, match.end())
+    return f"{match[1]} {match[2]}{'.' if ends else ''}"
+
+
+def _drive(match: re.Match) -> str:
+    return f"{match[1]} Drive{stop_after(match)}"
+
+
+def _title(match: re.Match) -> str:
+    return TITLES[match[1]] + stop_after(match, ENDS_OR_STARTS if match[1] in AT_ENDS else ENDS)
+
+
+def _short(match: re.Match) -> str:
+    return SHORT[match[1].lower()] + stop_after(match, ENDS)
+
+
+def _initial(match: re.Match) -> str:
+    last = BEFORE.search(match.string[max(0, match.start() - 20) : match.start()])
+    whole = bool(last) and last[1].lower() in LETTERED  # "plan B. Bob left"
+    return match[1] + ("." if whole else stop_after(match, STARTER))
+
+
+def roman(numeral: str) -> int:
+    """The value of a Roman numeral up to 100."""
+    values = [{"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}[letter] for letter in numeral.upper()]
+    return sum(-a if a < b else a for a, b in zip(values, [*values[1:], 0], strict=True))
+
+
+def _counted(match: re.Match) -> str:
+    return f"{match[1]} {roman(match[2])}"
+
+
+def _ranked(match: re.Match) -> str:
+    from processors.numbers import ordinal
+
+    return f"{match[1]} the {ordinal(str(roman(match[2])))}"
+
+
+def _century(match: re.Match) -> str:
+    from processors.numbers import ordinal
+
+    return f"{ordinal(str(roman(match[1])))} {match[2]}"
+
+
+ADDRESSES: list[Rule] = [
+    (r"\b(?:https?|ftp)://[^\s\"<>]{1,2000}|\bwww\.[^\s\"<>]{1,2000}", _address),
+    (rf"(?<![\w.+-])[\w.+-]{{1,64}}@{WORD}(?:\.{WORD}){{1,5}}", _address),
+    (rf"(?<![\w.@-])(?:{WORD}\.){{1,6}}(?:{ENDINGS})\b(?!\.\w)(?:/[^\s\"<>]{{0,2000}})?", _address),
+    (r"(?<![\w.])\.(?=[A-Za-z]{2})", "dot "),
+]
+ABBREVIATIONS: list[Rule] = [
+    (rf"\b({any_of(SHORT)})\.", _short),
+    (r"\b(et al)\.", lambda m: m[1] + stop_after(m)),
+    (r"\b(e\.g|i\.e|vs)\b", lambda m: SHORT[m[1]]),
+    (rf"(?<!\d )(?<!\d)\b((?i:{any_of(NUMBERED)}))\. ?(?=\d|[IVX]{{2,6}}\b)", lambda m: NUMBERED[m[1].lower()] + " "),
+    (r"\bca?\. ?(?=\d{3,4}\b)", "circa "),
+    (r"#(?=\d)", "number "),
+    (rf"(?<![\w.])({any_of(DEGREES)})\b\.?", lambda m: DEGREES[m[1]] + (stop_after(m) if m[0][-1] == "." else "")),
+    (r"(?<![\w.])(?!(?<=\d )[AaPp]\.[Mm])([A-Za-z](?:\.[A-Za-z]){1,10})(?![A-Za-z])(\.?)(?!\w)", _dotted),
+    # A capital before it makes a street, unless that capital only begins the sentence or a mountain's name.
+    (r"\b(?!(?:In|At|On|To|The|From|Near|By|Mount|Mt|And|But|When)\b)([A-Z][a-z]+|\d+(?:st|nd|rd|th)) (St)\.",
+     lambda m: _street(m).replace(" St", " Street", 1)),
+    (rf"\b(?!(?:{STARTERS})\b)([A-Z][a-z]+|\d+(?:st|nd|rd|th)) Dr\.(?=\s*$|,| [a-z])", _drive),
+    (r"\bSt\.(?=\s+[A-Z])", "Saint"),
+    (rf"\b({any_of(TITLES)})\.(?=\s*[\w,;:!?]|'s|\s*$)", _title),
+    (r"\b([A-HJ-Z])\.(?= [A-Z])", _initial),
+    (r"\bWW(II?)\b", lambda m: f"World War {len(m[1])}"),
+    (rf"\b((?i:{HEADINGS})) ({ROMAN})", _counted),
+    (r"\b((?i:chapter|part|page|section|act|scene|book|volume)) ((?=[ivx]{2,8}\b)x{0,3}(?:ix|iv|v?i{0,3})(?<=[ivx]))\b(?!')", _counted),
+    (rf"\b((?:{CROWNS}) [A-Z][a-z]+|{RULERS}) ({ROMAN})", _ranked),
+    (rf"\b(?!(?:{STARTERS}|Give|Get|Size)\b)([A-Z][a-z]+) (?!XX|IV (?:fluid|drip|line|therap|antibiotic|bag))(?=[IVX]{{2}})({ROMAN})", _counted),
+    (r"\b(?=[IVX]{2}|[VX] )([IVX]{1,6}) (century|centuries)\b", _century),
+    (r"\bw/o\b", "without"),
+    (r"\bw/(?=\s|[a-z])", "with "),
+]
+ANY_A = re.compile(r"(?<![\w'])[Aa](?![\w'])")
+BEFORE = re.compile(r"([\w']+|,) $")
+AFTER = re.compile(r" (\w+)")
+
+
+def name_letters(text: str) -> str:
+    """`text` with the letter A, where it is no article, written as every phonemizer says its name."""
+    return ANY_A.sub(lambda match: EIGH if _is_letter(match) else match[0], text)
+
+
+def _is_letter(match: re.Match) -> bool:
+    """"vitamin A", "A is for", "A B C", "a m", "in A minor"; not "A cat", nor "ONCE UPON A TIME"."""
+    before, after = match.string[max(0, match.start() - 20) : match.start()], match.string[match.end() : match.end() + 20]
+    last = found[1] if (found := BEFORE.search(before)) else ""
+    following = found[1] if (found := AFTER.match(after)) else ""
+    ends = bool(re.match(r"[-,;:!?)\]]|\.(?!\.)|[\"']?\s*$", after))
+    spelt = bool(re.fullmatch("[b-hj-zB-HJ-Z]", following))
+    if match[0] == "a":
+        return last.lower() in ("an", "letter") or spelt or (ends and bool(re.fullmatch("[b-hj-z]", last)))
+    if ends or spelt or last.lower() in LETTERED or following in AFTER_LETTER or re.fullmatch("[B-HJ-Z]", last):
+        return not (re.fullmatch("[B-HJ-Z]", last) and re.match("[a-z]{2}", following)) or following in AFTER_LETTER
+    return last[-1:].islower() and not following[:1].isupper()
