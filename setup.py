@@ -9,8 +9,8 @@ EXTRAS = {
     "crepe": ["torchcrepe>=0.0.24"],
     "onnx": ["onnx>=1.18", "onnxruntime>=1.22"],
     "eval": [
-        "pesq>=0.0.4", "pystoi>=0.4.1", "jiwer>=4", "onnxruntime>=1.22", "openai-whisper>=20250625",
-        "resemblyzer>=0.1.4", "torchcrepe>=0.0.24", "transformers>=5,<6",
+        "pesq>=0.0.4", "pystoi>=0.4.1", "jiwer>=4", "num2words>=0.5.14", "onnxruntime>=1.22", "openai-whisper>=20250625",
+        "regex>=2024.11", "resemblyzer>=0.1.4", "torchcrepe>=0.0.24", "transformers>=5,<6",
     ],
     "cluster": ["dask>=2025.1", "distributed>=2025.1"],
     "dev": ["pytest>=8.3", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.9", "jiwer>=4", "pocketsphinx>=5"],

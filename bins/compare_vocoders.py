@@ -129,10 +129,11 @@ def table(runs: list[tuple[str, Path]], points: Sequence[int] = ()) -> str:
     "-" is what there is not yet. A metric's mean stands with half its 95 % interval where it has one. Raises ValueError when no
     run has a result.
     """
-    from utils.files import read_json
+    from evaluation.result import read_result
+    from evaluation.shapes import Means
 
     rows = [(name, run, point) for name, run in runs for point in (points or (None,))]
-    results = {row: read_json(path) for row in rows if (path := _result(*row[1:]) / "result.json").is_file()}
+    results = {row: read_result(path, Means) for row in rows if (path := _result(*row[1:]) / "result.json").is_file()}
     if not results:
         raise ValueError(f"no result of {', '.join(name for name, _ in runs)} yet: run the stages up to evaluate first.")
     metrics = {m: about for result in results.values() for m, about in result["metrics"].items()}

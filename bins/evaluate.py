@@ -75,6 +75,9 @@ def options_parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--align", "--align_method", choices=("cut", "dtw"), default="cut", help="how frames are paired (default cut)"
     )
+    made.add_argument(
+        "--length_ratio", type=float, help="a pair fails where one side is so many times as long as the other (default 2; 0: never)"
+    )
     made.add_argument("--definition", choices=("correct", "upstream"), help="upstream: as Amphion v0.1 published them")
     made.add_argument("--energy_db_scale", "--db_scale", type=_yes_or_no, help="(upstream) energy in dB (default True)")
     made.add_argument("--f0_subtract_mean", type=_yes_or_no, help="(upstream) cents about the median (default True)")
@@ -84,6 +87,9 @@ def options_parser() -> argparse.ArgumentParser:
         "--intelligibility_mode", choices=("gt_audio", "gt_content"), help="target: the reference's words, or --ltr_path"
     )
     made.add_argument("--ltr_path", help="transcripts, lines like name.wav|text")
+    made.add_argument(
+        "--normaliser", choices=("standard", "whisper"), help="of words: standard (default), or Whisper's as in most papers"
+    )
     made.add_argument("--language", help="english (default), chinese, or a code of Whisper's")
     made.add_argument("--fad_model", help="vggish (default), clap, or given: <stem>.npy beside each recording")
     made.add_argument("--gpu", help='run the networks on this GPU, such as "0" (default: the CPU, all cores)')
@@ -136,7 +142,7 @@ def _out(out: str | None, dump_folder: str | None, generated: str) -> Path:
         raise ValueError("--out and --dump_folder say the same thing: give one.")
     if out and Path(out).suffix != ".json":
         raise ValueError(f"--out {out}: it must end in .json.")
-    return Path(out) if out else Path(dump_folder or Path(generated).resolve().parent) / "result.json"
+    return Path(out) if out else Path(dump_folder or os.path.dirname(os.path.abspath(generated))) / "result.json"
 
 
 def rate_of(text: str | None) -> int | None:

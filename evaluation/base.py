@@ -8,12 +8,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import math
 import pkgutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from evaluation.journal import Journal, digest, fingerprint, pack, unpack
+from evaluation.folder import find_audio
+from evaluation.journal import PARTS, Journal, digest, fingerprint, pack, unpack
+from evaluation.lengths import lengths_of, warn_of_lengths
 from evaluation.metric import METRICS, UPSTREAM, Align, Metric, Options, Ratio, refuse_silence, version
 from evaluation.models import FIELDS, locate
 from evaluation.pair import Pair, Recording
@@ -23,7 +26,6 @@ from utils.parallel import parallel
 from utils.registry import nearest, pick
 
 __all__ = ["Result", "all_metrics", "evaluate", "find_audio", "markdown"]
-SUFFIXES = frozenset((".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"))
 ERRORS = (ValueError, ArithmeticError, RuntimeError)  # the libraries' own: PESQ and Praat raise kinds of RuntimeError
 Item = tuple[str, "Path | None", "Path | None", list[str]]  # stem, reference, generated, names of metrics
 
@@ -77,11 +79,11 @@ def evaluate(
         files = [fingerprint(path) for path in paths]
         outcomes[name] = {"id": name, "files": files, "failed": {}} | journal.done(name, files)
         todo = [metric for metric in wanted if metric not in outcomes[name]["rates"]]
-        if todo:
+        if todo or (all(paths) and not outcomes[name]["seconds"]):
             items.append((name, *paths, todo))
     for outcome, todo in _run(items, options, rate, jobs, cluster):
         journal.write(outcome | {"files": outcomes[outcome["id"]]["files"]}, todo)
-        for part in ("values", "counts", "rows", "rates", "failed"):
+        for part in (*PARTS, "failed"):
             outcomes[outcome["id"]][part] |= outcome[part]
     told = {"reference": str(reference_dir), "generated": str(generated_dir), **dataclasses.asdict(options)}
     return _collect(rows, list(outcomes.values()), missing, skipped, told)
@@ -97,10 +99,14 @@ def _options(align: str, rate: int | None, choices: dict[str, Any]) -> Options:
         "definition": ("correct", "upstream"),
         "similarity_mode": ("pairwith", "overall"),
         "intelligibility_mode": ("gt_audio", "gt_content"),
+        "normaliser": ("standard", "whisper"),
     }
     for name, value in {"align": align, **choices}.items():
         if value not in allowed.get(name, (value,)):
             raise ValueError(f"{name} {value!r}: choose {' or '.join(allowed[name])}.")
+    bound = choices.get("length_ratio", Options.length_ratio)
+    if bound != 0 and not 1 < bound < math.inf:
+        raise ValueError(f"length_ratio {bound}: a number above 1 is needed, such as 2, or 0 for no bound.")
     if rate is not None and rate < 8000:
         raise ValueError(f"rate {rate} Hz: 8000 or more is needed.")
     options = Options(align=align, **choices)
@@ -144,22 +150,6 @@ def _missing(
     return missing
 
 
-def find_audio(folder: Path) -> dict[str, Path]:
-    """The audio files under `folder` by stem. Raises ValueError when there is none, or when two share a stem."""
-    if not folder.is_dir():
-        raise ValueError(f"no folder {folder}: check the path.")
-    found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or not path.is_file():
-            continue
-        if path.stem in found:
-            raise ValueError(f"{found[path.stem]} and {path} have the same stem, which pairs files: rename or move one.")
-        found[path.stem] = path
-    if not found:
-        raise ValueError(f"no audio in {folder}, looked for {', '.join(sorted(SUFFIXES))}.")
-    return found
-
-
 def _run(
     items: list[Item], options: Options, rate: int | None, jobs: int, cluster: str
 ) -> Iterator[tuple[dict[str, Any], list[str]]]:
@@ -176,7 +166,7 @@ def _run(
 def _failed(item: Item, reason: str) -> dict[str, Any]:
     """The outcome of a pair that no metric could be worked out for."""
     name, *_, names = item
-    return {"id": name, "values": {}, "counts": {}, "rows": {}, "failed": dict.fromkeys(names, reason), "rates": {}}
+    return {"id": name, "failed": dict.fromkeys(names, reason)} | {part: {} for part in PARTS}
 
 
 def _score(item: Item, *, options: Options, rate: int | None) -> dict[str, Any]:
@@ -187,6 +177,8 @@ def _score(item: Item, *, options: Options, rate: int | None) -> dict[str, Any]:
     except ValueError as error:
         return _failed(item, str(error))
     native = next(side.audio.rate for side in sides if side)
+    if all(sides):
+        outcome["seconds"] = {"reference": sides[0].audio.seconds, "generated": sides[1].audio.seconds}
     for row in (find_metric(name, options) for name in names):
         at = row.rate_for(rate, native)
         try:
@@ -235,10 +227,13 @@ def _collect(
             )
         read = {name: told[name] for name in row.reads}
         definitions[row.name] = {"definition": row.doc, "rates": {str(r): row.settings(r) for r in rates}, "options": read}
+    lengths = lengths_of(outcomes)
+    warn_of_lengths(lengths)
     packages = sorted({"amphion", "numpy", "soxr", *(package for row in rows for package in row.packages)})
     versions = {package: version(package) or "not installed" for package in packages}
     counts = {name: found for name, found in parts["counts"].items() if found}
-    return Result(metrics, parts["values"], parts["failed"], missing, told | {"metrics": definitions}, versions, counts, skipped)
+    told = told | {"metrics": definitions}
+    return Result(metrics, parts["values"], parts["failed"], missing, told, versions, counts, skipped, lengths)
 
 
 def _summary(row: Metric, parts: dict[str, Any], outcomes: list[dict]) -> dict[str, Any]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from utils.files import read_json
+from evaluation.result import read_result
 from utils.log import log
 from utils.registry import nearest, pick
 
@@ -23,6 +24,7 @@ FEWEST = 6  # with five pairs the smallest two-sided p of signed ranks is 1/16: 
 LEVEL = 0.05
 TESTS = ("wilcoxon", "bootstrap")
 FAMILIES = ("table", "metric")
+CHANGELESS = ("device", "length_ratio")  # options that change no value, or only which there are
 CHUNK = 1 << 20  # numbers of a resampling held at once
 
 
@@ -34,6 +36,7 @@ class Comparison:
     `pairs`: a dict for each pair of systems and metric: metric, a, b, n, difference (a - b), interval, test, p, p_holm, and
     `contrary`, true where the ranks favour the other system than the means do (a few utterances then made the mean).
     `values`: {metric: {system: {id: value}}}, all there are; `shared`: {metric: ids} are those that the means are over.
+    `lengths`: {system: {id: reference, generated (seconds), ratio}}.
     """
 
     systems: list[str]
@@ -42,6 +45,7 @@ class Comparison:
     values: dict[str, dict[str, dict[str, float]]]
     shared: dict[str, list[str]]
     settings: dict[str, Any]
+    lengths: dict[str, dict[str, dict[str, float]]] = dataclasses.field(default_factory=dict)
 
     def worse(self, metric: str, system: str) -> bool:
         """Whether `system` is worse than the best one by more than chance."""
@@ -61,7 +65,8 @@ def systems_of(pairs: Iterable[str]) -> dict[str, Path]:
     for word in pairs:
         name, equals, path = word.partition("=")
         where = Path(path if equals else word)
-        called = name.strip() if equals else (where.resolve().parent.name if where.suffix == ".json" else where.resolve().name)
+        whole = Path(os.path.abspath(where))  # a link goes by its own name
+        called = name.strip() if equals else (whole.parent if where.suffix == ".json" else whole).name
         if not called or not str(where).strip() or (equals and not path):
             raise ValueError(f"{word!r}: NAME=FOLDER is needed, such as ours=out/wavs.")
         if called in found:
@@ -80,7 +85,7 @@ def results_of(reference: Path | None, systems: Mapping[str, Path], names: Seque
     results = {}
     for number, (name, path) in enumerate(systems.items(), 1):
         if path.suffix == ".json":
-            results[name] = _read(path)
+            results[name] = read_result(path)
             continue
         if reference is None or not names:
             raise ValueError(f"{name}={path} is a folder of recordings: --reference and --metrics are needed to evaluate it.")
@@ -90,14 +95,6 @@ def results_of(reference: Path | None, systems: Mapping[str, Path], names: Seque
         found.save(at)
         results[name] = dataclasses.asdict(found)
     return results
-
-
-def _read(path: Path) -> dict[str, Any]:
-    result = read_json(path)
-    parts = ("metrics", "values", "settings")
-    if not isinstance(result, dict) or not all(isinstance(result.get(part), dict) for part in parts):
-        raise ValueError(f"{path} is no result of bins.evaluate: it lacks {' or '.join(parts)}.")
-    return result
 
 
 def compare(
@@ -137,7 +134,8 @@ def compare(
         "folders": {name: result["settings"].get("generated", "") for name, result in results.items()},
         "reference": next(iter(results.values()))["settings"].get("reference", ""),
     }  # fmt: skip
-    return Comparison(list(results), rows, pairs, values, shared, settings)
+    lengths = {name: result.get("lengths", {}) for name, result in results.items()}
+    return Comparison(list(results), rows, pairs, values, shared, settings, lengths)
 
 
 def _named(asked: str, every: Sequence[str]) -> list[str]:
@@ -164,7 +162,7 @@ def _same_definition(name: str, results: Mapping[str, Mapping[str, Any]]) -> Non
         if row is None or not row["n"]:
             continue
         how = dict(result["settings"].get("metrics", {}).get(name, {}))
-        how["options"] = {option: value for option, value in how.get("options", {}).items() if option != "device"}
+        how["options"] = {option: value for option, value in how.get("options", {}).items() if option not in CHANGELESS}
         how |= {key: row.get(key) for key in ("unit", "higher_is_better", "definition")}
         if first and how != first[1]:
             differ = " and ".join(key for key in how if how[key] != first[1].get(key))

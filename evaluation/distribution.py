@@ -96,12 +96,12 @@ def vggish_rows(audio: Audio, *, vggish: str, device: str) -> Frames:
 
 
 def clap_rows(audio: Audio, *, clap: str, device: str) -> Frames:
-    """CLAP's embedding of every ten seconds, (windows, 512)."""
+    """CLAP's embedding of every ten seconds (or what the model takes at once), each alone, (windows, 512)."""
     import torch
 
     extractor, model = _clap(locate("clap", clap, CLAP), device)
-    rows = []
-    for window in pieces(audio.samples, min(len(audio.samples), 10 * CLAP_RATE), 10 * CLAP_RATE):
+    rows, size = [], extractor.nb_max_samples  # of what is longer it would take a part at random
+    for window in pieces(audio.samples, min(len(audio.samples), size), size):
         inputs = extractor(window, sampling_rate=CLAP_RATE, return_tensors="pt").to(device)
         with torch.inference_mode():
             found = model.get_audio_features(**inputs)
@@ -111,10 +111,12 @@ def clap_rows(audio: Audio, *, clap: str, device: str) -> Frames:
 
 @functools.cache
 def _clap(path: str, device: str) -> tuple[Any, Any]:
+    import torch
     from transformers import AutoFeatureExtractor, ClapModel
 
     try:
-        return AutoFeatureExtractor.from_pretrained(path), ClapModel.from_pretrained(path).to(device).eval()
+        model = ClapModel.from_pretrained(path, dtype=torch.float32)  # whatever the folder keeps
+        return AutoFeatureExtractor.from_pretrained(path), model.to(device).eval()
     except OSError as error:
         raise ValueError(f"no CLAP at {path}: a folder or a hub id with config.json and weights ({error}).") from error
 

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation.metric import Ratio, metric
+from evaluation.folder import stem_of
+from evaluation.metric import Ratio, metric, refuse_silence
 from evaluation.models import FOLDER, locate
+from evaluation.normalise import code_of, levelled
 from utils.audio import Audio
+from utils.files import read_lines
 
 if TYPE_CHECKING:
     from evaluation.pair import Pair
 
 RATE = 16000
-CODES = {"english": "en", "chinese": "zh", "japanese": "ja", "german": "de", "french": "fr", "korean": "ko"}
-LETTERS = ("zh", "ja", "th", "lo", "my", "yue")  # written without spaces: a letter is a word
 MANDARIN = "以下是普通话的句子"  # makes Whisper write Chinese in simplified characters
 DROPPED = str.maketrans("", "", " .'-,!")  # by upstream, spaces too
 
 
-def whisper_absent(*, whisper: str, ltr_path: str, intelligibility_mode: str) -> str:
+def whisper_absent(*, whisper: str, ltr_path: str, intelligibility_mode: str, language: str) -> str:
     """Why no transcription can be had, or ""."""
+    try:
+        code_of(language)
+    except ValueError as error:
+        return f"knows no such language: {error}"
     if intelligibility_mode == "gt_content" and not ltr_path:
         return "compares with transcripts, and has none: give --ltr_path FILE with lines like name.wav|text."
     if ltr_path and not Path(ltr_path).is_file():
@@ -39,8 +44,10 @@ def whisper_absent(*, whisper: str, ltr_path: str, intelligibility_mode: str) ->
 
 
 def transcript(audio: Audio, *, whisper: str, language: str, device: str) -> str:
-    """What Whisper hears, always the same: at temperature 0, without the dice of its fallbacks."""
-    code = CODES.get(language, language)
+    """What Whisper hears, always the same: at temperature 0, without the dice of its fallbacks. Of silence, which it fills, nothing."""
+    if audio.silent:
+        return ""
+    code = code_of(language)
     prompt = MANDARIN if code == "zh" else None
     heard = _whisper(locate("whisper", whisper), device).transcribe(
         audio.samples, language=code, temperature=0.0, initial_prompt=prompt, fp16=device != "cpu", verbose=None
@@ -74,30 +81,18 @@ def _whisper(path: str, device: str) -> Any:
 @functools.cache
 def transcripts(path: str) -> dict[str, str]:
     """The texts of a file with lines like `name.wav|text`, by stem. Raises ValueError naming a line that is not like that."""
-    texts = {}
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8-sig").splitlines(), 1):
+    texts: dict[str, str] = {}
+    for number, line in read_lines(Path(path)):
         if not line.strip():
             continue
-        name, bar, text = line.partition("|")
-        if not bar:
-            raise ValueError(f"{path}:{number} has no bar: lines like name.wav|text are needed, it is {line[:40]!r}.")
-        stem = Path(name.strip()).stem if "." in name else name.strip()
+        fields = line.split("|")
+        if len(fields) != 2:
+            wrong = "no bar" if len(fields) == 1 else f"{len(fields) - 1} bars"
+            raise ValueError(f"{path}:{number} has {wrong}: lines like name.wav|text are needed, it is {line[:40]!r}.")
+        stem, text = stem_of(re.split(r"[/\\]", fields[0].strip())[-1]), fields[1]
         if texts.setdefault(stem, text) != text:
             raise ValueError(f"{path}:{number} gives {stem} a second text.")
     return texts
-
-
-@functools.cache
-def normaliser(name: str) -> Callable[[str], str]:
-    """Whisper's own, by a language or its code, or "basic", "letters", "no_diacritics": punctuation, case and spelling are levelled."""
-    from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
-
-    code = CODES.get(name, name)
-    if code == "en":
-        made = EnglishTextNormalizer()
-    else:
-        made = BasicTextNormalizer(remove_diacritics=code == "no_diacritics", split_letters=code in ("letters", *LETTERS))
-    return lambda text: made(text).strip()
 
 
 def word_errors(target: str, heard: str) -> Ratio:
@@ -122,6 +117,7 @@ def _counted(found: Any, length: int) -> Ratio:
 
 def _target(pair: Pair, mode: str, path: str) -> str:
     if mode == "gt_audio":
+        refuse_silence(pair.ref.audio, None)
         return pair.ref.view(transcript, RATE)
     texts = transcripts(path)
     if pair.name not in texts:
@@ -134,32 +130,31 @@ WHISPER: dict[str, Any] = {
     "of": transcript,
     "rate": RATE,
     "higher_is_better": False,
-    "packages": ("openai-whisper", "jiwer"),
+    "packages": ("openai-whisper", "jiwer", "num2words", "regex"),
     "needs": whisper_absent,
 }
 
 
 @metric("wer", **WHISPER)
-def wer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: str, language: str) -> Ratio:
+def wer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: str, language: str, normaliser: str) -> Ratio:
     """Word error rate of Whisper's transcription, normalised, against the transcript or the reference's transcription.
 
     Pooled over the corpus: all edits over all words. 0 up, lower is better; at 16 kHz. Chinese and Japanese count letters.
-    Upstream's definition differs.
+    Vowel signs count, case, punctuation and the spelling of numbers do not; with the normaliser "whisper" as most papers have it,
+    whose Hindi and Thai know no vowel signs. Upstream's definition differs.
     """
-    levelled = normaliser(language)
-    target = levelled(_target(pair, intelligibility_mode, ltr_path))
-    return word_errors(target, levelled(pair.deg.view(transcript, rate)))
+    target, heard = _target(pair, intelligibility_mode, ltr_path), pair.deg.view(transcript, rate)
+    return word_errors(*levelled(target, heard, language, normaliser))
 
 
 @metric("cer", **WHISPER)
-def cer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: str, language: str) -> Ratio:
+def cer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: str, language: str, normaliser: str) -> Ratio:
     """Character error rate, spaces left out, of Whisper's transcription; targets and normalisation as for wer.
 
     Pooled over the corpus. 0 up, lower is better; at 16 kHz. Upstream's definition differs.
     """
-    levelled = normaliser(language)
-    target = levelled(_target(pair, intelligibility_mode, ltr_path))
-    return character_errors(target, levelled(pair.deg.view(transcript, rate)))
+    target, heard = _target(pair, intelligibility_mode, ltr_path), pair.deg.view(transcript, rate)
+    return character_errors(*levelled(target, heard, language, normaliser))
 
 
 def upstream_errors(target: str, heard: str, *, words: bool) -> float:
@@ -174,7 +169,7 @@ def upstream_errors(target: str, heard: str, *, words: bool) -> float:
 
 def _upstream(pair: Pair, rate: int, mode: str, path: str, language: str, words: bool) -> float:
     heard = pair.deg.view(transcript, rate)
-    if mode == "gt_audio" and CODES.get(language, language) != "zh":
+    if mode == "gt_audio" and code_of(language) != "zh":
         return upstream_errors(heard, heard, words=words)  # it transcribes the generated file twice
     return upstream_errors(_target(pair, mode, path), heard, words=words)
 

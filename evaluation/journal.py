@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,19 @@ from typing import Any
 import numpy as np
 
 from evaluation.metric import Metric, Options, version
-from utils.files import disk_errors
+from evaluation.shapes import Line
+from utils.files import disk_errors, parse_json
+from utils.tree import files_under
+
+BY_METRIC = ("values", "counts", "rows", "rates")  # of what a pair gave
+PARTS = (*BY_METRIC, "seconds")  # and how long its files are
 
 
 def fingerprint(path: Path | str | None) -> Any:
     """What changes when a file (or any file of a folder) is written again: names, sizes and times."""
     if not path or not Path(path).exists():
         return str(path)
-    files = sorted(Path(path).rglob("*")) if Path(path).is_dir() else [Path(path)]
+    files = files_under(Path(path)) if Path(path).is_dir() else [Path(path)]
     return [str(path), *([file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.is_file())]
 
 
@@ -48,9 +55,10 @@ class Journal:
             known = self.found.setdefault(line["id"], {"files": line["files"]})
             if known["files"] != line["files"]:
                 known = self.found[line["id"]] = {"files": line["files"]}
+            known["seconds"] = line.get("seconds") or known.get("seconds", {})
             for name, key in line["keys"].items():
                 if self.keys.get(name) == key:
-                    for part in ("values", "counts", "rows", "rates"):
+                    for part in BY_METRIC:
                         if name in line[part]:
                             known.setdefault(part, {})[name] = line[part][name]
 
@@ -58,7 +66,7 @@ class Journal:
         """What is known of a pair whose files are still the same; failures are not kept, they are tried again."""
         known = self.found.get(name, {})
         same = known.get("files") == files
-        return {part: known.get(part, {}) if same else {} for part in ("values", "counts", "rows", "rates")}
+        return {part: known.get(part, {}) if same else {} for part in PARTS}
 
     def write(self, outcome: dict[str, Any], names: list[str]) -> None:
         """Adds a line: whole lines only count, so that a run killed in the middle of one loses nothing else."""
@@ -78,11 +86,12 @@ class Journal:
         if text and not text.endswith("\n"):
             with self.path.open("a", encoding="utf-8") as file:
                 file.write("\n")  # what was cut short stays on a line of its own
-        for line in text.splitlines():
-            try:
-                lines.append(json.loads(line))
-            except json.JSONDecodeError:
-                continue
+        for text_line in text.split("\n"):
+            with contextlib.suppress(ValueError):
+                line = parse_json(text_line, Line, self.path)
+                for side in filter(None, itertools.chain(*line["rows"].values())):
+                    unpack(side)
+                lines.append(line)
         return lines
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.folder import find_audio
 from evaluation.page_embed import assemble, sound_uri
 from utils.audio import Audio
 from utils.files import write_json, write_whole
@@ -72,8 +73,6 @@ def make_page(
 
 
 def _files(folders: Mapping[str, Path]) -> dict[str, dict[str, Path]]:
-    from evaluation.base import find_audio
-
     files = {name: find_audio(Path(folder)) for name, folder in folders.items()}
     if not set.intersection(*map(set, files.values())):
         raise ValueError(f"no utterance is in all of {', '.join(folders)}: files of one utterance have the same stem in each folder.")

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from evaluation.compare import holm
-from utils.files import read_json
+from evaluation.shapes import Answers, Key
+from utils.files import check_shape, read_json
 from utils.log import log
 
 LEVEL = 0.95
@@ -116,11 +117,15 @@ def _preferred(trial: Mapping[str, Any], value: str) -> str:
     return {"a": trial["systems"][0], "b": trial["systems"][1], "none": ""}[value]
 
 
-def _key(path: Path) -> dict[str, Any]:
-    told = read_json(path)
-    parts = ("page", "kind", "question", "systems", "trials")
-    if not isinstance(told, dict) or not all(part in told for part in parts) or told["kind"] not in ALLOWED:
-        raise ValueError(f"{path} is no key of a listening test: take the key.json that was written beside the page.")
+def _key(path: Path) -> Key:
+    try:
+        told = read_json(path, Key)
+    except ValueError as error:
+        raise ValueError(f"{path} is no key of a listening test: take the key.json that was written beside the page. ({error})") from error
+    many = 1 if told["kind"] == "mos" else 2
+    for trial in told["trials"]:
+        if len(trial["systems"]) != many or not set(trial["systems"]) <= set(told["systems"]):
+            raise ValueError(f"{path}: trial {trial['code']} has {trial['systems']}, which are not {many} of its systems.")
     return told
 
 
@@ -129,10 +134,12 @@ def _answers(path: Path, told: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         found = read_json(path)
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error.__cause__ or error}): ask the listener for the file again.") from error
-    if not isinstance(found, dict) or not isinstance(found.get("answers"), dict) or not isinstance(found.get("listener"), str):
-        raise ValueError(f"{path} holds no answers: the file that the page's last button saves is needed.")
-    if found.get("page") != told["page"]:
-        raise ValueError(f"{path} answers another page ({str(found.get('page'))[:12]}…, not {told['page'][:12]}…): take the key of that one.")
+    try:
+        check_shape(found, Answers, path)
+    except ValueError as error:
+        raise ValueError(f"{path} holds no answers: the file that the page's last button saves is needed. ({error})") from error
+    if found["page"] != told["page"]:
+        raise ValueError(f"{path} answers another page ({found['page'][:12]}…, not {told['page'][:12]}…): take the key of that one.")
     codes = {trial["code"] for trial in told["trials"]}
     for code, value in found["answers"].items():
         # True == 1 in Python, and 3.0 == 3

@@ -23,6 +23,7 @@ UPSTREAM_RATE = 22050  # what upstream's loader falls back on when no rate is gi
 class Options:
     """What a user may choose. A metric or a view names those that it reads as its keyword-only parameters.
 
+    `length_ratio`: how many times as long as the other one side of a pair may nearly be; see `evaluation.lengths`.
     Models are a file, a folder or a hub id each; an empty string looks in AMPHION_MODELS/<field>, and then asks the hub.
     """
 
@@ -36,6 +37,8 @@ class Options:
     intelligibility_mode: str = "gt_audio"
     ltr_path: str = ""
     language: str = "english"
+    normaliser: str = "standard"
+    length_ratio: float = 2.0
     fad_model: str = "vggish"
     whisper: str = ""
     wavlm: str = ""
@@ -74,6 +77,7 @@ class Metric:
     """A row of METRICS. `rate` None is the reference's own, `settings(rate)` what the definition comes to at that rate.
 
     `packages` are the distributions that it needs, by the names that pip knows; `needs` says what else is absent, or "".
+    `in_time`: it compares what was said at one time, so that files of other lengths have no score.
     """
 
     name: str
@@ -87,6 +91,7 @@ class Metric:
     settings: Callable[[int], dict[str, Any]]
     needs: Callable[..., str]
     definition: Definition
+    in_time: bool
 
     @property
     def doc(self) -> str:
@@ -96,6 +101,7 @@ class Metric:
     def reads(self) -> tuple[str, ...]:
         """The options that its value depends on."""
         names = {*keywords(self.score), *(keywords(self.of) if self.of else ()), *(("align",) if self.kind == "frames" else ())}
+        names |= {"length_ratio"} if self.in_time else set()
         return tuple(sorted(names & {field.name for field in dataclasses.fields(Options)}))
 
     def rate_for(self, asked: int | None, native: int) -> int:
@@ -126,18 +132,20 @@ def metric(
     settings: Callable[[int], dict[str, Any]] = lambda rate: {},
     needs: Callable[..., str] = lambda: "",
     definition: Definition = "correct",
+    in_time: bool | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Puts a function into METRICS (or UPSTREAM) under `name`; its docstring is the definition that results quote.
 
     By `kind` it is given: "frames" two arrays of as many rows, aligned, of the view `of` (the default where there is one);
     "audio" two `Audio` of one rate and length (the default elsewhere); "pair" the `Pair` and the rate; "generated" the
     generated `Audio` alone; "set" the rows of all files of each side, (files, ...), and then it judges the two folders.
-    It raises ValueError, saying why, where the number would mean nothing.
+    It raises ValueError, saying why, where the number would mean nothing. "frames" and "audio" are compared `in_time`.
     """
     kind = kind or ("frames" if of else "audio")
 
     def register(score: Callable[..., Any]) -> Callable[..., Any]:
-        row = Metric(name, score, kind, of, rate, unit, higher_is_better, packages, settings, needs, definition)
+        timed = kind in ("frames", "audio") if in_time is None else in_time
+        row = Metric(name, score, kind, of, rate, unit, higher_is_better, packages, settings, needs, definition, timed)
         (METRICS if definition == "correct" else UPSTREAM)[name] = row
         return score
 

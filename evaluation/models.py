@@ -68,7 +68,8 @@ class Onnx:
         # Worker processes are forked, and a pool of threads does not survive that.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        self.input = self.session.get_inputs()[0].name
+        first = self.session.get_inputs()[0]
+        self.input, self.dtype = first.name, np.float16 if first.type == "tensor(float16)" else np.float32
         self.outputs = [output.name for output in self.session.get_outputs()]
 
     @property
@@ -76,11 +77,11 @@ class Onnx:
         return int(self.config.get("sample_rate", SAMPLE_RATE))
 
     def __call__(self, x: np.ndarray, name: str = "") -> np.ndarray:
-        """The output `name` (its name in the file; the first when empty) for `x`, float32."""
+        """The output `name` (its name in the file; the first when empty) for `x`, float32, whatever the network computes in."""
         wanted = self.config.get(name, name) if name else self.outputs[0]
         if wanted not in self.outputs:
             raise ValueError(f"the network has no output {wanted!r}, but {', '.join(self.outputs)}: name it in config.json.")
-        return self.session.run([wanted], {self.input: x.astype(np.float32)})[0]
+        return self.session.run([wanted], {self.input: x.astype(self.dtype)})[0].astype(np.float32)
 
 
 @functools.cache

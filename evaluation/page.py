@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.compare import Comparison, sure
+from evaluation.folder import find_audio
 from evaluation.page_embed import assemble, picture_uri, sound_uri
 from evaluation.page_plot import distributions
 from evaluation.page_tables import note, number, p_value, test_name
@@ -115,8 +116,6 @@ class Shelf:
 
 
 def _files(found: Comparison, reference: Path | None, folders: Mapping[str, Path]) -> dict[str, dict[str, Path]]:
-    from evaluation.base import find_audio
-
     told = found.settings
     where = {REFERENCE: reference or told["reference"]}
     where |= {system: folders.get(system) or told["folders"].get(system) for system in found.systems}
@@ -195,8 +194,13 @@ def _utterance(found: Comparison, metric: str, name: str, shelf: Shelf, rank: in
         shown = f"<b>{number(value)}</b>" if value is not None else ("" if not system else "<b>–</b>")
         player = f'<div class="player" data-sound="{place}"></div>' if place is not None else '<p class="aside">no player</p>'
         label = html.escape(system or "reference")
+        shown += _length(found.lengths.get(system, {}).get(name))
         columns.append(f'<div class="take" data-label="{label}"><p class="who">{dot}<span>{label}</span>{shown}</p>{player}</div>')
     return f'<article><h4><span class="rank">{rank}</span> {html.escape(name)}{shared}</h4><div class="takes">{"".join(columns)}</div></article>'
+
+
+def _length(both: Mapping[str, float] | None) -> str:
+    return f' <small>{both["generated"]:.2f} s, {both["ratio"]:.2f} of the reference</small>' if both else ""
 
 
 def _about(found: Comparison, shelf: Shelf) -> str:

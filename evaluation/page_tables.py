@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from statistics import median
 from typing import Any
 
 from evaluation.compare import FEWEST, LEVEL, Comparison
+from evaluation.lengths import TOLD, unlike
 
 LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {c: "\\" + c for c in "&%$#_{}"}
 NAMES = {"wilcoxon": "Wilcoxon's signed ranks", "bootstrap": "the paired bootstrap"}
@@ -71,12 +73,20 @@ def note(found: Comparison) -> str:
     folders = [name for name, row in found.metrics.items() if row["over"] == "folders"]
     if folders:
         words.append(f"Of whole folders, and not tested: {', '.join(folders)}.")
+    if lengths := [f"{system} {_lengths(both)}" for system, both in found.lengths.items() if both]:
+        words.append(f"Lengths of generated over reference: {', '.join(lengths)}.")
     left = {name: row["left_out"] for name, row in found.metrics.items() if row["over"] == "utterances"}
     if any(left.values()):
         each = [f"{n} of {name}" for name, n in left.items() if n]
         told = ", ".join(each) if len(set(left.values())) > 1 else f"{max(left.values())} of each metric"
         words.append(f"Utterances left out, since some system has no value: {told}.")
     return " ".join(words)
+
+
+def _lengths(lengths: Mapping[str, Mapping[str, float]]) -> str:
+    ratios = [both["ratio"] for both in lengths.values()]
+    off = f"; {len(unlike(lengths))} of {len(lengths)} differ by more than {TOLD:.0%}" if unlike(lengths) else ""
+    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}{off})"
 
 
 def escaped(text: str) -> str:

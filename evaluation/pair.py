@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.lengths import refuse_lengths
 from evaluation.metric import Frames, Metric, Options, Ratio, chosen, refuse_silence
 from evaluation.warp import warp
 from utils.audio import Audio
@@ -56,6 +57,8 @@ class Pair:
 
     def score(self, row: Metric, rate: int) -> float | Ratio:
         """`row` at `rate`. Raises ValueError where it is undefined, and what the libraries raise."""
+        if row.in_time:
+            self._refuse_lengths(rate)
         if row.kind == "pair":
             value = row.score(self, rate, **chosen(row.score, self.options))
         elif row.kind == "generated":
@@ -69,6 +72,13 @@ class Pair:
         if not np.isfinite(value):
             raise ValueError(f"the result is {value}.")
         return float(value)
+
+    def _refuse_lengths(self, rate: int) -> None:
+        try:
+            refuse_lengths(self.ref.audio.seconds, self.deg.audio.seconds, self.options.length_ratio)
+        except ValueError:
+            self.cut(rate)  # silence, where there is some, is the reason that says more
+            raise
 
     def sounds(self, rate: int) -> tuple[Audio, Audio]:
         """Both sounds at `rate`, whole."""

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.lengths import told_of_lengths
 from evaluation.metric import Ratio
-from utils.files import write_json, write_whole
+from evaluation.shapes import ResultFile
+from utils.files import read_json, write_json, write_whole
 
 RESAMPLINGS = 1000  # of the bootstrap
 SET_RESAMPLINGS = 100  # of a distance between folders, which costs a matrix root each time
@@ -21,7 +23,7 @@ class Result:
     """What `evaluate` found. `metrics`: {name: mean, std, n, interval, ...}; `values` and `failed`: {name: {id: ...}}.
 
     `counts` holds what pooled scores are made of, {name: {id: [numerator, denominator, parts]}}, and `skipped` the metrics
-    that "all" left out, {name: why}.
+    that "all" left out, {name: why}. `lengths`: {id: reference, generated (seconds), ratio (generated over reference)}.
     """
 
     metrics: dict[str, dict[str, Any]]
@@ -32,6 +34,7 @@ class Result:
     versions: dict[str, str]
     counts: dict[str, dict[str, list[Any]]] = dataclasses.field(default_factory=dict)
     skipped: dict[str, str] = dataclasses.field(default_factory=dict)
+    lengths: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
 
     def table(self) -> str:
         return markdown(dataclasses.asdict(self))
@@ -41,6 +44,14 @@ class Result:
         text = self.table() + "\n"
         write_whole(path.with_suffix(".md"), lambda p: p.write_text(text, encoding="utf-8"))
         return write_json(path, dataclasses.asdict(self))
+
+
+def read_result(path: Path, shape: type[Any] = ResultFile) -> dict[str, Any]:
+    """The result that `Result.save` wrote, at least what `shape` asks for. Raises ValueError naming the file and what is wrong where."""
+    try:
+        return read_json(path, shape)
+    except ValueError as error:
+        raise ValueError(f"no result of bins.evaluate: {error}") from error
 
 
 def summary(values: list[float]) -> dict[str, Any]:
@@ -106,7 +117,10 @@ def _middle(found: list[float]) -> list[float]:
 
 
 def markdown(result: Mapping[str, Any]) -> str:
-    """The table of a result (as `Result.save` wrote it): a row for each metric, columns that also line up as plain text."""
+    """The table of a result (as `Result.save` wrote it): a row for each metric, columns that also line up as plain text.
+
+    Below it what there is to say of lengths.
+    """
     lines = [["metric", "mean", "95 % interval", "std", "n", "failed", "unit", "better"]]
     for name, row in result["metrics"].items():
         low_high = "-" if row["interval"] is None else "{:.4g} to {:.4g}".format(*row["interval"])
@@ -115,4 +129,5 @@ def markdown(result: Mapping[str, Any]) -> str:
         lines.append([name, numbers[0], low_high, numbers[1], str(row["n"]), str(row["failed"]), row["unit"], better])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, ["-" * width for width in widths])
-    return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines)
+    rows = ["| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines]
+    return "\n".join([*rows, *(f"\n{sentence}" for sentence in told_of_lengths(result.get("lengths") or {}))])

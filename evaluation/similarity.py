@@ -69,10 +69,12 @@ def wavlm_speaker(audio: Audio, *, wavlm: str, device: str) -> Frames:
 
 @functools.cache
 def _wavlm(path: str, device: str) -> tuple[Any, Any]:
+    import torch
     from transformers import AutoFeatureExtractor, WavLMForXVector
 
     try:
-        return AutoFeatureExtractor.from_pretrained(path), WavLMForXVector.from_pretrained(path).to(device).eval()
+        model = WavLMForXVector.from_pretrained(path, dtype=torch.float32)  # whatever the folder keeps
+        return AutoFeatureExtractor.from_pretrained(path), model.to(device).eval()
     except OSError as error:
         raise ValueError(f"no WavLM at {path}: a folder or a hub id with config.json and weights ({error}).") from error
 

@@ -110,7 +110,7 @@ def mcd(ref: np.ndarray, deg: np.ndarray) -> float:
     return _distortion(ref, deg)
 
 
-@metric("mcd_dtw", kind="pair", of=mel_cepstra, **WORLD)
+@metric("mcd_dtw", kind="pair", of=mel_cepstra, in_time=True, **WORLD)
 def mcd_dtw(pair: Pair, rate: int) -> float:
     """Mel-cepstral distortion along the dynamic time warping of the mel-cepstra, within 4 s of the straight line.
 

@@ -57,7 +57,7 @@ def stft_settings(rate: int) -> dict[str, Any]:
     return {"resolutions": [list(r) for r in RESOLUTIONS], "window": "hann", "magnitude_floor": MAGNITUDE_FLOOR}
 
 
-@metric("mstft", kind="pair", higher_is_better=False, settings=stft_settings)
+@metric("mstft", kind="pair", in_time=True, higher_is_better=False, settings=stft_settings)
 def mstft(pair: Pair, rate: int) -> float:
     """Multi-resolution STFT distance of Parallel WaveGAN (https://arxiv.org/abs/1910.11480), Hann windows.
 
@@ -67,13 +67,13 @@ def mstft(pair: Pair, rate: int) -> float:
     return sum(pair.compared(stft_distance, rate))
 
 
-@metric("mstft_sc", kind="pair", higher_is_better=False, settings=stft_settings)
+@metric("mstft_sc", kind="pair", in_time=True, higher_is_better=False, settings=stft_settings)
 def mstft_sc(pair: Pair, rate: int) -> float:
     """The spectral convergence of mstft alone. 0 up, lower is better; at the reference's rate."""
     return pair.compared(stft_distance, rate)[0]
 
 
-@metric("mstft_mag", kind="pair", higher_is_better=False, settings=stft_settings)
+@metric("mstft_mag", kind="pair", in_time=True, higher_is_better=False, settings=stft_settings)
 def mstft_mag(pair: Pair, rate: int) -> float:
     """The log-magnitude distance of mstft alone. 0 up, lower is better; at the reference's rate."""
     return pair.compared(stft_distance, rate)[1]

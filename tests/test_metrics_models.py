@@ -129,6 +129,65 @@ def test_wavlm_from_a_folder_pairwise_and_overall(two, wavlm_folder):
     assert same == pytest.approx(1, abs=1e-6)
 
 
+def clap(folder, truncation):
+    """A CLAP of a few thousand numbers that takes two seconds at once, with fusion where its truncation is so called."""
+    transformers = pytest.importorskip("transformers")
+    audio = {"hidden_size": 16, "depths": [1, 1], "num_attention_heads": [2, 2], "patch_embeds_hidden_size": 8, "num_classes": 4}
+    audio |= {"spec_size": 64, "num_mel_bins": 16, "window_size": 4, "patch_size": 4, "patch_stride": [4, 4]}
+    audio |= {"enable_fusion": truncation == "fusion", "aff_block_r": 2}
+    text = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "vocab_size": 20}
+    config = transformers.ClapConfig(text_config=text, audio_config=audio, projection_dim=6)
+    torch.manual_seed(0)
+    transformers.ClapModel(config).save_pretrained(folder)
+    transformers.ClapFeatureExtractor(feature_size=16, truncation=truncation, max_length_s=2).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clap_folder(tmp_path_factory):
+    return clap(tmp_path_factory.mktemp("clap"), "rand_trunc")
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_folders_kept_in_half_precision_are_computed_in_single(wavlm_folder, clap_folder, kind, tmp_path):
+    from transformers import AutoFeatureExtractor, ClapModel, WavLMForXVector
+
+    from evaluation.distribution import clap_rows
+    from evaluation.similarity import wavlm_speaker
+
+    for load, folder, view, rate in (
+        (WavLMForXVector, wavlm_folder, lambda sound, path: wavlm_speaker(sound, wavlm=path, device="cpu"), 16000),
+        (ClapModel, clap_folder, lambda sound, path: clap_rows(sound, clap=path, device="cpu"), 48000),
+    ):
+        half = tmp_path / load.__name__
+        load.from_pretrained(folder).to(getattr(torch, kind)).save_pretrained(half)
+        AutoFeatureExtractor.from_pretrained(folder).save_pretrained(half)
+        assert json.loads((half / "config.json").read_text())["dtype"] == kind
+        whole, found = (view(voice(1.5).resample(rate), str(path)).values for path in (folder, half))
+        assert found.shape == whole.shape and np.isfinite(found).all()
+        assert float((whole * found).sum() / np.linalg.norm(whole) / np.linalg.norm(found)) > 0.99
+
+
+def test_a_network_of_half_precision_in_onnx(two, tmp_path):
+    path = graph(tmp_path / "half.onnx", ["n", "t"], outputs=("speaker",), half=True)
+    found = evaluate(*two, ["similarity_rawnet"], jobs=1, rawnet=str(path))
+    assert not found.failed["similarity_rawnet"] and onnx(str(path))(np.ones((1, 9))).dtype == np.float32
+
+
+@pytest.mark.parametrize("truncation", ["rand_trunc", "fusion"])
+def test_clap_hears_a_file_alike_whatever_else_was_heard(tmp_path, truncation):
+    from evaluation.distribution import clap_rows
+
+    folder = clap(tmp_path, truncation)
+    sounds = [voice(seconds, seed=i).resample(48000) for i, seconds in enumerate((1.5, 4.3, 0.7))]  # two seconds are taken at once
+    first = [clap_rows(sound, clap=str(folder), device="cpu").values for sound in sounds]
+    np.random.seed(7)
+    again = [clap_rows(sound, clap=str(folder), device="cpu").values for sound in reversed(sounds)][::-1]
+    assert [len(rows) for rows in first] == [1, 2, 1]
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_a_folder_without_a_wavlm(two, tmp_path):
     (tmp_path / "none").mkdir()
     result = evaluate(*two, ["similarity_wavlm"], jobs=1, wavlm=str(tmp_path / "none"))
@@ -137,14 +196,15 @@ def test_a_folder_without_a_wavlm(two, tmp_path):
         evaluate(*two, ["similarity_wavlm"], jobs=1)
 
 
-def graph(path, shape, *, outputs=("embedding", "logits")):
+def graph(path, shape, *, outputs=("embedding", "logits"), half=False):
     """An ONNX file: statistics of its input over time, times fixed random weights, one output for each name."""
     helper = pytest.importorskip("onnx").helper
     from onnx import TensorProto, numpy_helper, save
 
     size = 1 if len(shape) == 2 else shape[-1]
+    numbers, kind = (np.float16, TensorProto.FLOAT16) if half else (np.float32, TensorProto.FLOAT)
     weights = [
-        numpy_helper.from_array(np.random.default_rng(i).standard_normal((2 * size, 6)).astype(np.float32), f"w{i}")
+        numpy_helper.from_array(np.random.default_rng(i).standard_normal((2 * size, 6)).astype(numbers), f"w{i}")
         for i in range(len(outputs))
     ]
     axes = numpy_helper.from_array(np.array([1]), "axes")
@@ -158,8 +218,8 @@ def graph(path, shape, *, outputs=("embedding", "logits")):
     made = helper.make_graph(
         nodes,
         "small",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [helper.make_tensor_value_info("x", kind, shape)],
+        [helper.make_tensor_value_info(name, kind, None) for name in outputs],
         [*weights, axes],
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -252,16 +312,8 @@ def test_vggish_from_its_published_format(two, tmp_path):
     assert abs(vggish_examples(tone)[0, 50].argmax() - ((1000 - 184.98) / (2840.02 - 184.98) * 65 - 1)) <= 1
 
 
-def test_clap_from_a_folder(two, tmp_path):
-    transformers = pytest.importorskip("transformers")
-    audio = {"hidden_size": 16, "depths": [1, 1], "num_attention_heads": [2, 2], "patch_embeds_hidden_size": 8, "num_classes": 4}
-    audio |= {"spec_size": 64, "num_mel_bins": 16, "window_size": 4, "patch_size": 4, "patch_stride": [4, 4]}
-    text = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "vocab_size": 20}
-    config = transformers.ClapConfig(text_config=text, audio_config=audio, projection_dim=6)
-    torch.manual_seed(0)
-    transformers.ClapModel(config).save_pretrained(tmp_path / "clap")
-    transformers.ClapFeatureExtractor(feature_size=16, truncation="rand_trunc", max_length_s=2).save_pretrained(tmp_path / "clap")
-    result = evaluate(*two, ["fad"], jobs=1, fad_model="clap", clap=str(tmp_path / "clap"))
+def test_clap_from_a_folder(two, clap_folder):
+    result = evaluate(*two, ["fad"], jobs=1, fad_model="clap", clap=str(clap_folder))
     assert not result.failed["fad_clap"] and result.metrics["fad_clap"]["mean"] >= 0
 
 

@@ -1,0 +1,126 @@
+"""Texts brought to one spelling before their words are counted: case, width, punctuation and numbers, but no sign that is heard.
+
+Whisper's own normalisers, which published error rates rest on, are kept under the name "whisper". They turn combining marks
+into spaces, so that they know no vowel signs, and drop words in brackets.
+"""
+
+from __future__ import annotations
+
+import functools
+import unicodedata
+from collections.abc import Callable
+from decimal import Decimal
+
+import regex
+
+from utils.registry import nearest
+
+KINDS = ("standard", "whisper")
+LETTERS = ("zh", "ja", "th", "lo", "my", "yue", "km")  # written without spaces: a letter is a word
+ELIDING = ("fr", "it", "ca", "oc")  # where an apostrophe stands between two words
+DOTTED = ("tr", "az")  # whose capital I is a dotless one
+WHISPERS = ("basic", "letters", "no_diacritics")  # ways of Whisper's normaliser that are no language
+APOSTROPHES = regex.compile("[’‘ʼʻ＇`´ʹ′]")
+# Written or left out as one pleases: Arabic vowel signs and the long stroke, Hebrew points and accents.
+OPTIONAL_ARABIC = r"\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08d3-\u08ff"
+OPTIONAL_HEBREW = r"\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
+LONGEST = 15  # digits that are read as one number
+
+
+def normaliser(language: str, kind: str = "standard") -> Callable[[str], str]:
+    """What brings a text of `language` (a name or code of Whisper's) to one spelling; `kind` is "standard" or "whisper".
+
+    "whisper" also takes "basic", "letters" and "no_diacritics" for a language. Raises ValueError for an unknown one.
+    """
+    if kind not in KINDS:
+        raise ValueError(nearest(kind, KINDS, "normaliser"))
+    if kind == "whisper":
+        return _whispers(language if language in WHISPERS else code_of(language))
+    code = code_of(language)
+    if code != "en":
+        return functools.partial(standard, code=code)
+    from evaluation import english
+
+    return english.normalise
+
+
+def levelled(target: str, heard: str, language: str, kind: str = "standard") -> tuple[str, str]:
+    """Both texts as their words are counted; English numbers that were heard are split as the target's are."""
+    level = normaliser(language, kind)
+    target, heard = level(target), level(heard)
+    if kind == "standard" and code_of(language) == "en":
+        from evaluation.english import agreed
+
+        heard = agreed(target, heard)
+    return target, heard
+
+
+def code_of(language: str) -> str:
+    """Whisper's code of a language: "german", "German", "de" and "de-AT" are "de". Raises ValueError with the nearest name."""
+    from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
+
+    name = language.strip().lower().replace("_", "-")
+    for known in (name, name.partition("-")[0]):
+        if TO_LANGUAGE_CODE.get(known, known) in LANGUAGES:
+            return TO_LANGUAGE_CODE.get(known, known)
+    raise ValueError(nearest(language, [*LANGUAGES, *TO_LANGUAGE_CODE], "language"))
+
+
+@functools.cache
+def _whispers(name: str) -> Callable[[str], str]:
+    from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
+
+    split = name in ("letters", *LETTERS)
+    made = EnglishTextNormalizer() if name == "en" else BasicTextNormalizer(name == "no_diacritics", split)
+    return lambda text: made(text).strip()
+
+
+def standard(text: str, code: str) -> str:
+    """`text` in small letters, without punctuation, each combining mark where it was; words are parted by one space.
+
+    In languages without spaces each letter, with its marks, is a word.
+    """
+    if code in DOTTED:
+        text = unicodedata.normalize("NFC", text).replace("İ", "i").replace("I", "ı")
+    text = bare(text)
+    if code != "yi":  # where points tell vowels apart
+        text = regex.sub(f"[{OPTIONAL_HEBREW}]", "", text)
+    if code == "he":
+        text = regex.sub(r'(?<=\p{L})["״](?=\p{L})', "", text)  # within an abbreviation
+    text = regex.sub(r"(?<=\w)'(?=\w)", " " if code in ELIDING else "", text)
+    text = regex.sub(r"(?<=\p{Latin})·(?=\p{Latin})", "", text)  # Catalan "l·l"
+    text = regex.sub(r"\d+(?:\.\d+)?", lambda found: _number(found[0], code), unpunctuated(text))
+    return " ".join(regex.findall(r"\X", text.replace(" ", "")) if code in LETTERS else text.split())
+
+
+def bare(text: str) -> str:
+    """`text` composed and in small letters: one width, one apostrophe, one kind of digits, nothing that is invisible or optional."""
+    text = unicodedata.normalize("NFKC", APOSTROPHES.sub("'", text))
+    text = unicodedata.normalize("NFKC", text.casefold()).replace("i̇", "i")
+    # Composing takes the Thai and Lao vowels am apart, around a tone.
+    text = regex.sub("\u0e4d([\u0e48-\u0e4b]?)\u0e32", "\\1\u0e33", text)
+    text = regex.sub("\u0ecd([\u0ec8-\u0ecb]?)\u0eb2", "\\1\u0eb3", text)
+    text = regex.sub(f"[{OPTIONAL_ARABIC}]|\\p{{Cf}}", "", text)
+    return regex.sub(r"\p{Nd}", lambda found: str(unicodedata.decimal(found[0])), text)
+
+
+def unpunctuated(text: str) -> str:
+    """`text` with a space for each mark of punctuation, symbol and control; numbers keep a decimal point, which a comma may be."""
+    text = regex.sub(r"(?<=\d)[.,](?=\d{3}(?!\d))", "", text)
+    text = regex.sub(r"(?<=\d),(?=\d)", ".", text)
+    return regex.sub(r"[^\P{P}.]|\p{S}|\p{Cc}|(?<!\d)\.|\.(?!\d)", " ", text)
+
+
+@functools.lru_cache(maxsize=4096)
+def _number(digits: str, code: str) -> str:
+    """A number in words, where they are known: Whisper writes "3" where a transcript has "drei"."""
+    from num2words import CONVERTER_CLASSES, num2words
+
+    leading_zero = len(digits) > 1 and digits[0] == "0" and digits[1] != "."
+    if code not in CONVERTER_CLASSES or leading_zero or len(digits) > LONGEST:
+        return digits
+    try:
+        words = num2words(Decimal(digits), lang=code)
+    except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError):  # of its many languages
+        return digits
+    return unpunctuated(bare(words))
