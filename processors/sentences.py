@@ -1,86 +1,108 @@
 """Where a text can be cut: at its paragraphs and sentences, and at clauses where a sentence is too long to be said at once.
 
-A full stop ends a sentence unless it belongs to a title, an initial, an abbreviation or a number in a list, or the text goes on in small
-letters. Chinese and Japanese stops need no space behind them.
+A full stop ends a sentence unless it belongs to a title, an initial, an abbreviation or a number (`processors.abbreviations`), or the
+text goes on in small letters. Stops of scripts that have no other use for them need no space behind them. All of it takes time in
+proportion to the text: what is looked at around a mark is bounded, and so is what is cut into clauses together.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 
-from processors.numbers import TITLES
+from processors.abbreviations import OPEN, base, belongs
 
 LONGEST = 220  # letters said at once, some fifteen seconds; ten seconds and 187 letters are what most models were trained on
+BLOCK = 4096  # characters of one sentence that are cut into clauses together: few sentences are longer
+AROUND = 256  # characters before and behind a mark that say whether a sentence ends there
+KEPT = 32  # of longer runs of marks and spaces, so many at either end are kept
 HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # with the Japanese syllables
 CLOSERS = "\"'”’»›)\\]」』）】》"
-OPENERS = "\"'“‘«‹(\\[「『（【《¿¡—–-"
-STOP = re.compile(rf"(?:[.!?…؟।]+[{CLOSERS}]*(?=\s|$))|(?:[。！？｡][。！？｡…]*[{CLOSERS}]*)|(?:\n[^\S\n]*(?:\n\s*)+)")
-CLAUSES = (r"[.!?;:；：—–…]+[%s]*(?=\s|$)|[；：—–]", r"[,、，،][%s]*(?=\s|$)|[、，]", r"\s")  # the better places first
-
-
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-NUMBERED = _set("no nos fig figs vol vols p pp ch sec")  # abbreviations before a number, words otherwise
-AT_ENDS_TOO = _set("jr sr co ltd inc ave blvd rd dept jan feb mar apr jun jul aug sept sep oct nov dec etc al bros corp est")
-ALWAYS = {title.lower() for title in TITLES} | _set("e.g i.e vs cf viz approx st messrs mme mlle")
-ALWAYS = frozenset(ALWAYS - AT_ENDS_TOO - NUMBERED)
-STARTERS = _set(  # words that begin many sentences and follow few abbreviations
-    "a after all also an and as at before but by did do during each every few for from had has have he her here his how i if in "
-    "is it its many most my no not now of on once one only or our she since so some such that the their then there these they "
-    "this those to today two under until was we were what when where which while who why with yes yet you your"
+RAISED = CLOSERS + "“‘«‹"  # German and others close with what opens elsewhere
+OPENERS = re.escape(OPEN) + "「『（【《—–-"
+SPACED = ".!?…؟\u0589\u203c\u203d\u2047-\u2049"  # with the Armenian stop
+SOLID = "。！？｡।॥۔\u1362\u1367\u104b\u17d4"  # Chinese and Japanese, Indic, Urdu, Ethiopic, Burmese and Khmer stops
+STOPS = (
+    rf"(?:[{SPACED}](?<![{SPACED}].)[{SPACED}]*[{RAISED}]*(?=\s|$))"
+    rf"|(?:(?:[{SOLID}]|．(?=[\s{HAN}]|$))[{SOLID}．…]*[{CLOSERS}]*)"
+    r"|(?:\n[^\S\n]*\n\s*)"
 )
+STOP = re.compile(STOPS)
+GREEK = re.compile(STOPS.replace(SPACED, SPACED + ";\u037e"))  # whose ";" asks
+BEHIND = re.compile(rf"\s*[{OPENERS}]*(\w*)(\.?)")
+BLANK = re.compile(r"\s*")
+QUOTED = re.compile("[ \u00a0\u202f]»(?=\\s|$)")  # a French quotation's end
+CLAUSES = [  # the better places first
+    re.compile(pattern)
+    for pattern in (
+        rf"[.!?;:；：—–…](?<![.!?;:；：—–…].)[.!?;:；：—–…]*[{CLOSERS}]*(?=\s|$)|[；：—–]",
+        rf"[,、，،][{CLOSERS}]*(?=\s|$)|[、，]",
+        r"\s",
+    )
+]
+COMPANY = frozenset("inc ltd corp llc co gmbh ag plc".split())  # "Yahoo! Inc."
+NAMES = frozenset("yahoo jeopardy joomla".split())  # whose mark is part of them
+CONTROL = dict.fromkeys([*range(9), *range(14, 28), 127], " ") | dict.fromkeys((11, 12, 28, 29, 30, 31, 0x85, 0x2028), "\n")
+CONTROL[0x2029] = "\n\n"
 
 
-def ends(text: str) -> list[tuple[int, bool]]:
-    """The places where a sentence ends, with True where a paragraph does; the last is the end of the text."""
-    found: dict[int, bool] = {}
-    for match in STOP.finditer(text):
-        paragraph = match[0].startswith("\n")
-        if paragraph or _is_end(text, match):
-            found[match.end()] = paragraph
-    marks = [place for place in sorted(found) if text[:place].strip() and text[place:].strip()]
-    return [(place, found[place]) for place in marks if not _bare(text, place, marks, found)] + [(len(text), False)]
+def plain(text: str) -> str:
+    """`text` with every sign that ends a line as "\\n", and other control characters as spaces."""
+    return text.translate(CONTROL)
 
 
-def _bare(text: str, place: int, marks: list[int], found: dict[int, bool]) -> bool:
-    """True for the end of a sentence that a blank line follows: the paragraph's end stands for both."""
-    later = marks[marks.index(place) + 1 :]
-    return bool(later) and found[later[0]] and not text[place : later[0]].strip() and not found[place]
+def squeezed(text: str) -> str:
+    """`text` with long runs of marks, spaces, emoji and the like shortened to what stands at their ends."""
+    return re.sub(rf"[\W_](?<!\W.)(?<!_.)[\W_]{{{2 * KEPT},}}", _shortened, text, flags=re.DOTALL)
 
 
-def _is_end(text: str, match: re.Match[str]) -> bool:
-    after = re.match(rf"\s*[{OPENERS}]*(\w*)", text[match.end() :])
-    following = after[1] if after else ""
-    if match[0][0] in "。！？｡":
-        return True
-    if following[:1].islower():
+def _shortened(run: re.Match[str]) -> str:
+    paragraph = "\n\n" if re.search(r"\n\s*\n", run[0][KEPT:-KEPT]) else ""
+    return run[0][:KEPT] + paragraph + run[0][-KEPT:]
+
+
+def ends(text: str, language: str = "en-us", *, whole: bool = True) -> list[tuple[int, bool]]:
+    """The places where a sentence ends, with True where a paragraph does; the last is the end of the text.
+
+    Where the text is not `whole`: those that more of it cannot change, without its end.
+    """
+    found, start, at = [], BLANK.match(text).end(), 0
+    last = len(text.rstrip()) if whole else len(text)
+    stops = GREEK if base(language) == "el" else STOP
+    while match := stops.search(text, at):
+        at = match.end()
+        if not whole and at + AROUND > len(text):
+            break
+        place, paragraph = _end(text, match, start, language)
+        if start < place < last:
+            found.append((place, paragraph))
+            start = at = place
+    return [*found, (len(text), False)] if whole else found
+
+
+def _end(text: str, match: re.Match[str], start: int, language: str) -> tuple[int, bool]:
+    """Where the sentence from `start` ends by this match, and whether a paragraph does; 0 where it goes on."""
+    if match[0][0] == "\n":
+        return match.end(), True
+    quoted = QUOTED.match(text, match.end()) if base(language) == "fr" else None
+    place = quoted.end() if quoted else match.end()
+    if not _is_end(match[0], text[max(start, match.start() - AROUND) : match.start()], BEHIND.match(text, place), language):
+        return 0, False
+    blank = BLANK.match(text, place).end()
+    paragraph = text.count("\n", place, blank) > 1
+    return (blank if paragraph else place), paragraph
+
+
+def _is_end(marks: str, before: str, behind: re.Match[str], language: str) -> bool:
+    following, stop = behind.groups()
+    if re.match(f"[{SOLID}．]", marks):
+        return not (marks[-1] in "」』" and following[:1] in tuple("とっ"))  # 「行こう。」と言った
+    if following[:1].islower() and not "\u10d0" <= following[:1] <= "\u10ff":  # Georgian has small letters alone
         return False
-    return match[0][0] != "." or match[0].startswith("..") or not _abbreviated(text[: match.start()], following)
-
-
-def _abbreviated(before: str, following: str) -> bool:
-    """True when the full stop after `before` belongs to its last word."""
-    words = before.rsplit(maxsplit=1)
-    word = words[-1].lstrip("\"'“‘«([") if words else ""
-    low = word.lower()
-    if low in NUMBERED:
-        return following[:1].isdigit()
-    if low in ALWAYS:
-        return True
-    if word.isdigit() and len(word) < 4 and (len(words) < 2 or _ended(words[0])):  # "1. Wash the rice."
-        return True
-    if re.fullmatch(r"(?:[A-Za-z]\.)+[A-Za-z]", word) or low in AT_ENDS_TOO:
-        return following.lower() not in STARTERS
-    # An initial, but for "It was I. He left."
-    return len(word) == 1 and word.isupper() and not (word == "I" and words[0][-1:].islower() and following.lower() in STARTERS)
-
-
-def _ended(before: str) -> bool:
-    """True when a sentence may end with `before`: by a mark, and not that of an abbreviation ("on Jan. 5. They")."""
-    last = before.split()[-1].lower()
-    return last[-1] in ".!?:;" and last.strip(".") not in ALWAYS | AT_ENDS_TOO | NUMBERED
+    if marks[0] == ".":
+        return marks.startswith("..") or not belongs(before, following + stop * (len(following) == 1), language)
+    last = before.split()[-1:]
+    return following.lower() not in COMPANY and not (last and last[0].lower() in NAMES)
 
 
 def weight(text: str) -> int:
@@ -90,25 +112,46 @@ def weight(text: str) -> int:
 
 def clauses(text: str, longest: int = LONGEST) -> list[int]:
     """Places to cut a sentence that is too long to be said at once, the last its end; halves, as even as its marks allow."""
+    found, start = [], 0
+    while len(text) - start > BLOCK:
+        place = block(text[start : start + BLOCK])
+        found += [start + further for further in _halves(text[start : start + place], longest)]
+        start += place
+    return found + [start + further for further in _halves(text[start:], longest)]
+
+
+def block(text: str) -> int:
+    """The last place in the last third of `text` where an endless sentence may be cut: at a mark, else at a space, else anywhere."""
+    return _place(text, len(text) * 5 / 6, len(text) / 6, len(text))
+
+
+def _halves(text: str, longest: int) -> list[int]:
     if weight(text) <= longest:
         return [len(text)]
-    place = _middle(text)
-    return clauses(text[:place], longest) + [place + further for further in clauses(text[place:], longest)]
+    place = _place(text, len(text) / 2, len(text) / 3, len(text) / 2)
+    return _halves(text[:place], longest) + [place + further for further in _halves(text[place:], longest)]
 
 
-def _middle(text: str) -> int:
-    """The best place near the middle: within its middle two thirds a mark, else a space, else the middle itself."""
-    middle, reach = len(text) / 2, len(text) / 3
+def _place(text: str, middle: float, reach: float, best: float) -> int:
+    """The place nearest to `best` within `reach` of `middle`: at a mark, else at a space, else where no letter is torn."""
+    spoken = [i for i, c in enumerate(text) if c.isalnum()] or [0]
     for kind in CLAUSES:
-        pattern = kind.replace("%s", CLOSERS)
-        places = [m.end() for m in re.finditer(pattern, text) if abs(m.end() - middle) <= reach and _pronounceable(text, m.end())]
+        places = [m.end() for m in kind.finditer(text) if abs(m.end() - middle) <= reach and spoken[0] < m.end() <= spoken[-1]]
         if places:
-            return min(places, key=lambda place: abs(place - middle))
-    return round(middle)
+            return min(places, key=lambda place: abs(place - best))
+    return _untorn(text, round(best))
 
 
-def _pronounceable(text: str, place: int) -> bool:
-    return all(any(c.isalnum() for c in side) for side in (text[:place], text[place:]))
+def _untorn(text: str, place: int) -> int:
+    """`place`, or before the letter whose accents, vowel signs or joiners it would part from it."""
+    first = place
+    while 1 < first < len(text) and place - first < KEPT and _joins(text[first]) | (text[first - 1] == "\u200d"):
+        first -= 1
+    return first if first > 1 and place - first < KEPT else place
+
+
+def _joins(character: str) -> bool:
+    return unicodedata.category(character)[0] == "M" or character == "\u200d"
 
 
 def words(text: str) -> list[str]:
