@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from utils.registry import nearest
@@ -33,15 +34,22 @@ ALPHABETS = ("ipa", "arpabet", "symbols")
 LONGEST_PAUSE = 60.0  # seconds: a slip of the pen must not fill the memory with silence
 RATE_LIMITS = (0.1, 10.0)
 
+CHUNK = 4096  # characters that are looked at together
+LONGEST_TAG = 20_000  # characters from "<" to ">": a sign that nobody closed must not make the whole text wait
+LONGEST_PHONES = 1000  # characters that one tag may say
+DEEPEST = 1000  # tags inside one another
+
 SHORT = "pause|/?rate|ipa|arpabet|symbols"
-TOKEN = re.compile(
-    r"(?P<aside><!--.*?-->|<\?xml\b[^>]*\?>)"
+START = re.compile(rf"<[A-Za-z/!?]|\[(?:{SHORT})\b")  # what is no text, whatever follows
+TAG = re.compile(
+    r"(?P<aside><\?xml\b[^>]*\?>)"
     r"|<(?P<close>/?)(?P<tag>[A-Za-z][\w:.-]*)(?P<rest>(?:\s(?:[^<>\"']|\"[^\"]*\"|'[^']*')*?)?)(?P<empty>/?)>"
     rf"|\[(?P<short>{SHORT})(?P<value>\s[^\[\]]*)?\]",
     re.DOTALL,
 )
-TORN = re.compile(rf"<[A-Za-z/!?]\S*|\[(?:{SHORT})\b")
-ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|#\d+|#x[0-9a-fA-F]+);")
+ATTRIBUTE = re.compile(r"\s*([\w:.-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
+ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});")
+HELD = max(map(len, SHORT.split("|"))) + 8  # characters at a chunk's end that what follows may turn into mark-up or an entity
 
 
 @dataclass(frozen=True)
@@ -73,15 +81,20 @@ Piece = Said | Pause | End
 
 def parse(text: str) -> list[Piece]:
     """What `text` asks for, in order. Raises ValueError naming the tag, its place, and what would be right."""
-    reader, at = _Reader(text), 0
-    for match in TOKEN.finditer(text):
-        reader.say(text[at : match.start()], at)
-        at = match.end()
-        if not match["aside"]:
-            reader.obey(match)
-    reader.say(text[at:], at)
+    return list(pieces([text]))
+
+
+def pieces(chunks: Iterable[str]) -> Iterator[Piece]:
+    """The same of a text that comes in `chunks`; a long stretch of text may be several pieces.
+
+    What is wrong raises ValueError when its place is reached, and what is left open when the text ends.
+    """
+    reader = _Reader(chunks)
+    while reader.step():
+        yield from reader.pieces
+        reader.pieces.clear()
+    yield from reader.pieces
     reader.finish()
-    return reader.pieces
 
 
 def seconds_of(time: str, *, bare: bool = False) -> float:
@@ -109,55 +122,152 @@ def factor_of(rate: str) -> float:
     return value
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a tag stands, and how it begins."""
+
+    line: int
+    column: int
+    begin: str
+
+    def error(self, why: str) -> ValueError:
+        """What is wrong there."""
+        place = f"character {self.column}" + (f" of line {self.line}" if self.line > 1 else "")
+        return ValueError(f"mark-up, {place} ({self.begin!r}): {why.rstrip('.')}.")
+
+
+class _Feed:
+    """A text that comes in chunks: as much of it as is looked at, and where that stands."""
+
+    def __init__(self, chunks: Iterable[str]) -> None:
+        self.chunks = (chunk[i : i + CHUNK] for chunk in chunks for i in range(0, len(chunk), CHUNK))
+        self.text, self.at, self.ahead = "", 0, next(self.chunks, None)
+        self.line = self.column = 1
+
+    def more(self) -> bool:
+        """Takes a chunk more; False where there is none."""
+        if self.whole:
+            return False
+        self.text, self.at, self.ahead = self.text[self.at :] + self.ahead, 0, next(self.chunks, None)
+        return True
+
+    def take(self, stop: int) -> str:
+        """The text up to `stop`, which is then behind."""
+        taken = self.text[self.at : stop]
+        if lines := taken.count("\n"):
+            self.line, self.column = self.line + lines, 0
+        self.column += len(taken) - (taken.rfind("\n") if lines else 0)
+        self.at = stop
+        return taken
+
+    @property
+    def whole(self) -> bool:
+        """True when the text ends where what was taken of it ends."""
+        return self.ahead is None
+
+    @property
+    def place(self) -> Place:
+        return Place(self.line, self.column, self.text[self.at : self.at + 20])
+
+
 class _Reader:
     """Follows the tags that are open, and collects the pieces."""
 
-    def __init__(self, text: str) -> None:
-        self.text, self.pieces = text, []
-        self.open: list[tuple[str, dict[str, str], int]] = []  # tag, what it carries, where it stands
+    def __init__(self, chunks: Iterable[str]) -> None:
+        self.feed, self.pieces = _Feed(chunks), []
+        self.open: list[tuple[str, dict[str, str], Place]] = []  # tag, what it carries, where it stands
         self.rates, self.by_hand = [1.0], 1.0
-        self.held = ""  # what stands inside <phoneme> or <sub>
+        self.held = ""  # what stands inside <phoneme>
 
-    def say(self, text: str, at: int) -> None:
-        if torn := TORN.search(text):
-            kind = "is a declaration, which is not read: leave it out" if torn[0][1] in "!?" else "is never closed by its bracket"
-            raise self._error(at + torn.start(), f"{torn[0][:20]!r} {kind}; for the sign itself write &lt; or &#91;")
+    def step(self) -> bool:
+        """Reads a tag or up to the next; False when the text is at its end."""
+        feed = self.feed
+        start = START.search(feed.text, feed.at)
+        if start and (start.end() < len(feed.text) or feed.whole):
+            if feed.at == start.start():
+                self._tag()
+            else:
+                self._say(feed.take(start.start()))
+            return True
+        self._say(feed.take(len(feed.text) if feed.whole else self._settled()))
+        return feed.more()
+
+    def _settled(self) -> int:
+        """Where the text ends that what follows cannot turn into mark-up or an entity."""
+        text, first = self.feed.text, max(self.feed.at, len(self.feed.text) - HELD)
+        opened = max(text.rfind(sign, first) for sign in "<[&")
+        return len(text) if opened < 0 else opened
+
+    def _say(self, text: str) -> None:
         text = ENTITY.sub(lambda m: html.unescape(m[0]), text)
         if self._inside("break") and text.strip():
-            raise self._error(self.open[-1][2], "<break> holds no text: write <break .../>")
-        if self._inside("phoneme", "sub"):
+            raise self.open[-1][2].error("<break> holds no text: write <break .../>")
+        if self._inside("phoneme"):
             self.held += text
-        elif text:
-            self.pieces.append(Said(text, self.rates[-1] * self.by_hand))
+            if len(self.held) > LONGEST_PHONES:
+                raise self.open[-1][2].error(f"<phoneme> holds more than {LONGEST_PHONES} characters: put one around each word")
+        elif text and not self._inside("sub"):
+            self.pieces.append(Said(text, self._rate()))
 
-    def obey(self, match: re.Match[str]) -> None:
-        at = match.start()
+    def _tag(self) -> None:
+        """Obeys the tag that begins here."""
+        feed, place = self.feed, self.feed.place
+        while not (match := TAG.match(feed.text, feed.at)):
+            if feed.text.startswith("<!--", feed.at):
+                return self._skip(place)
+            if len(feed.text) - feed.at > LONGEST_TAG or not feed.more():
+                raise self._torn(place)
+        feed.take(match.end())
+        if match["aside"]:
+            return None
         try:
-            if match["short"]:
-                self._short(match["short"], (match["value"] or "").strip())
-            elif match["tag"] not in ATTRIBUTES:
-                raise ValueError(nearest(match["tag"], ATTRIBUTES, "tag") + " Write &lt; for the sign itself.")
-            elif match["close"]:
-                self._close(match["tag"])
-            else:
-                self._open(match["tag"], _attributes(match["tag"], match["rest"]), at)
-                if match["empty"]:
-                    self._close(match["tag"])
+            self._obey(match, place)
         except ValueError as error:
-            raise self._error(at, str(error)) from error
+            raise place.error(str(error)) from error
+
+    def _skip(self, place: Place) -> None:
+        """Passes over the comment that begins here."""
+        feed, first = self.feed, 4
+        while (end := feed.text.find("-->", feed.at + first)) < 0:
+            feed.take(max(feed.at + first, len(feed.text) - 2))
+            first = 0
+            if not feed.more():
+                raise place.error("<!-- is never closed: put --> where the comment ends")
+        feed.take(end + 3)
+
+    def _torn(self, place: Place) -> ValueError:
+        begin = re.match(rf"<.[^\s<\[]*|\[(?:{SHORT})", place.begin)[0]
+        kind = "is a declaration, which is not read: leave it out" if begin[1] in "!?" else "is never closed by its bracket"
+        return place.error(f"{begin!r} {kind}; for the sign itself write &lt; or &#91;")
+
+    def _obey(self, match: re.Match[str], place: Place) -> None:
+        if match["short"]:
+            self._short(match["short"], (match["value"] or "").strip())
+        elif match["tag"] not in ATTRIBUTES:
+            raise ValueError(nearest(match["tag"], ATTRIBUTES, "tag") + " Write &lt; for the sign itself.")
+        elif match["close"]:
+            self._close(match["tag"])
+        else:
+            self._open(match["tag"], _attributes(match["tag"], match["rest"]), place)
+            if match["empty"]:
+                self._close(match["tag"])
 
     def finish(self) -> None:
+        """Raises ValueError where a tag is still open."""
         if self.open:
-            tag, _, at = self.open[-1]
-            raise self._error(at, f"<{tag}> is never closed: put </{tag}> where it ends")
+            tag, _, place = self.open[-1]
+            raise place.error(f"<{tag}> is never closed: put </{tag}> where it ends")
 
-    def _open(self, tag: str, carried: dict[str, str], at: int) -> None:
+    def _open(self, tag: str, carried: dict[str, str], place: Place) -> None:
         if self._inside("phoneme", "sub", "break"):
             raise ValueError(f"<{self.open[-1][0]}> holds no other mark-up, but <{tag}> stands in it.")
-        self.open.append((tag, carried, at))
+        if len(self.open) == DEEPEST:
+            raise ValueError(f"{DEEPEST} tags are open already: close some before more are opened.")
+        self.open.append((tag, carried, place))
         self.held = ""
         if tag == "prosody":
             self.rates.append(self.rates[-1] * factor_of(_needed(tag, carried, "rate")))
+            self._rate()
         elif tag == "break":
             self.pieces.append(Pause(_pause(carried)))
         elif tag in ("p", "s"):
@@ -175,7 +285,7 @@ class _Reader:
         elif tag == "phoneme":
             self._phones(carried.get("alphabet", "ipa").removeprefix("x-"), _needed(tag, carried, "ph"))
         elif tag == "sub":
-            self.pieces.append(Said(_needed(tag, carried, "alias"), self.rates[-1] * self.by_hand))
+            self.pieces.append(Said(_needed(tag, carried, "alias"), self._rate()))
 
     def _short(self, name: str, value: str) -> None:
         if self._inside("phoneme", "sub", "break"):
@@ -185,6 +295,7 @@ class _Reader:
             self.pieces.append(Pause(seconds_of(value, bare=True) if value else STRENGTHS["medium"]))
         elif name.endswith("rate"):
             self.by_hand = factor_of(value) if name == "rate" else 1.0
+            self._rate()
         else:
             self._phones(name, value)
 
@@ -193,24 +304,29 @@ class _Reader:
             raise ValueError(nearest(alphabet, ALPHABETS, "alphabet"))
         if not phones.strip():
             raise ValueError("it holds no phonemes.")
-        self.pieces.append(Said(self.held.strip(), self.rates[-1] * self.by_hand, phones.strip(), alphabet))
+        if len(phones) > LONGEST_PHONES:
+            raise ValueError(f"it holds more than {LONGEST_PHONES} characters of phonemes: give each word its own.")
+        self.pieces.append(Said(self.held.strip(), self._rate(), phones.strip(), alphabet))
+
+    def _rate(self) -> float:
+        """The tempo of what is said here."""
+        rate = self.rates[-1] * self.by_hand
+        if not RATE_LIMITS[0] ** 2 <= rate <= RATE_LIMITS[1] ** 2:
+            raise ValueError(f"the rates inside one another make {rate:g} times the usual: {RATE_LIMITS[0] ** 2:g} to {RATE_LIMITS[1] ** 2:g}.")
+        return rate
 
     def _inside(self, *tags: str) -> bool:
         return bool(self.open) and self.open[-1][0] in tags
 
-    def _error(self, at: int, why: str) -> ValueError:
-        line = self.text.count("\n", 0, at) + 1
-        column = at - (self.text.rfind("\n", 0, at) + 1) + 1
-        place = f"character {column}" + (f" of line {line}" if line > 1 else "")
-        return ValueError(f"mark-up, {place} ({self.text[at : at + 20]!r}): {why.rstrip('.')}.")
-
 
 def _attributes(tag: str, rest: str) -> dict[str, str]:
     """name -> value of the inside of a tag. Raises ValueError for what the tag cannot carry."""
-    written = r"([\w:.-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')"
-    if re.sub(written, "", rest).strip():
-        raise ValueError(f'what <{tag}> carries is written name="value", got {rest.strip()!r}.')
-    found = {name: html.unescape(double or single) for name, double, single in re.findall(written, rest)}
+    found, at = {}, 0
+    while match := ATTRIBUTE.match(rest, at):
+        found[match[1]] = html.unescape(match[2] or match[3] or "")
+        at = match.end()
+    if rest[at:].strip():
+        raise ValueError(f'what <{tag}> carries is written name="value", got {rest[at:].strip()[:60]!r}.')
     for name in found.keys() - set(ATTRIBUTES[tag]):
         raise ValueError(f"<{tag}> " + nearest(name, ATTRIBUTES[tag], "attribute"))
     return found
