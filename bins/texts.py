@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from utils.files import read_lines
+
 if TYPE_CHECKING:
     from utils.audio import Audio
 
 FORMS = '"text", "id|text" or "id|speaker|text"'
+CHUNK = 65536  # bytes of a text that are read together
+LONGEST_WAV = 2**31 - 2**9  # samples of 16 bits: its sizes are written in 32
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg")  # endings that an id of somebody's file list may have
 
 
 @dataclass(frozen=True)
 class Source:
-    """One thing to make sound of: what its file is called, the text or path, and options of its own."""
+    """One thing to make sound of: what its file is called, the text or path, options of its own, and where a long text is."""
 
     name: str
     source: str
     options: dict[str, Any] = field(default_factory=dict)
+    file: Path | None = None
 
 
 def read_list(path: Path) -> tuple[list[Source], list[str]]:
@@ -34,22 +41,23 @@ def read_list(path: Path) -> tuple[list[Source], list[str]]:
     if not path.is_file():
         raise ValueError(f"--list: no file {path}.")
     found: dict[str, Source] = {}
-    bad, number = [], 0
-    for at, raw in enumerate(path.read_bytes().splitlines(), 1):
-        if not raw.strip():
+    bad: list[tuple[int, str]] = []
+    number = 0
+    for at, line in read_lines(path, bad):
+        if not line.strip():
             continue
         try:
-            source = _line(raw.decode("utf-8-sig").strip(), f"{number:04d}")
+            source = _line(line.strip(), f"{number + len(bad):04d}")
             if source.name in found:
                 raise ValueError(f"the id {source.name!r} was there before.")
             found[source.name] = source
+            number += 1
         except ValueError as error:
-            reason = "it is not in UTF-8." if isinstance(error, UnicodeDecodeError) else str(error)
-            bad.append(f"line {at} ({raw[:60].decode('utf-8', 'replace')!r}): {reason}")
-        number += 1
+            bad.append((at, f"({line.strip()[:60]!r}): {error}"))
+    told = [f"line {at} {reason}" for at, reason in bad]
     if not found:
-        raise ValueError(f"--list: {path} holds no text." + "".join(f"\n  {line}" for line in bad))
-    return list(found.values()), bad
+        raise ValueError(f"--list: {path} holds no text." + "".join(f"\n  {line}" for line in told))
+    return list(found.values()), told
 
 
 def _line(line: str, number: str) -> Source:
@@ -75,35 +83,55 @@ def _name(identity: str) -> str:
 
 
 def read_text(path: Path) -> Source:
-    """One long text, named like its file. Raises ValueError when there is none."""
+    """One long text, named like its file, which is read when it is said. Raises ValueError when there is none."""
     if not path.is_file():
         raise ValueError(f"--text-file: no file {path}.")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"--text-file: {path} is not in UTF-8: save it again ({error}).") from error
-    return Source(path.stem, text)
+    return Source(path.stem, str(path), file=path)
+
+
+def chunks(path: Path) -> Iterator[str]:
+    """The text of a file as it is read, its lines ending in \\n. Raises ValueError behind the text before what is not in UTF-8."""
+    decoder, line = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8-sig")(), translate=True), 1
+    with path.open("rb") as file:
+        raw = b"-"
+        while raw:
+            raw = file.read(CHUNK)
+            try:
+                text = decoder.decode(raw, final=not raw)
+            except UnicodeDecodeError as error:
+                read = error.object[: error.start].decode("utf-8-sig")
+                yield read
+                where = f"byte {error.object[error.start]:#04x} in line {line + read.count(chr(10))}"
+                raise ValueError(f"--text-file: {path} is not in UTF-8 ({where}): save it again as UTF-8.") from error
+            yield text
+            line += text.count("\n")
 
 
 def say(task: Any, source: Source, path: Path, settings: dict[str, Any], options: Any) -> Path:
     """Writes the sound of `source` as `path`, with its times beside it where they are asked for."""
     settings = {**settings, **source.options}
+    if options.stream and source.file:
+        return write_stream(task.stream(chunks(source.file), **settings), path)
+    text = "".join(chunks(source.file)) if source.file else source.source
     if options.srt or options.textgrid:
-        speech = task.timed(source.source, **settings)
+        speech = task.timed(text, **settings)
         if options.srt:
             speech.write_srt(path.with_suffix(".srt"), options.srt)
         if options.textgrid:
             speech.write_textgrid(path.with_suffix(".TextGrid"))
         return speech.write(path)  # last: what has its sound is done
     if not options.stream:
-        return task(source.source, **settings).write(path)
+        return task(text, **settings).write(path)
     if hasattr(task, "stream_file"):  # a vocoder
         return task.stream_file(source.source, **settings).write(path)
-    return write_stream(task.stream(source.source, **settings), path)
+    return write_stream(task.stream(text, **settings), path)
 
 
 def write_stream(pieces: Iterable[Audio], path: Path) -> Path:
-    """Writes pieces of sound as they come, 16-bit, and says how long the first took; memory holds one at a time."""
+    """Writes pieces of sound as they come, 16-bit, and says how long the first took; memory holds one at a time.
+
+    Where a later piece cannot be made, raises its ValueError; the pieces before it are then in the file "<name>.partial.wav".
+    """
     import numpy as np
     import soundfile
 
@@ -114,12 +142,29 @@ def write_stream(pieces: Iterable[Audio], path: Path) -> Path:
     begun, pieces = time.perf_counter(), iter(pieces)
     first = next(pieces)
     log.info(f"{path.stem}: {first.seconds:.1f} s of sound after {1000 * (time.perf_counter() - begun):.0f} ms")
+    stopped: list[ValueError] = []
 
     def write(part: Path) -> None:
         with soundfile.SoundFile(part, "w", first.rate, 1, "PCM_16") as file:
-            for piece in chain([first], pieces):
+            for piece in _until_error(chain([first], pieces), stopped):
                 if not np.isfinite(piece.samples).all():
                     raise AudioError(f"not writing {path}: the samples hold NaN or infinity.")
                 file.write(np.clip(piece.samples, -1.0, 1.0))
 
-    return write_whole(path, write)
+    partial = write_whole(path.with_stem(f"{path.stem}.partial"), write)
+    if stopped:
+        raise ValueError(f"{stopped[0]} What was said before it is in {partial}.") from stopped[0]
+    return partial.replace(path)
+
+
+def _until_error(pieces: Iterable[Audio], stopped: list[ValueError]) -> Iterator[Audio]:
+    """The pieces before the first that cannot be made, or has no room in a WAV; why goes to `stopped`."""
+    size = 0
+    try:
+        for piece in pieces:
+            size += len(piece.samples)
+            if size > LONGEST_WAV:
+                raise ValueError(f"a WAV file holds {LONGEST_WAV / piece.rate / 3600:.0f} hours of this: cut the text.")
+            yield piece
+    except ValueError as error:
+        stopped.append(error)

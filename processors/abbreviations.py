@@ -25,6 +25,10 @@ class Words(NamedTuple):
     starters: frozenset[str]
 
 
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 COMMON = (  # in most languages but English, which has its own
     "dr dra prof sr mr mrs ms mme mlle messrs mgr st ste cf v vs ca resp dipl ing ph.d m.sc b.sc rev capt sgt lt",
     "no nos nr art fig figs tab p pp pag vol vols cap par op ch lit max min",
@@ -35,7 +39,8 @@ TABLE = {
     "en": (
         "e.g i.e vs v cf viz approx st messrs mme mlle",
         "no nos fig figs vol vols p pp ch sec eq eqs art arts ex app ref refs tab para op sat sun",
-        "jr sr co ltd inc ave blvd rd dept mon tue tues wed thu thur thurs fri jan feb mar apr jun jul aug sept sep oct nov dec etc al bros corp est",
+        "jr sr co ltd inc ave blvd rd dept mon tue tues wed thu thur thurs fri jan feb mar apr jun jul aug sept sep oct nov dec etc al bros "
+        "corp est",
         "a after all also an and as at before but by did do during each every few for from had has have he her here his how i if in "
         "is it its many most my no not now of on once one only or our she since so some such that the their then there these they "
         "this those to today two under until was we were what when where which while who why with yes yet you your",
@@ -75,7 +80,8 @@ TABLE = {
         "ziff anm jg jhg",
         "nrn abs kap bd bde abb s sp rn kl t std mo di mi do fr sa so",
         "usw usf f ff u.ä o.ä u.v.m uvm u.s.w u.a.m jh jhd jhs jhdt v.chr n.chr chr mrz",
-        "aber ab alle als am an auch auf aus bei da dabei dafür damit danach dann das dazu dem den denn der deshalb dies diese dieser dieses die "
+        "aber ab alle als am an auch auf aus bei da dabei dafür damit danach dann das dazu dem den denn der deshalb dies diese dieser "
+        "dieses die"
         "doch dort du ein eine einer einem einen er es für heute hier ich ihr ihre im in ja jede jeder jetzt kein keine man mit nach nein "
         "nicht niemand noch nun nur ob oder ohne schon sein seine seit sie sind so sofort später trotzdem und unser viele von vor wann warum "
         "was weil wenn wer wie wir wo zu zum zur zuerst",
@@ -133,10 +139,16 @@ TABLE = {
         "ma még mindenki most nagyon nem ott ő ők régen senki talán te továbbá utána vagy valaki végül viszont",
     ),
     "hy": ("դր պրոֆ", "էջ", "և.այլն", ""),
-    "id": ("drs ir tn ny nn bpk sdr yth jl jln gg kec kab prov a.n u.b d.a", "hlm hal hlmn bab", "dll dsb dst dkk tbk", "dia mereka ini itu saya kami kita lalu tetapi dan"),
+    "id": (
+        "drs ir tn ny nn bpk sdr yth jl jln gg kec kab prov a.n u.b d.a",
+        "hlm hal hlmn bab",
+        "dll dsb dst dkk tbk",
+        "dia mereka ini itu saya kami kita lalu tetapi dan",
+    ),
     "is": ("hr fr sr t.d þ.e þ.m.t m.a sbr sk u.þ.b skv", "bls kl mgr", "o.s.frv o.fl kr m.fl f.kr e.kr", "hann hún þeir þær það þá en og svo"),
     "it": (
-        "sig sigg sig.ra sig.na sigg.ri dott dott.ssa dr.ssa prof.ssa avv arch rag geom on sen mons magg ten serg s ss p.es es cfr v.le p.zza p.le "
+        "sig sigg sig.ra sig.na sigg.ri dott dott.ssa dr.ssa prof.ssa avv arch rag geom on sen mons magg ten serg s ss p.es es cfr v.le "
+        "p.zza p.le"
         "c.so viale pref egr gent spett ca tel cell cit trad",
         "n nn num artt pagg capp figg voll sez",
         "ecc s.p.a spa s.r.l srl a.c d.c genn febbr sett ott dic",
@@ -146,7 +158,12 @@ TABLE = {
     "kk": ("көш акад проф", "бет", "т.б т.с.с", "ол олар бұл содан"),
     "la": ("cn ti", "lib", "etc", ""),
     "lb": ("här z.b d.h bzw", "s", "asw", "an et hien si mir dann du wann"),
-    "lt": ("doc akad inž pvz t.y vad žr plg gerb kun šv mgr g pr", "psl pav lent str", "ir.t.t t.t pan kt ir.kt tūkst mln mlrd eur m d", "jis ji jie jos tai bet ir o tada"),
+    "lt": (
+        "doc akad inž pvz t.y vad žr plg gerb kun šv mgr g pr",
+        "psl pav lent str",
+        "ir.t.t t.t pan kt ir.kt tūkst mln mlrd eur m d",
+        "jis ji jie jos tai bet ir o tada",
+    ),
     "lv": (
         "doc akad inž piem t.i t.s sk iel bulv kdze",
         "lpp att sēj nod",
@@ -175,14 +192,16 @@ TABLE = {
     ),
     "pa": ("ਡਾ ਸ਼੍ਰੀ ਸ੍ਰੀ ਪ੍ਰੋ", "ਪੰ ਨੰ", "ਆਦਿ", ""),
     "pl": (
-        "inż r w doc hab lek med płk ppłk mjr kpt por ppor ks bp abp kard św np tzn tzw tj m.in zob ul al pl os wg im ang łac niem zm ur wyd tłum",
+        "inż r w doc hab lek med płk ppłk mjr kpt por ppor ks bp abp kard św np tzn tzw tj m.in zob ul al pl os wg im ang łac niem zm ur "
+        "wyd tłum",
         "str s t rys ryc rozdz ust poz pkt ok",
         "itd itp r wiek w tys mln mld zł gr godz n.e p.n.e i.in im",
         "a ale ani bo był była było być co czy dlatego dziś gdy gdzie i ja jak jednak jego jej jest jeśli kiedy kto lecz ma mam my na nie niech "
         "nigdy nikt od on ona one oni ono oraz po potem przez są tak tam ten to tu ty w wtedy wszyscy z za że",
     ),
     "pt": (
-        "sra srta srs sras drs dras d profa eng enga arq cel ten exmo exma ilmo ilma v.exa p.ex ex av r pç pça est rod lgo trav sto sta aprox tel org "
+        "sra srta srs sras drs dras d profa eng enga arq cel ten exmo exma ilmo ilma v.exa p.ex ex av r pç pça est rod lgo trav sto sta "
+        "aprox tel org"
         "trad coord gov pres adv",
         "nº n núm pág págs arts caps inc",
         "ltda cia a.c d.c fev abr mai ago set out dez",
@@ -195,11 +214,13 @@ TABLE = {
         "el ea ei ele eu tu noi voi dar și apoi atunci un o acest această nu este",
     ),
     "ru": (
-        "г гг в вв гор ул пр просп пл пер бул бульв наб стр корп кв обл р-н респ пос дер ст акад проф доц канд докт д-р инж полк кап лейт им св т.е "
+        "г гг в вв гор ул пр просп пл пер бул бульв наб стр корп кв обл р-н респ пос дер ст акад проф доц канд докт д-р инж полк кап лейт "
+        "им св т.е"
         "т.к т.н т.о тов гр г-н г-жа см ср напр нпр ок прим букв лат англ нем фр греч ит сов рос изд ред сост сокр в.т.ч т.ч",
         "рис табл гл стр разд п пп ст ч вып илл кн с т",
         "г гг в вв др пр т.д т.п и.т.д руб коп тыс млн млрд трлн н.э экз чел проч час мин сек км кг куб кв им",
-        "а вот все всё вы где да для его ее её если еще ещё же за и из или их как когда кто мы на не нет но ну о он она они оно от по поэтому потом "
+        "а вот все всё вы где да для его ее её если еще ещё же за и из или их как когда кто мы на не нет но ну о он она они оно от по "
+        "поэтому потом"
         "после при с сейчас так там тогда то тут ты у уже хотя что чтобы эта эти это этот я в",
     ),
     "sk": (
@@ -248,18 +269,18 @@ TABLE = {
     "vi": ("ts ths gs pgs bs ks ts.bs gs.ts pgs.ts tp tx th.s", "tr", "v.v vv", "anh chị ông bà tôi họ nó đó nhưng và sau"),
 }  # fmt: skip
 SAME = {"gl": "pt", "an": "es", "no": "nb", "nn": "nb", "fo": "da", "sh": "hr", "ltg": "lv", "hak": "cmn", "yue": "cmn", "zh": "cmn"}
-ORDINAL = frozenset("az de lb tr".split())  # where a capital may follow "3.", the third
+ORDINAL = _set("az de lb tr")  # where a capital may follow "3.", the third
 MONTHS = frozenset(  # of Danes and Norwegians who write them with one
-    "januar februar marts mars april maj mai juni juli august september oktober november december".split()
+    ["januar", "februar", "marts", "mars", "april", "maj", "mai", "juni", "juli", "august", "september", "oktober", "november", "december"]
 )
-RULERS = ORDINAL | frozenset("bs cs da et eu fi hr hu is lv nb sk sl sr".split())  # where a king is "IV."
+RULERS = ORDINAL | _set("bs cs da et eu fi hr hu is lv nb sk sl sr")  # where a king is "IV."
 SYLLABIC = re.compile("[rlрл]")  # sounds that can stand for a vowel: "krk", "vlk"
 ROMAN = re.compile("[IVXL]{2,}")
-SLAVIC = frozenset("bg bs cs hr mk sk sl sr".split())
+SLAVIC = _set("bg bs cs hr mk sk sl sr")
 VOWELS = re.compile("[aeiouywœæøıəаеиоуыэюяєіαεηιουω]")
 WRITTEN = re.compile("[a-zß-ʯͰ-ԯἀ-῿-]+")  # scripts that write their vowels
-UNITS = frozenset("km m cm mm kg g mg t l ml h s kw v w hz mhz ghz b kb mb gb км м см мм кг г мг т л мл ч с кв".split())
-SPELT = frozenset("tv cd dvd pc sms mms wc gps usb lp vm hm hmm brr pst psst sh shh".split())  # words without a vowel
+UNITS = _set("km m cm mm kg g mg t l ml h s kw v w hz mhz ghz b kb mb gb км м см мм кг г мг т л мл ч с кв")
+SPELT = _set("tv cd dvd pc sms mms wc gps usb lp vm hm hmm brr pst psst sh shh")  # words without a vowel
 SINGLE = frozenset("яő")  # words of one letter that end sentences
 UNCUT = re.compile("[\u0e00-\u0eff]")  # Thai and Lao end no sentence with a full stop
 SOLID = re.compile("[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")  # a character is a syllable or a word
@@ -278,11 +299,11 @@ def base(language: str) -> str:
 @cache
 def words_of(code: str) -> Words:
     """The lists of a language."""
-    own = [frozenset(words.split()) for words in TABLE.get(code, ("",) * 4)]
+    own = [_set(words) for words in TABLE.get(code, ("",) * 4)]
     listed = own[0] | own[1] | own[2]
     if code == "en":
         return Words(own[0] | ({title.lower() for title in TITLES} - listed), *own[1:])
-    return Words(*(words | (frozenset(more.split()) - listed) for words, more in zip(own, COMMON, strict=True)))
+    return Words(*(words | (_set(more) - listed) for words, more in zip(own, COMMON, strict=True)))
 
 
 def belongs(before: str, following: str, language: str) -> bool:
@@ -340,10 +361,10 @@ def _listed(word: str, earlier: str, following: str, starts: bool, known: Words,
     low = low if low in known.inside | known.ends else word.lower()
     if following[:1].isdigit() and (low in known.numbered or (code == "de" and low.endswith("str"))):
         return True
-    if low in UNITS and counted:
-        return False
     if low in known.ends:
         return low in known.inside and not starts and (not counted or len(earlier.split()) < 3)  # "В 1812 г. Наполеон вошёл"
+    if low in UNITS and counted:
+        return False
     return low in known.inside or _formed(word, starts, counted, code)
 
 

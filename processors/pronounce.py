@@ -51,6 +51,7 @@ class Reader:
         self.own = phone.symbols is None
         self.bounded = self.own or phone.g2p not in ("lexicon", "pinyin")  # published phones stand without boundaries
         self.plain = copy.copy(phone)
+        self.text_language = "cmn" if phone.g2p == "pinyin" else phone.language or language  # what tells where sentences end
         self.plain.source = "text"  # with the boundaries between words, which a TextGrid does not have
 
     def read(self, parts: tuple[Said, ...]) -> Reading:

@@ -40,8 +40,8 @@ CLAUSES = [  # the better places first
         r"\s",
     )
 ]
-COMPANY = frozenset("inc ltd corp llc co gmbh ag plc".split())  # "Yahoo! Inc."
-NAMES = frozenset("yahoo jeopardy joomla".split())  # whose mark is part of them
+COMPANY = frozenset(["inc", "ltd", "corp", "llc", "co", "gmbh", "ag", "plc"])  # "Yahoo! Inc."
+NAMES = frozenset(["yahoo", "jeopardy", "joomla"])  # whose mark is part of them
 CONTROL = dict.fromkeys([*range(9), *range(14, 28), 127], " ") | dict.fromkeys((11, 12, 28, 29, 30, 31, 0x85, 0x2028), "\n")
 CONTROL[0x2029] = "\n\n"
 
@@ -134,9 +134,10 @@ def _halves(text: str, longest: int) -> list[int]:
 
 def _place(text: str, middle: float, reach: float, best: float) -> int:
     """The place nearest to `best` within `reach` of `middle`: at a mark, else at a space, else where no letter is torn."""
-    spoken = [i for i, c in enumerate(text) if c.isalnum()] or [0]
+    first = next((i for i, c in enumerate(text) if c.isalnum()), len(text))
+    last = len(text) - next((i for i, c in enumerate(reversed(text)) if c.isalnum()), len(text)) - 1
     for kind in CLAUSES:
-        places = [m.end() for m in kind.finditer(text) if abs(m.end() - middle) <= reach and spoken[0] < m.end() <= spoken[-1]]
+        places = [m.end() for m in kind.finditer(text) if abs(m.end() - middle) <= reach and first < m.end() <= last]
         if places:
             return min(places, key=lambda place: abs(place - best))
     return _untorn(text, round(best))

@@ -1,5 +1,6 @@
 """What users do with a TTS model: long texts, mark-up, times, lists of texts; and what they get wrong. Random weights, all three models."""
 
+import itertools
 import shutil
 from types import SimpleNamespace
 
@@ -113,6 +114,26 @@ def test_a_stream_is_the_whole_in_pieces_and_starts_before_the_end(task, monkeyp
     monkeypatch.setattr(task, "_utter", lambda *a: calls.append(1) or utter(*a))
     next(task.stream("One. Two. Three.", **drawn(task)))
     assert len(calls) == 1
+
+
+def test_the_first_sound_of_a_text_without_end_comes_as_soon_and_errors_come_in_their_place(task):
+    first = next(task.stream("One. " * 5, **drawn(task))).samples
+    assert np.array_equal(next(task.stream(itertools.repeat("One. "), **drawn(task))).samples, first)
+    heard = task.stream(iter(["One. Two ", "ñ. Three"]), **drawn(task))
+    assert np.array_equal(next(heard).samples, first)
+    with pytest.raises(ValueError, match="'ñ'.*It is in 'Two ñ.'"):
+        next(heard)
+    with pytest.raises(ValueError, match="unknown option"):
+        task.stream(itertools.repeat("One. "), sped=2)
+
+
+def test_sentences_end_as_the_language_says(tasks, monkeypatch):
+    task, read = tasks["VITS"], []
+    utter = task._utter
+    monkeypatch.setattr(task, "_utter", lambda reading, *a: read.append("".join(reading.tokens)) or utter(reading, *a))
+    task("Das gilt bzw. Das gilt nicht.", language="de")
+    task("Das gilt bzw. Das gilt nicht.")
+    assert len(read) == 3
 
 
 def test_five_thousand_words_never_meet_the_model_at_once(tasks, monkeypatch):
@@ -323,6 +344,28 @@ def test_a_text_file_streamed_is_the_same_and_tells_how_soon(releases, tmp_path,
     assert np.array_equal(whole.samples, streamed.samples) and whole.seconds > 0.5
     with pytest.raises(ValueError, match="no file"):
         infer(releases["Jets"], tmp_path, "--text-file", "none.txt")
+
+
+def test_what_was_said_before_an_error_in_a_book_is_kept(releases, tasks, tmp_path):
+    book = tmp_path / "book.txt"
+    book.write_text("Hello there. How are you? And a ñ.", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"'ñ'.* What was said before it is in .*book\.partial\.wav"):
+        infer(releases["VITS"], tmp_path / "out", "--text-file", str(book), "--stream")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["book.partial.wav"]
+    whole = tasks["VITS"]("Hello there. How are you? And a n.", seed=1)
+    kept = Audio.read(tmp_path / "out/book.partial.wav")
+    np.testing.assert_allclose(kept.samples, whole.samples[: len(kept.samples)], atol=1e-4)
+    assert kept.seconds > 0.3
+    with pytest.raises(ValueError, match="'ñ'"):
+        infer(releases["VITS"], tmp_path / "whole", "--text-file", str(book))
+    assert not (tmp_path / "whole").exists()
+
+
+def test_a_wav_has_room_for_so_much(tmp_path, monkeypatch):
+    monkeypatch.setattr("bins.texts.LONGEST_WAV", 20)
+    with pytest.raises(ValueError, match=r"a WAV file holds .* hours .*partial\.wav"):
+        write_stream([Audio(np.zeros(8, np.float32), 8000)] * 9, tmp_path / "a.wav")
+    assert len(Audio.read(tmp_path / "a.partial.wav").samples) == 16
 
 
 def test_subtitles_and_textgrids_beside_the_sound_and_resuming(releases, tmp_path):

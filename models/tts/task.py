@@ -15,7 +15,8 @@ from models.base.task import Sample, Task
 from models.tts.speech import Speech, fitted, joined, with_times
 from models.tts.voicing import Voicing
 from processors.pronounce import Reader, Reading
-from processors.script import Line, lines
+from processors.script import Line
+from processors.script import stream as lines
 from utils.audio import Audio, join
 from utils.log import log
 from utils.registry import nearest
@@ -67,8 +68,13 @@ class TTS(Task):
         options |= {"vocoder": vocoder, "compile": compile}
         return join([piece.audio for piece in self._pieces(text, options)])
 
-    def stream(self, text: str, **options: Any) -> Iterator[Audio]:
-        """The same, piece by piece as each is made; joined, they are what the call gives. Takes the call's options."""
+    def stream(self, text: str | Iterable[str], **options: Any) -> Iterator[Audio]:
+        """The same, piece by piece as each is made; joined, they are what the call gives. Takes the call's options.
+
+        The text, which may come in pieces too (an open file), is read as it is said: memory and the wait for the first sound do
+        not depend on its length. Wrong options raise ValueError at once; wrong mark-up, and what cannot be said, when the sound
+        before it was given.
+        """
         return (piece.audio for piece in self._pieces(text, self._options(options), ahead=False))
 
     def timed(self, text: str, **options: Any) -> Speech:
@@ -114,36 +120,40 @@ class TTS(Task):
 
     # From text to pieces of sound
 
-    def _pieces(self, text: str, options: dict[str, Any], *, times: bool = False, ahead: bool = True) -> Iterator[Speech]:
+    def _pieces(
+        self, text: str | Iterable[str], options: dict[str, Any], *, times: bool = False, ahead: bool = True
+    ) -> Iterator[Speech]:
         """The sound of each line with the pause after it, and its times where they are wanted.
 
-        All of the text is read before the first sound, unless `ahead` is False; options and mark-up are always checked first.
+        All of the text is read before the first sound, unless `ahead` is False; options are always checked first.
         """
         speaker, controls = self.speaker_id(options["speaker"]), self._checked(options)
-        found = lines(text)
         reader = self._reader(options["language"])
-        read = self._read(found, reader)
+        found = lines([text] if isinstance(text, str) else text, reader.text_language)
+        read = self._read(with_last(found), reader)
         words = reader.words if times else None
-        return self._said(found, list(read) if ahead else read, speaker, options | {"controls": controls}, words)
+        return self._said(list(read) if ahead else read, speaker, options | {"controls": controls}, words)
 
-    def _read(self, found: list[Line], reader: Reader) -> Iterator[Reading | None]:
-        """Each line as the model's tokens, None for silence. Raises ValueError naming what cannot be said, and where it stands."""
-        for line in found:
+    def _read(self, found: Iterable[tuple[Line, bool]], reader: Reader) -> Iterator[tuple[Line, Reading | None, bool]]:
+        """Each line, its tokens (None for silence), and whether it is the last. Raises ValueError naming what cannot be said, and where."""
+        for i, (line, last) in enumerate(found):
             try:
-                yield reader.read(line.parts) if line.parts else None
+                reading = reader.read(line.parts) if line.parts else None
             except ValueError as error:
-                raise ValueError(f"{error} It is in {line.text[:60]!r}." if len(found) > 1 else str(error)) from error
+                alone = last and not i
+                raise ValueError(str(error) if alone else f"{error} It is in {line.text[:60]!r}.") from error
+            yield line, reading, last
 
     def _said(
-        self, found: list[Line], read: Iterable[Reading | None], speaker: int, options: dict[str, Any], words: Words | None
+        self, read: Iterable[tuple[Line, Reading | None, bool]], speaker: int, options: dict[str, Any], words: Words | None
     ) -> Iterator[Speech]:
         """The sound of each line, with its times where a reader's `words` tells which tokens are a word."""
-        for i, (line, reading) in enumerate(zip(found, read, strict=True)):
+        for i, (line, reading, last) in enumerate(read):
             if reading is None:
                 yield Speech(Audio(np.zeros(round(line.pause * self.rate), np.float32), self.rate))
                 continue
             spoken = self._utter(reading, speaker, options)
-            audio = fitted(self._sound(spoken, options), line.pause, first=i == 0, last=i == len(found) - 1)
+            audio = fitted(self._sound(spoken, options), line.pause, first=i == 0, last=last)
             if words is None:
                 yield Speech(audio)
                 continue
@@ -244,3 +254,20 @@ class TTS(Task):
         if vocoder is not None:
             raise ValueError(f"vocoder: {self.card['model_type']} makes sound itself, leave {vocoder!r} out.")
         return Audio(spoken["audio"], self.rate)
+
+
+def with_last(items: Iterable[Line]) -> Iterator[tuple[Line, bool]]:
+    """Each with whether it is the last; an error in the next comes after it."""
+    items = iter(items)
+    item = next(items)
+    while True:
+        try:
+            ahead = next(items)
+        except StopIteration:
+            yield item, True
+            return
+        except ValueError:
+            yield item, False
+            raise
+        yield item, False
+        item = ahead
