@@ -43,8 +43,8 @@ class Utterance:
     audio_digest: str = ""  # of its samples and rate as the preprocess stage read them
     textgrid_digest: str = ""  # of the TextGrid's content then
 
-    def read(self, rate: int) -> Audio:
-        """Its sound at `rate`."""
+    def read(self, rate: int | None = None) -> Audio:
+        """Its sound at `rate`, or as it was recorded."""
         whole = self.start == 0.0
         return Audio.read(self.audio, rate, start=self.start, seconds=None if whole else self.seconds)
 
@@ -97,8 +97,7 @@ def inspect(utterance: Utterance, *, needs_text: bool) -> tuple[Utterance, str, 
     if needs_text and not utterance.text.strip():
         return utterance, MUTE, ""
     try:
-        whole = utterance.start == 0.0
-        audio = Audio.read(utterance.audio, start=utterance.start, seconds=None if whole else utterance.seconds)
+        audio = utterance.read()
     except AudioError as error:
         return utterance, str(error), ""
     utterance = replace(utterance, seconds=round(audio.seconds, 4), **_digests(utterance, audio))
@@ -121,6 +120,15 @@ def _digests(utterance: Utterance, audio: Audio) -> dict[str, str]:
         "audio_digest": digest_of_bytes(str(audio.rate).encode(), audio.samples.data),
         "textgrid_digest": digest_of_bytes(grid.read_bytes()) if utterance.textgrid and grid.is_file() else "",
     }
+
+
+def changed(utterance: Utterance) -> str:
+    """What of an utterance is no longer as the preprocess stage read it, "" if nothing is; older manifests cannot tell."""
+    if not utterance.audio_digest:
+        return ""
+    now, kinds = _digests(utterance, utterance.read()), {"audio_digest": "sound", "textgrid_digest": "TextGrid"}
+    found = [kind for name, kind in kinds.items() if now[name] != getattr(utterance, name)]
+    return f"its {' and '.join(found)} changed since the preprocess stage read it: run that stage again" if found else ""
 
 
 def _uninspected(utterance: Utterance, reason: str) -> tuple[Utterance, str, str]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from preprocessors.base import Utterance
+from preprocessors.base import Utterance, changed
 from processors.store import NEXT, Corpus, identity, read_array, sound_of, sweep, write_array
 from utils.audio import Audio
 from utils.digest import digest
@@ -258,6 +258,8 @@ class FeatureSet:
     def extract(self, utterance: Utterance) -> str:
         """Computes everything once and keeps what is dear; returns "" or why this utterance cannot be used."""
         try:
+            if reason := changed(utterance):
+                return reason
             self(utterance)
         except ValueError as error:
             return str(error)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from preprocessors.base import Utterance
-from utils.digest import LENGTH, digest
+from utils.digest import LENGTH, digest, digest_of_bytes
 from utils.files import read_json, write_json, write_whole
 from utils.log import log
 
@@ -29,24 +29,24 @@ def identity(utterance: Utterance) -> str:
     return f"{utterance.dataset}/{utterance.id}"
 
 
-def text_of(utterance: Utterance) -> list[str]:
-    """What is said, and in which language."""
-    return [utterance.text, utterance.language]
+def text_of(utterance: Utterance) -> str:
+    """What tells its text, with the language that it is in, from another."""
+    return digest_of_bytes(utterance.language.encode(), b"|", utterance.text.encode())
 
 
-def sound_of(utterance: Utterance) -> Any:
+def sound_of(utterance: Utterance) -> str:
     """What tells its sound from another; manifests of before say only where it lies."""
-    return utterance.audio_digest or [utterance.audio, utterance.start, utterance.seconds]
+    return utterance.audio_digest or digest([utterance.audio, utterance.start, utterance.seconds])
 
 
 def textgrid_of(utterance: Utterance) -> str:
     """What tells its phone times from others, "" where it has none."""
-    return utterance.textgrid and (utterance.textgrid_digest or utterance.textgrid)
+    return utterance.textgrid_digest or (digest(utterance.textgrid) if utterance.textgrid else "")
 
 
 def facts(utterance: Utterance) -> str:
-    """The digests of text, sound and TextGrid."""
-    return " ".join(digest(of(utterance)) for of in (text_of, sound_of, textgrid_of))
+    """All three, in the order of `KINDS`."""
+    return f"{text_of(utterance)} {sound_of(utterance)} {textgrid_of(utterance) or '-'}"
 
 
 class Corpus:

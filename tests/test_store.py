@@ -231,6 +231,22 @@ def test_training_with_arrays_of_an_older_corpus_says_what_differs(tmp_path):
     assert experiment(tmp_path).card["learned"]
 
 
+@pytest.mark.parametrize("kind", ["sound", "TextGrid"])
+def test_what_was_replaced_since_the_preprocess_stage_is_listed(tmp_path, kind):
+    make(tmp_path / "raw", WORDS[:4])
+    grid = {"phones": [("", 0.0, 0.1), *((c, 0.1 + 0.12 * i, 0.22 + 0.12 * i) for i, c in enumerate("moesa")), ("", 0.7, 0.85)]}
+    write_textgrid(tmp_path / "raw/TextGrid/u0.TextGrid", grid)
+    staged(tmp_path)
+    if kind == "sound":
+        say(tmp_path / "raw/wavs/u0.wav", WORDS[0], 40)
+    else:
+        write_textgrid(tmp_path / "raw/TextGrid/u0.TextGrid", {"phones": [*grid["phones"][:-1], ("", 0.7, 0.84)]})
+    refused = extract(experiment(tmp_path), jobs=1)
+    assert list(refused) == ["custom/u0"] and f"its {kind} changed since" in refused["custom/u0"]
+    prepare("custom", tmp_path / "raw", tmp_path / "data", needs_text=True, jobs=1)
+    assert extract(experiment(tmp_path), jobs=1) == {}
+
+
 def test_a_corrected_lexicon_is_read(tmp_path):
     lexicon = tmp_path / "words.txt"
     found = []

@@ -107,6 +107,7 @@ class TTS(Task):
 
     def _recorded(self, utterance: Utterance) -> dict[str, np.ndarray]:
         """What there is to draw of a recording: its mel at least. That its phones or pitch are unknown is no reason not to speak."""
+        recorded: dict[str, np.ndarray] = {}
         for names in (["mel", "f0", "duration"], ["mel", "f0"], ["mel", "duration"], ["mel"]):
             try:
                 recorded = self.features(utterance, [name for name in names if name in self.features.features])
