@@ -94,6 +94,8 @@ def write_manifest(path: Path, utterances: list[Utterance]) -> Path:
 
 def inspect(utterance: Utterance, *, needs_text: bool) -> tuple[Utterance, str, str]:
     """The utterance with its true length, a reason to skip it (or ""), and a doubt worth naming (or "")."""
+    if _readable(utterance.audio) != utterance.audio:
+        return utterance, f"the path {utterance.audio} is not in UTF-8: rename what it goes through (convmv does that)", ""
     if needs_text and not utterance.text.strip():
         return utterance, MUTE, ""
     try:
@@ -164,6 +166,7 @@ def prepare(
         if doubt:
             report.warnings.append((utterance.id, doubt))
         splits[split(utterance)].append(replace(utterance, dataset=name))
+    report.skipped, report.warnings = ([tuple(map(_readable, row)) for row in rows] for rows in (report.skipped, report.warnings))
     if not any(splits.values()):
         reasons = "; ".join(f"{i}: {r}" for i, r in report.skipped[:3]) or "no utterance was found"
         raise ValueError(f"{name}: nothing usable in {root} ({reasons}). Its layout is described in preprocessors/{name}.py.")
@@ -174,6 +177,11 @@ def prepare(
     write_json(Path(out) / name / "report.json", asdict(report))
     _tell(name, report, splits, Path(out) / name / "report.json")
     return report
+
+
+def _readable(text: str) -> str:
+    """`text` with what is no UTF-8 spelled out: names on a disk may be in any encoding, what we write is not."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _said(module: Any, what: str, root: Path) -> list[tuple[str, str]]:

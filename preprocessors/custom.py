@@ -16,7 +16,7 @@ from pathlib import Path
 
 from preprocessors.base import Utterance
 from preprocessors.layout import by_name, lines, named, own_name, recordings, safe, text_of, twins
-from utils.tree import files_under
+from utils.tree import composed, files_under
 
 METADATA = "metadata.csv"
 TEXTS = (".txt", ".lab")
@@ -67,7 +67,7 @@ def _listed(root: Path, bad: list[tuple[str, str]] | None = None) -> Iterator[tu
             speaker, text, language = own_name(root), fields[-1].strip() or fields[0], ""
         else:
             speaker, text, language = (*fields, "")[:3]
-        yield name, speaker.strip(" \t"), text.strip(), language.strip() or Utterance.language
+        yield name, composed(speaker).strip(" \t"), text.strip(), language.strip() or Utterance.language
 
 
 def _says_twice(rows: list[list[str]]) -> bool:

@@ -12,8 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from utils.decode import SUFFIXES
+from utils.digest import digest_of_bytes
 from utils.files import read_lines, read_text
 from utils.tree import composed, files_under
+
+LONGEST = 180  # bytes of an id; a file's name has 255, endings and temporary names included
 
 
 def by_name(paths: Iterable[Path], folder: Path, endings: Sequence[str]) -> dict[str, list[Path]]:
@@ -67,7 +70,13 @@ def own_name(root: Path) -> str:
 def safe(name: str) -> str:
     """`name` as one file name: "anna/take 1" -> "anna_take_1". Letters keep their marks."""
     kept = "".join(c if c in "._-" or unicodedata.category(c)[0] in "LMN" else " " for c in name)
-    return "_".join(part for part in kept.split(" ") if part).strip("._") or "unnamed"
+    return short("_".join(part for part in kept.split(" ") if part).strip("._") or "unnamed")
+
+
+def short(name: str) -> str:
+    """`name`, or the beginning and a digest of one that is too long to name files after."""
+    raw = name.encode("utf-8", "surrogateescape")
+    return name if len(raw) <= LONGEST else f"{raw[:LONGEST].decode(errors='ignore')}-{digest_of_bytes(raw)}"
 
 
 def text_of(paths: Sequence[Path], missing: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from preprocessors.base import Utterance
 from preprocessors.custom import textgrids, unused_textgrids
-from preprocessors.layout import lines, named, recordings, twins
+from preprocessors.layout import lines, named, recordings, short, twins
 
 
 def utterances(root: Path) -> Iterator[Utterance]:
@@ -46,4 +46,4 @@ def orphans(root: Path) -> list[tuple[str, str]]:
 
 
 def _id(name: str) -> str:
-    return name.replace("/", "_")
+    return short(name.replace("/", "_"))

@@ -130,6 +130,14 @@ def test_a_header_that_promises_a_little_too_much(tmp_path):
     assert text[1] == "" and "promises 2.05 s" in text[2]
 
 
+def test_a_header_that_promises_too_little(tmp_path):
+    path = write(tmp_path / "a.wav")
+    size = len(path.read_bytes()) - 44
+    (doubt,) = Audio.read(patched(path, b"data", size // 2)).doubts
+    assert f"promise too little: {size // 2} bytes" in doubt
+    assert Audio.read(patched(path, b"data", size - 400)).doubts == ()  # what some programs leave at the end
+
+
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFF000, 0x7FFFFFFF - 36])
 def test_streams_without_a_length_are_read_to_their_end(tmp_path, size, subtype):

@@ -220,6 +220,35 @@ def test_names_that_differ_in_an_edge_or_a_vowel_sign_are_two(tmp_path):
     assert safe("लड़का") == "लड़का" != safe("लड़की") and safe("anna/take 1") == "anna_take_1" and safe("!") == "unnamed"
 
 
+def test_names_in_another_encoding_are_listed_and_the_corpus_goes_on(tmp_path):
+    import os
+
+    sound(tmp_path / "raw/anna/a.wav")
+    write(tmp_path / "raw/anna/a.txt", "hello")
+    for name in (b"caf\xe9.wav", b"caf\xe9.txt", b"na\xefve.txt"):
+        source = "a.wav" if name.endswith(b"wav") else "a.txt"
+        (tmp_path / "raw/anna" / os.fsdecode(name)).write_bytes((tmp_path / "raw/anna" / source).read_bytes())
+    rows, _, report = prepared("custom", tmp_path / "raw")
+    assert list(rows) == ["anna_a"]
+    reasons = " ".join(reason for _, reason in report.skipped)
+    assert "caf\\udce9.wav is not in UTF-8: rename" in reasons and "na\\udcefve.txt has no recording" in reasons
+    write(tmp_path / "lj/metadata.csv", "a|hello\n")
+    for name in (b"a.wav", b"caf\xe9.wav"):
+        (tmp_path / "lj/wavs").mkdir(exist_ok=True)
+        (tmp_path / "lj/wavs" / os.fsdecode(name)).write_bytes((tmp_path / "raw/anna/a.wav").read_bytes())
+    rows, _, report = prepared("ljspeech", tmp_path / "lj")
+    assert list(rows) == ["a"] and [identity for identity, _ in report.skipped] == ["caf\\udce9"]
+
+
+def test_long_names_become_ids_that_name_files(tmp_path):
+    folders = "/".join(["chapter " + 60 * "x"] * 5)
+    for stem in ("a", "b"):
+        sound(tmp_path / f"raw/{folders}/{stem}.wav")
+        write(tmp_path / f"raw/{folders}/{stem}.txt", "hello")
+    rows, _, _ = prepared("custom", tmp_path / "raw")
+    assert len(rows) == 2 and all(len(identity.encode()) < 200 for identity in rows)
+
+
 def test_an_empty_normalized_text_beside_a_full_original_one(tmp_path):
     root = tmp_path / "raw"
     good, _ = TREES["libritts"](root)

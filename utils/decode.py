@@ -29,6 +29,9 @@ UNKNOWN = 0x7FF00000  # bytes; programs that write to a pipe give such sizes, or
 EXACT = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")  # codings that are entered anywhere without what came before
 PROMISE = re.compile(r"^\s*(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 
+REST = re.compile(r"(?:Unknown chunk marker \(\w+\)|Have 0 marker) at position (\d+)")
+UNREAD = 0.02  # share of the file behind its sound that is no chunk of its format
+
 
 class AudioError(ValueError):
     """A file that cannot serve as sound; the message says which and why."""
@@ -77,8 +80,7 @@ def _sound(path: str | Path, start: float, seconds: float | None) -> Sound:
         mono, power, highest = _gathered(path, file, first, count, lambda block: block.mean(axis=1))
     _check(path, mono, highest, start)
     doubts = _cut_short(path, len(mono), promised - first, count, rate) if promised else []
-    if "lacks an end-of-stream bit" in log:
-        doubts.append("it may be cut short: an Ogg file ends with a mark, this one does not")
+    doubts += _oddities(path, log)
     if np.dot(mono, mono) < CANCELLED * power.mean():
         loudest = int(power.argmax())
         with _opened(path) as file:
@@ -98,6 +100,17 @@ def _check(path: str | Path, mono: np.ndarray, highest: float, start: float) -> 
             f"audio {path} reaches {highest:.6g}, and float sound goes from -1 to 1: it seems to hold integers. Divide them by what is "
             "full scale (32768 for 16 bits) and export it again."
         )
+
+
+def _oddities(path: str | Path, log: str) -> list[str]:
+    """What libsndfile noticed about the file, as doubts."""
+    doubts, unread = [], REST.search(log)
+    if "lacks an end-of-stream bit" in log:
+        doubts.append("it may be cut short: an Ogg file ends with a mark, this one does not")
+    size = Path(path).stat().st_size
+    if unread and size - int(unread[1]) > UNREAD * size:
+        doubts.append(f"its header may promise too little: {size - int(unread[1])} bytes after its sound are not read")
+    return doubts
 
 
 @functools.cache
