@@ -9,7 +9,6 @@ traditional ones are read one by one.
 from __future__ import annotations
 
 import re
-import unicodedata
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -56,10 +55,9 @@ def pinyin(text: str, *, path: str | None = None) -> list[str]:
     Raises ValueError for an empty text, letters that are neither Chinese nor Latin, and a missing package, named.
     """
     packages()
-    from processors.chinese_numbers import normalise
+    from processors.chinese_numbers import normalise, unify
 
-    plain = unicodedata.normalize("NFKC", text.replace("…", "."))  # full width becomes half width, "㎡" becomes "m2"
-    written = normalise(clean(plain, "cmn"))
+    written = normalise(clean(unify(text), "cmn"))
     foreign = sorted({c for c in PIECE.sub("", written) if c.isalpha()})
     if foreign:
         raise ValueError(f"{', '.join(map(repr, foreign))} is neither Chinese nor in Latin letters: write it so, or leave it out.")
@@ -157,7 +155,7 @@ def move_tones(words: list[Word]) -> None:
             word.syllables[i] = "bu2" if follows == "4" else "bu4"
         elif text[k] == "一":
             ends = i > 0 and i == len(word.text) - 1 and text[k - 1] not in "这那每某另"
-            word.syllables[i] = "yi" + ("1" if ends else _tone_of_one(text[:k], text[k + 1 :], follows))
+            word.syllables[i] = "yi" + ("1" if ends else _tone_of_one(text[max(0, k - 1) : k], text[k + 1 : k + 2], follows))
     for word in words:
         for i, (this, after) in enumerate(zip(word.syllables, word.syllables[1:], strict=False)):
             if this[-1] == after[-1] == "3":

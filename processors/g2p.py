@@ -12,15 +12,12 @@ from functools import cache
 from pathlib import Path
 
 from processors.espeak import check_scripts, pieces, sounds_of
+from processors.forms import plain
 from processors.lexicon.arpabet import from_espeak
 from processors.spelling import name_letters
 
 BOUNDARY = "_"
 MARKS = frozenset(",.!?;:")  # marks that can be heard as a pause or a tone; quotes and brackets cannot
-# Kinds of characters that are only another form of others, as Unicode names them, and those of its mixed kind that are.
-FORMS = frozenset(("<wide>", "<narrow>", "<font>", "<circle>", "<square>", "<initial>", "<medial>", "<final>", "<isolated>"))
-LETTERLIKE = frozenset(map(chr, (*range(0x2100, 0x2116), *range(0x2117, 0x2500), *range(0x3200, 0x3400), *range(0xFB00, 0xFB07))))
-WIDE = str.maketrans("，、。！？；：؟،؛।", ",,.!?;:?,;.")  # the same marks in other scripts
 
 
 def clean(text: str, language: str = "en-us") -> str:
@@ -31,33 +28,17 @@ def clean(text: str, language: str = "en-us") -> str:
     if not text.strip():
         raise ValueError("the text is empty.")
     english = language.lower().startswith("en")
-    kept = plain(text)
     if english:
         from processors.numbers import normalise
-
-        kept = normalise(kept)
-    kept = "".join(c for c in kept if c in "°№" or unicodedata.category(c) not in ("So", "Sk"))
+    kept = normalise(text) if english else plain(text)
+    kept = "".join("" if _unsaid(c) else c for c in kept)
     if not any(_spoken(c, english) for c in kept):
         raise ValueError(f"the text {text!r} holds nothing that can be spoken in the language {language!r}: write it in words.")
     return kept
 
 
-def plain(text: str) -> str:
-    """One form for what is written in several: "Ａ", "①", "℃", "Ⅲ" and letters in two parts become "A", "1", "°C", "III" and one letter."""
-    text = "".join(map(_plain, text.translate(WIDE)))
-    return unicodedata.normalize("NFC", text)
-
-
-@cache
-def _plain(character: str) -> str:
-    category = unicodedata.category(character)
-    if category == "Cc":  # a zero would end the text for espeak
-        return " "
-    if category in ("Cs", "Co", "Cn", "Cf"):
-        return ""
-    kind = unicodedata.decomposition(character).partition(" ")[0]
-    same = kind in FORMS or (kind == "<compat>" and character in LETTERLIKE)
-    return unicodedata.normalize("NFKC", character) if same else character
+def _unsaid(character: str) -> bool:
+    return character not in "°№" and unicodedata.category(character) in ("So", "Sk")
 
 
 def _spoken(character: str, english: bool) -> bool:

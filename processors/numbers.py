@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Callable
 from functools import cache
 
+from processors.forms import plain
 from processors.lexicon.english import CODES, CURRENCIES, DOLLARS, MONTHS, PER, POWERS, SCALES, SIGNS, TITLES, UNITS, WHOLE
 from processors.spelling import ABBREVIATIONS, ADDRESSES, Rule, any_of
 
@@ -322,6 +323,7 @@ DIGIT = re.compile(r"\d")
 
 def normalise(text: str) -> str:
     """English `text` with everything that is not spelt as a word written out in words."""
+    text = plain(text)
     for rules in (WORDS, NUMBERS, SIGNED):
         if rules is NUMBERS and not DIGIT.search(text):
             continue

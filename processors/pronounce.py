@@ -13,7 +13,8 @@ import numpy as np
 
 from preprocessors.base import Utterance
 from processors.duration import silent
-from processors.g2p import BOUNDARY, MARKS, WIDE
+from processors.forms import WIDE
+from processors.g2p import BOUNDARY, MARKS
 from processors.markup import Said
 from processors.phonemes import phones_of
 from processors.sentences import HAN, words

@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import time
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from models.base.experiment import build_model
 from preprocessors.base import Utterance, prepare, read_manifest
 from processors import chinese, g2p
 from processors.chinese import parts, pinyin
-from processors.chinese_numbers import normalise
+from processors.chinese_numbers import normalise, unify
 from processors.features import FeatureSet
 from processors.lexicon import published
 from processors.text import Phones
@@ -47,6 +48,21 @@ WRITTEN = [
     ("2个，12个，第2个，2月2号", "两个，十二个，第二个，二月二号"),
     ("CA1234，MP3，5G，3.1.4", "CA一二三四，MP三，五G，三点一点四"),
     ("3+5=8，3×4", "三加五等于八，三乘四"),
+    ("90后，00后，95后，60天后", "九零后，零零后，九五后，六十天后"),
+    ("二○二四年，二○○八年，一○一", "二〇二四年，二〇〇八年，一〇一"),
+    ("①②③，⑪⑫，①苹果", "一二三，十一,十二，一,苹果"),
+    ("3²，5³，10⁶，x²，10^3", "三的平方，五的立方，十的六次方，x的平方，十的立方"),
+    ("100m²，2km²，元/㎡", "一百平方米，两平方公里，元每平方米"),
+    ("第Ⅱ章，第Ⅻ章，Ⅲ期，第IV卷", "第二章，第十二章，三期，第四卷"),
+    ("5米/秒，100公里/小时，50kg/人，男/女", "五米每秒，一百公里每小时，五十公斤每人，男/女"),
+    ("50-60%，-5~10°C，3月5日-8日，5-3=2", "百分之五十到六十，零下五到十摄氏度，三月五日到八日，五减三等于二"),
+    ("$5M，$1.5B，10 000元，№5", "五百万美元，十五亿美元，一万元，第五"),
+    ("12306，客服10086，QQ:12345，尾号1234", "幺二三零六，客服幺零零八六，QQ:幺二三四五，尾号幺二三四"),
+    ("501室，1001路公交，911事件，211高校", "五零幺室，幺零零幺路公交，九一一事件，二幺幺高校"),
+    ("2024-03，24/7，比分3-2，2½", "二零二四年三月，二十四七，比分三比二，二又二分之一"),
+    ("±5，≥5，√2，+5，5>3", "正负五，大于等于五，根号二，正五，五大于三"),
+    ("www.baidu.com，abc@qq.com，U.S.队", "www点baidu点com，abc艾特qq点com，US队"),
+    ("3.14159265358979323846", "三点一四一五九二六五三五八九七九三二三八四六"),
 ]
 SPOKEN = [
     ("银行，行走", "y in2 h ang2 , x ing2 z ou3"),
@@ -75,6 +91,37 @@ SPOKEN = [
 @pytest.mark.parametrize(("written", "read"), WRITTEN)
 def test_numbers(written, read):
     assert normalise(written).strip() == read
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("９０后，２５℃，１００％", "90后，25摄氏度，100%"), ("③", "三"), ("3²", "三的平方"), ("第Ⅱ章", "第二章"),
+        ("二○二四年", "二〇二四年"), ("10^3", "十的立方"),
+        ("5㎏，3㎡", "五公斤，三平方米"), ("2½", "二又二分之一"),
+    ],
+)  # fmt: skip
+def test_signs_in_another_form_are_read_as_what_they_mean(text, same):
+    assert pinyin(text) == pinyin(same)
+
+
+PIECES = ["1", "1,", "1.", "1-", "1/", "- ", "一", "—", "①", "x²", "1 000 ", "$", "a.", "90后", "第V", "5米/", "% ", "  ", "1:"]
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_time_grows_with_the_length_alone(piece):
+    def seconds(count):
+        begun = time.process_time()
+        normalise(unify(piece * count))
+        return time.process_time() - begun
+
+    assert seconds(16000) < max(20 * min(seconds(2000), seconds(2000)), 0.3)
+
+
+def test_many_ones_in_a_row_take_no_time_of_their_own():
+    begun = time.process_time()
+    assert pinyin("一" * 20000).count("y") == 20000
+    assert time.process_time() - begun < 20
 
 
 def test_numbers_leave_no_digit_and_no_pinyin_outside_the_table():
