@@ -213,7 +213,8 @@ def test_a_damaged_journal_costs_only_its_lines(two, tmp_path):
     lines = keep.read_text().split("\n")
     whole = json.loads(lines[1])
     spoilt = [whole | {"values": {"snr": None}}, whole | {"values": [1]}, whole | {"files": 3}, whole | {"rates": {"snr": "x"}},
-              whole | {"rows": {"snr": [[[2], "AA=="]]}}, whole | {"rows": {"snr": [5]}}, whole | {"keys": None}, whole | {"seconds": {"reference": 0, "generated": 1}}]  # fmt: skip
+              whole | {"rows": {"snr": [[[2], "AA=="]]}}, whole | {"rows": {"snr": [5]}},
+              whole | {"keys": None}, whole | {"seconds": {"reference": 0, "generated": 1}}]  # fmt: skip
     wrong = [json.dumps(line) for line in (5, None, [], {}, "x", *spoilt)]
     keep.write_text("\n".join([*wrong, DEEP, *lines]))
     again = evaluate(*two, ["snr"], jobs=1, keep=keep)
