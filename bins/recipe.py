@@ -96,7 +96,8 @@ def _compared(config: Path, name: str, options: Any) -> list[str]:
     task, settings = _task(config, options)
     result = Path(settings.get("log_dir", "ckpts")) / name / "result"
     folders = ["--reference", str(result / "reference"), "--generated", str(result / "generated")]
-    return [*folders, "--metrics", task.metrics, "--align", task.align, "--partial", "--out", str(result / "result.json")]
+    how = ["--metrics", task.metrics, "--align", task.align, "--length_ratio", f"{task.length_ratio:g}", "--partial"]
+    return [*folders, *how, "--out", str(result / "result.json")]
 
 
 def _task(config: Path, options: Any) -> tuple[Any, dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 Metrics that compare what was said at one time cut both sides to the shorter, or warp one onto the other. A pair of which one side
 is twice as long as the other or more (`Options.length_ratio`) has no such score and is listed as a failure. The bound is wide, since
-speech made from text has a tempo of its own, which with dtw alignment is no fault; a vocoder keeps its length, and may be held to 1.05.
+speech made from text has a tempo of its own, which with dtw alignment is no fault. Each task tells its recipes a bound of its own.
 """
 
 from __future__ import annotations

@@ -54,10 +54,11 @@ def test_a_quarter_of_the_speech_has_no_score_and_is_listed(two, align, caplog):
     assert "ratio 0.875 (0.25 to 1 of the pairs)" in result.table()
 
 
-def test_the_bound_can_be_set_and_a_warning_comes_earlier(two):
+def test_the_bound_can_be_set_and_a_warning_comes_earlier(two, tmp_path):
     sound = voice(f0=140, seed=1)
     Audio(sound.samples[: round(0.9 * len(sound.samples))], sound.rate).write(two[1] / "a1.wav")
-    found = {bound: evaluate(*two, ["snr"], jobs=1, length_ratio=bound) for bound in (0, 1.05, 2, 5)}
+    keep = tmp_path / "parts.jsonl"  # a score of another bound is not taken for one of this
+    found = {bound: evaluate(*two, ["snr"], jobs=1, length_ratio=bound, keep=keep) for bound in (0, 1.05, 2, 5)}
     failed = {bound: sorted(result.failed["snr"]) for bound, result in found.items()}
     assert failed == {0: [], 1.05: ["a0", "a1"], 2: ["a0"], 5: []}
     assert all("2 of 6 pairs differ" in result.table() for result in found.values())
@@ -110,6 +111,13 @@ def test_speech_with_a_tempo_of_its_own_is_no_failure_with_dtw(tmp_path):
     voice(1.6).write(tmp_path / "deg/a.wav")
     result = evaluate(tmp_path / "ref", tmp_path / "deg", ["mcd", "f0rmse", "fpc", "energy_rmse"], jobs=1, align="dtw")
     assert not any(result.failed.values())
+
+
+def test_recipes_hold_a_vocoder_to_its_length_and_let_a_voice_learn_its_own():
+    from models.base.task import Task
+    from models.vocoders.task import Vocoder
+
+    assert (Task.length_ratio, Vocoder.length_ratio, Options.length_ratio) == (0, 1.25, 2)
 
 
 # --- names

@@ -47,12 +47,14 @@ class Task:
 
     The keyword arguments of `__call__` are the options of `bins.infer` and the section `inference`;
     `example` are those that a newcomer might try first. `metrics` are what the evaluate stage measures,
-    after bringing the two sides together by `align`.
+    after bringing the two sides together by `align`; `length_ratio` is how unlike in length they may be, 0 for as they like:
+    a voice has a tempo of its own, which an early one is far from having learnt.
     """
 
     example = ""
     metrics = "mcd f0rmse fpc energy_rmse"
     align = "dtw"
+    length_ratio = 0.0
 
     def __init__(self, model: nn.Module, features: FeatureSet, card: dict[str, Any], *, device: Any = "cpu") -> None:
         self.model = model.to(device).eval()

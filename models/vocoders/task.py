@@ -38,6 +38,7 @@ class Vocoder(Task):
     example = "--folder a/folder/of/recordings"
     metrics = "mcd mstft pesq stoi f0rmse fpc energy_rmse"
     align = "cut"
+    length_ratio = 1.25
 
     def __call__(
         self,
