@@ -6,7 +6,7 @@ from bins import infer
 from bins.extract import extract
 from models.base.checkpoint import save_release
 from models.base.experiment import Experiment
-from models.base.task import load
+from models.base.task import Sample, load
 from preprocessors.base import prepare
 from processors.textgrid import write_textgrid
 from tests.conftest import toy_config
@@ -35,13 +35,16 @@ def trained(request, tmp_path):
     return tmp_path, config, experiment
 
 
-def test_every_utterance_of_the_split_is_spoken_and_drawn(trained, capsys):
+def test_every_utterance_of_the_split_is_spoken_and_drawn(trained, capsys, monkeypatch):
     folder, config, experiment = trained
+    drawn, draw = [], Sample.draw
+    monkeypatch.setattr(Sample, "draw", lambda sample, path: drawn.append(set(sample.recorded)) or draw(sample, path))
     asked = ["--checkpoint", str(folder / "release"), "--out", str(folder / "out"), "--split", "train"]
     assert infer.main(["--config", str(config), *asked]) == 0
     names = sorted(u.id for u in experiment.utterances("train"))
     for part in ("generated", "reference", "pictures"):
         assert sorted(p.stem for p in (folder / "out" / part).iterdir()) == names
+    assert all({"mel", "f0", "phones", "duration"} <= found for found in drawn)
     assert "left out" not in capsys.readouterr().err
 
 

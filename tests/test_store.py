@@ -201,9 +201,10 @@ def test_a_second_corpus_in_the_same_folder_is_read_in_its_own_language_with_its
 
 def test_the_same_object_learns_a_second_corpus_anew(tmp_path):
     features = FeatureSet({"phone": {}}, sample_rate=RATE, hop_size=256, store=tmp_path)
-    for text, language, expected in (("fünf", "de", "ʏ"), ("five", "en-us", "aɪ")):
+    for text, language, expected in (("fünf", "de", "ʏ"), ("there", "en-us", "ð")):
         features.fit([Utterance("a", "custom", text=text, language=language)], ["custom"], jobs=1)
         assert expected in features.raw(Utterance("-", text=text), ["phone"])["phone"].tolist()
+        assert expected in features.features["phone"].table
 
 
 def test_a_corrected_text_that_taught_the_aligner_nothing_costs_no_new_aligner(tmp_path, monkeypatch):
@@ -256,6 +257,23 @@ def test_a_corrected_lexicon_is_read(tmp_path):
         features = FeatureSet({"phone": {"g2p": "lexicon", "lexicon": str(lexicon)}}, sample_rate=RATE, hop_size=256, store=tmp_path)
         found.append(features.raw(Utterance("a", "custom", text="hi"), ["phone"])["phone"].tolist())
     assert found[0] != found[1]
+
+
+def test_a_corpus_alone_and_beside_another_keep_their_own(tmp_path):
+    make(tmp_path / "raw", WORDS[:5])
+    alone = staged(tmp_path)
+    before = {u.id: (p := alone.features.path("duration", u)).read_bytes() + bytes(p) for u in alone.everything()}
+    make(tmp_path / "lj", ["ʃane mo", "ʃemo na", "ʃona me"], first=5)
+    edit(tmp_path / "lj", "|ann|", "|")
+    prepare("ljspeech", tmp_path / "lj", tmp_path / "data", needs_text=True, jobs=1)
+    paths = {"custom": str(tmp_path / "raw"), "ljspeech": str(tmp_path / "lj")}
+    both = Experiment.read(
+        toy_config(tmp_path, dataset=["custom", "ljspeech"], dataset_path=paths, preprocess={"features": FEATURES})
+    )
+    assert extract(both, jobs=1) == {} and "ʃ" in both.card["learned"]["phone"]["symbols"]
+    again = experiment(tmp_path)
+    assert "ʃ" not in again.card["learned"]["phone"]["symbols"]
+    assert before == {u.id: (p := again.features.path("duration", u)).read_bytes() + bytes(p) for u in again.everything()}
 
 
 def test_a_moved_corpus_is_not_extracted_again(tmp_path):
