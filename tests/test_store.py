@@ -366,6 +366,20 @@ def test_what_is_still_wrong_when_made_again_is_listed(tmp_path, monkeypatch):
     assert not made.features.path("f0", made.everything()[1]).exists() or "u1" not in {u.id for u in made.utterances("train")}
 
 
+def test_what_was_learnt_while_processes_were_killed_is_learnt_again(tmp_path, monkeypatch):
+    def killed(function, items, *, lost, **_):
+        return [lost(items[0], "its process was killed"), *map(function, items[1:])]
+
+    features = FeatureSet({"phone": {"g2p": "characters"}}, sample_rate=RATE, hop_size=256, store=tmp_path)
+    utterances = [Utterance(text, "custom", text=text) for text in ("a", "b")]
+    with monkeypatch.context() as patch:
+        patch.setattr("processors.text.parallel", killed)
+        features.fit(utterances, ["custom"])
+    assert "a" not in features.features["phone"].table and features.learned(["custom"])["phone"]["lost"] == 1
+    features.fit(utterances, ["custom"], jobs=1)
+    assert {"a", "b"} <= set(features.features["phone"].table) and "lost" not in features.learned(["custom"])["phone"]
+
+
 def test_a_typed_text_is_never_kept(tmp_path):
     features = FeatureSet({"phone": {}}, sample_rate=RATE, hop_size=256, store=tmp_path)
     said = [features.raw(Utterance("-", text=text), ["phone"])["phone"].tolist() for text in ("one", "two")]
