@@ -73,6 +73,16 @@ def test_four_times_the_text_takes_four_times_as_long(text):
     assert min(seconds(many) for _ in range(2)) < 9 * max(min(seconds(few) for _ in range(3)), 0.005)
 
 
+@pytest.mark.parametrize("cut", [ends, clauses], ids=["ends", "clauses"])
+def test_marks_before_a_letter_take_no_longer_than_others(cut):
+    def wait(size):
+        begun = time.process_time()
+        cut("a" + "!" * size + "b")
+        return time.process_time() - begun
+
+    assert wait(16_000) < 9 * max(wait(4000), 0.02)
+
+
 @pytest.mark.parametrize("wrong", ["<a ", '<p a="', "<!--", "<?xml ", "<p " + "a" * 50, "[pause ", "&#1"], ids=str)
 def test_a_tag_that_nobody_closes_is_named_at_once(wrong):
     few, many = (wrong * (size // len(wrong)) for size in (100_000, 400_000))
