@@ -119,11 +119,10 @@ def _program(place: Path) -> str:
 
 
 def _misfits(found: Contents) -> list[str]:
-    from models.base.experiment import build_model
-    from models.base.task import misfits
+    from models.base.task import build_for, misfits
 
     try:
-        return misfits(build_model(found.card), found.tensors)
+        return misfits(build_for(found.card, found.tensors, str(found.path)), found.tensors)
     except ValueError as error:
         return str(error).splitlines()
 
@@ -143,15 +142,17 @@ def _is_tensor(value: Any) -> bool:
     return hasattr(value, "dtype") and hasattr(value, "numel")
 
 
-def _leaves(value: Any, at: str = "") -> dict[str, Any]:
-    """The leaves of nested dicts and lists by their paths; lists of plain values stay whole."""
+def _leaves(value: Any, at: str = "", depth: int = 100) -> dict[str, Any]:
+    """The leaves of nested dicts and lists by their paths; lists of plain values stay whole. Raises ValueError for rings."""
+    if not depth:
+        raise ValueError(f"what lies at {at[:80]}... is nested without end: it is no checkpoint of weights.")
     if isinstance(value, dict) and value:
         pairs = [(f"{at}.{key}" if at else str(key), item) for key, item in value.items()]
     elif isinstance(value, list | tuple) and any(isinstance(v, dict | list) or _is_tensor(v) for v in value):
         pairs = [(f"{at}[{i}]", item) for i, item in enumerate(value)]
     else:
         return {at: value}
-    return {k: v for key, item in pairs for k, v in _leaves(item, key).items()}
+    return {k: v for key, item in pairs for k, v in _leaves(item, key, depth - 1).items()}
 
 
 # show

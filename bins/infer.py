@@ -66,25 +66,27 @@ def _task_class(argv: list[str] | None) -> Any:
         card = resolve(found.checkpoint) / "card.json"
         from utils.files import read_json
 
-        name = read_json(card)["model_type"] if card.is_file() else "FastSpeech2"
+        name = read_json(card, dict[str, Any]).get("model_type") if card.is_file() else "FastSpeech2"
     elif found.config:
         from utils.config import load_config
 
         name = load_config(found.config).get("model_type", "")
     else:
         return None
-    return load_object(MODELS[name].task) if name in MODELS else None
+    return load_object(MODELS[name].task) if isinstance(name, str) and name in MODELS else None
 
 
 def _infer(options: Any, given: dict[str, Any]) -> int:
     from models.base.task import load
     from utils.config import load_config
     from utils.log import log
+    from utils.names import check_name
 
     config = load_config(options.config, options.set) if options.config else {}
-    if not options.checkpoint and not (config and options.name):
+    if not options.checkpoint and not (config and options.name is not None):
         raise ValueError("which model? Give --config and --name, or --checkpoint.")
-    run_folder = Path(config.get("log_dir", "ckpts")) / (options.name or "")
+    name = "" if options.name is None else check_name(options.name, "--name")
+    run_folder = Path(config.get("log_dir", "ckpts")) / name
     task = load(options.checkpoint or run_folder, which=options.which)
     settings = {**config.get("inference", {}), **given}
     out = Path(options.out) if options.out else (run_folder if options.name else Path(".")) / "result"

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import math
 import pkgutil
+import reprlib
 from collections import Counter
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from utils.audio import Audio, AudioError
 from utils.digest import digest_of_bytes
-from utils.files import read_jsonl, write_json, write_jsonl
+from utils.files import parse_json, read_lines, write_json, write_jsonl
 from utils.log import log
+from utils.names import LongName, check_name
 from utils.parallel import parallel
 from utils.registry import nearest
 
@@ -47,6 +50,9 @@ class Utterance:
         """Its sound at `rate`, or as it was recorded."""
         whole = self.start == 0.0
         return Audio.read(self.audio, rate, start=self.start, seconds=None if whole else self.seconds)
+
+
+KINDS = {known.name: str if known.type == "str" else (int, float) for known in fields(Utterance)}
 
 
 @dataclass
@@ -79,10 +85,34 @@ def by_hash(utterance: Utterance) -> str:
 
 
 def read_manifest(path: Path) -> list[Utterance]:
-    """The utterances of a JSON-lines manifest."""
+    """The utterances of a JSON-lines manifest; one whose id is too long for a file is named and left out.
+
+    Raises ValueError naming the line that is no utterance, or whose id leads out of the folder of its arrays.
+    """
     if not Path(path).is_file():
         raise ValueError(f"no manifest {path}: run the preprocess stage first (run.sh --stage 1).")
-    return [Utterance(**row) for row in read_jsonl(path)]
+    rows = (_utterance(line, f"{path}:{number}") for number, line in read_lines(path))
+    return [row for row in rows if row]
+
+
+def _utterance(line: str, source: str) -> Utterance | None:
+    row = parse_json(line, dict[str, Any], source)
+    for name, value in row.items():
+        if name not in KINDS:
+            raise ValueError(f"{source}: {nearest(name, KINDS, 'field')}")
+        if not isinstance(value, KINDS[name]) or isinstance(value, bool) or not (isinstance(value, str) or 0 <= value < math.inf):
+            raise ValueError(f"{source}: {name} cannot be {reprlib.repr(value)}: run the preprocess stage again.")
+    if "id" not in row:
+        raise ValueError(f"{source}: it has no id: run the preprocess stage again.")
+    try:
+        check_name(row["id"], "the id")
+        check_name(row.get("dataset") or "none", "the dataset")
+    except LongName as error:
+        log.warning(f"  left out {source}: {error}")
+        return None
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
+    return Utterance(**row)
 
 
 def write_manifest(path: Path, utterances: list[Utterance]) -> Path:
@@ -96,6 +126,10 @@ def inspect(utterance: Utterance, *, needs_text: bool) -> tuple[Utterance, str, 
     """The utterance with its true length, a reason to skip it (or ""), and a doubt worth naming (or "")."""
     if _readable(utterance.audio) != utterance.audio:
         return utterance, f"the path {utterance.audio} is not in UTF-8: rename what it goes through (convmv does that)", ""
+    try:
+        check_name(utterance.id, "the id")
+    except ValueError as error:
+        return utterance, str(error), ""
     if needs_text and not utterance.text.strip():
         return utterance, MUTE, ""
     try:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import reprlib
 import types
 import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from utils.documents import parse_json5, read_json5
 from utils.files import ROOT
 
 FILL_IN = "[fill in]"  # what a shipped config says where only its user knows the value
@@ -60,18 +62,18 @@ def _find(path: str | Path, asked_by: Path | None) -> Path:
 
 
 def _read(path: Path, chain: tuple[Path, ...], problems: list[str]) -> dict:
-    import json5
-
     if path in chain:
         raise ConfigError([f"base_config: a loop, {' -> '.join(p.name for p in (*chain, path))}"], str(path))
     try:
-        pairs = json5.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_Pairs)
+        pairs = read_json5(path, _Pairs)
     except ValueError as error:
-        raise ConfigError([f"not JSON5: {error}"], str(path)) from error
+        raise ConfigError([str(error)], str(path)) from error
     if not isinstance(pairs, _Pairs):
         raise ConfigError(["a config is an object: { ... }"], str(path))
     own = _plain(pairs, "", path.name, problems)
     base = own.pop("base_config", None)
+    if not isinstance(base, str | None):
+        raise ConfigError([f"base_config: the path of another config is expected, got {reprlib.repr(base)}"], str(path))
     return own if base is None else merge(_read(_find(base, path), (*chain, path), problems), own)
 
 
@@ -106,14 +108,12 @@ def merge(base: dict, over: dict) -> dict:
 
 
 def _override(config: dict, override: str, problems: list[str]) -> None:
-    import json5
-
     path, equals, text = override.partition("=")
     if not equals:
         problems.append(f"--set {override}: write it as path=value, such as train.max_steps=100")
         return
     try:
-        value = json5.loads(text)
+        value = parse_json5(text, "--set")
     except ValueError:
         value = text  # a bare word is a string: --set log_dir=ckpts
     *parents, last = path.split(".")

@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import errno
 import functools
+import hashlib
 import json
 import os
 import reprlib
@@ -32,10 +33,12 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         cures = {
             errno.ENOSPC: "the disk is full: free some space and run the same command again, it goes on where it stopped",
+            errno.EFBIG: "files may not become so large here (ulimit -f): raise the limit or write to another disk",
             errno.EDQUOT: "your disk quota is used up: free some space and run the same command again",
             errno.EACCES: "no permission to write there: choose another folder or change its owner",
             errno.EPERM: "no permission to write there: choose another folder or change its owner",
             errno.EROFS: "the file system is read-only: choose another folder",
+            errno.ENAMETOOLONG: "the name is too long for this file system: choose a shorter one",
         }
         if error.errno not in cures:
             raise
@@ -48,13 +51,30 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> Path:
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         # The suffix stays last: soundfile, numpy and matplotlib choose the format by it.
-        temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+        # And a name that is nearly too long already is not made longer.
+        stem = path.stem if len(os.fsencode(path.stem)) < 200 else hashlib.sha1(os.fsencode(path.stem)).hexdigest()
+        temporary = path.with_name(f".{stem}.{os.getpid()}.tmp{path.suffix}")
         try:
             write(temporary)
             os.replace(temporary, path)
+        except RuntimeError:  # libsndfile and torch keep to themselves what the disk said: it is asked again
+            _ask_the_disk(temporary.parent)
+            raise
         finally:
             temporary.unlink(missing_ok=True)
     return path
+
+
+def _ask_the_disk(folder: Path) -> None:
+    """Raises the OSError that writing there gives, if any."""
+    probe = folder / f".{os.getpid()}.probe"
+    try:
+        with open(probe, "wb") as file:
+            file.write(bytes(2**20))
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> Path:

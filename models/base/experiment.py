@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +14,8 @@ from preprocessors.base import SPLITS, Utterance, corpora, read_splits
 from processors.features import FEATURES, FeatureSet
 from processors.store import Corpus
 from utils.config import Config, ConfigError, build, check, load_config
-from utils.files import ROOT, read_json
+from utils.files import ROOT, check_shape, read_json
+from utils.names import check_name
 from utils.registry import load_object, nearest
 
 if TYPE_CHECKING:
@@ -149,7 +151,8 @@ class Experiment:
         return build_model(self.card)
 
     def run_folder(self, name: str) -> Path:
-        return Path(self.sections.log_dir) / name
+        """Where the run of that name lies. Raises ValueError for a name that leads elsewhere, or is none."""
+        return Path(self.sections.log_dir) / check_name(name, "--name")
 
 
 def build_model(card: dict[str, Any]) -> nn.Module:
@@ -164,13 +167,18 @@ def problems_of(config: dict[str, Any]) -> list[str]:
     for name in config.get("dataset", []) if "dataset" not in broken else []:
         if name not in corpora():
             problems.append("dataset: " + nearest(name, corpora(), "dataset"))
-        elif name not in config.get("dataset_path", {}):
+        elif "dataset_path" not in broken and name not in config.get("dataset_path", {}):
             problems.append(f"dataset_path.{name}: is missing: the folder of the corpus {name!r}")
     if "preprocess" not in broken and "preprocess" in config:
         problems += check(Preprocess, config["preprocess"], "preprocess")
-        problems += _feature_problems(config["preprocess"].get("features", {}))
+        problems += _feature_problems(_features(config))
     problems += _model_problems(config, broken)
     return problems
+
+
+def _features(config: dict[str, Any]) -> Any:
+    section = config.get("preprocess")
+    return section.get("features", {}) if isinstance(section, dict) else {}
 
 
 def _feature_problems(features: Any) -> list[str]:
@@ -197,7 +205,7 @@ def _model_problems(config: dict[str, Any], broken: set[str]) -> list[str]:
     problems += check(cls, config.get("model", {}), "model", FACTS)
     problems += trainer.problems(config)
     problems += check(load_object(spec.task).__call__, config.get("inference", {}), "inference", OPEN)
-    features = (config.get("preprocess") or {}).get("features", {})
+    features = _features(config)
     missing = [f for f in cls.reads if isinstance(features, dict) and f not in features]
     problems += [f"preprocess.features.{f}: is missing: {name} is trained on {', '.join(cls.reads)}" for f in missing]
     return problems
@@ -228,15 +236,35 @@ def versions() -> dict[str, str]:
     }
 
 
+CARD = {  # what a card holds, by the path to it
+    "preprocess": dict[str, Any],
+    "preprocess.sample_rate": int,
+    "preprocess.hop_size": int,
+    "preprocess.features": dict[str, dict[str, Any]],
+    "model": dict[str, Any],
+    "discriminator": dict[str, Any],
+    "train": dict[str, Any],
+    "facts": dict[str, Any],
+    "learned": dict[str, dict[str, Any]],
+    "speakers": list[str],
+    "dataset": list[str],
+}
+
+
 def read_card(folder: Path) -> dict[str, Any]:
     """The card of a release or checkpoint folder. Raises ValueError when it lacks what a card must hold."""
     path = Path(folder) / "card.json"
     if not path.is_file():
         raise ValueError(f"{folder} holds no card.json: it is neither a release nor a whole checkpoint.")
-    card = read_json(path)
+    card = read_json(path, dict[str, Any])
     missing = [key for key in ("model_type", "preprocess", "model", "facts", "learned") if key not in card]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}: it is no card of this toolkit, or an older one.")
-    if card["model_type"] not in MODELS:
+    if not isinstance(card["model_type"], str) or card["model_type"] not in MODELS:
         raise ValueError(f"{path}: " + nearest(card["model_type"], MODELS, "model"))
+    for name, shape in CARD.items():
+        *parents, key = name.split(".")
+        part = functools.reduce(dict.__getitem__, parents, card)
+        if key in part or parents:
+            check_shape(part.get(key), shape, f"{path}, {name},")
     return card

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,15 +143,36 @@ def load(path: str | Path, *, device: str | None = None, which: str = "newest", 
     Raises ValueError naming what is missing, damaged or does not fit.
     """
     card, weights = read(path, which=which, model_type=model_type)
-    from models.base.experiment import build_model
     from processors.features import FeatureSet
 
-    model = build_model(card)
+    model = build_for(card, weights, str(path))
     fit_weights(model, weights, str(path))
     p = card["preprocess"]
-    features = FeatureSet(p["features"], sample_rate=p["sample_rate"], hop_size=p["hop_size"])
-    features.restore(card["learned"])
+    with named(card, str(path)):
+        features = FeatureSet(p["features"], sample_rate=p["sample_rate"], hop_size=p["hop_size"])
+        features.restore(card["learned"])
     return make_task(model, features, card, device=pick_device(device))
+
+
+def build_for(card: dict[str, Any], weights: dict[str, Any], source: str) -> nn.Module:
+    """The untrained model of a card. Raises ValueError when its settings make no model, or one far larger than the weights."""
+    from models.base.bounds import Bounded, check_numbers
+    from models.base.experiment import build_model
+
+    check_numbers(card, source)
+    with named(card, source), Bounded(card, weights, source):
+        return build_model(card)
+
+
+@contextlib.contextmanager
+def named(card: dict[str, Any], source: str) -> Iterator[None]:
+    """Rewords what settings lead to that fit no constructor, so that the error names their file."""
+    try:
+        yield
+    except (ValueError, RuntimeError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError, MemoryError) as error:
+        if source in str(error):
+            raise
+        raise ValueError(f"{source}: its settings make no {card['model_type']}: {error or 'too large'}") from error
 
 
 def read(path: str | Path, *, which: str = "newest", model_type: str | None = None) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -9,6 +9,8 @@ lists it.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -44,7 +46,7 @@ def read_foreign(path: Path, model_type: str | None = None) -> tuple[Card, State
     met = []
     for reader in readers:
         config = find(path, reader.BESIDE)
-        if config is not None and reader.knows(config):
+        if config is not None and _knows(reader, config):
             return _read(reader, path, config, model_type)
         met += [config] if config is not None else []
     if met:
@@ -62,8 +64,29 @@ def find(path: Path, pattern: str) -> Path | None:
     return next((found for found in near if found.is_file()), None)
 
 
+def _knows(reader: ModuleType, config: Path) -> bool:
+    with _named(config):
+        return reader.knows(config)
+
+
 def _read(reader: ModuleType, path: Path, config: Path, model_type: str | None) -> tuple[Card, State]:
-    try:
+    with _named(config):
         return reader.read(path, config, model_type)
+
+
+@contextlib.contextmanager
+def _named(config: Path) -> Iterator[None]:
+    """Rewords what a setting that is missing, or of another kind than expected, leads to."""
+    try:
+        yield
     except KeyError as error:
         raise ValueError(f"{config} lacks the setting {error}: it is another program's, or was cut down.") from error
+    except ValueError as error:
+        if str(config.parent) in str(error):
+            raise
+        raise ValueError(f"{config}: {error}") from error
+    except (TypeError, AttributeError, IndexError, ArithmeticError, RuntimeError, MemoryError) as error:
+        raise ValueError(
+            f"{config} holds a setting that is not of the kind or size that its program writes ({error or 'too large'}): "
+            "compare it with a published one, or download it again."
+        ) from error

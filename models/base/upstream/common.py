@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from utils import documents
 from utils.config import merge
 from utils.files import read_json
 
@@ -16,30 +17,16 @@ State = dict[str, Tensor]
 Card = dict[str, Any]
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The object in a YAML file. Raises ValueError naming the file when it holds none."""
-    import yaml
-
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not YAML ({error}).") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} holds no settings: download it again.")
-    return found
-
-
-def read_json5(path: Path) -> dict[str, Any]:
+def read_json5(path: Path, chain: tuple[Path, ...] = ()) -> dict[str, Any]:
     """A configuration as upstream writes it: JSON with trailing commas, already merged; a base that still exists lies under it."""
-    import json5
-
-    try:
-        own = json5.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON5 ({error}).") from error
+    own = documents.read_json5(path)
+    if not isinstance(own, dict):
+        raise ValueError(f"{path} holds no settings: download it again.")
     base = own.pop("base_config", None)
     found = path.parent / str(base)
-    return merge(read_json5(found), own) if base and found.is_file() else own
+    if found in chain:
+        raise ValueError(f"{path}: base_config leads back to {found.name}: download it again.")
+    return merge(read_json5(found, (*chain, found)), own) if base and found.is_file() else own
 
 
 def card(
@@ -78,12 +65,14 @@ def speaker_table(path: Path) -> list[str] | None:
     """Speaker names in the order of their numbers, where the file exists."""
     if not path.is_file():
         return None
-    table = read_json(path)
+    table = read_json(path, dict[str, int])
     return sorted(table, key=table.get)
 
 
 def numbered(speakers: int) -> list[str] | None:
     """Names for speakers that were published without: speaker_0, speaker_1, ...; None for one alone."""
+    if not 0 <= speakers <= 2**16:
+        raise ValueError(f"{speakers} speakers cannot be: the settings are damaged.")
     return [f"speaker_{i}" for i in range(speakers)] if speakers > 1 else None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from models.base.upstream.common import Card, State, card, strip, tuple_of
 from modules.norm import modern_keys
+from utils.documents import read_yaml, safe_loader
 from utils.files import read_weights
 
 BESIDE = "args.yml"
@@ -77,7 +78,7 @@ def read_arguments(path: Path) -> dict[str, Any]:
     """A dumped argparse namespace, without making the Python objects that it names."""
     import yaml
 
-    class Plain(yaml.SafeLoader):
+    class Plain(safe_loader()):
         pass
 
     def plain(loader: Any, _: str, node: Any) -> Any:
@@ -85,10 +86,4 @@ def read_arguments(path: Path) -> dict[str, Any]:
         return kinds.get(type(node), loader.construct_scalar)(node)
 
     Plain.add_multi_constructor("tag:yaml.org,2002:python/", plain)
-    try:
-        found = yaml.load(path.read_text(encoding="utf-8"), Plain)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not YAML ({error}).") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} holds no settings: download it again.")
-    return found
+    return read_yaml(path, Plain)

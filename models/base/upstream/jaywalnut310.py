@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
     from models.tts.vits_maps import from_jaywalnut310
 
     config_path = _config(config_path)
-    c = read_json(config_path)
+    c = read_json(config_path, dict[str, Any])
     data = c["data"]
     arguments, facts, state = from_jaywalnut310(c, strip(read_weights(_weights(path)), "model"))
     phone, learned = _text(c, facts["n_vocab"], config_path)
@@ -43,10 +42,10 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
 def _config(beside: Path) -> Path | None:
     for path in [beside, *sorted(beside.parent.glob("*.json"))]:
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = read_json(path, dict[str, Any])
         except ValueError:
             continue  # another program's
-        if isinstance(found, dict) and "inter_channels" in found.get("model", {}) and "text_cleaners" in found.get("data", {}):
+        if "inter_channels" in (found.get("model") or {}) and "text_cleaners" in (found.get("data") or {}):
             return path
     return None
 

@@ -15,13 +15,13 @@ BESIDE = "config.json"
 
 def knows(config: Path) -> bool:
     """Whether this configuration is of this program: BigVGAN has all that HiFi-GAN has, and an activation."""
-    found = read_json(config)
+    found = read_json(config, dict[str, Any])
     return "upsample_rates" in found and "activation" not in found
 
 
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A `generator` or `g_*` file of the original HiFi-GAN, next to its config.json."""
-    c = read_json(config_path)
+    c = read_json(config_path, dict[str, Any])
     file = path
     if path.is_dir():
         files = sorted((f for f in path.iterdir() if re.match(r"(g_|generator)", f.name)), key=lambda f: numbers_of(f.name))

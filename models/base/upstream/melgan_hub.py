@@ -8,6 +8,7 @@ from pathlib import Path
 from models.base.upstream.common import Card, State, strip
 from models.base.upstream.descriptinc import RATIOS, melgan, melgan_card
 from models.base.upstream.seungwonpark import melgan_of
+from utils.documents import parse_yaml
 from utils.files import read_weights
 
 BESIDE = "[lmn]*_*[a-z0-9].pt"  # linda_johnson.pt, multi_speaker.pt, nvidia_tacotron2_LJ11_epoch6400.pt
@@ -28,7 +29,5 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
     if not PARK.fullmatch(config_path.stem):
         arguments, state = melgan({"ratios": RATIOS, "ngf": 32, "n_residual_layers": 3}, strip(found))
         return melgan_card(arguments, n_mel=80), state
-    import yaml
-
     # The program keeps the text of its configuration beside the weights.
-    return melgan_of(yaml.safe_load(found["hp_str"]), found)
+    return melgan_of(parse_yaml(found["hp_str"], f"{file}: hp_str"), found)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from models.base.upstream.common import Card, State, card, numbers_of, read_yaml, speaker_table, strip
+from models.base.upstream.common import Card, State, card, numbers_of, speaker_table, strip
+from utils.documents import read_yaml
 from utils.files import read_json, read_weights
 
 BESIDE = "preprocess.yaml"
@@ -21,7 +23,7 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
 
     config = {name: read_yaml(config_path.parent / f"{name}.yaml") for name in ("preprocess", "model")}
     if (config_path.parent / "stats.json").is_file():
-        config["stats.json"] = read_json(config_path.parent / "stats.json")
+        config["stats.json"] = read_json(config_path.parent / "stats.json", dict[str, Any])
     file = path
     if path.is_dir():
         files = sorted(path.rglob("*.pth.tar"), key=lambda f: numbers_of(f.name))

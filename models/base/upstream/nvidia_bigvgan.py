@@ -18,12 +18,12 @@ FINAL = ("use_tanh_at_final", "use_bias_at_final")  # since version 2; before it
 
 def knows(config: Path) -> bool:
     """Whether this configuration is of this program: HiFi-GAN's sizes and an activation."""
-    return {"upsample_rates", "activation"} <= read_json(config).keys()
+    return {"upsample_rates", "activation"} <= read_json(config, dict[str, Any]).keys()
 
 
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A `bigvgan_generator.pt` or the last `g_*` file, next to its config.json."""
-    c = read_json(config_path)
+    c = read_json(config_path, dict[str, Any])
     file = generator_file(path) if path.is_dir() else path
     names = {"n_mel": "num_mels"}
     mel = mel_section({k: c.get(names.get(k, k)) for k in ("n_fft", "win_size", "n_mel", "fmin", "fmax")}, "hifigan")

@@ -30,7 +30,7 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
     file = path if path.is_file() else max(files, key=lambda f: numbers_of(f.name), default=config_path)
     state = modern_keys(merge_old(state_of(file)))
     beside = file.parent / "config.json"
-    found = read_json(beside) if beside.is_file() else {}
+    found = read_json(beside, dict[str, Any]) if beside.is_file() else {}
     data = found.get("data_config", {})
     arguments, facts = nvidia_waveglow(found.get("waveglow_config", {}), state)
     rate, hop = data.get("sampling_rate", 22050), data.get("hop_length", 256)

@@ -17,7 +17,7 @@ EXPORTED = ("model.ckpt", "model", "model.pt")  # older releases leave out the e
 def knows(config: Path) -> bool:
     """Whether this configuration is of this program: it has all that HiFi-GAN's has, and says so of its source; older
     releases do not, but their weights are called "model", where HiFi-GAN's are a "generator" or "g_*"."""
-    found = read_json(config)
+    found = read_json(config, dict[str, Any])
     if "upsample_rates" not in found or "activation" in found:
         return False
     return "mini_nsf" in found or any((config.parent / name).is_file() for name in EXPORTED)
@@ -25,7 +25,7 @@ def knows(config: Path) -> bool:
 
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """An exported {"generator"} or a Lightning checkpoint, whose names begin with "generator."."""
-    c = read_json(config_path)
+    c = read_json(config_path, dict[str, Any])
     arguments, state = nsfhifigan(c, _generator(strip(read_weights(_file(path)), "generator", "state_dict")))
     names = {"n_fft": "n_fft", "win_size": "win_size", "n_mel": "num_mels", "fmin": "fmin", "fmax": "fmax"}
     mel = mel_section({ours: c.get(theirs) for ours, theirs in names.items()}, "nsfhifigan")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from models.base.upstream.common import Card, State, card, numbers_of, read_yaml, rename, strip, tuple_of
+from models.base.upstream.common import Card, State, card, numbers_of, rename, strip, tuple_of
 from modules.norm import modern_keys
-from utils.files import read_weights
+from utils.documents import read_yaml
+from utils.files import read_array, read_weights
 from utils.log import log
 from utils.registry import nearest
 
@@ -52,7 +53,7 @@ def mel_statistics(folder: Path) -> State:
     import torch
 
     if (folder / "stats.npy").is_file():
-        rows = np.load(folder / "stats.npy")
+        rows = read_array(folder / "stats.npy")
     elif (folder / "stats.h5").is_file():
         rows = _from_hdf5(folder / "stats.h5")
     else:
@@ -67,7 +68,10 @@ def _from_hdf5(path: Path) -> list[Any]:
     except ImportError as error:
         raise ValueError(f"{path} needs the package h5py: pip install h5py") from error
     with h5py.File(path) as file:
-        return [file[name][()] for name in ("mean", "scale")]
+        rows = [file[name] for name in ("mean", "scale")]
+        if any(row.size > 2**16 for row in rows):  # packed, they may be anything
+            raise ValueError(f"{path} holds statistics of {rows[0].size} mel bands: it is no stats.h5 of ParallelWaveGAN.")
+        return [row[()] for row in rows]
 
 
 def pwg_hifigan(params: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:

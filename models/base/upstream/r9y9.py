@@ -14,13 +14,13 @@ BESIDE = "*.json"
 
 def knows(config: Path) -> bool:
     """Whether this configuration is of this program."""
-    found = read_json(config)
+    found = read_json(config, dict[str, Any])
     return isinstance(found, dict) and {"cin_channels", "skip_out_channels", "upsample_params"} <= found.keys()
 
 
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A checkpoint_step*.pth, or of a folder the furthest; averaged weights (_ema) before others."""
-    c = read_json(config_path)
+    c = read_json(config_path, dict[str, Any])
     file = path
     if path.is_dir():
         files = sorted(path.rglob("checkpoint_step*.pth"), key=lambda f: ("_ema" in f.stem, numbers_of(f.name)))

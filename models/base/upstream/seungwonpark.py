@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from models.base.upstream.common import Card, State, card, numbers_of, read_yaml, strip
+from models.base.upstream.common import Card, State, card, numbers_of, strip
 from models.base.upstream.descriptinc import RATIOS, melgan
+from utils.documents import read_yaml
 from utils.files import read_weights
 
 BESIDE = "*.yaml"

@@ -14,14 +14,14 @@ BESIDE = "config.json"
 
 def knows(config: Path) -> bool:
     """Whether this configuration is of this program."""
-    return read_json(config).get("model_type") == "vits"
+    return read_json(config, dict[str, Any]).get("model_type") == "vits"
 
 
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A folder that `save_pretrained` wrote. Raises ValueError for a tokenizer that is not here."""
     from models.tts.vits_maps import from_transformers
 
-    c = read_json(config_path)
+    c = read_json(config_path, dict[str, Any])
     arguments, facts, state = from_transformers(c, strip(read_weights(_weights(path))))
     phone, symbols, language = _text(config_path.parent)
     linear = {"n_fft": arguments["n_fft"], "win_size": arguments["win_size"]}
@@ -51,8 +51,8 @@ def _text(folder: Path) -> tuple[dict[str, Any], list[str], str]:
     """The settings of the feature "phone", its symbols in order, and the language."""
     if not (folder / "vocab.json").is_file():
         raise ValueError(f"{folder / 'vocab.json'} is missing: it holds the symbols of this model.")
-    vocabulary = read_json(folder / "vocab.json")
-    options = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
+    vocabulary = read_json(folder / "vocab.json", dict[str, Any])
+    options = read_json(folder / "tokenizer_config.json", dict[str, Any]) if (folder / "tokenizer_config.json").is_file() else {}
     language = options.get("language") or "en-us"
     if options.get("is_uroman"):
         raise ValueError(f"{folder}: its language {language!r} is first written in Latin letters by the program uroman, which is not here.")

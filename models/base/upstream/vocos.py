@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
-from models.base.upstream.common import Card, State, card, mel_section, read_yaml, strip
+from models.base.upstream.common import Card, State, card, mel_section, strip
 from modules.norm import modern_keys
 from processors.mel import MEL_CONVENTIONS, filter_bank
+from utils.documents import read_yaml
 from utils.files import read_weights
 from utils.registry import pick
 
@@ -66,6 +67,8 @@ def gemelo_vocos(c: dict[str, Any], state: State) -> tuple[dict[str, Any], dict[
     (extractor, e), (backbone, b), (head, h) = (_class(parts[name]) for name in ("feature_extractor", "backbone", "head"))
     kind = pick(HEADS, head, "head of Vocos")
     hop = h["hop_length"] if kind == "istft" else h["mdct_frame_len"] // 2
+    if not 0 < hop <= 2**16:
+        raise ValueError(f"head.init_args: a hop of {hop} samples cannot be: the settings are damaged.")
     arguments = {"head": kind, "backbone": pick(BACKBONES, backbone, "backbone of Vocos"), "padding": h.get("padding", "same")}
     arguments |= {"dim": b["dim"], "num_layers": b.get("num_layers") or b.get("num_blocks")}
     arguments |= {"intermediate_dim": b["intermediate_dim"]} if "intermediate_dim" in b else {}
@@ -96,6 +99,8 @@ def _class(part: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 def _mel(e: dict[str, Any], hop: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Facts and features of MelSpectrogramFeatures, its defaults for what is not said."""
     rate, n_mel, n_fft = e.get("sample_rate", 24000), e.get("n_mels", 100), e.get("n_fft", 1024)
+    if not (0 < n_fft <= 2**16 and 0 < n_mel <= 2**12):
+        raise ValueError(f"n_fft {n_fft} and n_mels {n_mel} are no sizes of a mel: the settings are damaged.")
     mel = {"n_fft": n_fft, "win_size": n_fft, "n_mel": n_mel, "fmin": 0.0, "fmax": float(rate // 2)}
     mel |= {"convention": _convention("vocos", padding=e.get("padding", "center"))}
     return {"sample_rate": rate, "hop_size": hop, "mel_hop_size": e.get("hop_length", 256), "n_mel": n_mel}, {"mel": mel}

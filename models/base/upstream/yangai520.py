@@ -29,12 +29,12 @@ SIZES = {
 
 def knows(config: Path) -> bool:
     """Whether this configuration is of this program."""
-    return "ASP_channel" in read_json(config)
+    return "ASP_channel" in read_json(config, dict[str, Any])
 
 
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A `g_*` file of APNet, next to its config.json."""
-    c = read_json(config_path)
+    c = read_json(config_path, dict[str, Any])
     file = path
     if path.is_dir():
         files = sorted((f for f in path.iterdir() if re.match(r"g_\d+", f.name)), key=lambda f: numbers_of(f.name))

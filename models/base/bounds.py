@@ -1,0 +1,80 @@
+"""Bounds on what a card may ask for before its weights are seen to fit: a few wrong bytes must not cost minutes or gigabytes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+GREATEST = 2**20  # of any size or count in a card but those of a mel's frequencies and the seed
+ENTRIES = 2**16  # of all lists of a card's settings together
+# Beyond what the weights hold: tables that are computed, and norms that were multiplied out.
+SPARE_NUMBERS, SPARE_TENSORS = 2**26, 2000
+MAKERS = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.arange, torch.linspace, torch.eye}
+
+
+def check_numbers(card: dict[str, Any], source: str) -> None:
+    """Raises ValueError naming a setting of the model or its features that is too large to be one."""
+    todo = [(name, card[name]) for name in ("model", "preprocess", "facts") if name in card]
+    entries = 0
+    while todo:
+        at, value = todo.pop()
+        if isinstance(value, dict):
+            todo += [(f"{at}.{key}", inner) for key, inner in value.items()]
+        elif isinstance(value, list | tuple):
+            entries += len(value)
+            todo += [(f"{at}[{i}]", inner) for i, inner in enumerate(value)]
+        elif isinstance(value, int | float) and not abs(value) <= GREATEST:
+            raise ValueError(f"{source}: {at} is {value!r}, and {GREATEST} at most can be: the settings are damaged.")
+        if entries > ENTRIES:
+            raise ValueError(f"{source}: {at} and the other lists have more than {ENTRIES} entries: the settings are damaged.")
+
+
+class Bounded(TorchFunctionMode):
+    """While a model is built: raises ValueError once it has asked for far more tensors, or numbers, than its weights hold."""
+
+    def __init__(self, card: dict[str, Any], weights: dict[str, Any], source: str) -> None:
+        super().__init__()
+        tensors = [value for value in weights.values() if isinstance(value, torch.Tensor)]
+        self.tensors = SPARE_TENSORS + 8 * len(tensors)
+        self.numbers = SPARE_NUMBERS + 4 * sum(tensor.numel() for tensor in tensors)
+        self.card, self.source = card, source
+
+    def __torch_function__(self, function: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
+        if function in MAKERS:
+            self.tensors -= 1
+            self.numbers -= _wanted(function, args, kwargs or {})
+        if self.tensors < 0 or self.numbers < 0:
+            raise ValueError(
+                f"{self.source}: the settings describe a far larger model than the weights are of: see {', '.join(_largest(self.card))}."
+            )
+        return function(*args, **(kwargs or {}))
+
+
+def _wanted(function: Any, args: tuple, kwargs: dict[str, Any]) -> float:
+    """How many numbers a call will make; of a shape, the product of its sizes."""
+    sizes = [*args, *(kwargs[name] for name in ("size", "end", "steps", "n") if name in kwargs)]
+    if function is torch.full:
+        sizes = sizes[:1]
+    shape = [s for size in sizes for s in (size if isinstance(size, tuple | list) else [size])]
+    shape = [abs(s) for s in shape if isinstance(s, int | float)]
+    if function in (torch.arange, torch.linspace):
+        return max(shape, default=0)
+    return math.prod(shape) ** (2 if function is torch.eye else 1)
+
+
+def _largest(card: dict[str, Any]) -> list[str]:
+    """The model's largest settings, as "name = value"."""
+    todo, found = [("model", card.get("model", {}))], []
+    while todo:
+        at, value = todo.pop()
+        if isinstance(value, dict):
+            todo += [(f"{at}.{key}", inner) for key, inner in value.items()]
+        elif isinstance(value, list | tuple):
+            found.append((len(value), f"{at} with {len(value)} entries"))
+            todo += [(f"{at}[{i}]", inner) for i, inner in enumerate(value)]
+        elif isinstance(value, int) and not isinstance(value, bool):
+            found.append((value, f"{at} = {value}"))
+    return [told for _, told in sorted(found, reverse=True)[:3]]

@@ -1,0 +1,29 @@
+"""Names that become files below a folder, as ids of utterances and names of runs do: they must not lead out of it."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+LONGEST = 240  # bytes of a part of a name: file systems take 255, and the store adds endings such as ".01234567.npy" and ".TextGrid"
+
+
+class LongName(ValueError):
+    """A name that no file can have."""
+
+
+def check_name(name: str, what: str) -> str:
+    """`name`, which may hold "/" for folders of its own. Raises ValueError for one that leads elsewhere or is no name of a file.
+
+    `what` says in the error whose name it is. One that is too long alone raises LongName.
+    """
+    parts = name.replace("\\", "/").split("/")
+    if PurePosixPath(name).is_absolute() or ".." in parts or name[1:3] in (":\\", ":/"):
+        raise ValueError(f"{what} {name!r} leads out of its folder: it must be a name below it, without \"..\" or a root.")
+    if not all(part not in ("", ".") for part in parts):
+        raise ValueError(f"{what} {name!r} cannot be the name of a file: give a name, without \"./\" or \"//\".")
+    if any(ord(character) < 32 for character in name):
+        raise ValueError(f"{what} {name!r} cannot be the name of a file: it holds control characters.")
+    longest = max(len(part.encode("utf-8", "surrogateescape")) for part in parts)
+    if longest > LONGEST:
+        raise LongName(f"{what} {name[:40]!r}... is too long for the name of a file: {longest} bytes, and {LONGEST} at most can be.")
+    return name
