@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-LONGEST = 240  # bytes of a part of a name: file systems take 255, and the store adds endings such as ".01234567.npy" and ".TextGrid"
+LONGEST = 220  # bytes of a part of a name: file systems take 255, and the store adds endings (".0123456789ab.npy", ".TextGrid")
 
 
 class LongName(ValueError):
