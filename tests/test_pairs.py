@@ -1,6 +1,7 @@
 """What pairs two files, how long they may be beside one another, and files that come back in another shape than they were written."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from bins.evaluate import main
 from evaluation.base import evaluate, markdown
 from evaluation.compare import compare, results_of, systems_of
 from evaluation.folder import find_audio, stem_of
+from evaluation.journal import Journal, pack
 from evaluation.listening import make_page
 from evaluation.listening_score import score
 from evaluation.metric import METRICS, Options
@@ -257,6 +259,20 @@ def test_a_result_of_another_shape_is_refused_by_name_and_place(two, tmp_path, p
             continue
         with pytest.raises(ValueError, match=r"no result of bins\.evaluate: .*bad\.json"):
             compare(results_of(None, systems, [], tmp_path))
+
+
+def test_embeddings_of_a_journal_that_cannot_be_unpacked_are_made_again(tmp_path):
+    good = {"id": "a", "files": [], "keys": {"fd": "k"}, "values": {}, "counts": {}, "rates": {"fd": 16000}}
+    good["rows"] = {"fd": [pack(np.ones(2)), None]}
+    bad = good | {"id": "b", "rows": {"fd": [[[2], "AA=="], None]}}
+    path = tmp_path / "parts.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in (good, bad)))
+    assert Journal(path, {"fd": "k"}).found.keys() == {"a"}
+
+
+def test_results_of_two_bounds_of_length_compare(two, tmp_path):
+    results = [dataclasses.asdict(evaluate(*two, ["snr"], jobs=1, length_ratio=bound)) for bound in (0, 2)]
+    assert compare(dict(zip("ab", results, strict=True))).metrics["snr"]["n"] == 5
 
 
 def spoil(value, place, wrong):
