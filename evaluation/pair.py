@@ -24,7 +24,7 @@ class Recording:
         self.audio, self.options, self.path = audio, options, path
         # The caches live and die with the recording; on the class they would keep every sound ever read.
         self.at = functools.cache(self._at)
-        self.view = functools.cache(self._view)
+        self._viewed = functools.cache(self._view)
 
     @classmethod
     def read(cls, path: Path, options: Options) -> Recording:
@@ -37,8 +37,14 @@ class Recording:
             sound = Audio(np.pad(sound.samples, (0, max(0, length - len(sound.samples)))), rate)
         return sound
 
-    def _view(self, of: Callable[..., Any], rate: int) -> Any:
-        return of(self.at(rate), **chosen(of, self.options, path=self.path))
+    def view(self, of: Callable[..., Any], rate: int, samples: int | None = None) -> Any:
+        """The sound as `of` sees it, or its first `samples` alone."""
+        whole = samples is None or samples >= len(self.at(rate).samples)
+        return self._viewed(of, rate, None if whole else samples)
+
+    def _view(self, of: Callable[..., Any], rate: int, samples: int | None) -> Any:
+        sound = Audio(self.at(rate).samples[:samples], rate)
+        return of(sound, **chosen(of, self.options, path=self.path))
 
 
 class Pair:
@@ -84,9 +90,9 @@ class Pair:
         """Both sounds at `rate`, whole."""
         return self.ref.at(rate), self.deg.at(rate)
 
-    def views(self, of: Callable[..., Any], rate: int) -> tuple[Any, Any]:
-        """Both sides as `of` sees them."""
-        return self.ref.view(of, rate), self.deg.view(of, rate)
+    def views(self, of: Callable[..., Any], rate: int, samples: tuple[int | None, int | None] = (None, None)) -> tuple[Any, Any]:
+        """Both sides as `of` sees them, or their first `samples`."""
+        return self.ref.view(of, rate, samples[0]), self.deg.view(of, rate, samples[1])
 
     def cut(self, rate: int) -> tuple[Audio, Audio]:
         """Both sounds at `rate`, as long as the shorter. Raises ValueError when one of them is silent."""
@@ -102,12 +108,18 @@ class Pair:
         return by(*self.cut(rate))
 
     def frames(self, of: Callable[..., Frames], rate: int, align: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Both views, row for row: "cut" to the shorter, or "dtw" along the path that brings their spectra together."""
+        """Both views, row for row: of both "cut" to the shorter, or "dtw" along the path that brings their spectra together."""
         refuse_silence(*self.sounds(rate))
-        ref, deg = self.views(of, rate)
+        lengths = [len(side.samples) for side in self.sounds(rate)]
+        shorter = min(lengths)
         if (align or self.options.align) == "cut":
-            shorter = min(len(ref.values), len(deg.values))
-            return ref.values[:shorter], deg.values[:shorter]
+            # The sounds, not the frames: the last frames see what lies beyond the cut, and Praat places all of them by the length.
+            ref, deg = self.views(of, rate, (shorter, shorter))
+            return ref.values, deg.values
+        ref, deg = self.views(of, rate)
+        if ref.start != deg.start:  # placed by the length: lengths that are whole frames apart begin alike
+            hop = round(ref.step * rate)
+            ref, deg = self.views(of, rate, tuple(shorter + (length - shorter) // hop * hop for length in lengths))
         path = self.path(rate)
         return ref.at(path[:, 0]), deg.at(path[:, 1])
 

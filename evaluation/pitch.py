@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from evaluation import crepe
 from evaluation.metric import Frames, Ratio, metric
+from evaluation.periodicity import CREPE
 from processors.f0 import praat_f0
 from utils.audio import Audio
 
@@ -28,13 +28,7 @@ def f0_settings(rate: int) -> dict[str, Any]:
     return {"hop_size": HOP_SIZE, "fmin": FMIN, "fmax": FMAX, "voicing_threshold": VOICING_THRESHOLD}
 
 
-def crepe_settings(rate: int) -> dict[str, Any]:
-    """What the periodicity is computed with."""
-    return {"model": "full", "hop_size": crepe.HOP_SIZE, "fmin": crepe.FMIN, "fmax": crepe.FMAX, "silence_db": -60}
-
-
 PRAAT = {"of": f0_track, "packages": ("praat-parselmouth",), "settings": f0_settings}
-CREPE = {"packages": ("torchcrepe",), "settings": crepe_settings}
 
 
 def both_voiced(ref: np.ndarray, deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -179,7 +173,7 @@ def _met(ref: np.ndarray, deg: np.ndarray, *, octave: bool) -> np.ndarray:
     return together & (np.abs(off) < TOLERANCE_CENTS)
 
 
-@metric("f0_periodicity_rmse", of=crepe.periodicity, higher_is_better=False, **CREPE)
+@metric("f0_periodicity_rmse", higher_is_better=False, **CREPE)
 def f0_periodicity_rmse(ref: np.ndarray, deg: np.ndarray) -> float:
     """Root mean square difference of periodicity as CREPE hears it (Morrison et al. 2022, https://arxiv.org/abs/2110.10139).
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluation import crepe
 from evaluation.energy import energy_settings, frame_energy
 from evaluation.metric import Frames, Ratio, metric
-from evaluation.pitch import CREPE, f0_settings, f0_track, rmse, voicing_f1
+from evaluation.periodicity import CREPE, periodicity
+from evaluation.pitch import f0_settings, f0_track, rmse, voicing_f1
 from evaluation.spectrum import FRAME_SECONDS, WORLD_F0_FLOOR, mel_cepstrum
 from evaluation.stft import MAGNITUDE_FLOOR, RESOLUTIONS, stft_distance
 from evaluation.warp import fast_warp
@@ -119,10 +119,10 @@ def energy_pc(pair: Pair, rate: int, *, align: str, energy_db_scale: bool) -> fl
     return _pearson(*_energy(pair, rate, align, energy_db_scale))
 
 
-@metric("f0_periodicity_rmse", kind="pair", of=crepe.periodicity, higher_is_better=False, definition="upstream", **CREPE)
+@metric("f0_periodicity_rmse", kind="pair", higher_is_better=False, definition="upstream", **CREPE)
 def f0_periodicity_rmse(pair: Pair, rate: int, *, align: str) -> float:
     """Upstream's periodicity error: with dtw periodicity is aligned with itself. 0 to 1, lower is better; at 22,050 Hz unless told."""
-    return rmse(*_aligned(*(view.values for view in pair.views(crepe.periodicity, rate)), align))
+    return rmse(*_aligned(*(view.values for view in pair.views(periodicity, rate)), align))
 
 
 def doubled_cepstra(audio: Audio) -> Frames:

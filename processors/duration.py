@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from preprocessors.base import Utterance
-from processors.features import Feature, FeatureSet
+from processors.features import Feature, FeatureSet, Padding, frame_count
 from processors.store import identity, sound_of, textgrid_of
 from processors.text import PAUSES
 from processors.textgrid import UNKNOWN, Interval, read_textgrid, read_tier, write_srt, write_textgrid
@@ -56,16 +56,25 @@ class Durations(Feature):
     needs = ("phone",)
     beside = (".json", ".TextGrid", ".srt")
 
-    def __init__(self, *, sample_rate: int, hop_size: int, source: Literal["auto", "textgrid", "aligner"] = "auto") -> None:
-        self.sample_rate, self.hop_size, self.source = sample_rate, hop_size, source
+    def __init__(
+        self,
+        *,
+        sample_rate: int,
+        hop_size: int,
+        source: Literal["auto", "textgrid", "aligner"] = "auto",
+        frame_padding: Padding = "same",
+    ) -> None:
+        self.sample_rate, self.hop_size, self.source, self.padding = sample_rate, hop_size, source, frame_padding
         self.folder: Path | None = None
         self.aligner = ""
 
     def __call__(self, utterance: Utterance, audio: Audio, phone: np.ndarray) -> np.ndarray:
         """Raises ValueError when a TextGrid does not say the same phones or is not of this sound, or the utterance was never aligned."""
-        tokens, total = phone.tolist(), len(audio.samples) // self.hop_size
+        tokens, total = phone.tolist(), frame_count(len(audio.samples), self.hop_size, self.padding)
         ends = self._by_textgrid(utterance, tokens, audio) if self._timed(utterance) else self._aligned(utterance, tokens)
-        frames = np.round(np.array(ends) * self.sample_rate / self.hop_size).astype(np.int64)
+        # A token has the frames whose centres lie in it; frame i is centred on i + 1/2 hops, or on i.
+        earlier = 0.5 if self.padding == "center" else 0.0
+        frames = np.round(np.array(ends) * self.sample_rate / self.hop_size + earlier).astype(np.int64)
         frames = np.minimum(np.maximum.accumulate(frames), total)
         frames[-1] = total
         return np.diff(frames, prepend=0).astype(np.int32)

@@ -1,8 +1,8 @@
 """F0 in Hz, one value per mel frame, 0 where there is no voice; and what is done with such tracks.
 
-Frame i of a track stands at (i + 1/2) x hop_size samples, the centre of frame i of the mel. The methods count their frames from
-elsewhere (Praat from the middle of the sound, WORLD from its first sample), so each is given the sound padded or cut such
-that its frames fall on ours; taken by index they would be up to four frames off.
+Frame i of a track stands where frame i of the mel does: at (i + 1/2) x hop_size samples, or at i x hop_size, as the mel's
+convention has it. The methods count their frames from elsewhere (Praat from the middle of the sound, WORLD from its first sample),
+so each is given the sound padded or cut such that its frames fall on ours; taken by index they would be up to four frames off.
 """
 
 from __future__ import annotations
@@ -12,19 +12,25 @@ from typing import Literal
 import numpy as np
 
 from preprocessors.base import Utterance
-from processors.features import Feature
+from processors.features import Feature, Padding, frame_count
 from utils.audio import Audio
 from utils.registry import pick
 
 PRAAT_PERIODS = 3  # Praat's window in periods of the lowest pitch
+PRAAT_SILENCE = 0.03  # Praat's own share of the loudest sample under which it hears no voice
+FAINTEST = 10 ** (-80 / 20)  # of full scale; what is fainter is no voice in a recording that is louder elsewhere
+NEARBY = 0.3  # seconds to each side that a quiet frame is compared with
+CLICK = 0.06  # seconds; what is shorter does not make its neighbours quiet
 
 
 class F0(Feature):
-    """The F0 track, (frames,) float32 Hz, 0 = unvoiced, with samples // hop_size frames.
+    """The F0 track, (frames,) float32 Hz, 0 = unvoiced, in the frames of `Mel`: `frame_padding` is the mel's.
 
     "parselmouth" is Praat's autocorrelation; "dio" and "harvest" are WORLD's, refined by StoneMask; "pyin" is librosa's,
     and "crepe" a network (package torchcrepe). `voicing_threshold` is read by parselmouth (autocorrelation at
-    the pitch) and crepe (periodicity); the others decide by themselves. With `interpolate` unvoiced stretches are bridged.
+    the pitch) and crepe (periodicity); the others decide by themselves. `silence_threshold` is read by parselmouth: a frame
+    is silent whose peak is under that share of the peaks within 0.3 s, so that a passage may be as quiet as it likes and the
+    noise between its words is none; 0 hears every frame. With `interpolate` unvoiced stretches are bridged.
     """
 
     kept = True
@@ -38,22 +44,32 @@ class F0(Feature):
         fmin: float = 50.0,
         fmax: float = 1100.0,
         voicing_threshold: float = 0.6,
+        silence_threshold: float = 0.04,
         interpolate: bool = False,
+        frame_padding: Padding = "same",
     ) -> None:
         if not 0 < fmin < fmax <= sample_rate / 2:
             raise ValueError(f"f0: 0 < fmin < fmax <= sample_rate / 2 is needed, got {fmin}, {fmax}, {sample_rate}.")
-        self.hop_size, self.interpolate = hop_size, interpolate
+        if not 0 <= silence_threshold < 1:
+            raise ValueError(f"f0.silence_threshold: a share from 0 to less than 1 is needed, got {silence_threshold}.")
+        self.hop_size, self.interpolate, self.padding = hop_size, interpolate, frame_padding
         self.track = pick(METHODS, method, "F0 method")
         self.settings = {"fmin": fmin, "fmax": fmax, "voicing_threshold": voicing_threshold}
+        if method == "parselmouth":
+            self.settings["silence_threshold"] = silence_threshold
 
     def problem(self, array: np.ndarray) -> str:
         return super().problem(array) or ("holds negative frequencies" if (array < 0).any() else "")
 
     def __call__(self, utterance: Utterance, audio: Audio) -> np.ndarray:
-        frames = len(audio.samples) // self.hop_size
-        if not frames:
-            return np.zeros(0, dtype=np.float32)
-        f0 = self.track(audio.samples, audio.rate, self.hop_size, **self.settings)
+        frames = frame_count(len(audio.samples), self.hop_size, self.padding)
+        if not audio.samples.any():
+            return np.zeros(frames, dtype=np.float32)
+        # A constant offset would weigh more than a quiet voice, and be a step at the ends, where silence is added.
+        sound = audio.samples - audio.samples.mean(dtype=np.float64)
+        before = self.hop_size // 2 if self.padding == "center" else 0  # brings i hops to i + 1/2
+        sound = np.pad(sound, (before, max(0, frames * self.hop_size - before - len(sound))))
+        f0 = self.track(sound, audio.rate, self.hop_size, **self.settings)
         f0 = np.pad(f0[:frames], (0, max(0, frames - len(f0)))).astype(np.float32)
         return interpolate(f0) if self.interpolate else f0
 
@@ -65,10 +81,11 @@ def praat_f0(
     fmin: float = 50.0,
     fmax: float = 1100.0,
     voicing_threshold: float = 0.6,
+    silence_threshold: float = PRAAT_SILENCE,
 ) -> np.ndarray:
     """Praat's autocorrelation pitch as it comes: (frames,) Hz, its frames centred in the sound, a few fewer than the mel's.
 
-    Raises ValueError for a sound shorter than three periods of `fmin`.
+    `silence_threshold` is a share of the loudest sample. Raises ValueError for a sound shorter than three periods of `fmin`.
     """
     import parselmouth
 
@@ -77,12 +94,24 @@ def praat_f0(
         raise ValueError(f"{len(samples) / rate:.3f} s of sound is too short for F0 from {fmin} Hz: it takes {shortest:.3f} s.")
     sound = parselmouth.Sound(np.asarray(samples, dtype=np.float64), sampling_frequency=rate)
     pitch = sound.to_pitch_ac(
-        time_step=hop_size / rate, voicing_threshold=voicing_threshold, pitch_floor=fmin, pitch_ceiling=fmax
+        time_step=hop_size / rate,
+        voicing_threshold=voicing_threshold,
+        silence_threshold=silence_threshold,
+        pitch_floor=fmin,
+        pitch_ceiling=fmax,
     )
     return pitch.selected_array["frequency"]
 
 
-def _parselmouth(samples: np.ndarray, rate: int, hop_size: int, fmin: float, fmax: float, voicing_threshold: float) -> np.ndarray:
+def _parselmouth(
+    samples: np.ndarray,
+    rate: int,
+    hop_size: int,
+    fmin: float,
+    fmax: float,
+    voicing_threshold: float,
+    silence_threshold: float,
+) -> np.ndarray:
     frames = len(samples) // hop_size
     # Praat fits as many whole windows as it can, in the middle: here one per mel frame and one more on each side.
     # The quarter hop to spare keeps rounding from taking one away.
@@ -90,7 +119,21 @@ def _parselmouth(samples: np.ndarray, rate: int, hop_size: int, fmin: float, fma
     padded = np.zeros(frames * hop_size + 2 * margin)
     inside = samples[: len(padded) - margin]
     padded[margin : margin + len(inside)] = inside
-    return praat_f0(padded, rate, hop_size, fmin, fmax, voicing_threshold)[1:-1]
+    # Praat's silence is a share of the loudest sample of all, so that a click, or a loud passage, would take every quiet one.
+    faintest = min(silence_threshold, FAINTEST / np.abs(padded).max())
+    f0 = praat_f0(padded, rate, hop_size, fmin, fmax, voicing_threshold, faintest)[1:-1]
+    return np.where(_heard(samples, rate, hop_size, silence_threshold), f0, 0.0)
+
+
+def _heard(samples: np.ndarray, rate: int, hop_size: int, share: float) -> np.ndarray:
+    """True for frames (frames,) whose peak is `share` or more of what sounds nearby, clicks aside."""
+    from scipy.ndimage import maximum_filter1d, minimum_filter1d
+
+    per_second = rate / hop_size
+    peaks = np.abs(samples[: len(samples) // hop_size * hop_size]).reshape(-1, hop_size).max(axis=1)
+    peaks = maximum_filter1d(peaks, 2 * round(CLICK / 4 * per_second) + 1)  # a hop may hold no whole period
+    steady = minimum_filter1d(peaks, 2 * round(CLICK / 2 * per_second) + 1)
+    return peaks >= share * maximum_filter1d(steady, 2 * round(NEARBY * per_second) + 1)
 
 
 def _world(samples: np.ndarray, rate: int, hop_size: int, fmin: float, fmax: float, method: str) -> np.ndarray:
@@ -123,21 +166,15 @@ def _pyin(samples: np.ndarray, rate: int, hop_size: int, fmin: float, fmax: floa
 
 
 def _crepe(samples: np.ndarray, rate: int, hop_size: int, fmin: float, fmax: float, voicing_threshold: float) -> np.ndarray:
+    from processors import crepe
+
+    sound = Audio(samples, rate).resample(crepe.RATE).samples
+    centres = (np.arange(len(samples) // hop_size) + 0.5) * hop_size / rate
     try:
-        import torchcrepe
+        f0, periodicity = crepe.pitch(sound, np.rint(centres * crepe.RATE).astype(int), fmin, fmax)
     except ImportError as error:
         raise ValueError('f0.method "crepe" needs the package torchcrepe: pip install torchcrepe') from error
-    import torch
-
-    step = 80  # 5 ms at crepe's 16 kHz; torchcrepe would round our hop there, and drift
-    sound = torch.from_numpy(Audio(samples, rate).resample(torchcrepe.SAMPLE_RATE).samples)[None]
-    f0, periodicity = torchcrepe.predict(
-        sound, torchcrepe.SAMPLE_RATE, step, fmin, fmax, "full", batch_size=256, device="cpu", return_periodicity=True
-    )
-    f0 = torch.where(periodicity < voicing_threshold, 0.0, f0)[0].numpy()
-    centres = (np.arange(len(samples) // hop_size) + 0.5) * hop_size / rate
-    nearest = np.rint(centres * torchcrepe.SAMPLE_RATE / step).astype(int)
-    return f0[nearest.clip(max=len(f0) - 1)]
+    return np.where(periodicity < voicing_threshold, 0.0, f0)
 
 
 METHODS = {"parselmouth": _parselmouth, "dio": _dio, "harvest": _harvest, "pyin": _pyin, "crepe": _crepe}

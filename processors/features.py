@@ -14,7 +14,7 @@ import inspect
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -38,6 +38,15 @@ FEATURES = {
 
 ENOUGH = 3000  # utterances that statistics are taken over; more would not move them
 MAX_SLIP = 2  # frames that two extractors may differ by; more is a mistake, not rounding
+
+
+# Where frame i is centred: on sample (i + 1/2) * hop, or on i * hop, which gives one frame more.
+Padding = Literal["same", "center"]
+
+
+def frame_count(samples: int, hop_size: int, padding: Padding) -> int:
+    """How many frames a sound of that many samples has."""
+    return samples // hop_size + (padding == "center")
 
 
 class Feature:
@@ -108,18 +117,20 @@ class FeatureSet:
     """The features of one config, in the order in which they need one another.
 
     `settings`: feature name -> constructor arguments. `store`: the folder that keeps the dear ones,
-    None at inference. `sample_rate` and `hop_size` are offered to every constructor that names them.
+    None at inference. `sample_rate`, `hop_size` and `frame_padding` (where the frames of the mel stand, as its convention
+    has it) are offered to every constructor that names them, so that all features share the mel's frames.
     """
 
     def __init__(
         self, settings: dict[str, dict[str, Any]], *, sample_rate: int, hop_size: int, store: Path | str | None = None
     ) -> None:
+        from processors.mel import frame_padding
         from utils.config import build
 
         self.sample_rate, self.hop_size = sample_rate, hop_size
         self.store = Path(store) if store else None
         self.settings = {name: dict(section) for name, section in settings.items()}
-        self.common = {"sample_rate": sample_rate, "hop_size": hop_size}
+        self.common = {"sample_rate": sample_rate, "hop_size": hop_size, "frame_padding": frame_padding(self.settings)}
         self.corpus: Corpus | None = None  # that of the last `fit`
         self.features: dict[str, Feature] = {}
         self.digests: dict[str, str] = {}
@@ -150,13 +161,16 @@ class FeatureSet:
         resolved = {p.name: given.get(p.name, p.default) for p in signature.parameters.values()}
         # "" is a setting not made: a feature may gain one, and what was kept before stays of use.
         resolved = {name: value for name, value in resolved.items() if value != ""}
+        if resolved.get("frame_padding") != "center":  # likewise: all arrays were made so before there was a choice
+            resolved.pop("frame_padding", None)
         resolved["needs"] = [self.digests[need] for need in cls.needs]
         return hashlib.sha256(json.dumps(resolved, sort_keys=True, default=str).encode()).hexdigest()[:8]
 
     @property
     def facts(self) -> dict[str, Any]:
         """Everything the features offer to a model's constructor."""
-        return self.common | {k: v for feature in self.features.values() for k, v in feature.facts.items()}
+        clock = {"sample_rate": self.sample_rate, "hop_size": self.hop_size}
+        return clock | {k: v for feature in self.features.values() for k, v in feature.facts.items()}
 
     def folder(self, name: str) -> Path:
         """Where the arrays of a kept feature lie: <store>/<name>-<digest of its settings>."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from preprocessors.base import Utterance
-from processors.features import Feature
+from processors.features import Feature, Padding, frame_count
 from utils.audio import Audio
 from utils.config import build
 from utils.registry import pick
@@ -30,7 +30,7 @@ class MelConvention:
     The value of a band is log(max(energy, floor)), then (value - mean) / std, then cut to `clip`.
     """
 
-    padding: Literal["same", "center"] = "same"  # what STFT calls so
+    padding: Padding = "same"  # what STFT calls so
     pad_mode: Literal["reflect", "constant"] = "reflect"
     epsilon: float = 1e-9  # under the root of the magnitude
     power: Literal[1, 2] = 1
@@ -100,7 +100,27 @@ def convention_of(convention: str | MelConvention | Mapping[str, Any]) -> MelCon
         return pick(MEL_CONVENTIONS, convention, "mel convention")
     if isinstance(convention, MelConvention):
         return convention
+    if not isinstance(convention, Mapping):
+        raise ValueError(f"mel.convention: a name ({', '.join(MEL_CONVENTIONS)}) or its fields are expected, got {convention!r}.")
     return build(MelConvention, dict(convention))
+
+
+def frame_padding(features: Mapping[str, Mapping[str, Any]]) -> Padding:
+    """Where the frames of a config's features stand: where its mel's do, or its spectrogram's where it has no mel.
+
+    Raises ValueError when two of them name conventions whose frames lie half a hop apart.
+    """
+    named = {name: section.get("convention") for name, section in features.items() if name in ("mel", "linear", "energy")}
+    if "mel" in named:
+        named["mel"] = named["mel"] or "hifigan"
+    found = {name: convention_of(given).padding for name, given in named.items() if given is not None}
+    if len(set(found.values())) > 1:
+        told = ", ".join(f'{name} "{padding}"' for name, padding in found.items())
+        raise ValueError(
+            f"preprocess.features: the frames of a convention stand half a hop from those of another: {told} (its padding). "
+            "Give all of them the mel's convention."
+        )
+    return next(iter(found.values()), "same")
 
 
 class STFT(nn.Module):
@@ -116,7 +136,7 @@ class STFT(nn.Module):
         hop_size: int,
         n_fft: int = 1024,
         win_size: int = 1024,
-        padding: Literal["same", "center"] = "same",
+        padding: Padding = "same",
         pad_mode: Literal["reflect", "constant"] = "reflect",
     ) -> None:
         super().__init__()
@@ -144,7 +164,7 @@ class STFT(nn.Module):
 
     def frames(self, samples: int) -> int:
         """How many frames a sound of that many samples has."""
-        return samples // self.hop_size + (self.padding == "center")
+        return frame_count(samples, self.hop_size, self.padding)
 
     def _pad(self, samples: Tensor, n_fft: int) -> Tensor:
         total = n_fft if self.padding == "center" else n_fft - self.hop_size
@@ -202,7 +222,7 @@ class AmplitudePhase(nn.Module):
     """
 
     def __init__(
-        self, *, hop_size: int, n_fft: int = 1024, win_size: int = 1024, padding: Literal["same", "center"] = "same"
+        self, *, hop_size: int, n_fft: int = 1024, win_size: int = 1024, padding: Padding = "same"
     ) -> None:
         super().__init__()
         self.stft = STFT(hop_size=hop_size, n_fft=n_fft, win_size=win_size, padding=padding)
@@ -332,14 +352,20 @@ class Mel(Feature):
 
 
 class Linear(Feature):
-    """The magnitude spectrogram, (frames, n_fft // 2 + 1) float32, in the frames of `Mel`."""
+    """The magnitude spectrogram, (frames, n_fft // 2 + 1) float32, in the frames of `Mel`: `frame_padding` is the mel's."""
 
     def __init__(
-        self, *, hop_size: int, n_fft: int = 1024, win_size: int = 1024, convention: str | MelConvention = "hifigan"
+        self,
+        *,
+        hop_size: int,
+        n_fft: int = 1024,
+        win_size: int = 1024,
+        convention: str | MelConvention = "hifigan",
+        frame_padding: Padding | None = None,
     ) -> None:
         how = self.convention = convention_of(convention)
         self.settings = {"hop_size": hop_size, "n_fft": n_fft, "win_size": win_size} | {
-            "padding": how.padding,
+            "padding": frame_padding or how.padding,
             "pad_mode": how.pad_mode,
         }
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from evaluation import pitch, stft, upstream, waveform
 from evaluation.base import all_metrics
+from evaluation.energy import frame_energy
 from evaluation.metric import METRICS, UPSTREAM, Options, Ratio, chosen
 from evaluation.pair import Pair, Recording
 from evaluation.spectrum import mel_cepstrum
@@ -80,8 +81,6 @@ class Known:
 
 
 def f0_statistics(ref, deg):
-    shorter = min(len(ref), len(deg))
-    ref, deg = ref[:shorter], deg[:shorter]
     counted = pitch.voicing_f1(ref, deg)
     return {
         "n_frames": len(ref),
@@ -107,7 +106,7 @@ def or_nan(work, *given):
 
 
 def praat(known):
-    return f0_statistics(*(view.values for view in known.plain.views(pitch.f0_track, RATE)))
+    return f0_statistics(*whole(known, pitch.f0_track))
 
 
 def harvest(known):
@@ -117,11 +116,23 @@ def harvest(known):
         pyworld.harvest(side.samples.astype(float), RATE, f0_floor=65, f0_ceil=800, frame_period=1000 * 256 / RATE)[0]
         for side in known.plain.sounds(RATE)
     ]
-    return f0_statistics(*tracks)
+    shorter = min(map(len, tracks))
+    return f0_statistics(*(track[:shorter] for track in tracks))
+
+
+def whole(known, of):
+    """Both views of whole sounds, cut to as many frames, as these libraries were asked; our metrics cut the sounds first."""
+    ref, deg = (view.values for view in known.plain.views(of, RATE))
+    shorter = min(len(ref), len(deg))
+    return ref[:shorter], deg[:shorter]
+
+
+def of_energy(name):
+    return lambda known: METRICS[name].score(*whole(known, frame_energy))
 
 
 def melody(known):
-    ref, deg = known.plain.frames(pitch.f0_track, RATE)
+    ref, deg = whole(known, pitch.f0_track)
     return {
         "voicing_recall": ((ref > 0) & (deg > 0)).sum() / (ref > 0).sum(),
         "voicing_false_alarm": ((ref == 0) & (deg > 0)).sum() / max((ref == 0).sum(), 1),
@@ -207,10 +218,10 @@ INDEPENDENT = [  # pattern of the key, how it is come by, tolerance
     (r"f0_praat_ac\[.*\]", praat, 1e-4),
     (r"f0_world_harvest\[.*\]", harvest, 1e-4),
     (r"mir_eval_melody\(.*\)", melody, 1e-6),
-    (r"energy_rmse_lin_cut", named("energy_rmse_linear"), 1e-4),
-    (r"energy_pc_lin_cut", named("energy_pc_linear"), 1e-4),
-    (r"energy_rmse_db_cut", named("energy_rmse"), 1e-4),
-    (r"energy_pc_db_cut", named("energy_pc"), 1e-4),
+    (r"energy_rmse_lin_cut", of_energy("energy_rmse_linear"), 1e-4),
+    (r"energy_pc_lin_cut", of_energy("energy_pc_linear"), 1e-4),
+    (r"energy_rmse_db_cut", of_energy("energy_rmse"), 1e-4),
+    (r"energy_pc_db_cut", of_energy("energy_pc"), 1e-4),
     (r"mstft_(?P<window>hann|rect)_fs24000_cut", spectral, 1e-4),
     (r"auraloss_MultiResolutionSTFTLoss_default_fs24000_cut", lambda k: sum(stft.stft_distance(*k.cut, "hann", 1e-4)), 1e-4),
     (r"pymcd_(?P<mode>plain|dtw|dtw_sl)_fs(?P<fs>\d+)", pymcd, 1e-3),

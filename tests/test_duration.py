@@ -199,6 +199,19 @@ def test_rounding_never_loses_a_frame(tmp_path: Path, seed: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("padding", "boundary", "expected"),
+    [("same", 10.3, [10, 10]), ("same", 10.6, [11, 9]), ("center", 10.3, [11, 10]), ("center", 10.6, [11, 10]), ("center", 9.9, [10, 11])],
+)
+def test_a_token_has_the_frames_whose_centres_lie_in_it(tmp_path: Path, padding: str, boundary: float, expected: list[int]) -> None:
+    hop, rate = 256, 22050
+    rows = [("a", 0.0, boundary * hop / rate), ("b", boundary * hop / rate, 20 * hop / rate)]
+    grid = write_textgrid(tmp_path / "u.TextGrid", {"phones": rows})
+    durations = Durations(sample_rate=rate, hop_size=hop, frame_padding=padding)
+    frames = durations(Utterance("u", textgrid=str(grid)), Audio(np.zeros(20 * hop), rate), np.array(["a", "b"]))
+    assert frames.tolist() == expected
+
+
+@pytest.mark.parametrize(
     ("labels", "words"),
     [
         (["", "h", "ə", "n", "aʊ"], "phone 2, after h: the text says 'aʊ n aʊ', the TextGrid 'ə n aʊ'"),

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation import crepe, distribution, intelligibility, upstream
+from evaluation import distribution, intelligibility, upstream
 from evaluation.base import all_metrics
 from evaluation.energy import frame_energy
 from evaluation.metric import METRICS, UPSTREAM, Options, Ratio
 from evaluation.normalise import normaliser
 from evaluation.pair import Pair
+from evaluation.periodicity import periodicity
 from evaluation.pitch import f0_track
 from evaluation.result import pooled_summary, summary
 from evaluation.similarity import resemblyzer_speaker
@@ -108,7 +109,7 @@ def test_values_of_independent_libraries(folder, row):
 @PAIRS
 def test_tracks_and_embeddings(folder, row):
     pair = known(folder, row["ref"], row["deg"]).plain
-    views = {"f0": (f0_track, RATE, 1e-6), "energy": (frame_energy, RATE, 1e-6), "periodicity": (crepe.periodicity, RATE, 0)}
+    views = {"f0": (f0_track, RATE, 1e-6), "energy": (frame_energy, RATE, 1e-6), "periodicity": (periodicity, RATE, 0)}
     with np.load(folder / "inter" / f"{row['id']}.npz") as inter:
         for key, (view, rate, relative) in (views | {"spk": (resemblyzer_speaker, 16000, 0)}).items():
             for found, side in zip(pair.views(view, rate), ("ref", "deg"), strict=True):

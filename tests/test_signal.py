@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from processors.f0 import F0, METHODS, interpolate, praat_f0, shift, to_coarse
+from processors.features import FeatureSet
 from processors.mel import (
     MEL_CONVENTIONS,
     STFT,
@@ -53,6 +54,15 @@ def track_of(method: str, audio: Audio, hop: int = HOP, **settings) -> np.ndarra
     if method == "crepe":
         pytest.importorskip("torchcrepe")
     return F0(sample_rate=audio.rate, hop_size=hop, method=method, **settings)(None, audio)
+
+
+def sentence(level: float = 0.3, seed: int = 0, f0: float = 180.0) -> np.ndarray:
+    """Five spoken-like syllables of 200 ms, 100 ms between them, over hiss 60 dB below."""
+    t = np.arange(round(1.6 * RATE)) / RATE
+    syllables = np.where((t % 0.3 < 0.2) & (t > 0.1), np.sin(np.pi * (t % 0.3) / 0.2), 0).clip(0)
+    tone = voice(np.full(len(t), f0)).samples / 0.4
+    hiss = 1e-3 * np.random.default_rng(seed).standard_normal(len(t))
+    return (level * (tone * syllables + hiss)).astype(np.float32)
 
 
 # Mel
@@ -225,6 +235,81 @@ def test_a_glide_is_followed_without_delay(method):
     assert abs(np.median(error)) < 1 and np.percentile(np.abs(error), 95) < 5
 
 
+ALL_METHODS = [*FAST, *SLOW[:2], pytest.param(SLOW[2], marks=pytest.mark.slow)]
+PADDINGS = ["same", "center"]
+
+
+def features(convention: str = "hifigan", method: str = "parselmouth") -> FeatureSet:
+    settings = {"mel": {"convention": convention}, "linear": {}, "energy": {}, "f0": {"method": method}}
+    return FeatureSet(settings, sample_rate=RATE, hop_size=HOP)
+
+
+def arrays_of(made: FeatureSet, audio: Audio) -> dict[str, np.ndarray]:
+    return {name: feature(None, audio) for name, feature in made.features.items()}
+
+
+def crossing(track: np.ndarray) -> float:
+    """The frame, with fractions, at which a track that goes from below 0.5 to above it does so."""
+    after = np.argmax(track > 0.5)
+    return after - (track[after] - 0.5) / (track[after] - track[after - 1])
+
+
+@pytest.mark.parametrize("convention", MEL_CONVENTIONS)
+@pytest.mark.parametrize("method", ["parselmouth", "harvest"])  # dio reacts early to any step; below it follows a glide
+def test_a_step_of_pitch_moves_spectrum_and_f0_at_the_same_frame(method, convention):
+    made, apart, off = features(convention, method), [], []
+    before = 0.5 if made.common["frame_padding"] == "same" else 0.0
+    for step in 50 * HOP + np.arange(0, HOP, HOP // 8):  # a track has whole frames only: right on average over these
+        found = arrays_of(made, voice(np.where(np.arange(80 * HOP) < step, 150.0, 220.0)))
+        assert len({len(array) for array in found.values()}) == 1
+        fifth = found["linear"][15:, 32]  # at 750 Hz there is a harmonic of 150 Hz and none of 220 Hz
+        spectrum = 15 + crossing(1 - fifth / fifth[0])
+        track = found["f0"][15:70]
+        pitch = 15 + (np.flatnonzero((track > 0) & (track < 180))[-1] + np.argmax(track > 180)) / 2
+        apart.append(pitch - spectrum)
+        off.append(spectrum - (step / HOP - before))
+    assert abs(np.mean(apart)) < 0.2 and abs(np.mean(off)) < 0.15, (np.mean(apart), np.mean(off))
+
+
+@pytest.mark.parametrize("convention", ["hifigan", "tacotron2"])
+@pytest.mark.parametrize("method", ALL_METHODS)
+def test_every_method_stands_in_the_frames_of_the_mel(method, convention):
+    if method == "crepe":
+        pytest.importorskip("torchcrepe")
+    made, f0 = features(convention, method), 100 * 4 ** (np.arange(round(1.3 * RATE)) / RATE)
+    found = arrays_of(made, voice(f0))
+    at = np.arange(len(found["mel"])) * HOP + (HOP // 2 if convention == "hifigan" else 0)
+    assert len(found["f0"]) == len(found["mel"])
+    inside = (found["f0"] > 0) & (at > 0.1 * RATE) & (at < len(f0) - 0.1 * RATE)
+    error = 1200 * np.log2(found["f0"][inside] / f0[at[inside]])
+    assert inside.sum() > 80 and abs(np.median(error)) < 6, np.median(error)  # half a hop is 12.8 cents
+
+
+def test_energy_and_spectrum_stand_where_the_mel_does():
+    click = np.zeros(RATE, np.float32)
+    click[40 * HOP] = 1
+    for convention, middle in (("hifigan", 39.5), ("tacotron2", 40)):
+        found = arrays_of(features(convention), Audio(click, RATE))
+        weight = found["energy"] - found["energy"].min()
+        assert np.average(np.arange(len(weight)), weights=weight) == pytest.approx(middle, abs=0.01)
+        assert len(found["energy"]) == len(found["linear"]) == len(found["mel"])
+
+
+def test_conventions_whose_frames_lie_apart_are_refused():
+    with pytest.raises(ValueError, match='mel "same", linear "center"'):
+        FeatureSet({"mel": {}, "linear": {"convention": "apnet"}}, sample_rate=RATE, hop_size=HOP)
+    alone = FeatureSet({"linear": {"convention": "apnet"}, "f0": {}}, sample_rate=RATE, hop_size=HOP)
+    assert alone.common["frame_padding"] == "center"
+    with pytest.raises(ValueError, match="mel.convention"):
+        FeatureSet({"mel": {"convention": 5}}, sample_rate=RATE, hop_size=HOP)
+
+
+def test_arrays_of_padding_same_are_kept_under_the_names_they_had():
+    made = features("hifigan")
+    assert (made.digests["mel"], made.digests["energy"], made.digests["linear"]) == ("3e61546d", "a0aeeea1", "a0aeeea1")
+    assert made.digests["f0"] != features("tacotron2").digests["f0"]
+
+
 @pytest.mark.parametrize("method", [*SLOW[:2], pytest.param(SLOW[2], marks=pytest.mark.slow)])
 def test_the_slow_methods_agree(method):
     f0 = np.where(np.arange(RATE) < RATE // 2, 150.0, 220.0)
@@ -250,6 +335,86 @@ def test_noise_is_unvoiced_and_a_voice_is_not():
     noise = Audio(0.3 * np.random.default_rng(0).standard_normal(RATE), RATE)
     assert (track_of("parselmouth", noise) > 0).mean() < 0.05
     assert (track_of("parselmouth", voice(np.full(RATE, 180.0))) > 0).mean() > 0.95
+
+
+def kept_share(method: str, sound: np.ndarray, part: slice = slice(None), clean: np.ndarray | None = None) -> float:
+    """The share of the clean sentence's voiced frames that are voiced in that part of `sound`, and within half a semitone."""
+    truth = track_of(method, Audio(sentence() if clean is None else clean, RATE))
+    track = track_of(method, Audio(sound, RATE))[part]
+    assert len(track) == len(truth) and (truth > 0).sum() > 50
+    both = (truth > 0) & (track > 0)
+    met = both[both] & (np.abs(1200 * np.log2(track[both] / truth[both])) < 50)
+    return met.sum() / (truth > 0).sum()
+
+
+@pytest.mark.parametrize("decibels", [-20, -26, -30, -36])
+@pytest.mark.parametrize("method", [*FAST, *SLOW[:2]])
+def test_a_quiet_passage_after_a_loud_one_keeps_its_pitch(method, decibels):
+    clean = np.pad(sentence(), (HOP * 15, 0))  # 0.16 s of rest
+    sound = np.concatenate([clean, clean * np.float32(10 ** (decibels / 20))])
+    assert kept_share(method, sound, slice(len(clean) // HOP, None), clean) > 0.9
+
+
+def test_a_steady_voice_that_falls_by_40_db_is_voiced_to_the_end():
+    level = np.where(np.arange(4 * RATE) < 2 * RATE, 0.5, 0.005)
+    track = track_of("parselmouth", Audio(voice(np.full(4 * RATE, 150.0)).samples * level, RATE))
+    quiet = track[round(2.4 * RATE / HOP) : -3]  # but for the 0.3 s in which the loud one is still near
+    assert (quiet > 0).all() and np.abs(quiet - 150).max() < 1
+
+
+WORN = {
+    "very quiet": lambda x: 0.01 * x,
+    "a click": lambda x: np.where(np.arange(len(x)) == len(x) // 2, 0.95, x),
+    "a click in a quiet recording": lambda x: np.where(np.arange(len(x)) == len(x) // 2, 0.95, 0.05 * x),
+    "an offset": lambda x: x + 0.3,
+    "an offset above a quiet voice": lambda x: 0.02 * x + 0.5,
+    "clipped": lambda x: np.clip(10 * x, -1, 1),
+}
+
+
+@pytest.mark.parametrize("how", WORN)
+@pytest.mark.parametrize("method", [*FAST, *SLOW[:2]])
+def test_what_recordings_suffer_takes_no_pitch_away(method, how):
+    assert kept_share(method, WORN[how](sentence()).astype(np.float32)) > 0.85
+
+
+def test_crepe_hears_a_quiet_voice_under_a_click_and_an_offset():
+    pytest.importorskip("torchcrepe")
+    clean = sentence()[: 32 * HOP]
+    worn = 0.02 * clean + np.where(np.arange(len(clean)) == 6000, 0.4, 0.5)
+    tracks = [track_of("crepe", Audio(sound.astype(np.float32), RATE)) for sound in (clean, worn)]
+    assert (tracks[0] > 0).sum() > 12 and ((tracks[0] > 0) == (tracks[1] > 0)).mean() > 0.85
+
+
+def test_silence_and_hiss_between_words_are_not_voiced():
+    rng = np.random.default_rng(1)
+    pause = np.concatenate([sentence(), 3e-4 * rng.standard_normal(RATE), np.zeros(RATE), 2e-5 * rng.standard_normal(RATE)])
+    track = track_of("parselmouth", Audio(pause, RATE))[len(sentence()) // HOP + 4 :]
+    assert (track > 0).mean() < 0.02
+    buzz = np.sin(2 * np.pi * 100 * np.arange(len(sentence())) / RATE)  # hum of the mains, 40 dB under the voice beside it
+    silent = track_of("parselmouth", Audio(np.where(sentence() == 0, 0, sentence()) + 0.003 * buzz, RATE))
+    assert not ((silent > 90) & (silent < 110)).any()
+    everything = track_of("parselmouth", Audio(sentence() + 0.003 * buzz, RATE), silence_threshold=0.0)
+    assert ((everything > 90) & (everything < 110)).any()
+    with pytest.raises(ValueError, match="silence_threshold"):
+        F0(sample_rate=RATE, hop_size=HOP, silence_threshold=1.5)
+
+
+def test_crepe_is_the_same_twice_and_finer_than_its_bins():
+    pytest.importorskip("torchcrepe")
+    for hertz in (100.0, 203.7, 441.3):
+        audio = voice(np.full(RATE // 2, hertz))
+        state = np.random.get_state()[1].copy()
+        first, second = (track_of("crepe", audio) for _ in range(2))
+        assert np.array_equal(first, second) and np.array_equal(state, np.random.get_state()[1])
+        assert np.abs(1200 * np.log2(first[4:-4] / hertz)).max() < 12  # its bins are 20 cents apart, its noise was 20 more
+        assert np.abs(np.diff(1200 * np.log2(first[4:-4]))).mean() < 3
+
+
+def test_crepe_keeps_to_its_range():
+    pytest.importorskip("torchcrepe")
+    track = track_of("crepe", voice(np.full(RATE // 2, 300.0)), fmin=60.0, fmax=250.0, voicing_threshold=0.0)
+    assert track.max() <= 255 and track.min() >= 60
 
 
 def test_the_range_is_kept():

@@ -48,7 +48,7 @@ def _crepe() -> Row:
     import torch
     import torchcrepe
 
-    from evaluation.crepe import FMAX, FMIN, HOP_SIZE, periodicity
+    from evaluation.periodicity import FMAX, FMIN, HOP_SIZE, periodicity
 
     torch.set_num_threads(1)
     sound = _voice(0, 1.0)

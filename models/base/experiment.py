@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from models.base.data import Utterances
 
-CLOCK = ("sample_rate", "hop_size")  # what a feature's constructor may ask for
-FACTS = (*CLOCK, "n_mel", "n_vocab", "n_speakers", "statistics")  # what a constructor may ask for by name
+CLOCK = ("sample_rate", "hop_size", "frame_padding")  # what a feature's constructor may ask for
+FACTS = ("sample_rate", "hop_size", "n_mel", "n_vocab", "n_speakers", "statistics")  # what a constructor may ask for by name
 PROGRAM_VERSION = "0.1.0"
 
 

