@@ -47,6 +47,8 @@ RULES = [
     (r"(?<=\w)'d\b", " would"),
     (r"(?<=\w)'(?=\w)", ""),
 ]
+# Letters with stops, but for those that have a reading of their own.
+INITIALS = r"(?i)\b(?!(?:i\.e|e\.g|[ap]\.\s?m)\b)(?:\p{L}|ph)\.(?:\s?\p{L}\.)*(?:\s?\p{L}\b)?"
 FILLERS = r"\b(?:uh|um|hm+|mm+|mhm)\b"
 SPOKEN = [  # of what is words alone
     (r"\b([ap]) m\b", r"\1m"),
@@ -63,8 +65,7 @@ LATIN_MARKS = regex.compile(r"(?<=\p{Latin}\p{M}*)\p{M}")
 
 def normalise(text: str) -> str:
     """English `text` as its words are counted: small letters, no punctuation, numbers under ten in words, others in figures."""
-    text = bare(numbers.normalise(text))
-    text = regex.sub(r"\b\p{L}\.(?:\s?\p{L}\.)*(?:\s?\p{L}\b)?", _initials, text)
+    text = bare(numbers.normalise(regex.sub(INITIALS, _initials, text)))
     text = regex.sub(r"(?<!\w)(?:" + "|".join(sorted(WHOLE, key=len, reverse=True)) + r")\b(?!['\w])", lambda m: WHOLE[m[0]], text)
     for pattern, to in RULES:
         text = regex.sub(pattern, to, text)
@@ -111,9 +112,9 @@ def _word(word: str) -> str:
 
 
 def _initials(found: regex.Match) -> str:
-    """"u.s." and "j. r. r." as one word; a single letter only loses its stop."""
-    letters = regex.findall(r"\p{L}", found[0])
-    return f"{''.join(letters)} " if found[0].count(".") > 1 or len(letters) > 1 and " " not in found[0] else found[0].replace(".", " ")
+    """"U.S." and "J. R. R." as one word, before they are read letter by letter; a letter that ends a sentence stays."""
+    letters = regex.findall(r"\p{L}+", found[0])
+    return f"{''.join(letters)} " if found[0].count(".") > 1 or len(letters) > 1 and " " not in found[0] else found[0]
 
 
 def _plain(text: str) -> str:
