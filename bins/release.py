@@ -47,7 +47,7 @@ def release(checkpoint: Path, out: Path, options: Any) -> Path:
     from models.base.experiment import read_card
     from utils.files import read_json, read_weights, write_whole
 
-    about = read_json(Path(options.about))
+    about = read_json(Path(options.about), dict[str, Any])
     missing = [f"{key} ({meaning})" for key, meaning in ABOUT.items() if not str(about.get(key, "")).strip()]
     result_folder = checkpoint.parent.parent / "result"
     result_path = Path(options.result) if options.result else result_folder / "result.json"

@@ -12,6 +12,7 @@ import numpy as np
 
 from evaluation.metric import metric
 from utils.audio import Audio
+from utils.files import ROOT
 
 PESQ_SECONDS = 30
 PESQ_SAFE_SECONDS = 20  # 50 utterances of the shortest kind, 0.2 s and a pause of 0.2 s: what the library has room for
@@ -51,11 +52,13 @@ def _pesq_apart(ref: Audio, deg: Audio, mode: str) -> float:
     # The library writes past its end at 50 bursts of speech, and then takes its process with it.
     program = (
         "import sys, numpy, pesq\n"
+        "from utils.processes import kill_when_orphaned\n"
+        "kill_when_orphaned()\n"
         "ref, deg = numpy.frombuffer(sys.stdin.buffer.read(), numpy.float32).reshape(2, -1)\n"
         "print(pesq.pesq(int(sys.argv[1]), ref, deg, sys.argv[2]))"
     )
     sounds = ref.samples.tobytes() + deg.samples.tobytes()
-    done = subprocess.run([sys.executable, "-c", program, str(ref.rate), mode], input=sounds, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", program, str(ref.rate), mode], input=sounds, capture_output=True, cwd=ROOT)
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"its process ended with {done.returncode}"]
         raise ValueError(f"PESQ failed ({last[0]}): {ref.seconds:.1f} s with many pauses can be too much for it, cut it up.")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from preprocessors.base import Utterance
 from processors.features import Feature, FeatureSet, Padding, frame_count
@@ -213,6 +214,16 @@ def _aligner(path: Path) -> Any:
     return Aligner.load(path)
 
 
+class Aligned(TypedDict):
+    """An alignment as it is kept; see aligner.Alignment."""
+
+    tokens: list[str]
+    starts: list[float]
+    ends: list[float]
+    score: float
+    of: str
+
+
 def _align(folder: Path, name: str, pair: tuple[Utterance, list[str]]) -> tuple[str, str] | None:
     try:
         _alignment(folder, name, *pair)
@@ -228,8 +239,8 @@ def _alignment(folder: Path, name: str, utterance: Utterance, tokens: list[str])
     of = digest([name, tokens, sound_of(utterance)])
     path = alignment_path(folder, utterance)
     with contextlib.suppress(ValueError, FileNotFoundError):
-        found = read_json(path)
-        if isinstance(found, dict) and found.get("of") == of and len(found.get("ends", ())) == len(tokens):
+        found = read_json(path, Aligned)
+        if found["of"] == of and len(found["ends"]) == len(tokens):
             return found
     found = _aligner(folder / name).align(utterance.read(RATE), tokens, frozenset(filter(silent, tokens)))
     times = list(zip(tokens, found.starts, found.ends, strict=True))
@@ -253,7 +264,7 @@ def word_times(times: list[Interval], text: str) -> list[Interval]:
 
 def distrust(folder: Path, utterances: list[Utterance]) -> dict[str, str]:
     """The utterances whose alignment a person should listen to, worst fit first, each with the reason."""
-    found = [(identity(u), read_json(p)) for u in utterances if (p := alignment_path(folder, u)).is_file()]
+    found = [(identity(u), read_json(p, Aligned)) for u in utterances if (p := alignment_path(folder, u)).is_file()]
     scores = [row["score"] for _, row in found]
     usual = float(np.median(scores)) if scores else 0.0
     spread = float(np.median(np.abs(np.array(scores) - usual))) if scores else 0.0

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 
 from preprocessors.base import Utterance, changed
-from processors.store import NEXT, Corpus, identity, read_array, sound_of, sweep, write_array
+from processors.store import NEXT, Corpus, Learned, identity, read_array, sound_of, sweep, write_array
 from utils.audio import Audio
 from utils.digest import digest
 from utils.files import read_json
@@ -371,8 +371,8 @@ def all_learned(folder: Path) -> list[dict[str, Any]]:
     found = []
     for path in sorted(folder.glob("learned-*.json")):
         with contextlib.suppress(ValueError):
-            found.append(read_json(path))
-    return [learned for learned in found if isinstance(learned, dict)]
+            found.append(read_json(path, Learned))
+    return found
 
 
 def _cut(array: np.ndarray, axis: str, name: str, frames: int, hop_size: int) -> np.ndarray:

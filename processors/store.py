@@ -12,6 +12,7 @@ from tokenize import TokenError
 from typing import Any
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from preprocessors.base import Utterance
 from utils.digest import LENGTH, digest, digest_of_bytes
@@ -49,6 +50,26 @@ def facts(utterance: Utterance) -> str:
     return f"{text_of(utterance)} {sound_of(utterance)} {textgrid_of(utterance) or '-'}"
 
 
+class Learned(TypedDict, total=False):
+    """What a feature has learnt, as far as it is read again."""
+
+    symbols: list[str]
+    language: str
+    aligner: str
+
+
+class Statistics(TypedDict):
+    """Of a feature over the training utterances."""
+
+    mean: float
+    std: float
+    min: float
+    max: float
+
+
+SHAPES = {"learned": Learned, "refused": dict[str, str], "statistics": Statistics}
+
+
 class Corpus:
     """The state of some corpora: all their utterances, as far as arrays depend on them. It names what was made from it."""
 
@@ -74,12 +95,10 @@ class Corpus:
         """What `write` wrote; None where nothing was made from this state, or it is damaged."""
         path = self.path(folder, kind)
         try:
-            value = read_json(path) if path.is_file() else None
-        except ValueError:
-            value = ()
-        if value is not None and not isinstance(value, dict):
-            log.warning(f"{path} is damaged, and made again by the extract stage.")
-        return value if isinstance(value, dict) else None
+            return read_json(path, SHAPES[kind.partition("-")[0]]) if path.is_file() else None
+        except ValueError as error:
+            log.warning(f"{error} It is made again by the extract stage.")
+            return None
 
     def read(self, folder: Path, kind: str, record: Path) -> dict[str, Any]:
         """As `find`. Raises ValueError saying what has changed since the extract stage wrote its `record` (see `remember`)."""
@@ -102,10 +121,9 @@ class Corpus:
     def _remembered(self, folder: Path) -> dict[str, str] | None:
         path = self._record(folder)
         try:
-            found = read_json(path) if path.is_file() else None
+            return read_json(path, dict[str, str]) if path.is_file() else None
         except ValueError:
             return None
-        return found if isinstance(found, dict) else None
 
     def differences(self, before: dict[str, str]) -> str:
         """What is other than `before`, with a few utterances of each kind; "" where nothing is."""

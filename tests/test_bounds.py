@@ -3,12 +3,13 @@
 import json
 import time
 import tracemalloc
+from inspect import signature
 
 import pytest
 import torch
 import yaml
 
-from models import load
+from models import MODELS, load
 from models.base.checkpoint import save_release
 from models.base.experiment import build_model
 from models.base.upstream import read_foreign
@@ -17,6 +18,7 @@ from tests.test_models import card_of
 from tests.test_upstream import JIK876, amphion_folder
 from utils.config import ConfigError, load_config
 from utils.documents import parse_yaml, read_json5
+from utils.registry import load_object
 
 DEEP = 100_000
 HUGE = [10**4, 10**6, 10**9, 10**18, 10**300, -1, 0]
@@ -178,6 +180,22 @@ def test_a_card_with_absurd_numbers_is_refused_in_time(release):
     loads_or_says(folder, "card.json")
     (folder / "card.json").write_text(json.dumps(card))
     load(folder, device="cpu")
+
+
+@pytest.mark.parametrize("name,change", [
+    ("HiFiGAN", {"upsample_initial_channel": 2**20}),
+    ("HiFiGAN", {"resblock_kernel_sizes": [3] * 20_000, "resblock_dilation_sizes": [[1, 3, 5]] * 20_000}),
+    ("FastSpeech2", {"encoder_layers": 2**20}),
+    ("WaveNet", {"layers": 2**20}),
+])  # fmt: skip
+def test_settings_of_a_far_larger_model_than_the_weights_are_named(tmp_path, name, change):
+    card = card_of(name)
+    torch.manual_seed(0)
+    save_release(tmp_path, card, build_model(card).state_dict())
+    assert change.keys() <= signature(load_object(MODELS[name].model)).parameters.keys()
+    (tmp_path / "card.json").write_text(json.dumps(card | {"model": card["model"] | change}))
+    told = refused(lambda: load(tmp_path, device="cpu"), "far larger model than the weights are of|make no|entries", seconds=30)
+    assert next(iter(change)) in told or "entries" in told
 
 
 def test_a_card_with_strange_values_is_refused_by_name(release):

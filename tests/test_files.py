@@ -136,6 +136,20 @@ def test_a_json_file_of_another_shape_is_named_with_the_place(tmp_path):
         read_json(path)
 
 
+@pytest.mark.parametrize("text", ["5", "[]", "null", '"x"', "[" * 100_000, '{"a": ', "\x00", '{"symbols": 5, "a": 5}'])
+def test_what_the_extract_stage_wrote_and_was_damaged_is_made_again(tmp_path, text):
+    features = {"f0": {}, "mel": {"n_fft": 512, "win_size": 512, "n_mel": 20}}
+    config = toy_config(make_corpus(tmp_path, [1.0] * 4), preprocess={"features": features})
+    extract(Experiment.read(config), jobs=1)
+    kept = {path: path.read_text() for path in tmp_path.glob("data/*/*.json")}
+    assert {"learned", "refused", "state"} <= {path.name.split("-")[0] for path in kept}
+    for path in kept:
+        path.write_text(text)
+    extract(Experiment.read(config), jobs=1)
+    assert Experiment.read(config).card
+    assert {path: path.read_text() for path in kept} == kept
+
+
 def test_a_full_disk_is_named_for_sound_too(tmp_path):
     """A limit on the size of files stands for a full disk: the library sees a write that fails, and says "System error."."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -30,8 +30,9 @@ def end_with_parent() -> None:
 
 
 def kill_when_orphaned() -> None:
-    """Asks the kernel of Linux to kill this process when its parent ends."""
-    ctypes.CDLL(None, use_errno=True).prctl(SET_DEATH_SIGNAL, signal.SIGKILL)
+    """Asks the kernel to kill this process when its parent ends; of Linux, others are not asked."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(SET_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def _wait_for_the_end_of(parent: multiprocessing.process.BaseProcess) -> None:

@@ -1,0 +1,63 @@
+"""The programs as a user starts them: killed, they leave nothing behind."""
+
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import make_corpus, python, toy_config
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+CLIPS = 60
+
+
+def session(leader: int) -> list[int]:
+    """The processes of the session that this one leads, those aside that have ended and wait to be noticed."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(words[3]) == leader and words[0] != "Z":
+            found.append(int(folder.name))
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Clips long enough that every program is at work for seconds, as a corpus with texts and extracted for training."""
+    made = make_corpus(tmp_path_factory.mktemp("corpus"), [6.0] * CLIPS)
+    (made / "metadata.csv").write_text("".join(f"clip{i:02d}|hello there\n" for i in range(CLIPS)))
+    return made
+
+
+def words(program: str, folder: Path) -> list[str]:
+    """The command of a program that starts workers."""
+    if program == "evaluate":
+        sides = ["--reference", str(folder / "wavs"), "--generated", str(folder / "wavs")]
+        return ["-m", "bins.evaluate", *sides, "--metrics", "mcd f0rmse stoi", "--jobs", "3"]
+    # What an earlier case made is not made again: each begins anew.
+    features = {"f0": {}, "mel": {"n_fft": 512, "win_size": 512, "n_mel": 20}, "audio": {}}
+    for kept in folder.glob("data/*-*"):
+        shutil.rmtree(kept)
+    config = toy_config(folder, preprocess={"features": features})
+    return ["-c", f"import tests.toy; from bins.{program} import main; main(['--config', {str(config)!r}, '--jobs', '3'])"]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("ended", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
+@pytest.mark.parametrize("program", ["preprocess", "extract", "evaluate"])
+def test_no_process_is_left_a_second_after_the_program_was_killed(folder, program, ended):
+    child = python(*words(program, folder))
+    while len(session(child.pid)) < 4 and child.poll() is None:
+        time.sleep(0.02)
+    assert child.poll() is None, child.stdout.read()
+    os.kill(child.pid, ended)
+    child.wait()
+    time.sleep(1)
+    assert session(child.pid) == []
