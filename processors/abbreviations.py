@@ -13,7 +13,7 @@ import unicodedata
 from functools import cache
 from typing import NamedTuple
 
-from processors.numbers import TITLES
+from processors.lexicon.english import STARTERS, TITLES
 
 
 class Words(NamedTuple):
@@ -41,9 +41,7 @@ TABLE = {
         "no nos fig figs vol vols p pp ch sec eq eqs art arts ex app ref refs tab para op sat sun",
         "jr sr co ltd inc ave blvd rd dept mon tue tues wed thu thur thurs fri jan feb mar apr jun jul aug sept sep oct nov dec etc al bros "
         "corp est",
-        "a after all also an and as at before but by did do during each every few for from had has have he her here his how i if in "
-        "is it its many most my no not now of on once one only or our she since so some such that the their then there these they "
-        "this those to today two under until was we were what when where which while who why with yes yet you your",
+        "",  # those of processors.lexicon.english
     ),
     "af": ("mnr mev mej ds bv d.w.s m.a.w asook genl", "bl vgl paragr", "ens e.d.m o.a e.a", "die dit hy sy hulle ons daar toe maar en"),
     "ar": ("السيد أ.د د.م ص.ب", "ص ج ط رقم", "إلخ الخ هـ", "ثم و لكن"),
@@ -302,7 +300,7 @@ def words_of(code: str) -> Words:
     own = [_set(words) for words in TABLE.get(code, ("",) * 4)]
     listed = own[0] | own[1] | own[2]
     if code == "en":
-        return Words(own[0] | ({title.lower() for title in TITLES} - listed), *own[1:])
+        return Words(own[0] | ({title.lower() for title in TITLES} - listed), own[1], own[2], STARTERS)
     return Words(*(words | (_set(more) - listed) for words, more in zip(own, COMMON, strict=True)))
 
 

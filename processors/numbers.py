@@ -10,102 +10,46 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from functools import cache
 
+from processors.counting import cardinal, digits, ordinal, paired, year
+from processors.dates import clock_time, counted, day, days, duration, iso_date, numeric_date
 from processors.forms import plain
-from processors.lexicon.english import CODES, CURRENCIES, DOLLARS, MONTHS, PER, POWERS, SCALES, SIGNS, TITLES, UNITS, WHOLE
+from processors.lexicon.english import (
+    BOOKS,
+    CODES,
+    COUNTED,
+    CURRENCIES,
+    DIRECTIONS,
+    DOLLARS,
+    ELEMENTS,
+    MONTHS,
+    PAIRED,
+    PER,
+    POWERS,
+    SCALES,
+    SIGNS,
+    STATES,
+    STREETS,
+    TITLES,
+    UNITS,
+    VERSIONED,
+    WHOLE,
+)  # fmt: skip
 from processors.spelling import ABBREVIATIONS, ADDRESSES, Rule, any_of
 
-__all__ = ["TITLES", "cardinal", "normalise", "ordinal", "year"]
-
 NUMBER = r"(?:(?:\d{1,3}(?:,\d{3}){1,5}(?!\d)|\d{1,15})(?:\.\d{1,15})?|(?<![\w.])\.\d{1,15})"
-START = r"(?<![A-Za-z\d])(?<!\d[.,])"  # "DAj31g" holds no grams
-SCALE = r"(?: ?(?:hundred|thousand|million|billion|trillion|[kKmM]|mn|bn|MM)| ?tr?n|[bBtT])\b"
+START = r"(?<![A-Za-z\d])(?<!\d[.,/])"  # "DAj31g" holds no grams
+SCALE = r"(?:[ -]?(?:hundred|thousand|million|billion|trillion)| ?(?:[kKmM]|mn|bn|MM)| ?tr?n|[bBtT])\b"
 MONTH = "|".join(MONTHS)
 DAY = r"(?:0?[1-9]|[12]\d|3[01])"
-SYMBOL = f"[{''.join(CURRENCIES)}]"
+SYMBOL = f"(?:{any_of(CURRENCIES)})"
 PER_UNIT = rf"(?: ?/ ?(?P<per>{any_of(PER)}|{WHOLE})(?!\w))?"
 HALF = r"(?P<half>[aApP])(?:\.?[mM]\b|\. [mM]\b)(?P<stop>\.?)"
-WEEK = {short: TITLES[short] for short in ("Mon", "Tue", "Tues", "Wed", "Thu", "Thurs", "Fri")} | {"Sat": "Saturday", "Sun": "Sunday"}
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+WEEK = {short: name for short, name in TITLES.items() if name in DAYS} | {"Sat": "Saturday", "Sun": "Sunday"}
+YEAR = {short: name for short, name in TITLES.items() if name in MONTHS}
+NAMED = WEEK | YEAR | {name: name for name in (*DAYS, *MONTHS)}
 FRACTIONS = {2: ("half", "halves"), 4: ("quarter", "quarters")}
-SENTENCE = re.compile(r"\s*$|\s+(?!Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)[A-Z][a-z]")
-
-
-@cache
-def _convert(number: str, to: str) -> str:
-    from num2words import num2words
-
-    return num2words(int(number), to=to).replace(",", "").replace(" and ", " ").replace("oh-", "oh ")
-
-
-def digits(text: str) -> str:
-    """Each digit by itself: "007" -> "zero zero seven"."""
-    return " ".join(_convert(d, "cardinal") for d in text if d.isdigit())
-
-
-def cardinal(text: str) -> str:
-    """A number in words: "1,234" -> "one thousand two hundred thirty-four", "3.14" -> "three point one four"."""
-    whole, _, decimals = text.replace(",", "").partition(".")
-    code = len(whole) > 1 and whole.startswith("0") or len(whole) > 15  # no quantity is written so
-    words = digits(whole) if code else _convert(whole, "cardinal") if whole else ""
-    return f"{words} point {digits(decimals)}".strip() if decimals else words
-
-
-def ordinal(text: str) -> str:
-    """The number as a rank: "21" -> "twenty-first"."""
-    return _convert(text.replace(",", ""), "ordinal")
-
-
-def year(text: str) -> str:
-    """The number as a year: "1905" -> "nineteen oh five", "2000" -> "two thousand"; "24" is 2024, "99" is 1999."""
-    whole = text if len(text) > 2 else ("20" if text < "50" else "19") + text
-    return _convert(whole, "year")
-
-
-def _day(month: str, day: str, of_year: str | None) -> str:
-    return f"{month} {ordinal(day)}" + (f", {year(of_year)}" if of_year else "")
-
-
-def _days(match: re.Match) -> str:
-    return f"{match[1]} {ordinal(match[2])} to {ordinal(match[3])}" + (f", {year(match[4])}" if match[4] else "")
-
-
-def _numeric_date(match: re.Match) -> str:
-    first, second = int(match["a"]), int(match["b"])
-    month, day = (first, second) if first <= 12 and match["sep"] != "." or second > 12 else (second, first)
-    if not (1 <= month <= 12 and 1 <= day <= 31):
-        return re.sub(r"\D", " ", match[0])
-    return _day(MONTHS[month - 1], str(day), match["year"])
-
-
-def _iso_date(match: re.Match) -> str:
-    return _day(MONTHS[int(match["month"]) - 1], match["day"], match["year"])
-
-
-def _time(match: re.Match) -> str:
-    hour, minute, half = match["hour"], match["minute"] or "00", match["half"]
-    words = _clock(hour, minute, bare=not half)
-    if second := match["second"]:
-        words += f" and {_counted(second, 'second')}"
-    # The stop of "p.m." also ends the sentence when nothing, or a capital, follows.
-    stop = "." if match["stop"] and SENTENCE.match(match.string, match.end()) else ""
-    return words + (f" {half[0].lower()} m{stop}" if half else "")
-
-
-def _clock(hour: str, minute: str, *, bare: bool) -> str:
-    words = cardinal(str(int(hour)))
-    if minute != "00":
-        return words + (" oh " if minute[0] == "0" else " ") + cardinal(str(int(minute)))
-    return words + ((" o'clock" if int(hour) <= 12 else " hundred") if bare else "")
-
-
-def _counted(number: str, unit: str) -> str:
-    return f"{cardinal(str(int(number)))} {unit}{'' if int(number) == 1 else 's'}"
-
-
-def _duration(match: re.Match) -> str:
-    parts = [_counted(n, unit) for n, unit in zip(match.groups(), ("hour", "minute", "second"), strict=True) if n and int(n)]
-    return " ".join(parts) or "zero seconds"
 
 
 def _money(match: re.Match) -> str:
@@ -126,14 +70,14 @@ def _money(match: re.Match) -> str:
 
 
 def _scaled(amount: str, scale: str | None) -> str:
-    scale = (scale or "").strip()
+    scale = (scale or "").strip(" -")
     return f"{cardinal(amount)} {SCALES.get(scale, scale)}".strip()
 
 
 def _coded(match: re.Match) -> str:
     """"USD 5" and "5 EUR" as if with signs."""
     code, amount = (match["before"], match["first"]) if match["before"] else (match["after"], match["second"])
-    return ("US" if code == "USD" else "") + CODES[code] + amount
+    return CODES[code] + amount
 
 
 def _unit(match: re.Match) -> str:
@@ -145,6 +89,12 @@ def _unit(match: re.Match) -> str:
     return f"{match['article'] or ''}{sign}{cardinal(match['amount'])} {power}{one if single else many}{per}"
 
 
+def _part(match: re.Match) -> str:
+    """"1/2 km": the unit in words."""
+    top, bottom = map(int, match[1].split()[-1].split("/"))
+    return f"{match[1]} {UNITS[match[2]][' ' in match[1] or top > bottom]}"
+
+
 def _percent(match: re.Match) -> str:
     return f"{'minus ' if match[1] else ''}{cardinal(match[2])} percent"
 
@@ -152,12 +102,32 @@ def _percent(match: re.Match) -> str:
 def _fraction(match: re.Match) -> str:
     top, bottom = int(match["top"]), int(match["bottom"])
     whole = f"{cardinal(match['whole'])} and " if match["whole"] else ""
+    if top > bottom >= 20:
+        return f"{whole}{cardinal(str(top))} over {cardinal(str(bottom))}"
     if top == bottom and bottom in (5, 10, 100):
         return f"{whole}{cardinal(str(top))} out of {cardinal(str(bottom))}"
-    if bottom < 2 or bottom > 100:
+    if bottom < 2 or bottom > 100 and bottom not in (1000, 10**6):
         return f"{whole}{cardinal(str(top))} over {cardinal(str(bottom))}"
-    one, many = FRACTIONS.get(bottom, (ordinal(str(bottom)), ordinal(str(bottom)) + "s"))
+    rank = ordinal(str(bottom)).removeprefix("one ")
+    one, many = FRACTIONS.get(bottom, (rank, rank + "s"))
     return f"{whole}{cardinal(str(top))} {one if top == 1 else many}"
+
+
+def _decimals(match: re.Match) -> str:
+    """"Python 3.11" -> "three point eleven", "Ubuntu 22.04" -> "twenty-two point oh four"."""
+    part = f"oh {cardinal(match[3][1])}" if match[3][0] == "0" else cardinal(match[3])
+    return f"{match[1]}{cardinal(match[2])} point {part}"
+
+
+def _formula(match: re.Match) -> str:
+    """"H2SO4" -> "H2 S O4": its letters one by one."""
+    return re.sub(r"(?<=[A-Za-z])(?=[A-Za-z])|(?<=\d)(?=[A-Z])", " ", match[0]).upper()
+
+
+def _position(match: re.Match) -> str:
+    """40°26'46"N."""
+    parts = [counted(n, unit) for n, unit in zip(match.groups()[:3], ("degree", "minute", "second"), strict=True) if n]
+    return " ".join([*parts, DIRECTIONS.get(match[4], "")]).strip()
 
 
 def _vulgar(match: re.Match) -> str:
@@ -191,14 +161,16 @@ def _thousands(match: re.Match) -> str:
 
 
 def _height(match: re.Match) -> str:
-    return f"{_counted(match[1], 'foot').replace('foots', 'feet')} {cardinal(match[2])} {'inch' if match[2] == '1' else 'inches'}"
+    return f"{counted(match[1], 'foot').replace('foots', 'feet')} {cardinal(match[2])} {'inch' if match[2] == '1' else 'inches'}"
 
 
 def _inches(match: re.Match) -> str:
     """A quotation as it is; 12" elsewhere in words."""
     if match["amount"] is None:
         return match[0]
-    single = match["amount"] == "1" or match["article"]
+    single = match["amount"] == "1" or match["article"] or re.match(r"\d+/", match["amount"])
+    if "/" in match["amount"]:
+        return f"{match['article'] or ''}{match['amount']} {'inch' if single else 'inches'}"
     return f"{match['article'] or ''}{cardinal(match['amount'])} {'inch' if single else 'inches'}"
 
 
@@ -226,9 +198,17 @@ SPACES: list[Rule] = [
     ("[\u2080-\u2089]", lambda m: unicodedata.normalize("NFKC", m[0])),
     (r"(\d)? ?([\u00bc-\u00be\u2150-\u215e\u2189])", _vulgar),
     (r"(?<=\d)( ?)\u00ba", r"\1°"),
+    (r"\+ ?/ ?-", "±"),
+    (r"(?<=[\w)])\^([23])\b(?!\.\d)", lambda m: "²³"[int(m[1]) - 2]),
+    (r"\b([A-F])-(?= (?:average|grade|student)\b)|(?<=grade )([A-F])-(?!\w)", lambda m: f"{m[1] or m[2]} minus"),
+    (r"(?<![<>=!-])(?:>=|<=|!=|->|=>)(?![<>=!-])", lambda m: {">=": "≥", "<=": "≤", "!=": "≠"}.get(m[0], "→")),
 ]
 SPANS: list[Rule] = [
-    (rf"\b({any_of(WEEK)})[-\u2013]({any_of(WEEK)})\b\.?", lambda m: f"{WEEK[m[1]]} to {WEEK[m[2]]}"),
+    (rf"\b(\d{{1,2}})-({any_of(YEAR)}|{MONTH})-(\d{{4}})\b", r"\1 \2 \3"),
+    (rf"\b({any_of(NAMED)})\.?[-\u2013]({any_of(NAMED)})\b\.?(?![-'])", lambda m: f"{NAMED[m[1]]} to {NAMED[m[2]]}"),
+    (rf"\b({any_of(YEAR)})(?= \d{{1,4}}\b)", lambda m: YEAR[m[1]]),
+    (rf"(?<=\d )({any_of(YEAR)})\b(?!\.|-)", lambda m: YEAR[m[1]]),
+    (rf"(?<=\d) ?[-\u2013] ?(?=(?:{MONTH}) \d)", " to "),
     (r"\b(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(?::00(?:\.0{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?(?![\w:])", r"\1 at \2"),
 ]
 LISTED: list[Rule] = [  # what looks like a calculation, and is not
@@ -237,15 +217,44 @@ LISTED: list[Rule] = [  # what looks like a calculation, and is not
     (r"(?<![\w/.-])9/11(?![\w/]|\.\d)", "nine eleven"),
     (r"(?<![\w/.-])(50[-/]50|20/20|80[-/]20|60[-/]40|70[-/]30)(?![\w/-]|\.\d)", lambda m: re.sub(r"\D", " ", m[0])),
     (r"(?<![\d/])(\d{1,2})/(\d{1,2})(?= time\b)", r"\1 \2"),
+    (r"(?<![\w.,])911(?= (?:call|operator|dispatch|emergenc|responder))", "nine one one"),
+    (r"(?<![\w-])(1-)?([89])00-(?=[A-Z]{3})", lambda m: ("one, " if m[1] else "") + cardinal(m[2]) + " hundred, "),
+    (rf"\b((?:{STATES})|[Zz][Ii][Pp](?: [Cc]ode)?:?) (\d{{5}})(?:-(\d{{4}}))?(?![\w-]|[.,]\d)",
+     lambda m: f"{m[1]} {digits(m[2])}" + (f", {digits(m[3])}" if m[3] else "")),
+    (rf"\b({PAIRED}) ([1-9]\d{{2,3}})(?!\w|[,.:/]\d|%)", lambda m: f"{m[1]} {paired(m[2])}"),
+    (rf"(?<![\w.,$-])([1-9]\d{{2,3}})(?= (?:[A-Z][a-z]+ ){{1,3}}(?:{STREETS})\b)", lambda m: paired(m[1])),
+    (rf"\b((?:{VERSIONED}) v?)(\d{{1,3}})\.(\d\d)(?![\w%]|\.\d)", _decimals),
+    (rf"\b({BOOKS}) (\d{{1,3}}):(\d{{1,3}})(?![:\d])", lambda m: f"{m[1]} {cardinal(m[2])} {cardinal(m[3])}"),
+    (r"\b([Ii]n|[Ss]ince|[Uu]ntil|[Cc]irca|[Yy]ear) (10[1-9]\d)\b(?![.,]\d|%)", lambda m: f"{m[1]} {year(m[2])}"),
+    (r"\b(240|360|480|720|1080|1440|2160)([pi])\b", lambda m: f"{paired(m[1])} {m[2]}"),
+    (r"\b(\d{3,4}) ?[x×] ?(\d{3,4})\b", lambda m: f"{paired(m[1])} by {paired(m[2])}"),
+    (rf"\b(?=[A-Za-z]{{1,12}}\d)(?:(?:{ELEMENTS})\d{{0,3}}){{2,12}}\b", _formula),
+    (r"(?<![\w)<>=-])> ?(?=[$£€]?\d)", "greater than "),
+    (r"(?<![\w)<>=-])< ?(?=[$£€]?\d)", "less than "),
+    (r"\b(10|100|1,?000)s(?= of\b)", lambda m: {"10": "tens", "100": "hundreds"}.get(m[1], "thousands")),
+    (r"(€ ?\d{1,3}),(\d\d)(?![\d,])|(?<![\d,.])(\d{1,3}),(\d\d ?€)", lambda m: f"{m[1] or m[3]}.{m[2] or m[4]}"),
+    (r"(?<![\d.])(\d{1,3})° ?(\d{1,2})' ?(?:(\d{1,2})(?:\"|''))?(?: ?([NSEW])\b)?", _position),
+    (r"(\d)x/(?=(?:day|week|month|year)\b)", r"\1 times per "),
+    (r"(?<![\d/])20/(\d{2,3})(?= vision)", r"20 \1"),
+    (r"\b((?:19|20)\d\d)/(\d\d)(?![\d/])", lambda m: f"{year(m[1])} {cardinal(m[2])}"),
+    (r"(?<![\d./])(\d{1,3}\.\d{1,2})/(\d{1,3})(?![\d/.])", lambda m: f"{cardinal(m[1])} out of {cardinal(m[2])}"),
+    (r"(?<![\d.,])(\d{1,3}(?:[. ]\d{3}){1,4}),(\d{1,2})(?![\d,])", lambda m: re.sub("[. ]", "", m[1]) + "." + m[2]),
+    (r"(?<![\d.,])\d{1,2}(?:,\d\d){1,3},\d{3}(?![\d,])", _thousands),
+    (r"\b(401|403|501)\(([a-z])\)(?:\((\d)\))?", lambda m: f"{paired(m[1])} {m[2].upper()} {m[3] or ''}"),
+    (r"\b0(\d)([0-5]\d) ?(?:hours|hrs)\b", lambda m: f"oh {paired(m[1] + m[2])} hours"),
+    (r"\b(1[1-9]|2[0-3])([0-5]\d) ?(?:hours|hrs)\b", lambda m: f"{paired(m[1] + m[2])} hours"),
+    (r"~ ?(?=[$£€]?\.?\d)", "about "),
+    (r"(?<=\d)([xyz])(?= ?[-+=*^])", r" \1"),
+    (rf"({NUMBER})° ?([NSEW])\b", lambda m: f"{cardinal(m[1])} degree{'s' * (m[1] != '1')} {DIRECTIONS[m[2]]}"),
     (r"\b((?:[Cc]all|[Dd]ial)(?:s|ed|ing)?) (\d{3})\b(?![-.,]\d)", lambda m: f"{m[1]} {digits(m[2])}"),
     (rf"(?<!\w)({NUMBER})[eE]([+-]?\d{{1,3}})\b", r"\1 times 10 to the power of \2"),
-    (rf"\b(?P<year>\d{{4}})(?P<sep>[-/.])(?P<month>0?[1-9]|1[0-2])(?P=sep)(?P<day>{DAY})(?![\w/-]|\.\d)", _iso_date),
+    (rf"\b(?P<year>\d{{4}})(?P<sep>[-/.])(?P<month>0?[1-9]|1[0-2])(?P=sep)(?P<day>{DAY})(?![\w/-]|\.\d)", iso_date),
     (r"\b(?P<year>\d{4})-(?P<month>0[1-9])(?![\w-])", lambda m: f"{MONTHS[int(m['month']) - 1]} {year(m['year'])}"),
-    (r"(?<![\w./-])(?P<a>\d{1,2})(?P<sep>[-/.])(?P<b>\d{1,2})(?P=sep)(?P<year>\d{4})(?![\w/-])", _numeric_date),
-    (r"(?<![\w./-])(?P<a>\d{1,2})(?P<sep>/)(?P<b>\d{1,2})/(?P<year>\d{2})(?![\w/-])", _numeric_date),
-    (rf"\b([Oo]n) (0?[1-9]|1[0-2])/({DAY})(?![\w/])", lambda m: f"{m[1]} {_day(MONTHS[int(m[2]) - 1], m[3], None)}"),
-    (rf"\b({MONTH}) (\d{{1,2}}) ?- ?(\d{{1,2}})\b(?:,? (\d{{4}})\b)?", _days),
-    (rf"\b({MONTH}) (\d{{1,2}})(?:st|nd|rd|th)?\b(?:,? (\d{{4}})\b)?", lambda m: _day(m[1], m[2], m[3])),
+    (r"(?<![\w./-])(?P<a>\d{1,2})(?P<sep>[-/.])(?P<b>\d{1,2})(?P=sep)(?P<year>\d{4})(?![\w/-])", numeric_date),
+    (r"(?<![\w./-])(?P<a>\d{1,2})(?P<sep>/)(?P<b>\d{1,2})/(?P<year>\d{2})(?![\w/-])", numeric_date),
+    (rf"\b([Oo]n) (0?[1-9]|1[0-2])/({DAY})(?![\w/])", lambda m: f"{m[1]} {day(MONTHS[int(m[2]) - 1], m[3], None)}"),
+    (rf"\b({MONTH}) (\d{{1,2}}) ?- ?(\d{{1,2}})\b(?:,? (\d{{4}})\b)?", days),
+    (rf"\b({MONTH}) (\d{{1,2}})(?:st|nd|rd|th)?\b(?:,? (\d{{4}})\b)?", lambda m: day(m[1], m[2], m[3])),
     (rf"\b(?:the )?(\d{{1,2}})(?:st|nd|rd|th)? (?:of )?({MONTH})\b(?:,? (\d{{4}})\b)?",
      lambda m: f"the {ordinal(m[1])} of {m[2]}" + (f" {year(m[3])}" if m[3] else "")),
     (r"(?<![\d.,'-])(?<!\d )[1-9]\d{0,2}(?:(?: \d{3}){1,4}|(?:'\d{3}){1,4}|(?:\.\d{3}){2,4})(?!\d|[-,' ]\d)", _thousands),
@@ -254,40 +263,50 @@ LISTED: list[Rule] = [  # what looks like a calculation, and is not
     (r"\+\d{8,15}\b|(?<!\d )\b\d{4}(?: \d{4}){2,4}\b(?! \d)", _groups),
     (r"(?<![\w-])\d(?:-\d){2,20}(?![\w-])", lambda m: digits(m[0])),
     (r"(?<![\w-])\d{1,7}(?:-\d{1,7}){2,6}(?![\w-])", _groups),
-    (r"\b(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\b(?!\.\d)", lambda m: " dot ".join(map(cardinal, m.groups()))),
+    (r"(?<![\d.])(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\b(?!\.\d)", lambda m: " dot ".join(map(cardinal, m.groups()))),
 ]
 MEASURED: list[Rule] = [
     (rf"\b(?:(?P<before>{'|'.join(CODES)}) ?(?P<first>{NUMBER})|(?P<second>{NUMBER}(?:{SCALE})?) ?(?P<after>{'|'.join(CODES)}))\b", _coded),
     (rf"({NUMBER}) ?({SYMBOL})(?![\d.])", r"\2\1"),
+    (r"(?<=\d[\"']) ?[x×] ?(?=\d)|(?<=/\d) x (?=\d)", " by "),
+    (r"(?<=\d)( ?(?:[ckm]?m|ft|feet|in|inch|inches)) ?[x×] ?(?=\d)", r"\1 by "),
+    (rf"({NUMBER})([kmb])(?= (?:{COUNTED})\b)", lambda m: _scaled(m[1], m[2])),
+    (r"(?<![\d/.,-])(\d{1,3})-(?=\d{1,2}/\d{1,3}(?![\d/]))", r"\1 "),
+    (rf"(?<=\d) ?- ?(?={NUMBER}(?: ?[-+*×÷/] ?\d{{1,15}}){{0,3}} ?=)", " minus "),
+    (r"(?<![\w:])(\d{1,2}):00 ?- ?(?=\d{1,2}(?::\d\d)? ?[aApP]\.?[mM]\b)", r"\1 to "),
     (rf"(?P<article>\b[Aa]n? )?(?:(?<!\w)(?P<sign>[-+]))?(?:\b(?P<country>{any_of(DOLLARS)})(?=\$))?(?P<symbol>{SYMBOL}) ?"
      rf"(?:(?P<low>{NUMBER})(?P<lowscale>{SCALE})? ?- ?(?P=symbol)?(?=\.?\d))?(?P<amount>{NUMBER})(?P<scale>{SCALE})?{PER_UNIT}", _money),
     (r"(\d(?: ?(?:%|°[CF]?|[kcm]?m|kg|g|[ap]\.?m\.?|[KMBks]|st|nd|rd|th|million|billion))?) ?- ?(?=\.?\d)", r"\1 to "),
-    (rf"(?<![\w:])(?P<hour>[01]?\d|2[0-3])(?:[:.](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?)? ?{HALF}", _time),
-    (r"(?<![\w:.])(\d{1,3}):([0-5]\d):([0-5]\d)(?![:\d])", _duration),
-    (r"\b(\d{1,3}) ?h ?(\d{1,2}) ?m(?:in)?\b(?: ?(\d{1,2}) ?s\b)?", _duration),
-    (r"(?<![\w:])(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?P<second>)(?P<half>)(?P<stop>)(?![:\d])", _time),
+    (rf"(?<![\w:])(?P<hour>[01]?\d|2[0-3])(?:[:.](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?)? ?{HALF}", clock_time),
+    (r"(?<![\w:.])(\d{1,3}):([0-5]\d):([0-5]\d)(?![:\d])", duration),
+    (r"\b(\d{1,3}) ?h ?(\d{1,2}) ?m(?:in)?\b(?: ?(\d{1,2}) ?s\b)?", duration),
+    (r"(?<![\w:])(?P<hour>[01]?\d|2[0-3]|24(?=:00)):(?P<minute>[0-5]\d)(?P<second>)(?P<half>)(?P<stop>)(?![:\d])", clock_time),
     (r"(?<=\d) ?: ?(?=\d)", " to "),
     (r"(?<![\w'])(\d{1,2})' ?(\d{1,2}(?:\.\d)?)(?:\"|''|(?![\d'\w.]))", _height),
+    (r"(?<![\w.,])(\d{1,2}) ?(?:ft|feet|foot)\.? ?(\d{1,2}(?:\.\d)?) ?in(?:ch(?:es)?)?\b(?! the\b)(?:\.(?= [a-z]))?", _height),
+    (rf"(?<![\w/.])((?:\d{{1,3}} )?\d{{1,3}}/\d{{1,3}}) ?({any_of(UNITS)})(?![\w/²³'])(?:\.(?= [a-z\d]))?", _part),
     (r"(?<=\d)'(?= (?:tall|wide|long|high|deep|by|x)\b)", " feet"),
-    (rf"\"[^\"]*\"|(?P<article>\b[Aa]n? )?{START}(?P<amount>{NUMBER})\"", _inches),
+    (rf"\"[^\"]*\"|(?P<article>\b[Aa]n? )?{START}(?P<amount>{NUMBER}|(?:\d{{1,3}} )?\d{{1,2}}/\d{{1,2}})\"", _inches),
     (rf"{START}({NUMBER}) ?¢", lambda m: f"{cardinal(m[1])} {'cent' if m[1] == '1' else 'cents'}"),
     (rf"(?:(?<![\w.])(-))?{START}({NUMBER}) ?%", _percent),
     (r"(?:(?<!\w)'|\b)(?P<years>\d{3}0|[2-9]0)'?s\b", _decade),
     (rf"(?P<article>\b[Aa]n? )?(?:(?<![\w.])(?P<sign>[-+]))?{START}(?P<amount>{NUMBER})(?: ?|(?P<dash>-))"
      rf"(?P<unit>{any_of(UNITS)})(?P<power>[²³]?){PER_UNIT}(?![\w/²³'])(?:\.(?= [a-z\d]))?", _unit),
     (rf"{START}({NUMBER})(bn|mn|M)\b", lambda m: _scaled(m[1], m[2])),
-    (r"(?:(?<![\w/.])(?P<whole>\d{1,15})[ -])?(?<![\w/.])(?P<top>\d{1,15})/(?P<bottom>\d{1,15})(?![\d/])(?:st|nd|rd|ths?\b)?", _fraction),
+    (r"(?:(?<![\w/.])(?P<whole>\d{1,15})[ -])?(?<![\w/.])(?P<top>\d{1,15})/(?P<bottom>\d{1,15})(?![\d/])(?:st|nd|rds?|ths?)?\b", _fraction),
     (r"\b(\d{1,3}(?:,\d{3}){1,5}|\d{1,15})(?:st|nd|rd|th|ST|ND|RD|TH)\b", lambda m: ordinal(m[1])),
     (r"(?<!\w)'0(\d)\b", lambda m: "oh " + cardinal(m[1])),
     (r"(?<!\w)'(?=\d\d\b(?!'))", ""),
     (r"(?<![\d.])\d{1,15}(?:\.\d{1,15}){2,}", lambda m: _apart(m, " point ".join(map(cardinal, m[0].split("."))))),
 ]
 REST: list[Rule] = [
+    (r"(?<=\w)([\u2070-\u2079\u00b2\u00b3\u00b9]?)([\u207a\u207b])(?![\u2070-\u2079\u00b2\u00b3\u00b9])",
+     lambda m: f" {unicodedata.normalize('NFKC', m[1])} {'plus' if m[2] == chr(0x207A) else 'minus'}"),
     (r"([\w)])(\u207b?[\u00b9\u00b2\u00b3\u2070-\u2079]{1,9})", _power),
     (r"(?<=\d) ?[x×] ?(?=10 to the power)", " times "),
     (r"(?<=\d)(?<!\b0)[x×](?=\d)|(?<=\d) x (?=\d)", " by "),
     (r"(?<=\d)x\b", " times"),
-    (f"[{''.join(SIGNS)}]", lambda m: f" {SIGNS[m[0]]} "),
+    (any_of(SIGNS), lambda m: f" {SIGNS[m[0]]} "),
     (r"(?<=\d) ?- ?(?=\d)", " to "),
     (r"(?<![\w.])-(?=\.?\d)", "minus "),
     (r"(?<=[A-Za-z])\+\+", " plus plus"),
@@ -299,12 +318,12 @@ REST: list[Rule] = [
     (r"(?<=[\w)])(?:=| = )(?=[\w(-])", " equals "),
     (r"(?<=[\w)])(?:<| < )(?=[\w(-])", " less than "),
     (r"(?<=[\w)])(?:>| > )(?=[\w(-])", " greater than "),
-    (r"~ ?(?=\d)", "about "),
     (r"\bA(?=\d)", "A-"),
     (r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])", " "),
     (NUMBER, _bare),
     (r" ?& ?", " and "),
-    (r"(?<=\b[A-G])#", " sharp"),
+    (r"(?<=\b[A-G])[#\u266f]", " sharp"),
+    (r"(?<=\b[A-G])\u266d", " flat"),
     (r"#(?=\w)", "hashtag "),
     (r"@(?=\w)", " at "),
     (r"(?<=\w) ?%", " percent"),

@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from processors.counting import ordinal
 from processors.lexicon.english import (
     AFTER_LETTER,
     AT_ENDS,
     CROWNS,
     DEGREES,
+    DIRECTIONS,
     ENDINGS,
     HEADINGS,
     IN_ADDRESSES,
@@ -20,15 +22,17 @@ from processors.lexicon.english import (
     NUMBERED,
     RULERS,
     SHORT,
+    SPELT,
     STARTERS,
     TITLES,
 )  # fmt: skip
 
 Rule = tuple[str, str | Callable[[re.Match], str]]
-ROMAN = r"(?!L\b)(?=[IVXL][IVXLC]{0,7}\b)(?:X[CL]|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXLC])\b(?!')"
+FIRST = "|".join(word.capitalize() for word in sorted(STARTERS))  # of a sentence
+ROMAN = r"(?!L\b)(?=[IVXL][IVXLC]{0,7}\b)(?:X[CL]|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXLC])\b(?!'(?!s\b))"
 ENDS = re.compile(r"[\"')\]]*\s*$")
-ENDS_OR_STARTS = re.compile(rf"[\"')\]]*(?:\s*$|\s+[\"'(]?(?:{STARTERS})\b)")
-STARTER = re.compile(rf" (?:{STARTERS})\b")
+ENDS_OR_STARTS = re.compile(rf"[\"')\]]*(?:\s*$|\s+[\"'(]?(?:{FIRST})\b)")
+STARTER = re.compile(rf" (?:{FIRST})\b")
 EIGH = "eigh"  # espeak and ARPAbet say it as the letter's name; "A" alone they take for the article
 WORD = r"[\w-]{1,63}"
 
@@ -55,6 +59,16 @@ def _dotted(match: re.Match) -> str:
     letters = match[1].replace(".", " ")
     kept = letters if letters.lower() in ("a m", "p m") else letters.upper()
     return kept + (stop_after(match) if match[2] else "")
+
+
+def _spelt(match: re.Match) -> str:
+    """"VIPs" -> "V I P's": espeak says the last as one letter and an s."""
+    return " ".join(match[1]) + ("'s" if match[2] else "")
+
+
+def _degree(match: re.Match) -> str:
+    more = "'s" if match[3] else ""
+    return DEGREES[match[1]] + more + (stop_after(match) if match[2] and not more else "")
 
 
 def _street(match: re.Match) -> str:
@@ -87,18 +101,15 @@ def roman(numeral: str) -> int:
 
 
 def _counted(match: re.Match) -> str:
-    return f"{match[1]} {roman(match[2])}"
+    more = f"{match[3]}{roman(match[4])}" if match.re.groups > 2 and match[4] else ""
+    return f"{match[1]} {roman(match[2])}{more}"
 
 
 def _ranked(match: re.Match) -> str:
-    from processors.numbers import ordinal
-
     return f"{match[1]} the {ordinal(str(roman(match[2])))}"
 
 
 def _century(match: re.Match) -> str:
-    from processors.numbers import ordinal
-
     return f"{ordinal(str(roman(match[1])))} {match[2]}"
 
 
@@ -109,28 +120,38 @@ ADDRESSES: list[Rule] = [
     (r"(?<![\w.])\.(?=[A-Za-z]{2})", "dot "),
 ]
 ABBREVIATIONS: list[Rule] = [
-    (rf"\b({any_of(SHORT)})\.", _short),
+    (rf"\b((?i:{any_of(SHORT)}))\.", _short),
+    (r"(?<=\w )v\. (?=[A-Z])", "versus "),
+    (r"\b[Nn]o\. (?=of\b)", "number "),
+    (r"(?<=\d(?:st|nd|rd|th) )c\.", lambda m: "century" + stop_after(m)),
     (r"\b(et al)\.", lambda m: m[1] + stop_after(m)),
     (r"\b(e\.g|i\.e|vs)\b", lambda m: SHORT[m[1]]),
-    (rf"(?<!\d )(?<!\d)\b((?i:{any_of(NUMBERED)}))\. ?(?=\d|[IVX]{{2,6}}\b)", lambda m: NUMBERED[m[1].lower()] + " "),
+    (rf"(?:(?<!\d )(?<!\d)|(?=(?i:nos?|ext|op|pp)\.))\b((?i:{any_of(NUMBERED)}))\. ?(?=\(?\d|[IVX]{{2,6}}\b|I-)",
+     lambda m: NUMBERED[m[1].lower()] + " "),
     (r"\bca?\. ?(?=\d{3,4}\b)", "circa "),
     (r"#(?=\d)", "number "),
-    (rf"(?<![\w.])({any_of(DEGREES)})\b\.?", lambda m: DEGREES[m[1]] + (stop_after(m) if m[0][-1] == "." else "")),
+    (rf"(?<![\w.])({any_of(DEGREES)})\b(\.?)(s\b)?", _degree),
+    (rf"\b({any_of(SPELT)})(s?)\b", _spelt),
+    (r"(?<=\d )AD\b|\bAD(?= \d)", "A D"),
     (r"(?<![\w.])(?!(?<=\d )[AaPp]\.[Mm])([A-Za-z](?:\.[A-Za-z]){1,10})(?![A-Za-z])(\.?)(?!\w)", _dotted),
     # A capital before it makes a street, unless that capital only begins the sentence or a mountain's name.
-    (r"\b(?!(?:In|At|On|To|The|From|Near|By|Mount|Mt|And|But|When)\b)([A-Z][a-z]+|\d+(?:st|nd|rd|th)) (St)\.",
+    (r"\b(?!(?:In|At|On|To|The|From|Near|By|Mount|Mt|And|But|When)\b)([A-Z][a-z]+(?:'s)?|\d+(?:st|nd|rd|th)) (St)\.",
      lambda m: _street(m).replace(" St", " Street", 1)),
-    (rf"\b(?!(?:{STARTERS})\b)([A-Z][a-z]+|\d+(?:st|nd|rd|th)) Dr\.(?=\s*$|,| [a-z])", _drive),
+    (r"(?<=\d(?:st|nd|rd|th)) (St|Ave)\b(?!\.)", lambda m: " Street" if m[1] == "St" else " Avenue"),
+    (r"(?<=\d )([NSEW])\.(?= [A-Z\d])", lambda m: DIRECTIONS[m[1]].capitalize()),
+    (rf"\b(?!(?:{FIRST})\b)([A-Z][a-z]+|\d+(?:st|nd|rd|th)) Dr\.(?=\s*$|,| [a-z])", _drive),
     (r"\bSt\.(?=\s+[A-Z])", "Saint"),
-    (rf"\b({any_of(TITLES)})\.(?=\s*[\w,;:!?]|'s|\s*$)", _title),
-    (r"\b([A-HJ-Z])\.(?= [A-Z])", _initial),
+    (rf"\b({any_of(TITLES)})\.(?=\s*[\w,;:!?&()\"-]|'s|\s*$)", _title),
+    (r"\b([A-HJ-Z])\.(?= [A-Za-z])", _initial),
     (r"\bWW(II?)\b", lambda m: f"World War {len(m[1])}"),
-    (rf"\b((?i:{HEADINGS})) ({ROMAN})", _counted),
+    (rf"\b((?i:{HEADINGS}|vols?\.?)s?) ({ROMAN})(?:( ?- ?| and | to | or |, )({ROMAN}))?", _counted),
     (r"\b((?i:chapter|part|page|section|act|scene|book|volume)) ((?=[ivx]{2,8}\b)x{0,3}(?:ix|iv|v?i{0,3})(?<=[ivx]))\b(?!')", _counted),
     (rf"\b((?:{CROWNS}) [A-Z][a-z]+|{RULERS}) ({ROMAN})", _ranked),
-    (rf"\b(?!(?:{STARTERS}|Give|Get|Size)\b)([A-Z][a-z]+) (?!XX|IV (?:fluid|drip|line|therap|antibiotic|bag))(?=[IVX]{{2}})({ROMAN})", _counted),
+    (rf"\b(?!(?:{FIRST}|Give|Get|Size)\b)([A-Z][a-z]+) (?!XX|IV (?:fluid|drip|line|therap|antibiotic|bag))(?=[IVX]{{2}})({ROMAN})", _counted),
     (r"\b(?=[IVX]{2}|[VX] )([IVX]{1,6}) (century|centuries)\b", _century),
     (r"\bw/o\b", "without"),
+    (r"\bc/o\b", "care of"),
+    (r"\bb/c\b", "because"),
     (r"\bw/(?=\s|[a-z])", "with "),
 ]
 ANY_A = re.compile(r"(?<![\w'])[Aa](?![\w'])")
