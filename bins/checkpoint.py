@@ -57,15 +57,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def contents(path: str | Path, *, which: str = "newest", model_type: str | None = None) -> Contents:
     """What lies at `path`. Raises ValueError when it is nothing, damaged, or a pickle that is more than weights."""
+    from models.base.checkpoint import is_release, read_release
     from models.base.task import resolve
 
     place = resolve(path, which=which)
-    if (place / "card.json").is_file():
-        from models.base.experiment import read_card
-        from utils.files import read_weights
-
-        file, card = place / "model.safetensors", read_card(place)
-        found = Contents(place, container(file), "ours", read_weights(file), _leaves(card), card)
+    if is_release(place):
+        card, weights = read_release(place)
+        found = Contents(place, container(place / "model.safetensors"), "ours", weights, _leaves(card), card)
     else:
         found = _foreign(place, model_type)
     if found.card is not None and not found.trouble:

@@ -61,12 +61,11 @@ def _task_class(argv: list[str] | None) -> Any:
         early.add_argument(*flags)
     found, _ = early.parse_known_args(argv)
     if found.checkpoint:
+        from models.base.experiment import read_card
         from models.base.task import resolve
 
-        card = resolve(found.checkpoint) / "card.json"
-        from utils.files import read_json
-
-        name = read_json(card, dict[str, Any]).get("model_type") if card.is_file() else "FastSpeech2"
+        folder = resolve(found.checkpoint)
+        name = read_card(folder)["model_type"] if (folder / "card.json").is_file() else "FastSpeech2"
     elif found.config:
         from utils.config import load_config
 
@@ -77,19 +76,18 @@ def _task_class(argv: list[str] | None) -> Any:
 
 
 def _infer(options: Any, given: dict[str, Any]) -> int:
+    from models.base.experiment import run_folder
     from models.base.task import load
     from utils.config import load_config
     from utils.log import log
-    from utils.names import check_name
 
     config = load_config(options.config, options.set) if options.config else {}
     if not options.checkpoint and not (config and options.name is not None):
         raise ValueError("which model? Give --config and --name, or --checkpoint.")
-    name = "" if options.name is None else check_name(options.name, "--name")
-    run_folder = Path(config.get("log_dir", "ckpts")) / name
-    task = load(options.checkpoint or run_folder, which=options.which)
+    folder = run_folder(config.get("log_dir", "ckpts"), options.name) if options.name is not None else Path(".")
+    task = load(options.checkpoint or folder, which=options.which)
     settings = {**config.get("inference", {}), **given}
-    out = Path(options.out) if options.out else (run_folder if options.name else Path(".")) / "result"
+    out = Path(options.out) if options.out else folder / "result"
     _check(task, options)
     if options.text is not None or options.list or options.text_file or options.folder:
         written = _speak_each(task, options, out, settings)
@@ -163,10 +161,11 @@ def _speak_split(task: Any, options: Any, out: Path, settings: dict[str, Any]) -
     from models.base.experiment import Experiment
 
     experiment = Experiment.read(options.config, options.set)
-    utterances = experiment.utterances(options.split)[: options.limit]
+    voices = None if settings.get("speaker") is not None else task.voices  # a chosen one says what others said
+    utterances = experiment.division(voices).take(options.split)[: options.limit]
     task.features.restore(task.card["learned"], experiment.processed_dir)  # the recordings' durations and pitch lie there
     if not utterances:
-        raise ValueError(f"the {options.split} split is empty: choose another --split, or give --text.")
+        raise ValueError(f"the {options.split} split is empty: choose another --split, or a --speaker of the model, or give --text.")
     written, failed = [], []
     for utterance in tqdm(utterances, desc="infer", unit="file"):
         try:

@@ -51,6 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     if not config.is_file():
         raise ValueError(f"no config {config}: is {options.recipe} a recipe's folder?")
     name = "tiny" if options.tiny and options.name == "default" else options.name
+    _folder(config, name, options)  # a name that cannot be one is said before the first stage
     for program in programs:
         code = _run(command(program, config, name, options, rest), options)
         if code:
@@ -93,21 +94,29 @@ def command(program: str, config: Path, name: str, options: Any, rest: list[str]
 
 def _compared(config: Path, name: str, options: Any) -> list[str]:
     """The two folders that the infer stage filled, and what this task is measured by."""
-    task, settings = _task(config, options)
-    result = Path(settings.get("log_dir", "ckpts")) / name / "result"
+    task = _task(config, options)
+    result = _folder(config, name, options) / "result"
     folders = ["--reference", str(result / "reference"), "--generated", str(result / "generated")]
     how = ["--metrics", task.metrics, "--align", task.align, "--length_ratio", f"{task.length_ratio:g}", "--partial"]
     return [*folders, *how, "--out", str(result / "result.json")]
 
 
-def _task(config: Path, options: Any) -> tuple[Any, dict[str, Any]]:
-    """The task class of a config, and the config."""
+def _folder(config: Path, name: str, options: Any) -> Path:
+    """Where the run lies. Raises ValueError for a name that cannot be one."""
+    from models.base.experiment import run_folder
+    from utils.config import load_config
+
+    return run_folder(load_config(config, options.set).get("log_dir", "ckpts"), name)
+
+
+def _task(config: Path, options: Any) -> Any:
+    """The task class of a config."""
     from models import MODELS
     from utils.config import load_config
     from utils.registry import load_object, pick
 
     settings = load_config(config, options.set)
-    return load_object(pick(MODELS, settings.get("model_type", ""), "model").task), settings
+    return load_object(pick(MODELS, settings.get("model_type", ""), "model").task)
 
 
 def _run(words: list[str], options: Any) -> int:
@@ -120,9 +129,7 @@ def _run(words: list[str], options: Any) -> int:
 
 def _tell(config: Path, name: str, programs: list[str], options: Any) -> None:
     """What there is to hear, see and read, and what to try next."""
-    from utils.config import load_config
-
-    folder = Path(load_config(config, options.set).get("log_dir", "ckpts")) / name
+    folder = _folder(config, name, options)
     result = folder / "result"
     lines = []
     for label, pattern in (("hear", "generated/*.wav"), ("see", "pictures/*.png")):
@@ -134,7 +141,7 @@ def _tell(config: Path, name: str, programs: list[str], options: Any) -> None:
     if lines:
         print("\n".join(["", "Done.", *lines]))
     if "infer" in programs:
-        example = _task(config, options)[0].example
+        example = _task(config, options).example
         here = f"python -m bins.recipe {options.recipe}" + (" --tiny" if options.tiny else "") + f" --name {name}"
         print(f"\nNext: {here} --stage infer {example}\n      tensorboard --logdir {folder / 'log'}")
 

@@ -43,22 +43,22 @@ def main(argv: list[str] | None = None) -> int:
 
 def release(checkpoint: Path, out: Path, options: Any) -> Path:
     """Writes the release. Raises ValueError listing every heading that would stay empty."""
-    from models.base.checkpoint import save_release
-    from models.base.experiment import read_card
-    from utils.files import read_json, read_weights, write_whole
+    from models.base.checkpoint import read_release, save_release
+    from utils.files import read_json, write_whole
 
     about = read_json(Path(options.about), dict[str, Any])
-    missing = [f"{key} ({meaning})" for key, meaning in ABOUT.items() if not str(about.get(key, "")).strip()]
+    missing = [f"{key} ({meaning})" for key, meaning in ABOUT.items() if not isinstance(about.get(key), str) or not about[key].strip()]
     result_folder = checkpoint.parent.parent / "result"
     result_path = Path(options.result) if options.result else result_folder / "result.json"
     if not result_path.is_file():
         missing.append(f"results: no {result_path}; run the infer and evaluate stages first, or give --result")
     if missing:
         raise ValueError("a release needs a whole card; still empty:\n  " + "\n  ".join(missing))
-    card, weights = read_card(checkpoint), read_weights(checkpoint / "model.safetensors")
+    card, weights = read_release(checkpoint)
     begun = card.get("train", {}).get("init_from")
     if begun and Path(begun).exists():  # where it lies on this disk means nothing to others
         card = {**card, "train": {**card["train"], "init_from": Path(begun).name}}
+    card = {key: value for key, value in card.items() if key != "progress"}  # of use to a training that goes on
     if options.half:
         weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
     save_release(out, {**card, "about": about}, weights)
@@ -77,14 +77,17 @@ def model_card(card: dict[str, Any], about: dict[str, str], result: dict[str, An
 
     from evaluation.base import markdown
     from models import MODELS
+    from utils.markdown import one_line, paragraphs
     from utils.registry import load_object
 
+    said = {key: paragraphs(about[key]) for key in ABOUT}
+    versions = {key: one_line(str(value)) for key, value in card["versions"].items()}
     train = json.dumps(card.get("train", {}), indent=2)
     takes = inspect.signature(load_object(MODELS[card["model_type"]].task).__call__).parameters
     call = '"Hello there."' if "text" in takes else '"recording.wav"'
-    return f"""# {about["name"]}
+    return f"""# {one_line(about["name"])}
 
-{about["description"]}
+{said["description"]}
 
 ## Metadata
 
@@ -94,11 +97,11 @@ def model_card(card: dict[str, Any], about: dict[str, str], result: dict[str, An
 | parameters | {card.get("parameters", 0) / 1e6:.2f} M |
 | sampling rate | {card["preprocess"]["sample_rate"]} Hz |
 | speakers | {len(card.get("speakers", []))} |
-| made with | Amphion {card["versions"]["amphion"]}, commit {card["versions"]["commit"]}, torch {card["versions"]["torch"]} |
+| made with | Amphion {versions["amphion"]}, commit {versions["commit"]}, torch {versions["torch"]} |
 
 ## Datasets
 
-{about["datasets"]}
+{said["datasets"]}
 
 ## Training
 
@@ -126,15 +129,15 @@ To fine-tune: `--set train.init_from={out}` on the train stage of its recipe.
 
 ## Demo
 
-{about["demo"]}
+{said["demo"]}
 
 ## Licence
 
-{about["license"]}
+{said["license"]}
 
 ## Ethics
 
-{about["ethics"]}
+{said["ethics"]}
 """
 
 

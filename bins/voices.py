@@ -51,7 +51,6 @@ def main(argv: list[str] | None = None) -> int:
     made.add_argument("--targets", type=int, default=5, help="voices that each recording is converted to, at most (default 5)")
     made.add_argument("--out", help="folder of the results (default: result/voices beside the checkpoints)")
     options = made.parse_args(argv)
-    from models.base.data import speaker_name
     from models.base.experiment import Experiment
     from models.base.task import load
     from utils.files import write_json, write_whole
@@ -63,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     known = _known(experiment.utterances("train"))
     if len(known) < 2:
         raise ValueError(f"the train split has one voice ({', '.join(known)}): this tells voices apart, and needs two or more.")
-    utterances = [u for u in experiment.utterances("test") if speaker_name(u) in known][: options.limit]
+    utterances = experiment.division(known).take("test")[: options.limit]
     if not utterances:
         raise ValueError("the test split holds no utterance of a voice of the train split: there is nothing to hear.")
     heard = hear(load(folder, which=options.which), utterances, known, out, options.targets)
@@ -78,7 +77,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _known(utterances: list[Utterance]) -> dict[str, list[Utterance]]:
     """The first recordings of each voice."""
-    from models.base.data import speaker_name
+    from models.base.splits import speaker_name
 
     known: dict[str, list[Utterance]] = defaultdict(list)
     for utterance in utterances:
@@ -95,7 +94,7 @@ def hear(task: Any, utterances: list[Utterance], known: dict[str, list[Utterance
     from tqdm import tqdm
 
     from evaluation.similarity import cosine
-    from models.base.data import speaker_name
+    from models.base.splits import speaker_name
     from utils.log import log
 
     rate = task.rate

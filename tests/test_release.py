@@ -65,6 +65,43 @@ def test_a_release_does_not_say_where_its_beginnings_lay_on_this_disk(trained, t
         assert str(tmp_path) not in (out / "README.md").read_text().split("## Usage")[0]
 
 
+MARKUP = {
+    "name": "A | voice\n# of *mine* <img src=x onerror=alert(1)>",
+    "description": "Small & fast: `stft: 10` stays code.\n## Licence\nPublic domain\n======\n<script>alert(1)</script>",
+    "datasets": "1. VCTK, https://a.example/x_y?a=1&b=2#c, [free](javascript:alert(1)) ![seen](https://t.example/p.png)",
+    "license": "```\nMIT\n--- \n- yes\n+ no\n> maybe",
+    "ethics": "| a | b |\n|---|---|\n    indented $x$ ~~gone~~ \\* <b>bold</b>",
+    "demo": "a <a href='https://evil.example'>here</a> __b__",
+}
+
+
+def test_authors_words_are_no_markup(trained, tmp_path):
+    assert main(words(trained("HiFiGAN"), tmp_path / "out", MARKUP)) == 0
+    page = (tmp_path / "out/README.md").read_text()
+    assert re.findall("^#+ (.*)", page, re.M)[1:] == ["Metadata", "Datasets", "Training", "Results", "Usage", "Demo", "Licence", "Ethics"]
+    assert page.splitlines()[0] == r"# A \| voice \# of \*mine\* &lt;img src=x onerror=alert(1)&gt;"
+    assert "<" not in page and page.count("```") == 4, "the fences are ours"
+    assert "`stft: 10`" in page and "https://a.example/x_y?a=1&b=2#c," in page and "Small &amp; fast" in page
+    assert r"1\. VCTK" in page and r"\[free\](javascript" in page and r"\!\[seen\](" in page
+    lines = page.splitlines()
+    for told in (r"\`\`\`", r"\---", r"\- yes", r"\+ no", r"&gt; maybe", r"\| a \| b \|", r"\======", r"indented \$x\$ \~\~gone\~\~"):
+        assert any(line.startswith(told) for line in lines), told
+
+
+@pytest.mark.parametrize("about", [5, [], None, "text", dict.fromkeys(ABOUT, 5), dict.fromkeys(ABOUT, {"a": 1})])
+def test_an_about_of_another_kind_is_named(trained, tmp_path, about):
+    with pytest.raises(ValueError, match="about.json|still empty"):
+        main(words(trained("HiFiGAN"), tmp_path / "out", about))
+
+
+def test_a_release_holds_nothing_of_a_training_to_go_on(trained, tmp_path):
+    checkpoint = trained("HiFiGAN")
+    card = json.loads((checkpoint / "card.json").read_text())
+    write_json(checkpoint / "card.json", card | {"progress": {"stale": 3}})
+    assert main(words(checkpoint, tmp_path / "out", dict.fromkeys(ABOUT, "said"))) == 0
+    assert "progress" not in json.loads((tmp_path / "out/card.json").read_text())
+
+
 def test_what_would_stay_empty_is_listed(trained, tmp_path):
     checkpoint = trained("HiFiGAN")
     (checkpoint.parent.parent / "result/result.json").unlink()

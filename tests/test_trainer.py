@@ -127,7 +127,7 @@ def test_nan_stops_and_names_step_and_utterances(corpus):
 
 def test_full_disk_leaves_the_last_checkpoint_whole(corpus):
     """A limit on the size of files stands for a full disk: writes fail in the middle."""
-    config = toy_config(corpus, model={"hidden": 512}, train={"save_every": 3, "max_steps": 6})
+    config = toy_config(corpus, model={"hidden": 512}, train={"save_every": 3, "valid_every": 3, "max_steps": 6})
     code = (
         "import resource, signal, tests.toy\n"
         "from models.base.experiment import Experiment\nfrom models.base.trainer import Trainer\n"

@@ -45,8 +45,23 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise OSError(error.errno, f"cannot write {path}: {cures[error.errno]}") from error
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> Path:
-    """Calls `write` on a temporary neighbour of `path`, then renames: readers see the old file or the new, never a part."""
+def flush(path: Path) -> None:
+    """Waits until a file, or which names a folder holds, is on the disk: a power cut leaves it there."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that cannot say so of a folder
+            raise
+    finally:
+        os.close(handle)
+
+
+def write_whole(path: Path, write: Callable[[Path], None], *, flushed: bool = False) -> Path:
+    """Calls `write` on a temporary neighbour of `path`, then renames: readers see the old file or the new, never a part.
+
+    `flushed` waits for the disk, so that this holds after a power cut too.
+    """
     path = Path(path)
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +71,11 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> Path:
         temporary = path.with_name(f".{stem}.{os.getpid()}.tmp{path.suffix}")
         try:
             write(temporary)
+            if flushed:
+                flush(temporary)
             os.replace(temporary, path)
+            if flushed:
+                flush(path.parent)
         except RuntimeError:  # libsndfile and torch keep to themselves what the disk said: it is asked again
             _ask_the_disk(temporary.parent)
             raise
@@ -77,10 +96,14 @@ def _ask_the_disk(folder: Path) -> None:
         probe.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any) -> Path:
-    """`value` as indented UTF-8 JSON."""
-    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    return write_whole(Path(path), lambda p: p.write_text(text, encoding="utf-8"))
+def write_json(path: Path, value: Any, *, flushed: bool = False) -> Path:
+    """`value` as indented UTF-8 JSON; `flushed` as in `write_whole`."""
+    return write_whole(Path(path), lambda p: p.write_text(json_text(value), encoding="utf-8"), flushed=flushed)
+
+
+def json_text(value: Any) -> str:
+    """`value` as `write_json` writes it."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def read_json(path: Path, shape: Any = Any) -> Any:

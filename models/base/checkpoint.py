@@ -1,52 +1,47 @@
-"""Checkpoint folders: a release plus the state to go on from. Whole or absent, whatever happens to disk or process."""
+"""Checkpoint folders: a release plus the state to go on from. Whole or absent, whatever happens to disk, power or process."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import random
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from models.base.experiment import read_card
-from utils.files import disk_errors, read_json, read_weights, write_json
+from utils.files import disk_errors, flush, json_text, read_weights, write_json, write_whole
 from utils.log import log
-
-ORPHAN_SECONDS = 15  # how long the workers of a killed run are waited for; they look for their parent every five
 
 
 class Checkpoints:
     """The checkpoints of one run: `<run>/checkpoint/step-00001000/{model.safetensors, state.pt, card.json}`.
 
-    A folder is written under another name and renamed when complete, so that what carries its name is whole.
-    `keep` newest ones stay, and the best.
+    A folder is written under another name, flushed to the disk and renamed when complete, and is renamed again before it is
+    deleted, so that what carries its name is whole. `keep` newest ones stay, and the best. `best.json` says which that is.
     """
 
     def __init__(self, run: Path, *, keep: int = 2) -> None:
         self.run, self.folder, self.keep = Path(run), Path(run) / "checkpoint", keep
 
     def all(self) -> list[Path]:
-        """Whole checkpoints, oldest first."""
-        return sorted(p.parent for p in self.folder.glob("step-*/card.json"))
+        """The checkpoints, oldest first."""
+        return sorted(path for path in self.folder.glob("step-*") if path.is_dir())
 
     def newest(self) -> Path | None:
         return self.all()[-1] if self.all() else None
 
     def best(self) -> Path | None:
-        """The checkpoint with the least validation loss, or the newest where none was noted."""
-        noted = self.folder / "best.json"
-        path = self.folder / step_name(read_json(noted)["step"]) if noted.is_file() else None
-        return path if path and (path / "card.json").is_file() else self.newest()
+        """The checkpoint with the least validation loss, or the newest where none was noted.
 
-    def save(self, step: int, best_step: int, card: dict, weights: dict, state: dict) -> Path:
+        What was the best when it was validated says so in its card, which no kill can part from its weights.
+        """
+        noted = [path for path in self.all() if _was_best(path)]
+        return noted[-1] if noted else self.newest()
+
+    def save(self, step: int, card: dict, weights: dict, state: dict) -> Path:
         """Writes the checkpoint of `step`. Raises OSError, with the last whole one named, when the disk refuses."""
+        import torch
         from safetensors import SafetensorError
 
         final = self.folder / step_name(step)
@@ -57,10 +52,11 @@ class Checkpoints:
                 part.mkdir(parents=True)
                 save_release(part, card, weights)
                 torch.save(state, part / "state.pt")
-                shutil.rmtree(final, ignore_errors=True)
+                for path in [*part.iterdir(), part]:
+                    flush(path)
+                self._discard(final)
                 os.replace(part, final)
-                if best_step == step:
-                    write_json(self.folder / "best.json", {"step": step, **card["best"]})
+                flush(self.folder)  # before an older one goes
         except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors wrap what the disk said
             shutil.rmtree(part, ignore_errors=True)
             raise OSError(
@@ -70,17 +66,62 @@ class Checkpoints:
         self._prune()
         return final
 
+    def note(self, step: int, card: dict) -> None:
+        """Takes down what a validation said of `step`, which is saved already. Raises OSError when the disk refuses."""
+        write_json(self.folder / step_name(step) / "card.json", card, flushed=True)
+        self._name_best()
+
+    def clean(self) -> None:
+        """Removes what a killed run left half-written or half-deleted, and lets best.json name the best."""
+        whole = [path for path in self.all() if (path / "card.json").is_file()]
+        # Without its card and older than a whole one, a folder was on its way out; a newer one was damaged.
+        halves = [path for path in self.all() if whole and path < whole[-1] and path not in whole]
+        for part in [*self.folder.glob(".*.tmp"), *halves]:
+            log.info(f"removing {part}, which was left half-written or half-deleted.")
+            shutil.rmtree(part)
+        self._name_best()
+
+    def _name_best(self) -> None:
+        best, path = self.best(), self.folder / "best.json"
+        if best is None or not _was_best(best):
+            path.unlink(missing_ok=True)
+            return
+        named = read_card(best)["best"]
+        if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != json_text(named):
+            write_json(path, named, flushed=True)
+
     def _prune(self) -> None:
         kept = {*self.all()[-self.keep :], self.best()}
         for path in self.all():
             if path not in kept:
-                shutil.rmtree(path)
+                self._discard(path)
+
+    def _discard(self, path: Path) -> None:
+        if not path.exists():
+            return
+        gone = self.folder / f".{path.name}.gone.tmp"
+        shutil.rmtree(gone, ignore_errors=True)
+        os.replace(path, gone)
+        shutil.rmtree(gone, ignore_errors=True)
 
     def state(self, folder: Path) -> dict[str, Any]:
         """What is needed to go on from `folder`. Raises ValueError when it is a release only, or damaged."""
+        card = read_card(folder)
         if not (folder / "state.pt").is_file():
             raise ValueError(f"{folder} is a release without training state: train anew with --set train.init_from={folder}.")
-        return read_weights(folder / "state.pt")
+        state = read_weights(folder / "state.pt")
+        if not isinstance(state, dict) or not isinstance(state.get("progress"), dict):
+            raise ValueError(f"{folder / 'state.pt'} is damaged: it holds no state of a training.")
+        return state | {"progress": state["progress"] | card.get("progress", {})}
+
+    def mend_weights(self, folder: Path, weights: dict) -> None:
+        """Writes the weights of `folder`, which its state has whole, again where their own file is damaged."""
+        file = folder / "model.safetensors"
+        try:
+            read_weights(file)
+        except ValueError as error:
+            log.warning(f"{error} Training needs only state.pt, and writes them again from there.")
+            write_whole(file, lambda part: save_weights(part, weights), flushed=True)
 
     def check_same_model(self, folder: Path, card: dict[str, Any]) -> None:
         """Refuses to go on in a folder that holds another model. Raises ValueError listing what differs."""
@@ -94,14 +135,72 @@ class Checkpoints:
                 f"or begin a new one from its weights: --set train.init_from={folder}."
             )
 
+    @contextlib.contextmanager
+    def or_older(self, folder: Path) -> Iterator[None]:
+        """Lets a ValueError within, which says what is wrong with `folder`, say as well how to go on from an older checkpoint."""
+        try:
+            yield
+        except ValueError as error:
+            older = self.older(folder)
+            aside = f"mv {folder} {folder.with_name('damaged-' + folder.name)}"
+            cure = f"Put the damaged one aside ({aside}) and run the same command again: it "
+            cure += f"goes on from {older}, which is whole." if older else "begins anew, as no older one is whole."
+            raise ValueError(f"the newest checkpoint, {folder}, cannot be gone on with: {error}\n{cure}") from error
+
+    def older(self, folder: Path) -> Path | None:
+        """The newest checkpoint before `folder` that can be read."""
+        return next((path for path in reversed(self.all()) if path < folder and _readable(path)), None)
+
+
+def is_release(folder: Path) -> bool:
+    """Whether `folder` is, or was before it was damaged, a release or checkpoint of ours."""
+    return (folder / "card.json").is_file() or _of_a_run(folder)
+
+
+def _of_a_run(folder: Path) -> bool:
+    return folder.parent.name == "checkpoint" and folder.name.startswith("step-") and folder.is_dir()
+
+
+def read_release(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The card and weights of a release or checkpoint. Raises ValueError when one is damaged, with an older checkpoint that is not."""
+    try:
+        return read_card(folder), read_weights(folder / "model.safetensors")
+    except ValueError as error:
+        older = Checkpoints(folder.parent.parent).older(folder) if _of_a_run(folder) else None
+        raise ValueError(f"{error} {older} is older and whole: name that." if older else str(error)) from error
+
+
+def _readable(folder: Path) -> bool:
+    try:
+        read_card(folder)
+        read_weights(folder / "model.safetensors")
+        read_weights(folder / "state.pt")
+    except ValueError:
+        return False
+    return True
+
+
+def _was_best(folder: Path) -> bool:
+    try:
+        card = read_card(folder)
+    except ValueError:
+        return False
+    best = card.get("best")
+    return isinstance(best, dict) and best.get("loss") is not None and best.get("step") == card.get("step")
+
 
 def save_release(folder: Path, card: dict, weights: dict) -> None:
     """`model.safetensors`, then `card.json`: the card's presence says that the weights are whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_weights(folder / "model.safetensors", weights)
+    write_json(folder / "card.json", card)
+
+
+def save_weights(path: Path, weights: dict) -> None:
+    """A state dict as safetensors."""
     from safetensors.torch import save_file
 
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.detach().cpu().contiguous().clone() for k, v in weights.items()}, folder / "model.safetensors")
-    write_json(folder / "card.json", card)
+    save_file({k: v.detach().cpu().contiguous().clone() for k, v in weights.items()}, path)
 
 
 def step_name(step: int) -> str:
@@ -119,69 +218,3 @@ def plain(value: Any) -> Any:
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) < 160 else text[:157] + "..."
-
-
-@contextlib.contextmanager
-def lock(run: Path) -> Iterator[None]:
-    """Holds `run` for this process; the system lets go of it even after SIGKILL. Raises ValueError when another holds it."""
-    with disk_errors(run):
-        run.mkdir(parents=True, exist_ok=True)
-        file = open(run / ".lock", "a+")  # noqa: SIM115 (held until the run ends)
-    with file:
-        _take(file, run)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        for part in (run / "checkpoint").glob(".*.tmp"):  # what a killed run left half-written
-            log.info(f"removing {part}, which was never completed.")
-            shutil.rmtree(part)
-        yield
-
-
-def _take(file: Any, run: Path) -> None:
-    begun = time.monotonic()
-    while True:
-        try:
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            holder = file.read().strip()
-            # Data workers hold what their process held, and outlive its SIGKILL by some seconds.
-            if time.monotonic() - begun < ORPHAN_SECONDS and holder.isdigit() and not _alive(int(holder)):
-                time.sleep(0.2)
-                continue
-            raise ValueError(
-                f"another run (process {holder or 'unknown'}) is training in {run}: wait for it, or choose another --name."
-            ) from error
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        return True
-    return True
-
-
-def random_state() -> dict[str, Any]:
-    """The state of every source of chance, as plain tensors and numbers (so that it loads without pickle)."""
-    name, keys, *rest = np.random.get_state()
-    return {
-        "python": random.getstate(),
-        "numpy": (name, torch.from_numpy(keys.astype(np.int64)), *rest),
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
-
-
-def set_random_state(state: dict[str, Any]) -> None:
-    """Takes back what `random_state` gave."""
-    version, internal, gauss = state["python"]
-    random.setstate((version, tuple(internal), gauss))
-    name, keys, *rest = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])

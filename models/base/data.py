@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset, get_worker_info
 
-from models.base.batching import Batches
+from models.base.splits import speaker_name
 from preprocessors.base import Utterance
 from processors.features import FeatureSet
 
@@ -20,7 +19,8 @@ class Utterances(Dataset):
     """The utterances of a split as arrays. Indexed by (epoch, index): the epoch seeds the crop.
 
     `names` are the features to read; `segment_frames` crops each utterance to a random stretch of that
-    many frames (shorter ones are padded in the batch); `speakers` numbers the speakers.
+    many frames (shorter ones are padded in the batch); `speakers` numbers the speakers, and is empty for a model that tells
+    none apart. `desks` is where data workers note what they read.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Utterances(Dataset):
         self.utterances, self.features, self.names = utterances, features, names
         self.speakers = {speaker: number for number, speaker in enumerate(speakers)}
         self.segment_frames, self.seed = segment_frames, seed
+        self.desks: Any = None
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -54,8 +55,21 @@ class Utterances(Dataset):
         arrays = self.features(utterance, self.names)
         if self.segment_frames:
             arrays = self._crop(arrays, np.random.default_rng((self.seed, epoch, index)))
-        number = self.speakers.get(speaker_name(utterance), 0)
-        return {**arrays, "speaker": number, "id": f"{utterance.dataset}/{utterance.id}"}
+        return {**arrays, "speaker": self._number(utterance), "id": f"{utterance.dataset}/{utterance.id}"}
+
+    def __getitems__(self, keys: list[tuple[int, int]]) -> list[dict[str, Any]]:
+        """A whole batch: what a DataLoader asks for where it can."""
+        worker = get_worker_info()
+        if worker and self.desks:
+            self.desks.note(worker.id, keys[0])
+        return [self[key] for key in keys]
+
+    def _number(self, utterance: Utterance) -> int:
+        if not self.speakers:
+            return 0
+        if speaker_name(utterance) not in self.speakers:
+            raise ValueError(f"{utterance.dataset}/{utterance.id}: the speaker {speaker_name(utterance)!r} is not among those of training.")
+        return self.speakers[speaker_name(utterance)]
 
     def _crop(self, arrays: dict[str, np.ndarray], random: np.random.Generator) -> dict[str, np.ndarray]:
         axes = {name: self.features.features[name].axis for name in arrays}
@@ -87,29 +101,3 @@ def pad(arrays: list[np.ndarray], value: float, minimum: int = 0) -> torch.Tenso
     for row, array in zip(out, arrays, strict=True):
         row[: len(array)] = array
     return torch.from_numpy(out)
-
-
-def speaker_name(utterance: Utterance) -> str:
-    """The name of a voice across corpora: "vctk_p225"."""
-    return f"{utterance.dataset}_{utterance.speaker or 'default'}"
-
-
-def loader(data: Utterances, batches: Batches, workers: int, *, pin: bool = False) -> DataLoader:
-    """A DataLoader over `batches`. Its own generator: drawing seeds for workers must not move the training's random state."""
-    return DataLoader(
-        data,
-        batch_sampler=batches,
-        collate_fn=data.collate,
-        num_workers=workers,
-        pin_memory=pin,
-        worker_init_fn=_quiet_worker,
-        persistent_workers=workers > 0,
-        generator=torch.Generator(),
-    )
-
-
-def _quiet_worker(_: int) -> None:
-    torch.set_num_threads(1)
-    # A scheduler or Ctrl-C signals the whole group: the trainer must outlive it to save, and it needs its workers for that step.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import subprocess
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models import MODELS, Spec
+from models.base.splits import Division, divide, speaker_name
 from preprocessors.base import SPLITS, Utterance, corpora, read_splits
 from processors.features import FEATURES, FeatureSet
 from processors.store import Corpus
@@ -104,25 +106,27 @@ class Experiment:
 
     @cached_property
     def speakers(self) -> list[str]:
-        from models.base.data import speaker_name
-
         return sorted({speaker_name(u) for u in self.utterances("train")})
 
     @cached_property
     def model_class(self) -> type[nn.Module]:
         return load_object(self.spec.model)
 
-    def data(self, split: str, *, segment_frames: int | None = None, seed: int = 0) -> Utterances:
-        """The Dataset of a split. Raises ValueError when it is empty."""
+    def division(self, voices: Collection[str] | None) -> Division:
+        """The utterances to train, validate and test with; see `models.base.splits.divide`."""
+        return divide({split: self.utterances(split) for split in SPLITS}, voices)
+
+    def data(self, utterances: list[Utterance], *, voices: list[str], segment_frames: int | None, seed: int) -> Utterances:
+        """The Dataset of some utterances, with the features that the model reads; `voices` are numbered in this order.
+
+        Raises ValueError for no utterances.
+        """
         from models.base.data import Utterances
 
-        found = self.utterances(split)
-        if not found:
-            raise ValueError(
-                f"the {split} split of {', '.join(self.datasets)} holds no usable utterance: see report.json beside it."
-            )
+        if not utterances:
+            raise ValueError(f"the train split of {', '.join(self.datasets)} holds no usable utterance: see report.json beside it.")
         names = list(self.model_class.reads)
-        return Utterances(found, self.features, names, self.speakers, segment_frames=segment_frames, seed=seed)
+        return Utterances(utterances, self.features, names, voices, segment_frames=segment_frames, seed=seed)
 
     @cached_property
     def card(self) -> dict[str, Any]:
@@ -151,8 +155,12 @@ class Experiment:
         return build_model(self.card)
 
     def run_folder(self, name: str) -> Path:
-        """Where the run of that name lies. Raises ValueError for a name that leads elsewhere, or is none."""
-        return Path(self.sections.log_dir) / check_name(name, "--name")
+        return run_folder(self.sections.log_dir, name)
+
+
+def run_folder(log_dir: str | Path, name: str) -> Path:
+    """Where the run of that name lies. Raises ValueError for a name that leads elsewhere, or is none."""
+    return Path(log_dir) / check_name(name, "--name")
 
 
 def build_model(card: dict[str, Any]) -> nn.Module:
@@ -248,6 +256,10 @@ CARD = {  # what a card holds, by the path to it
     "learned": dict[str, dict[str, Any]],
     "speakers": list[str],
     "dataset": list[str],
+    "versions": dict[str, str],
+    "step": int,
+    "parameters": int,
+    "progress": dict[str, Any],
 }
 
 

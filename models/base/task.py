@@ -90,11 +90,36 @@ class Task:
         """The utterance as this model gives it, beside the recording."""
         raise NotImplementedError
 
+    @property
+    def speakers(self) -> list[str]:
+        """The names of the speakers that it was trained on, in the order of their numbers."""
+        return self.card.get("speakers") or []
+
+    @property
+    def voices(self) -> list[str] | None:
+        """The speakers that it tells apart; None where it does not matter to the model who speaks."""
+        from models.base.tables import tells_speakers
+
+        return self.speakers if tells_speakers(self.model) else None
+
+    def speaker_of(self, utterance: Utterance) -> int:
+        """The number of who speaks `utterance`, the first where it names neither corpus nor speaker.
+
+        Raises ValueError for somebody that the model never heard.
+        """
+        from models.base.splits import speaker_name
+
+        if self.voices is None or not (utterance.dataset or utterance.speaker):
+            return 0
+        if speaker_name(utterance) not in self.voices:
+            raise ValueError(f"the model never heard its speaker, {speaker_name(utterance)!r}: choose who is to say it by --speaker.")
+        return self.voices.index(speaker_name(utterance))
+
     def speaker_id(self, name: str | None) -> int:
         """The number of a speaker; None is the first. Raises ValueError with the nearest name and the choices."""
         from utils.registry import nearest
 
-        speakers = self.card.get("speakers") or ["default"]
+        speakers = self.speakers or ["default"]
         if name is None:
             return 0
         matches = [i for i, full in enumerate(speakers) if name == full or full.endswith(f"_{name}")]
@@ -177,20 +202,14 @@ def named(card: dict[str, Any], source: str) -> Iterator[None]:
 
 def read(path: str | Path, *, which: str = "newest", model_type: str | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
     """The card and the weights at `path`, ours or foreign."""
-    folder = resolve(path, which=which)
-    if (folder / "card.json").is_file():
-        from models.base.experiment import read_card
-        from utils.files import read_weights
+    from models.base.checkpoint import is_release, read_release
 
-        return read_card(folder), read_weights(folder / "model.safetensors")
+    folder = resolve(path, which=which)
+    if is_release(folder):
+        return read_release(folder)
     from models.base.upstream import read_foreign
 
     return read_foreign(folder, model_type)
-
-
-def weights_of(path: str | Path) -> dict[str, Any]:
-    """Only the weights at `path`."""
-    return read(path)[1]
 
 
 def fit_weights(model: nn.Module, weights: dict[str, Any], source: str) -> None:

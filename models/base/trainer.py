@@ -4,36 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import math
-import signal
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from models.base.batching import Batches
-from models.base.checkpoint import Checkpoints, lock, random_state, set_random_state
-from models.base.data import loader
+from models.base.checkpoint import Checkpoints
 from models.base.experiment import Experiment
+from models.base.lock import lock
 from models.base.settings import Optimizer, TrainConfig
+from models.base.signals import StopSignal
+from models.base.state import Progress, gather, random_state, restore, set_random_state
+from models.base.tables import begin_with, tells_speakers
+from models.base.validation import Means, readable
 from models.base.watch import Watch
+from models.base.workers import DEATH, Reader
 from utils.config import build, check
 from utils.files import write_json
 from utils.log import log
-
-
-@dataclass
-class Progress:
-    """Where training stands; saved with every checkpoint."""
-
-    step: int = 0
-    epoch: int = 0
-    updates: int = 0  # done within the epoch
-    best_loss: float = math.inf
-    best_step: int = 0
-    stale: int = 0  # validations since the best
 
 
 class Trainer:
@@ -57,13 +48,17 @@ class Trainer:
         self.optimizers: dict[str, Any] = {}
         self.schedulers: dict[str, Any] = {}
         model = experiment.model()
+        self.voices = experiment.speakers if tells_speakers(model) else []
+        division = experiment.division(self.voices if tells_speakers(model) else None)
+        self.utterances = {split: division.take(split) for split in ("train", "valid")}
         self.ema = self._average(model)
         for key, network in {"model": model, **self.extra_networks()}.items():
             self._add(key, network)
         set_seed(self.config.seed, device_specific=True)  # different dropout on each
-        self._stop = False
+        self._stop = StopSignal()
         self._sync = True
         self._batch_ids: list[str] = []
+        self._reader: Reader | None = None
 
     # What a subclass may change
 
@@ -91,38 +86,74 @@ class Trainer:
 
     def fit(self) -> Progress:
         """Trains to `max_steps`, from the newest checkpoint where there is one; returns where it ended."""
-        with lock(self.checkpoints.run) if self.main else contextlib.nullcontext(), self._signals():
+        with lock(self.checkpoints.run) if self.main else contextlib.nullcontext(), self._stop:
+            if self.main:
+                self.checkpoints.clean()
             self._resume_or_start()
+            if self.ended and not self.progress.pending:
+                log.info(f"nothing to do: {self.ended}.")
+                return self.progress
             self._open_watch()
             try:
-                self._loop()
-            finally:
-                self.watch.close()
-                self.accelerator.end_training()
+                self._loop_and_close()
+            except (RuntimeError, OSError, EOFError) as error:
+                told = self._reader.told(error, self.config, self.checkpoints.newest()) if self._reader else ""
+                if not told:
+                    raise
+                raise ChildProcessError(told) from error
         return self.progress
 
+    def _loop_and_close(self) -> None:
+        failed = True
+        try:
+            self._loop()
+            failed = False
+        finally:
+            if self._reader:
+                self._reader.close(failed=failed)
+            self.watch.close()
+            self.accelerator.end_training()
+
+    @property
+    def ended(self) -> str:
+        """Why there is nothing more to train, and how to go on; "" while there is."""
+        p, c = self.progress, self.config
+        if p.step >= c.max_steps:
+            return f"training has ended at step {p.step}, and train.max_steps is {c.max_steps}: raise it to go on"
+        if c.patience and p.stale >= c.patience:
+            told = f"{p.stale} validations (train.patience {c.patience}) were no better than step {p.best_step}"
+            return f"training has ended early at step {p.step}, as {told}: raise it to go on"
+        return ""
+
     def _loop(self) -> None:
-        for group in self._updates():
+        if self.progress.pending:  # the run was killed after saving, before it had validated
+            self._validate()
+        for group in () if self.ended else self._updates():
             self._one_update(group)
             self.watch.updated(self.progress.step, self.config.accumulate, self.schedulers)
             stop = self._should_stop()
-            last = stop or self.progress.step >= self.config.max_steps
-            if self._due(self.config.valid_every) or (last and not stop):
-                last = self._validate() or last
-            if self._due(self.config.save_every) or last:
-                self.save()
-            if last:
+            self._save_and_validate(stop)
+            if stop or self.ended:
+                log.info(f"stopping: {self.ended or 'as asked; the same command goes on'}.")
                 return
+
+    def _save_and_validate(self, stop: bool) -> None:
+        """What is due after an update. Saved first: a validation that fails, or is killed, costs nothing and is made up for."""
+        self.progress.pending = self._due(self.config.valid_every) or bool(self.ended)
+        if self.progress.pending or stop or self._due(self.config.save_every):
+            self.save()
+        if self.progress.pending and not stop:
+            self._validate()
 
     def _updates(self) -> Iterator[list[dict[str, Any]]]:
         """The batches of one update after another, over as many epochs as it takes; timed, to tell waiting from work."""
         data, batches = self._training_data()
-        feed = loader(data, batches, self.config.workers, pin=torch.cuda.is_available())
+        self._reader = Reader(data, batches, self.config.workers, pin=torch.cuda.is_available())
         while True:
             batches.epoch, batches.skip = self.progress.epoch, self.progress.updates
             group: list[dict[str, Any]] = []
             asked = time.perf_counter()
-            for batch in feed:
+            for batch in self._reader:
                 group.append(batch)
                 if len(group) < self.config.accumulate:
                     continue
@@ -188,38 +219,42 @@ class Trainer:
     def _due(self, every: int) -> bool:
         return self.progress.step % every == 0
 
-    def _validate(self) -> bool:
-        """Validates with the averaged weights where there are any; True when patience has run out."""
+    def _validate(self) -> None:
+        """Validates what was saved last, with the averaged weights where there are any, and notes it in the checkpoint."""
+        state = random_state()  # looking and listening must not change what is trained
         with self.watch.aside():
-            losses = self.validate()
-            total = float(self.total({k: torch.tensor(v) for k, v in losses.items()}))
-            p = self.progress
-            better = total < p.best_loss
-            p.best_loss, p.best_step, p.stale = (total, p.step, 0) if better else (p.best_loss, p.best_step, p.stale + 1)
-            self.watch.validated(p.step, losses, total)
+            self._judge(self.validate())
             if self.main:
+                self.checkpoints.note(self.progress.step, self.card)
                 self.sample()
-        if self.config.patience and p.stale >= self.config.patience:
-            log.info(f"stopping early: no better validation loss since step {p.best_step}.")
-            return True
-        return False
+        set_random_state(state)
+
+    def _judge(self, losses: dict[str, float]) -> None:
+        p = self.progress
+        p.pending = False
+        if not losses:
+            log.warning(f"step {p.step}: nothing could be validated; training goes on.")
+            return
+        total = float(self.total({k: torch.tensor(v) for k, v in losses.items()}))
+        better = total < p.best_loss
+        p.best_loss, p.best_step, p.stale = (total, p.step, 0) if better else (p.best_loss, p.best_step, p.stale + 1)
+        self.watch.validated(p.step, losses, total)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Mean losses over the valid split, each utterance counted once."""
-        model = self.best_model()
+        """Mean losses over the valid split, each utterance counted once. What cannot be read or validated is named and left out."""
+        model, means = self.best_model(), Means()
         model.eval()
-        sums: dict[str, float] = {}
-        count = 0
         for batch in self._validation_feed():
-            with self.accelerator.autocast():
-                losses = self.evaluate(model, self.to_device(batch))
-            for key, value in losses.items():
-                sums[key] = sums.get(key, 0.0) + value.item() * len(batch["id"])
-            count += len(batch["id"])
+            try:
+                with self.accelerator.autocast():
+                    means.add(self.evaluate(model, self.to_device(batch)), len(batch["id"]))
+            except (ValueError, RuntimeError) as error:
+                if DEATH.search(str(error)):
+                    raise
+                log.error(f"not validated, {', '.join(batch['id'])}: {error}")
         model.train()
-        totals = self.accelerator.reduce(torch.tensor([*sums.values(), count], device=self.accelerator.device), "sum")
-        return {key: (value / totals[-1]).item() for key, value in zip(sums, totals[:-1], strict=True)}
+        return means.over_processes()
 
     def best_model(self) -> nn.Module:
         """The weights that a release would hold: the averaged ones where there are any."""
@@ -231,13 +266,11 @@ class Trainer:
 
         if not self.config.samples:
             return
-        state = random_state()  # listening must not change what is trained
         model = self.best_model()
         task = make_task(model, self.experiment.features, self.card, device=self.accelerator.device)
-        utterances = self.experiment.utterances("valid")[: self.config.samples]
+        utterances = self.utterances["valid"][: self.config.samples]
         self.watch.sample(task, utterances, self.progress.step, recorded=self.progress.step <= self.config.valid_every)
         model.train()
-        set_random_state(state)
 
     # Saving and going on
 
@@ -246,25 +279,14 @@ class Trainer:
         p = self.progress
         loss = None if math.isinf(p.best_loss) else p.best_loss
         parameters = sum(w.numel() for w in self.unwrap("model").parameters())
-        return {**self.experiment.card, "step": p.step, "parameters": parameters, "best": {"step": p.best_step, "loss": loss}}
+        training = {"step": p.step, "parameters": parameters, "best": {"step": p.best_step, "loss": loss}, "progress": p.judged}
+        return {**self.experiment.card, **training}
 
     def save(self) -> None:
         """Writes a whole checkpoint; the one before stays until this one is complete."""
-        from accelerate.utils import gather_object
-
-        ranks = gather_object([random_state()])
+        state = gather(self)
         if self.main:
-            state = {
-                "progress": asdict(self.progress),
-                "networks": {k: self.unwrap(k).state_dict() for k in self.networks},
-                "optimizers": {k: o.state_dict() for k, o in self.optimizers.items()},
-                "schedulers": {k: s.state_dict() for k, s in self.schedulers.items()},
-                "ema": None if self.ema is None else self.ema.state_dict(),
-                "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else None,
-                "random": ranks,
-            }
-            weights = self.best_model().state_dict()
-            folder = self.checkpoints.save(self.progress.step, self.progress.best_step, self.card, weights, state)
+            folder = self.checkpoints.save(self.progress.step, self.card, self.best_model().state_dict(), state)
             log.info(f"saved {folder}")
         self.accelerator.wait_for_everyone()
 
@@ -272,37 +294,16 @@ class Trainer:
         newest = self.checkpoints.newest()
         if newest is None:
             if self.config.init_from:
-                self._begin_with(self.config.init_from)
+                begin_with(self.config.init_from, self.unwrap("model"), self.experiment.card)
             return
+        with self.checkpoints.or_older(newest):
+            state = self.checkpoints.state(newest)
         self.checkpoints.check_same_model(newest, self.experiment.card)
-        state = self.checkpoints.state(newest)
-        self.progress = Progress(**state["progress"])
-        for key in self.networks:
-            self.unwrap(key).load_state_dict(state["networks"][key])
-            self.optimizers[key].load_state_dict(state["optimizers"][key])
-            self.schedulers[key].load_state_dict(state["schedulers"][key])
-        if self.ema is not None and state["ema"]:
-            self.ema.load_state_dict(state["ema"])
-        if self.accelerator.scaler and state["scaler"]:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
-        if self.accelerator.process_index < len(state["random"]):
-            set_random_state(state["random"][self.accelerator.process_index])
+        with self.checkpoints.or_older(newest):
+            restore(self, state)
+        if self.main:
+            self.checkpoints.mend_weights(newest, self.best_model().state_dict())
         log.info(f"going on from {newest} (step {self.progress.step} of {self.config.max_steps})")
-        if self.progress.step >= self.config.max_steps:
-            log.info("training had already ended; raise train.max_steps to go on.")
-
-    def _begin_with(self, path: str) -> None:
-        from models.base.task import weights_of
-
-        own, given = self.unwrap("model").state_dict(), weights_of(path)
-        same = {k: v for k, v in given.items() if k in own and v.shape == own[k].shape}
-        if not same:
-            raise ValueError(
-                f"train.init_from: {path} shares no tensor with {self.experiment.sections.model_type}; is it another model?"
-            )
-        left = sorted(own.keys() - same.keys())
-        self.unwrap("model").load_state_dict({**own, **same})
-        log.info(f"began with {len(same)} tensors of {path}" + (f"; left as initialised: {', '.join(left[:8])}" if left else ""))
 
     # Making the parts
 
@@ -344,7 +345,7 @@ class Trainer:
 
     def _training_data(self) -> tuple[Any, Batches]:
         c, a = self.config, self.accelerator
-        data = self.experiment.data("train", segment_frames=c.segment_frames, seed=c.seed)
+        data = self._data("train")
         batches = Batches(
             data.seconds,
             batch_size=c.batch_size,
@@ -358,15 +359,15 @@ class Trainer:
             log.info(f"{len(data)} utterances, {batches.updates(0)} updates an epoch, {batches.waste():.1%} of each is padding.")
         return data, batches
 
-    def _validation_feed(self) -> Any:
+    def _validation_feed(self) -> Iterator[dict[str, Any]]:
+        """This process's share of the valid split; nothing where there are fewer utterances than processes."""
         c, a = self.config, self.accelerator
-        data = self.experiment.data("valid", segment_frames=c.segment_frames, seed=c.seed)
-        seconds = data.seconds
-        shared = min(a.num_processes, len(seconds))
+        data = self._data("valid")
+        shared = min(a.num_processes, len(data))
         if a.process_index >= shared:
-            return []
+            return iter(())
         batches = Batches(
-            seconds,
+            data.seconds,
             batch_size=c.batch_size,
             batch_seconds=c.batch_seconds,
             processes=shared,
@@ -374,7 +375,11 @@ class Trainer:
             seed=c.seed,
             shuffle=False,
         )
-        return loader(data, batches, 0)
+        return readable(data, batches)
+
+    def _data(self, split: str) -> Any:
+        c = self.config
+        return self.experiment.data(self.utterances[split], voices=self.voices, segment_frames=c.segment_frames, seed=c.seed)
 
     def _open_watch(self) -> None:
         c = self.config
@@ -384,22 +389,8 @@ class Trainer:
         if self.main:
             write_json(self.checkpoints.run / "config.json", self.experiment.config)
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGTERM asks for a checkpoint and a clean end at the next step: job schedulers send it before they kill."""
-
-        def ask(*_: Any) -> None:
-            log.info("SIGTERM: saving at the end of this step, then stopping.")
-            self._stop = True
-
-        before = signal.signal(signal.SIGTERM, ask)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGTERM, before)
-
     def _should_stop(self) -> bool:
         if self.accelerator.num_processes == 1:
-            return self._stop
-        asked = torch.tensor(int(self._stop), device=self.accelerator.device)
+            return self._stop.asked
+        asked = torch.tensor(int(self._stop.asked), device=self.accelerator.device)
         return bool(self.accelerator.reduce(asked, "sum").item())

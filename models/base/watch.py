@@ -86,13 +86,13 @@ class Watch:
             tag = f"sample/{utterance.id}"
             try:
                 result = task.sample(utterance)
-            except ValueError as error:
+                audio = utterance.read(task.rate) if recorded else None
+            except (ValueError, OSError, RuntimeError) as error:
                 log.warning(f"no {tag}: {error}")
                 continue
             self.writer.add_audio(tag, result.audio.samples, step, sample_rate=result.audio.rate)
             self.writer.add_image(f"{tag}/mel", result.picture(), step, dataformats="HWC")
-            if recorded:
-                audio = utterance.read(task.rate)
+            if audio:
                 self.writer.add_audio(f"{tag}/recorded", audio.samples, step, sample_rate=audio.rate)
 
     def close(self) -> None:

@@ -28,6 +28,7 @@ class FastSpeech2(nn.Module):
 
     reads = ("phone", "duration", "mel", "f0", "energy")
     statistics_of = ("f0", "energy")
+    tables = {"symbols": "encoder.src_word_emb.weight", "speakers": "speaker_emb.weight"}
     compiles = "decoder.forward"
 
     def __init__(

@@ -41,6 +41,7 @@ class Jets(nn.Module):
 
     reads = ("phone", "mel", "f0", "energy", "audio")
     statistics_of = ("f0", "energy")
+    tables = {"symbols": "encoder.src_word_emb.weight", "speakers": "speaker_emb.weight"}
     compiles = "generator.decode"
 
     def __init__(

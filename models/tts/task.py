@@ -94,12 +94,12 @@ class TTS(Task):
         return Audio(out["audio"][0].float().cpu().numpy(), self.rate)
 
     def sample(self, utterance: Utterance, **options: Any) -> Sample:
-        """The utterance's text, as it is, in its language and in one go, spoken by its speaker, beside its recording."""
-        from models.base.data import speaker_name
+        """The utterance's text, as it is, in its language and in one go, spoken by its speaker, beside its recording.
 
+        The option `speaker` lets another say it. Raises ValueError where its own is unknown to the model, and no other is named.
+        """
         options = self._options({"seed": 0} | options)
-        known = self.card.get("speakers") or []
-        number = known.index(speaker_name(utterance)) if speaker_name(utterance) in known else 0
+        number = self.speaker_of(utterance) if options["speaker"] is None else self.speaker_id(options["speaker"])
         spoken = self._speak(utterance, number, options | {"controls": self._checked(options)})
         heard = self._sound(spoken, options)
         spoken.setdefault("mel", self._vocode.mel(heard))

@@ -37,6 +37,7 @@ class VITS(nn.Module):
 
     reads = ("phone", "linear", "audio")
     statistics_of: tuple[str, ...] = ()
+    tables = {"symbols": "enc_p.emb.weight", "speakers": "emb_g.weight"}
     compiles = "dec.decode"  # where nearly all the time goes when it speaks
 
     def __init__(

@@ -37,7 +37,8 @@ class Voicing:
 
         features = self.task.features
         sizes = {k: v for k, v in features.settings.get("linear", {}).items() if k in ("n_fft", "win_size")}
-        mel = MelSpectrogram(**features.common, **features.settings.get("mel", sizes))
+        clock = {"sample_rate": features.sample_rate, "hop_size": features.hop_size}
+        mel = MelSpectrogram(**clock, **features.settings.get("mel", sizes))
         return mel(torch.from_numpy(audio.samples)[None])[0].numpy()
 
     def _griffin_lim(self) -> Callable[..., Audio]:

@@ -84,6 +84,9 @@ class Vocoder(Task):
         return self._decode(self.analyse(audio), **how)
 
     def sample(self, utterance: Utterance, **how: Any) -> Sample:
+        """The recording through mel and back; in the voice of its speaker, for a model that tells voices apart and unless `how` says."""
+        if self.voices is not None:
+            how = {"speaker": self.speaker_of(utterance)} | how
         audio = utterance.read(self.rate)
         recorded = self.analyse(audio)
         heard = self._decode(recorded, **how)

@@ -51,6 +51,7 @@ class WaveNet(nn.Module):
 
     reads = ("mel", "audio")
     statistics_of: tuple[str, ...] = ()
+    tables = {"speakers": "embed_speakers.weight"}
 
     def __init__(
         self,

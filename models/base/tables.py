@@ -1,0 +1,93 @@
+"""Tables whose rows have names: symbols and speakers. A model says in `tables` which of its tensors they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from utils.log import log
+
+SHOWN = 40  # names in a message
+
+
+def tables(model: nn.Module) -> dict[str, str]:
+    """What the rows stand for, "symbols" or "speakers" -> the tensor's name, of those that this model has."""
+    return {kind: name for kind, name in getattr(model, "tables", {}).items() if name in model.state_dict()}
+
+
+def tells_speakers(model: nn.Module) -> bool:
+    """Whether it matters to the model who speaks."""
+    return "speakers" in tables(model)
+
+
+def row_names(card: dict[str, Any]) -> dict[str, list[str]]:
+    """The names of the rows, by what they stand for, as far as a card, ours or foreign, knows them."""
+    from processors.features import FeatureSet
+
+    p = card["preprocess"]
+    features = FeatureSet(p["features"], sample_rate=p["sample_rate"], hop_size=p["hop_size"])
+    features.restore(card.get("learned", {}))
+    symbols = features.features["phone"].table if "phone" in features.features else []
+    return {"symbols": list(symbols), "speakers": list(card.get("speakers") or [])}
+
+
+def begin_with(path: str, model: nn.Module, card: dict[str, Any]) -> None:
+    """Gives `model`, of `card`, what fits of the weights at `path`, and says what. Raises ValueError where nothing does."""
+    from models.base.task import read
+
+    theirs, weights = read(path)
+    try:
+        done = inherit(model, card, weights, theirs)
+    except ValueError as error:
+        raise ValueError(f"train.init_from: {path}: {error}") from error
+    for line in done:
+        log.info(f"from {path}: {line}")
+
+
+def inherit(model: nn.Module, card: dict[str, Any], weights: Mapping[str, Tensor], theirs: dict[str, Any]) -> list[str]:
+    """Gives `model`, of `card`, what fits of the `weights` that another card, `theirs`, describes: whole tensors, and of tables
+    the rows that bear the same name. Returns what was done and what was left as initialised, a line each.
+
+    Raises ValueError where nothing fits.
+    """
+    own = model.state_dict()
+    whole = {name: value for name, value in weights.items() if name in own and value.shape == own[name].shape}
+    made, lines = {**own, **whole}, []
+    here, there = row_names(card), row_names(theirs)
+    for kind, name in tables(model).items():
+        if name not in weights or not _by_name(own[name], here[kind], weights[name], there[kind]):
+            continue  # the whole table, where it fits
+        made[name], lacking = _rows(own[name], here[kind], weights[name], there[kind])
+        found = len(here[kind]) - len(lacking)
+        whole = {**whole, name: made[name]} if found else {key: value for key, value in whole.items() if key != name}
+        lines.append(f"{found} of {len(here[kind])} {kind} by name; as initialised: {_some(lacking)}")
+    if not whole:
+        raise ValueError(f"it shares no tensor with {type(model).__name__}; is it another model?")
+    model.load_state_dict(made)
+    left = sorted(own.keys() - whole.keys())
+    return [f"{len(whole)} of {len(own)} tensors; as initialised: {_some(left)}", *lines]
+
+
+def _by_name(own: Tensor, here: list[str], given: Tensor, there: list[str]) -> bool:
+    """Whether rows are to be found by their names: both have some (a foreign voice alone has none of its own), and not the same."""
+    same = here == there and own.shape == given.shape
+    return bool(here) and len(there) > 1 and own.shape[1:] == given.shape[1:] and not same
+
+
+def _rows(own: Tensor, here: list[str], given: Tensor, there: list[str]) -> tuple[Tensor, list[str]]:
+    """`own` with the rows of `given` that bear its names, and the names that found none."""
+    numbers = {name: number for number, name in enumerate(there) if number < len(given)}
+    pairs = [(to, numbers[name]) for to, name in enumerate(here) if name in numbers and to < len(own)]
+    made = own.clone()
+    if pairs:
+        to, of = torch.tensor(pairs).T
+        made[to] = given[of].to(made)
+    return made, [name for name in here if name not in numbers]
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(names[:SHOWN]) or "none"
+    return shown if len(names) <= SHOWN else f"{shown}, ... ({len(names)} in all)"

@@ -1,0 +1,106 @@
+"""The processes that read batches ahead of the training: quiet, gone when it is gone, and spoken of when one is killed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import signal
+from collections.abc import Iterator
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from models.base.batching import Batches
+from models.base.data import Utterances
+from models.base.settings import TrainConfig
+from utils.processes import end_with_parent
+
+SHOWN = 10  # utterances in a message
+DEATH = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)")  # as torch says it, wherever the trainer stood
+
+
+class Desks:
+    """What each data worker is at, in memory that it shares with the trainer: its process, and the first item of its batch."""
+
+    FIELDS = 3  # process, epoch, index
+
+    def __init__(self, workers: int) -> None:
+        self.rows = multiprocessing.RawArray("q", self.FIELDS * workers)
+
+    def note(self, worker: int, key: tuple[int, int]) -> None:
+        """Says, in the process of `worker`, that the batch which begins with `key` (epoch, index) is being read."""
+        self.rows[self.FIELDS * worker : self.FIELDS * (worker + 1)] = [os.getpid(), *key]
+
+    def noted(self) -> dict[int, tuple[int, int]]:
+        """Process -> the (epoch, index) that it noted last."""
+        rows = [self.rows[i : i + self.FIELDS] for i in range(0, len(self.rows), self.FIELDS)]
+        return {process: (epoch, index) for process, epoch, index in rows if process}
+
+    def gone(self) -> list[int]:
+        """The processes that ended by themselves. Waits a second for the first, as its pipes end before it does."""
+        noted = self.noted()
+        wait([child.sentinel for child in multiprocessing.active_children() if child.pid in noted], timeout=1)
+        alive = {child.pid for child in multiprocessing.active_children()}
+        return [process for process in noted if process not in alive]
+
+
+class Reader:
+    """The batches of an epoch at a time, read ahead by `workers` processes, or by this one where there are none."""
+
+    def __init__(self, data: Utterances, batches: Batches, workers: int, *, pin: bool = False) -> None:
+        self.data, self.batches = data, batches
+        self.desks = data.desks = Desks(workers) if workers else None
+        self.killed: list[int] = []
+        self.feed: DataLoader | None = DataLoader(
+            data,
+            batch_sampler=batches,
+            collate_fn=data.collate,
+            num_workers=workers,
+            pin_memory=pin,
+            worker_init_fn=_begin,
+            persistent_workers=workers > 0,
+            generator=torch.Generator(),  # its own: drawing seeds for workers must not move the training's random state
+        )
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.feed)
+
+    def close(self, *, failed: bool) -> None:
+        """Ends the workers: they hear no signal, and Python's exit would wait for them. After a failure, looks first who is gone."""
+        if failed and self.desks:
+            self.killed = self.desks.gone()
+        self.feed = None
+
+    def told(self, error: Exception, config: TrainConfig, kept: Path | None) -> str:
+        """What to say of `error`: what the killed workers had, what to lower, and what is kept. "" where none was killed."""
+        named = DEATH.search(str(error))
+        killed = self.killed or (re.findall(r"\d+", named[1]) if named else [])
+        if not killed:
+            return ""
+        keys = [self.desks.noted().get(int(process)) for process in killed]
+        had = "; ".join(self._batch(*key) for key in keys if key) or "nothing yet"
+        lower = f"train.workers (now {config.workers}), train.batch_seconds ({config.batch_seconds}) or train.batch_size ({config.batch_size})"
+        return (
+            f"a data worker (process {', '.join(map(str, killed))}) was killed while it read {had}. Most often memory ran out: "
+            f"lower {lower}. Kept is {kept or 'nothing yet'}; the same command goes on from there. ({error})"
+        )
+
+    def _batch(self, epoch: int, first: int) -> str:
+        plan = [batch for update in self.batches.plan(epoch) for batch in update]
+        batch = next(batch for batch in plan if batch[0] == first)
+        utterances = [self.data.utterances[i] for i in batch]
+        names = ", ".join(f"{u.dataset}/{u.id}" for u in utterances[:SHOWN])
+        more = ", ..." if len(batch) > SHOWN else ""
+        return f"{len(batch)} utterance(s), {sum(u.seconds for u in utterances):.1f} s: {names}{more}"
+
+
+def _begin(_: int) -> None:
+    end_with_parent()
+    torch.set_num_threads(1)
+    # A scheduler or Ctrl-C signals the whole group: the trainer must outlive it to save, and it needs its workers for that step.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

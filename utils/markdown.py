@@ -1,0 +1,38 @@
+"""Somebody's words within a Markdown page of ours: read as they were written, and never as mark-up."""
+
+from __future__ import annotations
+
+import re
+
+# What stays as it is: an address, which is shown as one, and a word of code, within which nothing is mark-up.
+KEPT = re.compile(r"https?://[^\s<>\"|\\^`{}\[\]*]+|`[^`\n]+`")
+MARKS = re.compile(r"[\\`*_\[\]#|~!$]")
+STARTS = re.compile(r"^([-+=]|\d+(?=[.)]))")  # lists, and the lines that make a heading of what stands above
+ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def paragraphs(text: str) -> str:
+    """`text` in its lines: no heading, list, picture, link or HTML comes of it."""
+    return "\n".join(_line(line.strip()) for line in text.splitlines())
+
+
+def one_line(text: str) -> str:
+    """`text` as a heading or a cell of a table holds it."""
+    return _line(" ".join(text.split()))
+
+
+def _line(text: str) -> str:
+    pieces, end = [], 0
+    for kept in KEPT.finditer(text):
+        pieces += [_escaped(text[end : kept.start()]), kept[0].replace("|", r"\|")]
+        end = kept.end()
+    return STARTS.sub(_started, "".join([*pieces, _escaped(text[end:])]))
+
+
+def _escaped(text: str) -> str:
+    plain = MARKS.sub(r"\\\g<0>", text)
+    return re.sub("[&<>]", lambda found: ENTITIES[found[0]], plain)
+
+
+def _started(found: re.Match[str]) -> str:
+    return f"{found[1]}\\" if found[1].isdigit() else f"\\{found[1]}"
