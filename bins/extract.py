@@ -37,7 +37,7 @@ def extract(experiment, *, jobs: int = 0, cluster: str = "") -> dict[str, str]:
     usable = experiment.utterances("train")
     if not usable:
         raise ValueError(f"no utterance of {', '.join(datasets)} can be used: the reasons are in {listed}.")
-    features.statistics(list(experiment.model_class.statistics_of), corpus, usable)
+    features.measure(list(experiment.model_class.statistics_of), datasets, usable)
     corpus.remember(features.extracted)
     if removed := features.tidy(utterances):
         log.info(f"{removed} files of earlier states of {', '.join(datasets)} are removed.")

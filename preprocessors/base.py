@@ -42,14 +42,14 @@ class Utterance:
     text: str = ""
     language: str = "en-us"
     textgrid: str = ""  # phone times from a forced aligner, where the corpus has them
-    start: float = 0.0  # where the utterance begins in a longer recording
+    start: float | None = None  # where the utterance begins in a longer recording, to last `seconds`; without it, it is the whole file
     audio_digest: str = ""  # of its samples and rate as the preprocess stage read them
     textgrid_digest: str = ""  # of the TextGrid's content then
 
     def read(self, rate: int | None = None) -> Audio:
-        """Its sound at `rate`, or as it was recorded."""
-        whole = self.start == 0.0
-        return Audio.read(self.audio, rate, start=self.start, seconds=None if whole else self.seconds)
+        """Its sound at `rate`, or as it was recorded. A section without `seconds` goes on to the end of the file."""
+        whole = self.start is None or not self.seconds
+        return Audio.read(self.audio, rate, start=self.start or 0.0, seconds=None if whole else self.seconds)
 
 
 KINDS = {known.name: str if known.type == "str" else (int, float) for known in fields(Utterance)}

@@ -55,7 +55,6 @@ class Durations(Feature):
     kept = True
     kind = "i"
     needs = ("phone",)
-    beside = (".json", ".TextGrid", ".srt")
 
     def __init__(
         self,
@@ -89,6 +88,10 @@ class Durations(Feature):
     def problem(self, array: np.ndarray) -> str:
         return super().problem(array) or ("holds negative numbers or none" if not len(array) or (array < 0).any() else "")
 
+    def beside(self, utterance: Utterance) -> list[Path]:
+        aligned = self.folder and self.aligner and not self._has_textgrid(utterance)
+        return [alignment_path(self.folder, utterance), *copies(self.folder, utterance)] if aligned else []
+
     def _has_textgrid(self, utterance: Utterance) -> bool:
         return self.source != "aligner" and bool(utterance.textgrid)
 
@@ -114,9 +117,9 @@ class Durations(Feature):
         return _alignment(self.folder, self.aligner, utterance, tokens)["ends"]
 
     def whole(self, learned: dict[str, Any], folder: Path) -> bool:
-        """The aligner must be there: what it aligned can then be made again."""
+        """The aligner must be there, since what it aligned can then be made again, and the list of what to listen to."""
         name = learned.get("aligner", "")
-        return name == "" or (isinstance(name, str) and name == Path(name).name and _readable(folder / name))
+        return name == "" or (name == Path(name).name and _readable(folder / name) and _distrusted(folder, name).is_file())
 
     def restore(self, learned: dict[str, Any], folder: Path | None) -> None:
         self.folder, self.aligner = folder, learned.get("aligner", "")
@@ -142,7 +145,7 @@ class Durations(Feature):
         done = parallel(partial(_align, folder, name), work, what="align", jobs=jobs, cluster=cluster, lost=_not_aligned)
         failed = dict(sorted(f for f in done if f))
         distrusted = failed | distrust(folder, [u for u, _ in work if identity(u) not in failed])
-        listed = write_json(folder / f"distrusted-{corpora}.json", distrusted)
+        listed = write_json(_distrusted(folder, name), distrusted)
         log.info(f"aligned {len(work) - len(failed)} of {len(work)} utterances; {len(distrusted)} to listen to, listed in {listed}.")
         for named, reason in list(distrusted.items())[:5]:
             log.warning(f"  listen to {named}: {reason}")
@@ -158,7 +161,18 @@ class Durations(Feature):
 
 def alignment_path(folder: Path, utterance: Utterance) -> Path:
     """Where the alignment of an utterance lies."""
-    return folder / "alignment" / utterance.dataset / f"{utterance.id}.json"
+    return folder / "alignment" / f"{identity(utterance)}.json"
+
+
+def copies(folder: Path, utterance: Utterance) -> list[Path]:
+    """Where it lies for other programs, as a TextGrid and as subtitles."""
+    return [folder / kind / f"{identity(utterance)}.{kind}" for kind in ("TextGrid", "srt")]
+
+
+def _distrusted(folder: Path, aligner: str) -> Path:
+    """The list of utterances to listen to, of the corpora that the aligner's name says."""
+    corpora, _, _ = aligner.removeprefix("aligner-").rpartition("-")
+    return folder / f"distrusted-{corpora}.json"
 
 
 def _tokens(features: FeatureSet, utterance: Utterance) -> tuple[str, list[str] | None]:
@@ -233,21 +247,21 @@ def _align(folder: Path, name: str, pair: tuple[Utterance, list[str]]) -> tuple[
 
 
 def _alignment(folder: Path, name: str, utterance: Utterance, tokens: list[str]) -> dict[str, Any]:
-    """What the aligner `name` says of an utterance; kept, and made again where tokens, sound or aligner are others."""
+    """What the aligner `name` says of an utterance; kept, and made again where tokens, words, sound or aligner are others."""
     from processors.aligner import RATE
 
-    of = digest([name, tokens, sound_of(utterance)])
-    path = alignment_path(folder, utterance)
+    of = digest([name, tokens, utterance.text, sound_of(utterance)])
+    path, (textgrid, subtitles) = alignment_path(folder, utterance), copies(folder, utterance)
     with contextlib.suppress(ValueError, FileNotFoundError):
         found = read_json(path, Aligned)
-        if found["of"] == of and len(found["ends"]) == len(tokens):
+        if found["of"] == of and len(found["ends"]) == len(tokens) and textgrid.is_file() and subtitles.is_file():
             return found
     found = _aligner(folder / name).align(utterance.read(RATE), tokens, frozenset(filter(silent, tokens)))
     times = list(zip(tokens, found.starts, found.ends, strict=True))
     phones = [("" if silent(token) else token, start, end) for token, start, end in times]
     words = word_times(times, utterance.text)
-    write_textgrid(folder / "TextGrid" / f"{identity(utterance)}.TextGrid", {"words": words, "phones": phones})
-    write_srt(folder / "srt" / f"{identity(utterance)}.srt", words)
+    write_textgrid(textgrid, {"words": words, "phones": phones})
+    write_srt(subtitles, words)
     # Last: an utterance counts as aligned once this file is there.
     made = asdict(found) | {"of": of}
     write_json(path, made)

@@ -8,7 +8,6 @@ they are made from, and brings all to one clock.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import inspect
 import json
@@ -19,10 +18,9 @@ from typing import Any, Literal
 import numpy as np
 
 from preprocessors.base import Utterance, changed
-from processors.store import NEXT, Corpus, Learned, identity, read_array, sound_of, sweep, write_array
+from processors.store import NEXT, Corpus, all_learned, identity, read_array, sound_of, sweep, write_array
 from utils.audio import Audio
-from utils.digest import digest
-from utils.files import read_json
+from utils.digest import digest, digest_of_file
 from utils.log import log
 from utils.registry import load_object, pick
 
@@ -58,7 +56,6 @@ class Feature:
     pad: float = 0.0  # what stands behind the end of a shorter utterance in a batch
     kind: str = "f"  # of its numbers, as numpy calls it: "f" float, "i" integer, "U" string
     edition: int = 1  # raised when the same settings give other arrays than before: what was kept is then made again
-    beside: tuple[str, ...] = ()  # suffixes of what it keeps of an utterance beside its array
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -75,6 +72,10 @@ class Feature:
     def place(self, utterance: Utterance) -> str:
         """The folder within the feature's own, where what `fit` learnt decides the array: its name says what was learnt."""
         return ""
+
+    def beside(self, utterance: Utterance) -> list[Path]:
+        """What it keeps of the utterance beside its array."""
+        return []
 
     def problem(self, array: np.ndarray) -> str:
         """What is wrong with an array, "" if nothing is: cheap, as it is asked whenever one is read."""
@@ -163,6 +164,8 @@ class FeatureSet:
         resolved = {name: value for name, value in resolved.items() if value != ""}
         if resolved.get("frame_padding") != "center":  # likewise: all arrays were made so before there was a choice
             resolved.pop("frame_padding", None)
+        if path := resolved.get("lexicon"):  # what it says counts, and not where it lies
+            resolved["lexicon"] = digest_of_file(path) or path
         resolved["needs"] = [self.digests[need] for need in cls.needs]
         return hashlib.sha256(json.dumps(resolved, sort_keys=True, default=str).encode()).hexdigest()[:8]
 
@@ -229,18 +232,22 @@ class FeatureSet:
         """Utterances that the extract stage could not use with these settings: "dataset/id" -> why."""
         return corpus.find(self.extracted, "refused") or {}
 
-    def statistics(self, names: list[str], corpus: Corpus, utterances: list[Utterance] | None = None) -> dict[str, dict]:
-        """Mean, deviation, least and greatest value of frame features over the training utterances.
-
-        Zeros of F0 are left out: they say "unvoiced", not 0 Hz. Worked out from `utterances` in the extract
-        stage, read from disk afterwards; raises ValueError when that stage has not run for this state of the corpora.
-        """
-        found = {}
+    def measure(self, names: list[str], datasets: list[str], utterances: list[Utterance]) -> None:
+        """Works out the `statistics` of frame features over `utterances`, the usable ones for training, unless they are kept."""
+        training = Corpus(datasets, utterances)
         for name in names:
-            kind = f"statistics-{name}"
-            if utterances is not None and corpus.find(self.extracted, kind) is None:
-                corpus.write(self.extracted, kind, self._measured(name, utterances))
-            found[name] = corpus.read(self.extracted, kind, self.extracted)
+            if training.find(self.extracted, f"statistics-{name}") is None:
+                training.write(self.extracted, f"statistics-{name}", self._measured(name, utterances))
+
+    def statistics(self, names: list[str], datasets: list[str], utterances: list[Utterance]) -> dict[str, dict]:
+        """Mean, deviation, least and greatest value over `utterances`, as `measure` found them in the extract stage.
+
+        Zeros of F0 are left out: they say "unvoiced", not 0 Hz. Raises ValueError when that stage has not run for these utterances.
+        """
+        training = Corpus(datasets, utterances)
+        found = {name: training.find(self.extracted, f"statistics-{name}") for name in names}
+        if missing := [name for name in names if found[name] is None]:
+            raise ValueError(f"{training.path(self.extracted, f'statistics-{missing[0]}')} is missing: {NEXT}.")
         return found
 
     def _measured(self, name: str, utterances: list[Utterance]) -> dict[str, float]:
@@ -259,7 +266,7 @@ class FeatureSet:
             for dataset in sorted({u.dataset for u in utterances}) if feature.kept else ():
                 rows = [u for u in utterances if u.dataset == dataset]
                 names = {f"{u.id}.{self.version(name, u)}.npy" for u in rows}
-                names |= {f"{u.id}{suffix}" for u in rows for suffix in feature.beside}
+                names |= {f"{u.id}{path.suffix}" for u in rows for path in feature.beside(u)}
                 removed += sweep(self.folder(name), dataset, names)
         return removed
 
@@ -275,6 +282,9 @@ class FeatureSet:
             if reason := changed(utterance):
                 return reason
             self(utterance)
+            for name, feature in self.features.items():
+                if not all(path.is_file() for path in feature.beside(utterance)):
+                    self.raw(utterance, [name], anew=True)
         except ValueError as error:
             return str(error)
         return ""
@@ -324,6 +334,8 @@ class FeatureSet:
 
         found = {name: get(name) for name in wanted}
         if loaded and (problem := self._problem(arrays, loaded)):
+            if reason := changed(utterance):
+                raise ValueError(reason)
             log.warning(f"{identity(utterance)}: {problem}. What is kept of it is computed again.")
             return self.raw(utterance, wanted, anew=True)
         return found
@@ -364,15 +376,6 @@ def mismatch(arrays: dict[str, np.ndarray], axes: dict[str, str]) -> str:
 def _frames(arrays: dict[str, np.ndarray], axes: dict[str, str]) -> dict[str, int]:
     frames = {name: len(a) for name, a in arrays.items() if axes[name] == "frame"}
     return frames | ({"duration": int(arrays["duration"].sum())} if "duration" in arrays else {})
-
-
-def all_learned(folder: Path) -> list[dict[str, Any]]:
-    """What a feature has learnt from any corpora, and still holds."""
-    found = []
-    for path in sorted(folder.glob("learned-*.json")):
-        with contextlib.suppress(ValueError):
-            found.append(read_json(path, Learned))
-    return found
 
 
 def _cut(array: np.ndarray, axis: str, name: str, frames: int, hop_size: int) -> np.ndarray:

@@ -6,6 +6,7 @@ nothing asks for any more is removed.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 from tokenize import TokenError
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from typing_extensions import TypedDict
 
-from preprocessors.base import Utterance
+from preprocessors.base import Utterance, corpora
 from utils.digest import LENGTH, digest, digest_of_bytes
 from utils.files import read_json, write_json, write_whole
 from utils.log import log
@@ -37,7 +38,7 @@ def text_of(utterance: Utterance) -> str:
 
 def sound_of(utterance: Utterance) -> str:
     """What tells its sound from another; manifests of before say only where it lies."""
-    return utterance.audio_digest or digest([utterance.audio, utterance.start, utterance.seconds])
+    return utterance.audio_digest or digest([utterance.audio, utterance.start or 0.0, utterance.seconds])
 
 
 def textgrid_of(utterance: Utterance) -> str:
@@ -159,12 +160,22 @@ def write_array(path: Path, array: np.ndarray) -> None:
     write_whole(path, lambda p: np.save(p, array))
 
 
+def all_learned(folder: Path) -> list[dict[str, Any]]:
+    """What a feature has learnt from any corpora, and still holds."""
+    found = []
+    for path in sorted(folder.glob("learned-*.json")):
+        with contextlib.suppress(ValueError):
+            found.append(read_json(path, Learned))
+    return found
+
+
 def sweep(folder: Path, dataset: str, names: set[str]) -> int:
     """Removes from a feature's folders for `dataset` what is none of the file `names`; returns how many it were."""
     removed = 0
-    for part in (folder / dataset, *folder.glob(f"*/{dataset}")):
-        for path in part.iterdir() if part.is_dir() else ():
-            if path.name not in names and not path.name.startswith("."):
+    places = [path for path in folder.glob(f"*/{dataset}") if path.parent.name not in corpora()]  # an id may have folders too
+    for part in (folder / dataset, *places):
+        for path in part.rglob("*"):
+            if path.is_file() and path.relative_to(part).as_posix() not in names and not path.name.startswith("."):
                 path.unlink(missing_ok=True)
                 removed += 1
     return removed

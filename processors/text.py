@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,6 @@ from processors.chinese import packages, pinyin
 from processors.features import Feature, FeatureSet
 from processors.store import textgrid_of
 from utils.audio import Audio
-from utils.digest import digest_of_bytes
 from utils.log import log
 from utils.parallel import parallel
 from utils.registry import nearest
@@ -90,11 +89,7 @@ class Phones(Feature):
     def basis(self, utterance: Utterance) -> Any:
         if self.source == "textgrid" and utterance.textgrid:
             return textgrid_of(utterance)
-        return [utterance.text, self.language or utterance.language, self._lexicon_digest]
-
-    @cached_property
-    def _lexicon_digest(self) -> str:
-        return digest_of_bytes(Path(self.lexicon).read_bytes()) if self.lexicon and Path(self.lexicon).is_file() else ""
+        return [utterance.text, self.language or utterance.language]
 
     def problem(self, array: np.ndarray) -> str:
         return super().problem(array) or ("" if len(array) else "holds no token")

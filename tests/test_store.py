@@ -53,20 +53,24 @@ def staged(folder, **changed):
     prepare("custom", folder / "raw", folder / "data", needs_text=True, jobs=1)
     made = experiment(folder, **changed)
     extract(made, jobs=1)
-    made.features.statistics(["f0"], made.corpus, made.utterances("train"))
+    made.features.measure(["f0"], made.datasets, made.utterances("train"))
     read = experiment(folder, **changed)
     assert read.card["learned"]
     return read
 
 
 def tree(folder):
-    """Every file of the store and its bytes; the manifests' paths, and lists for people, are others' matter."""
+    """Every file of the store and its bytes; the manifests' paths are another matter."""
     files = [p for p in (folder / "data").rglob("*") if p.is_file() and "custom/" not in str(p.relative_to(folder / "data"))[:7]]
     return {str(p.relative_to(folder / "data")): p.read_bytes() for p in files}
 
 
 def arrays(made, name):
     return {u.id: made.features.raw(u, [name])[name].tolist() for u in made.everything()}
+
+
+def pitch(made):
+    return made.features.statistics(["f0"], made.datasets, made.utterances("train"))["f0"]
 
 
 @pytest.fixture(scope="module")
@@ -166,12 +170,12 @@ def test_a_replaced_sound_changes_what_is_made_of_it(tmp_path):
     make(tmp_path / "raw")
     first = staged(tmp_path)
     before = {name: arrays(first, name) for name in ("f0", "duration", "phone")}
-    statistics = first.features.statistics(["f0"], first.corpus)
+    statistics = pitch(first)
     say(tmp_path / "raw/wavs/u3.wav", WORDS[3], 40)
     made = staged(tmp_path)
     assert arrays(made, "f0")["u3"] != before["f0"]["u3"] and arrays(made, "phone") == before["phone"]
     assert arrays(made, "f0")["u2"] == before["f0"]["u2"]
-    assert made.features.statistics(["f0"], made.corpus) != statistics
+    assert pitch(made) != statistics
 
 
 def test_a_corrected_textgrid_changes_durations(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 LENGTH = 12  # hexadecimal digits: two contents of a million share a name in one store of five hundred
@@ -12,6 +13,11 @@ LENGTH = 12  # hexadecimal digits: two contents of a million share a name in one
 def digest(value: Any) -> str:
     """The name of a JSON-able value."""
     return digest_of_bytes(json.dumps(value, sort_keys=True, default=str).encode())
+
+
+def digest_of_file(path: str | Path) -> str:
+    """The name of what a file holds, "" where there is none."""
+    return digest_of_bytes(Path(path).read_bytes()) if Path(path).is_file() else ""
 
 
 def digest_of_bytes(*parts: bytes | memoryview) -> str:

@@ -136,7 +136,7 @@ class Experiment:
         """
         learned = self.features.learned(self.datasets, self.corpus)
         facts = self.features.facts | {"n_speakers": len(self.speakers)}
-        facts["statistics"] = self.features.statistics(list(self.model_class.statistics_of), self.corpus)
+        facts["statistics"] = self.features.statistics(list(self.model_class.statistics_of), self.datasets, self.utterances("train"))
         return {
             "model_type": self.sections.model_type,
             "dataset": self.datasets,
