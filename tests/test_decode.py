@@ -13,11 +13,11 @@ from utils.audio import Audio, AudioError
 RATE = 24000
 
 
-def music(seconds=2.0, rate=RATE, channels=1, seed=0):
+def music(seconds=2.0, rate=RATE, channels=1, seed=0, noise=0.1):
     """A gliding tone and bursts of noise, float32 (samples, channels): no two sections are alike."""
     t, rng = np.arange(round(seconds * rate)), np.random.default_rng(seed)
     tone = 0.3 * np.sin(0.05 * t * (1 + 0.2 * np.sin(1e-4 * t)))
-    return np.stack([tone + 0.1 * rng.standard_normal(len(t)) * (np.sin(3e-4 * t) > 0) for _ in range(channels)], 1)
+    return np.stack([tone + noise * rng.standard_normal(len(t)) * (np.sin(3e-4 * t) > 0) for _ in range(channels)], 1)
 
 
 def write(path, samples=None, rate=RATE, **options):
@@ -101,7 +101,7 @@ def test_impossible_sections_are_refused(tmp_path, section):
         Audio.read(write(tmp_path / "a.wav"), **section)
 
 
-CUTS = {"wav": 60000, "aiff": 60000, "au": 60000, "w64": 60000, "mp3": 6000}
+CUTS = {"wav": 60000, "aiff": 60000, "au": 60000, "w64": 60000, "rf64": 60000, "mp3": 6000}
 
 
 @pytest.mark.parametrize("suffix", CUTS)
@@ -245,6 +245,21 @@ def test_channels_that_cancel_are_not_silence(tmp_path, suffix):
     assert reason == "" and "cancel" in doubt and found.seconds == 2
     np.testing.assert_allclose(Audio.read(path).samples, samples[:, 0], atol=1e-4)
     np.testing.assert_array_equal(Audio.read(path, start=0.7, seconds=0.5).samples, Audio.read(path).samples[16800:28800])
+
+
+def test_channels_that_cancel_are_known_after_coding(tmp_path):
+    samples = music(noise=0.05)
+    path = write(tmp_path / "a.ogg", samples * [[1, -1]])
+    coded = soundfile.read(path)[0]
+    assert (coded.mean(1) ** 2).sum() > 0.01 * (coded**2).mean(1).sum()  # what is left is not little, and is no sound
+    audio = Audio.read(path)
+    assert "cancel" in audio.doubts[0] and abs(np.corrcoef(audio.samples, samples[:, 0])[0, 1]) > 0.9
+
+
+def test_many_channels_do_not_cancel_because_they_are_many(tmp_path):
+    noise = 0.1 * np.random.default_rng(0).standard_normal((RATE, 128))
+    audio = Audio.read(write(tmp_path / "a.wav", noise))
+    assert not audio.doubts and audio.peak == pytest.approx(np.abs(noise.mean(1)).max(), abs=1e-4)
 
 
 def test_other_stereo_is_averaged(tmp_path):

@@ -23,11 +23,11 @@ MOST_SAMPLES = 2**30  # of one recording: 6 hours at 48 kHz, 4 GiB of memory
 SMALL_FILE, SAMPLES_A_BYTE = 2**26, 256  # a file that unfolds to more samples than these allow is an accident or an attack
 BLOCK = 2**16  # samples that are decoded at once
 HIGHEST = 8.0  # float sound may go beyond 1; integers called floats go to 127, 32,767 or 8,388,607
-CANCELLED = 0.01  # what is left of the channels' power in their mean when one is the negative of the other
+CANCELLED = 0.15  # power of the channels' sum, 1 if they have nothing to do with one another: codecs leave some of what cancels
 TOLERATED, CUT = 0.01, 0.1  # seconds missing: some programs count the header as sound; beyond CUT, words are
 UNKNOWN = 0x7FF00000  # bytes; programs that write to a pipe give such sizes, or 0, because they do not know the end yet
 EXACT = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")  # codings that are entered anywhere without what came before
-PROMISE = re.compile(r"^\s*(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+PROMISE = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 
 REST = re.compile(r"(?:Unknown chunk marker \(\w+\)|Have 0 marker) at position (\d+)")
 UNREAD = 0.02  # share of the file behind its sound that is no chunk of its format
@@ -81,7 +81,7 @@ def _sound(path: str | Path, start: float, seconds: float | None) -> Sound:
     _check(path, mono, highest, start)
     doubts = _cut_short(path, len(mono), promised - first, count, rate) if promised else []
     doubts += _oddities(path, log)
-    if np.dot(mono, mono) < CANCELLED * power.mean():
+    if len(power) * np.dot(mono, mono) < CANCELLED * power.mean():
         loudest = int(power.argmax())
         with _opened(path) as file:
             mono, *_ = _gathered(path, file, first, count, lambda block: block[:, loudest])
