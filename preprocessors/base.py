@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import math
+import os
 import pkgutil
 import reprlib
 from collections import Counter
@@ -224,13 +225,16 @@ def _said(module: Any, what: str, root: Path) -> list[tuple[str, str]]:
 
 
 def _unrepeated(found: list[Utterance], report: Report) -> list[Utterance]:
-    """One utterance for each id: of equal ones the first. Where they differ, nobody knows which is right: all are left out."""
+    """One utterance for each id: of equal ones the first. Where they differ, nobody knows which is right: all are left out.
+
+    One recording may be reached through two links, as where a part of a corpus is a link to another part.
+    """
     by_id: dict[str, list[Utterance]] = {}
     for utterance in found:
         by_id.setdefault(utterance.id, []).append(utterance)
     kept = []
     for identity, (first, *others) in by_id.items():
-        other = next((utterance for utterance in others if utterance != first), None)
+        other = next((utterance for utterance in others if _resolved(utterance) != _resolved(first)), None)
         if other:
             both = " and ".join(f"{u.audio} {u.text[:40]!r}" for u in (first, other))
             report.skipped.append((identity, f"the id {identity!r} occurs twice, for {both}: none is taken, give each its own"))
@@ -239,6 +243,10 @@ def _unrepeated(found: list[Utterance], report: Report) -> list[Utterance]:
         if others:
             report.warnings.append((identity, f"it is listed {len(others) + 1} times, alike: it is taken once"))
     return kept
+
+
+def _resolved(utterance: Utterance) -> Utterance:
+    return replace(utterance, audio=os.path.realpath(utterance.audio))
 
 
 def _tell(name: str, report: Report, splits: dict[str, list[Utterance]], path: Path) -> None:

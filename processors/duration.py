@@ -153,10 +153,14 @@ class Durations(Feature):
 
     def tidy(self, folder: Path, learned: list[dict[str, Any]]) -> None:
         """Aligners that no corpora name any more go, with the durations that they gave."""
-        for path in folder.glob(f"aligner-*{SUFFIX}"):
-            if path.name not in {row.get("aligner") for row in learned}:
+        named = {row.get("aligner", "").removesuffix(SUFFIX) for row in learned}
+        for path in folder.glob("aligner-*"):
+            if path.name.removesuffix(SUFFIX) in named:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
                 path.unlink(missing_ok=True)
-                shutil.rmtree(path.with_suffix(""), ignore_errors=True)
 
 
 def alignment_path(folder: Path, utterance: Utterance) -> Path:

@@ -10,6 +10,7 @@ from bins.extract import extract
 from preprocessors.base import Utterance, prepare, read_manifest, write_manifest
 from processors.g2p import read_lexicon
 from processors.textgrid import write_textgrid
+from tests.test_preprocessors import TREES
 from tests.test_store import WORDS, arrays, edit, experiment, make, pitch, say, staged, tree
 from utils.audio import Audio
 
@@ -94,6 +95,23 @@ def test_each_file_of_the_store_that_is_lost_is_made_again(tmp_path):
         (tmp_path / "data" / name).unlink()
         staged(tmp_path)
         assert tree(tmp_path) == before, name
+
+
+def test_durations_go_with_an_aligner_that_was_lost(tmp_path):
+    make(tmp_path / "raw")
+    folder = staged(tmp_path).features.folder("duration")
+    (aligner,) = folder.glob("*.safetensors")
+    aligner.unlink()
+    edit(tmp_path / "raw", WORDS[1], "sanom e")
+    learned = staged(tmp_path).card["learned"]["duration"]["aligner"]
+    assert {path.stem for path in folder.glob("aligner-*")} == {learned.removesuffix(".safetensors")}
+
+
+def test_a_part_that_is_a_link_to_another_is_taken_once(tmp_path):
+    TREES["libritts"](tmp_path / "raw")
+    (tmp_path / "raw/train-mine").symlink_to(tmp_path / "raw/train-clean-100")
+    report = prepare("libritts", tmp_path / "raw", tmp_path / "data", needs_text=True, jobs=1)
+    assert report.counts["train"] == 1 and ("103_1_000000_000000", "it is listed 2 times, alike: it is taken once") in report.warnings
 
 
 def test_an_alignment_goes_when_a_textgrid_takes_its_place(tmp_path):
