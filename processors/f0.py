@@ -21,6 +21,7 @@ PRAAT_SILENCE = 0.03  # Praat's own share of the loudest sample under which it h
 FAINTEST = 10 ** (-80 / 20)  # of full scale; what is fainter is no voice in a recording that is louder elsewhere
 NEARBY = 0.3  # seconds to each side that a quiet frame is compared with
 CLICK = 0.06  # seconds; what is shorter does not make its neighbours quiet
+RUMBLE_ORDER = 4  # of the high-pass at fmin: steep enough that a voice just above fmin keeps its fundamental
 
 
 class F0(Feature):
@@ -30,7 +31,8 @@ class F0(Feature):
     and "crepe" a network (package torchcrepe). `voicing_threshold` is read by parselmouth (autocorrelation at
     the pitch) and crepe (periodicity); the others decide by themselves. `silence_threshold` is read by parselmouth: a frame
     is silent whose peak is under that share of the peaks within 0.3 s, so that a passage may be as quiet as it likes and the
-    noise between its words is none; 0 hears every frame. With `interpolate` unvoiced stretches are bridged.
+    noise between its words is none; 0 hears every frame. What is only voiced together with the rumble under `fmin`, or only
+    without it, is noise. With `interpolate` unvoiced stretches are bridged.
     """
 
     kept = True
@@ -112,6 +114,8 @@ def _parselmouth(
     voicing_threshold: float,
     silence_threshold: float,
 ) -> np.ndarray:
+    from scipy.signal import butter, sosfiltfilt
+
     frames = len(samples) // hop_size
     # Praat fits as many whole windows as it can, in the middle: here one per mel frame and one more on each side.
     # The quarter hop to spare keeps rounding from taking one away.
@@ -121,8 +125,13 @@ def _parselmouth(
     padded[margin : margin + len(inside)] = inside
     # Praat's silence is a share of the loudest sample of all, so that a click, or a loud passage, would take every quiet one.
     faintest = min(silence_threshold, FAINTEST / np.abs(padded).max())
-    f0 = praat_f0(padded, rate, hop_size, fmin, fmax, voicing_threshold, faintest)[1:-1]
-    return np.where(_heard(samples, rate, hop_size, silence_threshold), f0, 0.0)
+    # Under rumble the autocorrelation of a pause falls so slowly from lag 0 that its hiss passes for a pitch near fmax; a filter
+    # alone would make a tone near fmin of what it leaves. A voice is there with the rumble and without.
+    clear = sosfiltfilt(butter(RUMBLE_ORDER, fmin, "highpass", fs=rate, output="sos"), padded)
+    settings = (rate, hop_size, fmin, fmax, voicing_threshold, faintest)
+    f0, rumbling = (praat_f0(sound, *settings)[1:-1] for sound in (clear, padded))
+    heard = _heard(clear[margin:-margin], rate, hop_size, silence_threshold)
+    return np.where(heard & voiced(rumbling), f0, 0.0)
 
 
 def _heard(samples: np.ndarray, rate: int, hop_size: int, share: float) -> np.ndarray:

@@ -400,6 +400,23 @@ def test_silence_and_hiss_between_words_are_not_voiced():
         F0(sample_rate=RATE, hop_size=HOP, silence_threshold=1.5)
 
 
+def rumble(samples: int, slope: float, seed: int = 0) -> np.ndarray:
+    """Noise of a room or a microphone, of RMS 1: from 10 Hz on its amplitude falls as frequency ** -slope, down to hiss."""
+    rng = np.random.default_rng(seed)
+    fall = (np.fft.rfftfreq(samples, 1 / RATE).clip(10) / 10) ** -slope
+    low = np.fft.irfft(np.fft.rfft(rng.standard_normal(samples)) * fall, samples)
+    return low / low.std() + 0.03 * rng.standard_normal(samples)
+
+
+@pytest.mark.parametrize("slope", [2, 3])
+def test_rumble_in_pauses_is_not_voiced_and_a_quiet_phrase_in_it_is(slope):
+    phrases = np.pad(np.stack([sentence(), 0.05 * sentence(), sentence()]), ((0, 0), (RATE, RATE)))
+    truth = track_of("parselmouth", Audio(phrases.ravel(), RATE)) > 0
+    level = np.repeat([4e-3, 2e-4, 4e-3], phrases.shape[1])
+    found = track_of("parselmouth", Audio(phrases.ravel() + level * rumble(phrases.size, slope), RATE)) > 0
+    assert found[~truth].mean() < 0.03 and found[truth].mean() > 0.95
+
+
 def test_crepe_is_the_same_twice_and_finer_than_its_bins():
     pytest.importorskip("torchcrepe")
     for hertz in (100.0, 203.7, 441.3):
