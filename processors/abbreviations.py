@@ -79,7 +79,7 @@ TABLE = {
         "nrn abs kap bd bde abb s sp rn kl t std mo di mi do fr sa so",
         "usw usf f ff u.ä o.ä u.v.m uvm u.s.w u.a.m jh jhd jhs jhdt v.chr n.chr chr mrz",
         "aber ab alle als am an auch auf aus bei da dabei dafür damit danach dann das dazu dem den denn der deshalb dies diese dieser "
-        "dieses die"
+        "dieses die "
         "doch dort du ein eine einer einem einen er es für heute hier ich ihr ihre im in ja jede jeder jetzt kein keine man mit nach nein "
         "nicht niemand noch nun nur ob oder ohne schon sein seine seit sie sind so sofort später trotzdem und unser viele von vor wann warum "
         "was weil wenn wer wie wir wo zu zum zur zuerst",
@@ -145,8 +145,8 @@ TABLE = {
     ),
     "is": ("hr fr sr t.d þ.e þ.m.t m.a sbr sk u.þ.b skv", "bls kl mgr", "o.s.frv o.fl kr m.fl f.kr e.kr", "hann hún þeir þær það þá en og svo"),
     "it": (
-        "sig sigg sig.ra sig.na sigg.ri dott dott.ssa dr.ssa prof.ssa avv arch rag geom on sen mons magg ten serg s ss p.es es cfr v.le "
-        "p.zza p.le"
+        "sec secc sig sigg sig.ra sig.na sigg.ri dott dott.ssa dr.ssa prof.ssa avv arch rag geom on sen mons magg ten serg s ss p.es es cfr "
+        "v.le p.zza p.le "
         "c.so viale pref egr gent spett ca tel cell cit trad",
         "n nn num artt pagg capp figg voll sez",
         "ecc s.p.a spa s.r.l srl a.c d.c genn febbr sett ott dic",
@@ -199,7 +199,7 @@ TABLE = {
     ),
     "pt": (
         "sra srta srs sras drs dras d profa eng enga arq cel ten exmo exma ilmo ilma v.exa p.ex ex av r pç pça est rod lgo trav sto sta "
-        "aprox tel org"
+        "aprox tel org "
         "trad coord gov pres adv",
         "nº n núm pág págs arts caps inc",
         "ltda cia a.c d.c fev abr mai ago set out dez",
@@ -213,12 +213,12 @@ TABLE = {
     ),
     "ru": (
         "г гг в вв гор ул пр просп пл пер бул бульв наб стр корп кв обл р-н респ пос дер ст акад проф доц канд докт д-р инж полк кап лейт "
-        "им св т.е"
+        "им св т.е "
         "т.к т.н т.о тов гр г-н г-жа см ср напр нпр ок прим букв лат англ нем фр греч ит сов рос изд ред сост сокр в.т.ч т.ч",
         "рис табл гл стр разд п пп ст ч вып илл кн с т",
         "г гг в вв др пр т.д т.п и.т.д руб коп тыс млн млрд трлн н.э экз чел проч час мин сек км кг куб кв им",
         "а вот все всё вы где да для его ее её если еще ещё же за и из или их как когда кто мы на не нет но ну о он она они оно от по "
-        "поэтому потом"
+        "поэтому потом "
         "после при с сейчас так там тогда то тут ты у уже хотя что чтобы эта эти это этот я в",
     ),
     "sk": (
@@ -323,19 +323,21 @@ def _numbers(word: str, earlier: str, following: str, known: Words, code: str) -
     """Whether it numbers what follows, "1. Wash the rice.", or is an ordinal."""
     if len(word) > 3:
         return False
-    if _ended(earlier, known) or (code in RULERS and following[:1].isdigit()):
+    if _ended(earlier, known, code) or (code in RULERS and following[:1].isdigit()):
         return True
     if code in ("da", "nb"):
         return following.lower() in MONTHS or earlier.endswith("den")
     return code in ORDINAL and following.lower() not in known.starters
 
 
-def _ended(earlier: str, known: Words) -> bool:
+def _ended(earlier: str, known: Words, code: str) -> bool:
     """True where nothing is before, or a mark that is not an abbreviation's ("on Jan. 5. They")."""
     if not earlier:
         return True
     last = earlier.rsplit(maxsplit=1)[-1].lower()
     bare = last.strip(".")
+    if code == "de" and bare.endswith("str"):  # "Hauptstr. 5"
+        return False
     return last[-1] in ".!?:;" and len(bare) != 1 and bare not in known.inside | known.ends | known.numbered
 
 

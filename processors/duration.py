@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 
 from preprocessors.base import Utterance
 from processors.features import Feature, FeatureSet, Padding, frame_count
+from processors.g2p import heard
 from processors.store import identity, sound_of, textgrid_of
 from processors.text import PAUSES
 from processors.textgrid import UNKNOWN, Interval, read_textgrid, read_tier, write_srt, write_textgrid
@@ -41,7 +42,7 @@ SUFFIX = ".safetensors"  # of an aligner
 def silent(token: str) -> bool:
     """True for a token that may last no time at all: a pause, a mark, a word boundary, in our tables and published ones."""
     bare = token.lstrip("@")
-    return bare in PAUSES or bare in {"sp", "<bos>", "<eos>"} or not any(c.isalnum() for c in bare)
+    return bare in PAUSES or bare in {"sp", "<bos>", "<eos>"} or not heard(bare)
 
 
 class Durations(Feature):

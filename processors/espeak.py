@@ -30,6 +30,8 @@ MARK = r'(?:[;!?¡¿—…"«»“”(){}\[\]]|(?<![0-9])[:,.]|[:,.](?![0-9]))'
 PUNCTUATION = re.compile(rf"( ?(?:{MARK} ?)+)")
 # What one call may hold, in letters: past a thousand phonemes espeak drops words without a sound. A digit can be a long word.
 LONGEST, DIGIT, WIDE_LETTER = 200, 4, 2
+# espeak reads these Bengali letters in one part, and loses the vowel behind them in two, as Unicode's usual form has them.
+WHOLE = {"\u09a1\u09bc": "\u09dc", "\u09a2\u09bc": "\u09dd", "\u09af\u09bc": "\u09df"}
 CYRILLIC = "ab ba be bg bs ce chv cv hr kaa kk ky lfn ltg lv mk mn nog os ru sah sr tg tt udm uk uz"
 READERS = {  # script: the languages that read it; in others espeak names each letter ("Chinese letter", "Arabic meem")
     "CJK": "cmn yue", "HIRAGANA": "ja", "KATAKANA": "ja", "CYRILLIC": CYRILLIC, "ARABIC": "ar fa ks ku ps sd ug ur", "HEBREW": "he yi",
@@ -136,6 +138,8 @@ def pieces(text: str, language: str, *, stress: bool, flags: bool, word: str, ph
 
     check_scripts(text, language)
     language = code(language)
+    if language in ("as", "bn", "bpy"):
+        text = re.sub("[ডঢ]\u09bc|য\u09bc" if language != "bpy" else "[ডঢ]\u09bc", lambda m: WHOLE[m[0]], text)
     _advise(language)
     parts = PUNCTUATION.split(" ".join(text.split()))
     said = [piece for part in parts[::2] for piece in _short(part.strip())]

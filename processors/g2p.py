@@ -18,6 +18,11 @@ from processors.spelling import name_letters
 
 BOUNDARY = "_"
 MARKS = frozenset(",.!?;:")  # marks that can be heard as a pause or a tone; quotes and brackets cannot
+DASH = re.compile(r"(?<!\d)\s[-–]{1,2}\s|\s[-–]{1,2}\s(?!\d)|\s?[—―]\s?")  # that parts clauses
+POWER = {  # what "^" is said as before a number
+    "da": "opløftet i", "de": "hoch", "es": "elevado a", "fi": "potenssiin", "fr": "puissance", "it": "elevato a", "nb": "opphøyd i",
+    "nl": "tot de macht", "pl": "do potęgi", "pt": "elevado a", "ru": "в степени", "sv": "upphöjt till", "uk": "в степені",
+}  # fmt: skip
 
 
 def clean(text: str, language: str = "en-us") -> str:
@@ -30,11 +35,21 @@ def clean(text: str, language: str = "en-us") -> str:
     english = language.lower().startswith("en")
     if english:
         from processors.numbers import normalise
-    kept = normalise(text) if english else plain(text)
+    kept = normalise(text) if english else _power(plain(text), language)
     kept = "".join("" if _unsaid(c) else c for c in kept)
     if not any(_spoken(c, english) for c in kept):
         raise ValueError(f"the text {text!r} holds nothing that can be spoken in the language {language!r}: write it in words.")
     return kept
+
+
+def _power(text: str, language: str) -> str:
+    """2^10 in words, or at least not as 210."""
+    return re.sub(r"(?<=\w) ?\^ ?(?=\w)", f" {POWER.get(language.lower().split('-')[0], '')} ", text)
+
+
+def paused(text: str) -> str:
+    """Dashes between clauses, dots in one character and the Greek raised stop as the marks that our models learn."""
+    return re.sub(r"\s?[·•](?=\s)", ";", DASH.sub(", ", text.replace("…", ".")))
 
 
 def _unsaid(character: str) -> bool:
@@ -69,12 +84,17 @@ def espeak(text: str, language: str = "en-us", *, stress: bool = False) -> list[
     Raises ValueError for a text without a word, for a language espeak does not speak, and for letters that it would name
     ("Chinese letter") and not read.
     """
-    return tidy(raw_espeak(clean(text, language), language, stress=stress, flags=False))
+    return tidy(raw_espeak(paused(clean(text, language)), language, stress=stress, flags=False))
 
 
 def characters(text: str, language: str = "en-us") -> list[str]:
-    """The letters themselves, in lower case: for languages written as they sound, or without a phonemizer."""
-    return tidy([BOUNDARY if c.isspace() else c for c in unicodedata.normalize("NFC", clean(text, language).lower())])
+    """The letters themselves, in lower case, vowel signs and accents too: for languages written as they sound, or without a phonemizer."""
+    return tidy([BOUNDARY if c.isspace() else c for c in unicodedata.normalize("NFC", paused(clean(text, language)).lower())])
+
+
+def heard(token: str) -> bool:
+    """True where it holds a letter, a digit, or a sign that belongs to one (a vowel of Hindi, a tone of Thai)."""
+    return any(c.isalnum() or unicodedata.category(c)[0] == "M" for c in token)
 
 
 def tidy(tokens: list[str]) -> list[str]:
@@ -89,7 +109,7 @@ def tidy(tokens: list[str]) -> list[str]:
         elif token == BOUNDARY:
             if kept and kept[-1] not in MARKS and kept[-1] != BOUNDARY:
                 kept.append(token)
-        elif any(c.isalnum() for c in token):
+        elif heard(token) and (token[0].isalnum() or kept):
             kept.append(token)
     while kept and kept[-1] == BOUNDARY:
         kept.pop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Collection
 
-from processors.g2p import BOUNDARY
+from processors.g2p import BOUNDARY, heard
 from processors.lexicon.arpabet import FROM_ESPEAK, VOWELS, from_espeak
 from processors.text import Phones
 from utils.registry import nearest
@@ -47,14 +47,19 @@ def _symbols(written: str, phone: Phones) -> list[str]:
 
 
 def _ipa(word: str, phone: Phones) -> list[str]:
-    known = {symbol for symbol in phone.table if any(c.isalnum() for c in symbol) or symbol in STRESS}
-    letters = set("".join(known))
+    known = {_parted(symbol): symbol for symbol in phone.table if heard(symbol) or symbol in STRESS}
+    letters, word = set("".join(known)), _parted(word)
     word = "".join(SAME.get(c, c) if c not in letters else c for c in word if c not in SILENT or c in letters)
     if phone.symbols == "vits":
-        known |= set(word) & set(phone.table)  # each character is a symbol, a combining one too
+        known |= {c: c for c in set(word) & set(phone.table)}  # each character is a symbol
     elif not letters & set(STRESS):
         word = "".join(c for c in word if c not in STRESS)
-    return _longest(word, known)
+    return [known[sound] for sound in _longest(word, known)]
+
+
+def _parted(sound: str) -> str:
+    """Letters and diacritics apart: "õ" is one character or two."""
+    return unicodedata.normalize("NFD", sound)
 
 
 def _longest(word: str, known: Collection[str]) -> list[str]:

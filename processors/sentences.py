@@ -29,7 +29,7 @@ STOPS = (
 )
 STOP = re.compile(STOPS)
 GREEK = re.compile(STOPS.replace(SPACED, SPACED + ";\u037e"))  # whose ";" asks
-BEHIND = re.compile(rf"\s*[{OPENERS}]*(\w*)(\.?)")
+BEHIND = re.compile(rf"\s*[{OPENERS}]*(?:(?<=[—–]) )?(\w*)(\.?)")
 BLANK = re.compile(r"\s*")
 QUOTED = re.compile("[ \u00a0\u202f]»(?=\\s|$)")  # a French quotation's end
 CLAUSES = [  # the better places first

@@ -43,6 +43,7 @@ class Phones(Feature):
     axis = "token"
     kept = True
     kind = "U"
+    edition = 2
 
     def __init__(
         self,

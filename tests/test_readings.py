@@ -1,8 +1,16 @@
 """More of what English and Chinese texts write short, each with its reading."""
 
+import time
+
 import pytest
 
+from processors import chinese_numbers, g2p
+from processors.abbreviations import words_of
+from processors.duration import silent
 from processors.numbers import normalise
+from processors.phonemes import phones_of
+from processors.script import lines
+from processors.text import Phones
 
 READ = [
     ("Wake me on Dec 25.", "Wake me on December twenty-fifth."),
@@ -87,6 +95,7 @@ READ = [
     ("Roe v. Wade", "Roe versus Wade"),
     ("c/o him", "care of him"),
     ("C♯ and B♭", "C sharp and B flat"),
+    ("He came - and left", "He came, and left"),
     ("an A- average", "an A minus average"),
 ]
 
@@ -94,3 +103,126 @@ READ = [
 @pytest.mark.parametrize(("written", "read"), READ)
 def test_english_is_read_as_a_careful_speaker_would(written, read):
     assert normalise(written) == read
+
+
+# Marks and signs of other languages
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "mark"),
+    [
+        ("am", "ሰላም። ሰላም", "."),
+        ("am", "ሰላም፣ ሰላም", ","),
+        ("my", "မှာ၊ မှာ", ","),
+        ("my", "မှာ။ မှာ", "."),
+        ("ur", "گھر۔ گھر", "."),
+        ("hy", "տուն։ տուն", "."),
+        ("hi", "घर॥ घर", "."),
+        ("he", "בית׃ בית", "."),
+        ("el", "γάτα· γάτα", ";"),
+        ("ru", "кот… кот", "."),
+        ("ru", "кот — кот", ","),
+        ("fr", "chat – chat", ","),
+        ("de", "Katze - Katze", ","),
+        ("ja", "ねこ｡ねこ", "."),
+    ],
+)
+def test_marks_of_other_scripts_are_heard(language, text, mark):
+    for speak in (g2p.espeak, g2p.characters):
+        assert [token for token in speak(text, language) if token in g2p.MARKS] == [mark]
+
+
+def test_a_hebrew_hyphen_is_not_named():
+    assert g2p.espeak("בית־בית", "he") == g2p.espeak("בית בית", "he")
+
+
+@pytest.mark.parametrize(("language", "text"), [("bn", "বাড়ি"), ("bn", "মেয়ে"), ("as", "যায়"), ("bpy", "বাড়ি")])
+def test_a_bengali_letter_in_two_parts_is_the_same_letter(language, text):
+    whole = text.replace("ড\u09bc", "\u09dc").replace("য\u09bc", "\u09df")
+    assert g2p.espeak(text, language) == g2p.espeak(whole, language)
+    assert "bindu" not in "".join(g2p.espeak(text, language))
+    assert language != "bn" or g2p.espeak("বাড়ি", "bn")[-1] == "i"
+
+
+def test_letters_keep_their_vowel_signs_and_tones():
+    assert "".join(g2p.characters("लड़की", "hi")) != "".join(g2p.characters("लड़का", "hi"))
+    assert "".join(g2p.characters("บ้าน", "th")) == "บ้าน"
+    assert not silent("ी") and silent(",") and silent("_")
+    assert g2p.characters("I ❤️ you 5️⃣", "de") == list("i_you_5")
+
+
+@pytest.mark.parametrize("language", ["de", "fr", "ru", "hu", "hi"])
+def test_a_power_is_no_longer_number(language):
+    assert g2p.espeak("2^10", language) != g2p.espeak("210", language)
+
+
+def test_phonemes_are_known_composed_or_not():
+    phone = Phones()
+    phone.restore({"symbols": ["<pad>", "sil", "_", "b", "o\u0303", "ç"]}, None)
+    assert phones_of("bõç", "ipa", phone) == phones_of("bo\u0303c\u0327", "ipa", phone) == ["b", "o\u0303", "ç"]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "count"),
+    [
+        ("de", "Er wohnt in der Hauptstr. 5. Er ist alt.", 2),
+        ("it", "Nacque nel sec. XII. Era povero.", 2),
+        ("ru", "— Привет! — сказал он. — Пока.", 2),
+        ("en", "The U.K. The U.S. Both are here.", 3),
+    ],
+)
+def test_more_sentences_end_where_they_do(language, text, count):
+    assert len(lines(text, language)) == count
+
+
+def test_lists_of_abbreviations_hold_single_words():
+    listed = [("de", "doch", 3), ("de", "die", 3), ("it", "c.so", 0), ("pt", "trad", 0), ("ru", "т.к", 0), ("ru", "после", 3)]
+    for language, word, which in listed:
+        assert word in words_of(language)[which], word
+
+
+CHINESE = [
+    ("80、90后", "八零,九零后"),
+    ("歼-20和长征-5号", "歼二十和长征五号"),
+    ("波音747", "波音七四七"),
+    ("95折，8.5折", "九五折,八点五折"),
+    ("302路", "三零二路"),
+    ("打110报警，打120天", "打幺幺零报警,打一百二十天"),
+    ("120急救", "幺二零急救"),
+    ("身份证号110101199001011234", "身份证号幺幺零幺零幺幺九九零零幺零幺幺二三四"),
+    ("以2-1击败", "以二比一击败"),
+    ("周一-周五", "周一到周五"),
+    ("5'11\"", "五英尺十一英寸"),
+    ("α粒子", "阿尔法粒子"),
+    ("1米75", "一米七五"),
+    ("10万+", "十万加"),
+    ("9·11事件", "九一一事件"),
+    ("20万km", "二十万公里"),
+    ("-10~-5℃", "零下十到零下五摄氏度"),
+    ("10:00AM", "上午十点"),
+    ("NO.1", "第一"),
+    ("2024Q1", "二零二四Q一"),
+    ("+86-10-12345678", "八六,幺零,幺二三四五六七八 "),
+    ("1次/2天，5kg/袋，元/kg", "一次每两天,五公斤每袋,元每公斤"),
+]
+
+
+@pytest.mark.parametrize(("written", "read"), CHINESE)
+def test_chinese_is_read_as_a_careful_speaker_would(written, read):
+    pytest.importorskip("cn2an")
+    assert chinese_numbers.normalise(g2p.clean(chinese_numbers.unify(written), "cmn")) == read
+
+
+PIECES = ("80、", "1-", "1/", "9·", "以1-", "123 A", "1'", "+", "1x", "a-", " - ", "--", "H2", "40° ", "1/2 ", "VIP", "10:00", "1万")
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_time_of_these_readings_grows_with_the_length_alone(piece):
+    def seconds(text):
+        begun = time.process_time()
+        normalise(text)
+        chinese_numbers.normalise(chinese_numbers.unify(text))
+        return time.process_time() - begun
+
+    short, long = (piece * (letters // len(piece)) for letters in (4000, 32000))
+    assert seconds(long) < max(20 * min(seconds(short), seconds(short)), 0.3)

@@ -119,7 +119,8 @@ CROWNS = "King|Queen|Pope|Emperor|Empress|Tsar|Czar|Kaiser|Sultan|Pharaoh|Prince
 STARTERS = _set(
     "a after all also an and as at before but by did do does during each every few for from had has have he her here his how i if in is it "
     "its many most my no not now of on once one only or our she since so some such that the their then there these they this those to today "
-    "two under until was we were what when where which while who why with yes yet you your"
+    "two under until was we were what when where which while who why with yes yet you your both however because although though even "
+    "another everyone nobody somebody perhaps maybe meanwhile later finally instead thus never nothing please let"
 )
 ENDINGS = (  # of names of sites and of files
     "com|org|net|edu|gov|mil|info|biz|io|ai|app|dev|tv|eu|uk|ca|de|fr|es|nl|ch|au|jp|cn|ru|br|se|pl|co|"
