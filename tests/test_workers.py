@@ -43,6 +43,19 @@ def test_another_error_is_not_taken_for_a_killed_worker(corpus):
     assert "process 1, 2" in reader.told(RuntimeError(word), TrainConfig(), None)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_cannot_be_read_is_told_without_a_traceback(corpus, workers):
+    data = deadly(corpus, -1)
+    gone = data.utterances[7]
+    (corpus / "wavs" / f"{gone.id}.wav").unlink()
+    reader = Reader(data, Batches(data.seconds, batch_size=4), workers)
+    with pytest.raises(ValueError) as error:
+        list(reader)
+    reader.close(failed=True)
+    assert str(error.value).startswith(f"custom/{gone.id}: ") and "Traceback" not in str(error.value)
+    assert reader.told(error.value, TrainConfig(), None) == ""
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_killed_worker_is_told_with_what_it_had(corpus, workers):
     data = deadly(corpus, 7)

@@ -67,7 +67,13 @@ class Reader:
         )
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return iter(self.feed)
+        try:
+            yield from self.feed
+        except (ValueError, OSError) as error:
+            if not str(error).startswith("Caught "):
+                raise
+            # A worker's error comes with its whole traceback; what the user can mend are its last words.
+            raise ValueError(str(error).rpartition(f"{type(error).__name__}: ")[2].strip()) from error
 
     def close(self, *, failed: bool) -> None:
         """Ends the workers: they hear no signal, and Python's exit would wait for them. After a failure, looks first who is gone."""
