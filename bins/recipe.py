@@ -21,6 +21,7 @@ from bins.cli import run
 from utils.files import ROOT
 
 STAGES = {"preprocess": 1, "extract": 1, "train": 2, "infer": 3, "evaluate": 4}
+INPUTS = ("--text", "--list", "--text-file", "--folder")  # what else than a split the infer stage speaks
 RENAMED = {  # what published commands of upstream call these options
     "--infer_text": "--text",
     "--infer_speaker_name": "--speaker",
@@ -60,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
             )
             return code
     if not options.dry_run:
-        _tell(config, name, programs, options)
+        _tell(config, name, programs, options, rest)
     return 0
 
 
@@ -127,14 +128,15 @@ def _run(words: list[str], options: Any) -> int:
     return subprocess.run(words, cwd=ROOT, env={**os.environ, **chosen}).returncode
 
 
-def _tell(config: Path, name: str, programs: list[str], options: Any) -> None:
+def _tell(config: Path, name: str, programs: list[str], options: Any, rest: list[str]) -> None:
     """What there is to hear, see and read, and what to try next."""
     folder = _folder(config, name, options)
     result = folder / "result"
     lines = []
+    split = "infer" in programs and not any(word.split("=")[0] in INPUTS for word in rest)
     for label, pattern in (("hear", "generated/*.wav"), ("see", "pictures/*.png")):
         found = sorted(result.glob(pattern))
-        lines += [f"  {label:5} {found[0]}   ({len(found)} in all)"] if found and "infer" in programs else []
+        lines += [f"  {label:5} {found[0]}   ({len(found)} in all)"] if found and split else []
     table = result / "result.md"
     if table.is_file() and "evaluate" in programs:
         lines += [f"  read  {table}", "", table.read_text(encoding="utf-8").strip()]
@@ -142,8 +144,15 @@ def _tell(config: Path, name: str, programs: list[str], options: Any) -> None:
         print("\n".join(["", "Done.", *lines]))
     if "infer" in programs:
         example = _task(config, options).example
-        here = f"python -m bins.recipe {options.recipe}" + (" --tiny" if options.tiny else "") + f" --name {name}"
-        print(f"\nNext: {here} --stage infer {example}\n      tensorboard --logdir {folder / 'log'}")
+        print(f"\nNext: {_again(name, options)} --stage infer {example}\n      tensorboard --logdir {folder / 'log'}")
+
+
+def _again(name: str, options: Any) -> str:
+    """The command that runs stages of the same run: of the same config and settings."""
+    config = ["--config", options.config] if options.config else []
+    tiny = ["--tiny"] if options.tiny else []
+    sets = [word for setting in options.set for word in ("--set", setting)]
+    return shlex.join(["python", "-m", "bins.recipe", options.recipe, *config, *tiny, *sets, "--name", name])
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -103,6 +104,28 @@ def test_a_failing_stage_stops_the_range_and_says_which(tmp_path, monkeypatch, c
     assert recipe.main(["egs/tts/FastSpeech2", *words]) != 0
     out, err = capfd.readouterr()
     assert "the stage preprocess failed" in err and "bins.train" not in out
+
+
+def test_what_to_try_next_keeps_the_config_and_the_settings(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(recipe, "_run", lambda words, options: 0)
+    mine = tmp_path / "my own.json"
+    mine.write_text(json.dumps({"base_config": str(ROOT / "egs/tts/FastSpeech2/tiny.json")}))
+    given = ["egs/tts/FastSpeech2", "--config", str(mine), "--set", f"log_dir={tmp_path}", "--name", "ex1"]
+    recipe.main([*given, "--stage", "infer"])
+    told = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("Next:"))
+    assert told.startswith(f"Next: {shlex.join(['python', '-m', 'bins.recipe', *given])} --stage infer --text ")
+
+
+@pytest.mark.parametrize("text", [["--text", "Hi."], ["--text=Hi."], ["--infer_text", "Hi."]])
+def test_a_text_is_not_announced_as_the_results_of_the_split(text, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(recipe, "_run", lambda words, options: 0)
+    (tmp_path / "tiny/result/generated").mkdir(parents=True)
+    (tmp_path / "tiny/result/generated/a.wav").touch()
+    words = ["egs/tts/FastSpeech2", "--tiny", "--set", f"log_dir={tmp_path}", "--stage", "infer"]
+    recipe.main(words)
+    assert "a.wav" in capsys.readouterr().out
+    recipe.main([*words, *text])
+    assert "a.wav" not in capsys.readouterr().out
 
 
 def test_options_of_a_stage_need_that_stage():

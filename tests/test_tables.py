@@ -5,7 +5,7 @@ import torch
 
 from models.base.checkpoint import save_release
 from models.base.experiment import Experiment, build_model
-from models.base.tables import inherit, tables, tells_speakers
+from models.base.tables import begin_with, inherit, tables, tells_speakers
 from models.base.trainer import Trainer
 from tests.conftest import toy_config
 from tests.test_models import OURS, SYMBOLS, card_of
@@ -107,3 +107,8 @@ def test_another_models_weights_are_refused(tmp_path, corpus):
     save_release(tmp_path / "other", card, build_model(card).state_dict())
     with pytest.raises(ValueError, match="train.init_from.*other.*shares no tensor with Toy"):
         Trainer(Experiment.read(toy_config(corpus, train={"init_from": str(tmp_path / "other")})), "a").fit()
+
+
+def test_a_missing_beginning_is_named_with_its_setting(tmp_path):
+    with pytest.raises(ValueError, match=r"train\.init_from: .*nothing at .*gone"):
+        begin_with(str(tmp_path / "gone"), torch.nn.Linear(1, 1), {})

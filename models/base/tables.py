@@ -35,11 +35,11 @@ def row_names(card: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def begin_with(path: str, model: nn.Module, card: dict[str, Any]) -> None:
-    """Gives `model`, of `card`, what fits of the weights at `path`, and says what. Raises ValueError where nothing does."""
+    """Gives `model`, of `card`, what fits of the weights at `path`, and says what. Raises ValueError where nothing does, or there are none."""
     from models.base.task import read
 
-    theirs, weights = read(path)
     try:
+        theirs, weights = read(path)
         done = inherit(model, card, weights, theirs)
     except ValueError as error:
         raise ValueError(f"train.init_from: {path}: {error}") from error
