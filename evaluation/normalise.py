@@ -13,12 +13,19 @@ from decimal import Decimal
 
 import regex
 
+from processors import chinese_numbers
 from utils.registry import nearest
 
 KINDS = ("standard", "whisper")
 LETTERS = ("zh", "ja", "th", "lo", "my", "yue", "km")  # written without spaces: a letter is a word
 ELIDING = ("fr", "it", "ca", "oc")  # where an apostrophe stands between two words
 DOTTED = ("tr", "az")  # whose capital I is a dotless one
+ALIKE = {  # letters that are typed for one another, or as one pleases
+    "fa": str.maketrans("\u064a\u0649\u0643", "\u06cc\u06cc\u06a9"),  # an Arabic keyboard's yeh and kaf
+    "ur": str.maketrans("\u064a\u0649\u0643", "\u06cc\u06cc\u06a9"),
+    "fr": str.maketrans({"œ": "oe", "æ": "ae"}),
+    "ru": str.maketrans({"ё": "е"}),
+}
 WHISPERS = ("basic", "letters", "no_diacritics")  # ways of Whisper's normaliser that are no language
 APOSTROPHES = regex.compile("[’‘ʼʻ＇`´ʹ′]")
 # Written or left out as one pleases: Arabic vowel signs and the long stroke, Hebrew points and accents.
@@ -80,9 +87,11 @@ def standard(text: str, code: str) -> str:
 
     In languages without spaces each letter, with its marks, is a word.
     """
+    if code == "zh":  # read as in training: a year by its digits, 2 of a thing as 两
+        text = chinese_numbers.normalise(text)
     if code in DOTTED:
         text = unicodedata.normalize("NFC", text).replace("İ", "i").replace("I", "ı")
-    text = bare(text)
+    text = bare(text).translate(ALIKE.get(code, {}))
     if code != "yi":  # where points tell vowels apart
         text = regex.sub(f"[{OPTIONAL_HEBREW}]", "", text)
     if code == "he":

@@ -50,6 +50,15 @@ def test_signs_that_are_heard_count(language, word, other, many):
 
 
 ALIKE = [
+    ("chinese", "三二一", "3 2 1", 3),
+    ("chinese", "我有三十个苹果", "我有30个苹果。", 7),
+    ("chinese", "二零二四年五月三日", "2024年5月3日", 9),
+    ("chinese", "两个人", "2个人", 3),
+    ("chinese", "百分之五十", "50%", 5),
+    ("chinese", "下午三点半", "下午3点半", 5),
+    ("persian", "كتاب علي", "کتاب علی", 2),
+    ("french", "Le cœur", "le coeur", 2),
+    ("russian", "Ёлка", "елка", 1),
     ("hindi", "नमस्ते, दुनिया।", "नमस्ते दुनिया", 2),
     ("hindi", "क़लम", "क\u093cलम", 1),
     ("hindi", "१२३ घर", "123 घर", 2),
