@@ -156,13 +156,17 @@ def _cell(row: dict[str, Any] | None) -> str:
 def _size(run: Path, point: int | None) -> tuple[str, str]:
     """Parameters and steps, from the card of the point's checkpoint, or of the newest."""
     from models.base.checkpoint import Checkpoints, step_name
-    from utils.files import read_json
+    from models.base.experiment import CARD
+    from utils.files import check_shape, read_json
 
     made = Checkpoints(run)
     folder = made.newest() if point is None else made.folder / step_name(point)
     if folder is None or not (folder / "card.json").is_file():
         return "-", "-"
-    card = read_json(folder / "card.json")
+    path = folder / "card.json"
+    card = read_json(path, dict[str, Any])
+    for name in {"parameters", "step"} & card.keys():
+        check_shape(card[name], CARD[name], f"{path}, {name},")
     return f"{card.get('parameters', 0) / 1e6:.2f} M", f"{card.get('step', 0):,}"
 
 

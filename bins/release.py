@@ -43,6 +43,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def release(checkpoint: Path, out: Path, options: Any) -> Path:
     """Writes the release. Raises ValueError listing every heading that would stay empty."""
+    from evaluation.result import read_result
+    from evaluation.shapes import TableFile
     from models.base.checkpoint import read_release, save_release
     from utils.files import read_json, write_whole
 
@@ -54,6 +56,7 @@ def release(checkpoint: Path, out: Path, options: Any) -> Path:
         missing.append(f"results: no {result_path}; run the infer and evaluate stages first, or give --result")
     if missing:
         raise ValueError("a release needs a whole card; still empty:\n  " + "\n  ".join(missing))
+    result = read_result(result_path, TableFile)
     card, weights = read_release(checkpoint)
     begun = card.get("train", {}).get("init_from")
     if begun and Path(begun).exists():  # where it lies on this disk means nothing to others
@@ -65,7 +68,7 @@ def release(checkpoint: Path, out: Path, options: Any) -> Path:
     for path in sorted((result_folder / "generated").glob("*.wav"))[: options.samples]:
         (out / "samples").mkdir(exist_ok=True)
         shutil.copy(path, out / "samples" / path.name)
-    readme = model_card(card, about, read_json(result_path), out)
+    readme = model_card(card, about, result, out)
     write_whole(out / "README.md", lambda p: p.write_text(readme, encoding="utf-8"))
     return out
 
@@ -81,7 +84,7 @@ def model_card(card: dict[str, Any], about: dict[str, str], result: dict[str, An
     from utils.registry import load_object
 
     said = {key: paragraphs(about[key]) for key in ABOUT}
-    versions = {key: one_line(str(value)) for key, value in card["versions"].items()}
+    versions = {key: one_line(str(value)) for key, value in card.get("versions", {}).items()}
     train = json.dumps(card.get("train", {}), indent=2)
     takes = inspect.signature(load_object(MODELS[card["model_type"]].task).__call__).parameters
     call = '"Hello there."' if "text" in takes else '"recording.wav"'
@@ -97,7 +100,7 @@ def model_card(card: dict[str, Any], about: dict[str, str], result: dict[str, An
 | parameters | {card.get("parameters", 0) / 1e6:.2f} M |
 | sampling rate | {card["preprocess"]["sample_rate"]} Hz |
 | speakers | {len(card.get("speakers", []))} |
-| made with | Amphion {versions["amphion"]}, commit {versions["commit"]}, torch {versions["torch"]} |
+| made with | Amphion {versions.get("amphion", "?")}, commit {versions.get("commit", "?")}, torch {versions.get("torch", "?")} |
 
 ## Datasets
 

@@ -11,6 +11,7 @@ import numpy as np
 from evaluation.metric import Frames, metric, refuse_silence
 from evaluation.models import absent, locate, onnx, pieces
 from utils.audio import Audio
+from utils.files import read_array
 
 if TYPE_CHECKING:
     from evaluation.pair import Pair
@@ -126,8 +127,8 @@ def given_rows(audio: Audio, *, path: Path) -> Frames:
     file = path.with_suffix(".npy")
     if not file.is_file():
         raise ValueError(f"no embeddings at {file}: fad_given wants an array beside each recording.")
-    rows = np.atleast_2d(np.load(file, allow_pickle=False))
-    if rows.ndim != 2 or not np.isfinite(rows).all():
+    rows = np.atleast_2d(read_array(file))
+    if rows.ndim != 2 or rows.dtype.kind not in "fiu" or not np.isfinite(rows).all():
         raise ValueError(f"{file} must hold finite numbers, (size,) or (rows, size); its shape is {rows.shape}.")
     return Frames(rows, 0.0, 1.0)
 

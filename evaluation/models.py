@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.shapes import NetworkFile
 from utils.files import read_json
 
 FOLDER = "AMPHION_MODELS"  # environment variable: a folder with one file or folder for each model
@@ -63,7 +64,7 @@ class Onnx:
         if file.suffix != ".onnx" or not file.is_file():
             raise ValueError(f"no network at {file}: an .onnx file is needed, or a folder with model.onnx and config.json.")
         config = file.with_name("config.json")
-        self.config = defaults | (read_json(config) if place.is_dir() and config.is_file() else {})
+        self.config = defaults | (read_json(config, NetworkFile) if place.is_dir() and config.is_file() else {})
         options = onnxruntime.SessionOptions()
         # Worker processes are forked, and a pool of threads does not survive that.
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -74,7 +75,7 @@ class Onnx:
 
     @property
     def sample_rate(self) -> int:
-        return int(self.config.get("sample_rate", SAMPLE_RATE))
+        return self.config.get("sample_rate", SAMPLE_RATE)
 
     def __call__(self, x: np.ndarray, name: str = "") -> np.ndarray:
         """The output `name` (its name in the file; the first when empty) for `x`, float32, whatever the network computes in."""

@@ -1,4 +1,4 @@
-"""What the files that this folder writes must look like when they come back: results, lines of a journal, keys and answers."""
+"""What the files that this folder reads must look like: results, lines of a journal, keys and answers; settings of networks."""
 
 from __future__ import annotations
 
@@ -38,6 +38,19 @@ class Row(Mean):
     failed: NotRequired[int]
     pooled: NotRequired[bool]
     over: NotRequired[str]
+
+
+@with_config(STRICT)
+class Tabled(Row):
+    interval: Annotated[list[float], Field(min_length=2, max_length=2)] | None
+    std: float | None
+    failed: int
+
+
+@with_config(STRICT)
+class TableFile(TypedDict):
+    metrics: dict[str, Tabled]
+    lengths: NotRequired[dict[str, Measured]]
 
 
 @with_config(STRICT)
@@ -94,3 +107,13 @@ class Answers(TypedDict):
     page: str
     listener: str
     answers: Named
+
+
+@with_config(STRICT)
+class NetworkFile(TypedDict):
+    sample_rate: NotRequired[Annotated[int, Field(ge=8000, le=768_000)]]
+    input: NotRequired[Literal["waveform", "fbank"]]
+    crop_seconds: NotRequired[Annotated[float, Field(ge=0, le=3600)]]
+    crops: NotRequired[Annotated[int, Field(gt=0, le=1000)]]
+    embedding: NotRequired[str]
+    logits: NotRequired[str]

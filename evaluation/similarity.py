@@ -97,7 +97,7 @@ def _embedded(network: Any, audio: Audio) -> np.ndarray:
         return network(_fbank(samples, network.sample_rate)[None])
     if not network.config.get("crop_seconds"):
         return network(samples[None])
-    size, crops = round(network.config["crop_seconds"] * network.sample_rate), int(network.config["crops"])
+    size, crops = round(network.config["crop_seconds"] * network.sample_rate), network.config["crops"]
     samples = pieces(samples, size, size)[0] if len(samples) < size else samples
     starts = np.linspace(0, len(samples) - size, crops).astype(int)
     return network(np.stack([samples[i : i + size] for i in starts])).mean(axis=0)

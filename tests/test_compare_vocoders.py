@@ -94,3 +94,11 @@ def test_the_program_writes_the_table(tmp_path, capsys):
     assert main([*words, "--stage", "table"]) == 0
     assert "| hifigan | - | - | 3.5 |" in capsys.readouterr().out
     assert "| hifigan |" in (tmp_path / "README.md").read_text()
+
+
+@pytest.mark.parametrize("card", [5, [], {"parameters": "x"}, {"step": None}])
+def test_a_card_that_is_none_is_named(tmp_path, card):
+    write_json(tmp_path / "a/result/result.json", result(mcd=(2.0, None, "dB", False)))
+    write_json(tmp_path / "a/checkpoint/step-00000100/card.json", card)
+    with pytest.raises(ValueError, match="card.json"):
+        table([("a", tmp_path / "a")])

@@ -4,9 +4,11 @@ import json
 import math
 import resource
 import signal
+import tarfile
 
 import numpy as np
 import pytest
+import torch
 
 from bins.extract import extract
 from bins.infer import main as infer
@@ -14,7 +16,7 @@ from models.base.experiment import Experiment
 from preprocessors.base import Utterance, prepare, read_manifest, write_manifest
 from tests.conftest import clip, make_corpus, toy_config
 from utils.audio import Audio
-from utils.files import read_json, read_lines, read_text, write_whole
+from utils.files import read_json, read_lines, read_text, read_weights, write_whole
 from utils.names import check_name
 
 MARKS = "a\u2028b\u0085c\x0bd\x0ce\x1cf\u2029g\x00h\ri"  # str.splitlines ends a line at each of these but NUL
@@ -171,3 +173,19 @@ def test_an_error_that_is_not_the_disks_stays_what_it_is(tmp_path):
     with pytest.raises(RuntimeError, match="its own"):
         write_whole(tmp_path / "a.txt", write)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_oldest_archives_are_refused_without_advice_to_run_them(tmp_path):
+    with tarfile.open(tmp_path / "a.pt", "w") as archive:
+        for name in ("sys_info", "pickle", "storages", "tensors"):
+            archive.addfile(tarfile.TarInfo(name))
+    with pytest.raises(ValueError, match=r"a.pt is refused: it is in the \.tar format") as told:
+        read_weights(tmp_path / "a.pt")
+    assert "weights_only" not in str(told.value)
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_weights_in_a_newer_pickle_are_told_as_that(tmp_path, protocol):
+    torch.save({"w": torch.ones(2)}, tmp_path / "a.pt", pickle_protocol=protocol)
+    with pytest.raises(ValueError, match="newer kind of pickle"):
+        read_weights(tmp_path / "a.pt")

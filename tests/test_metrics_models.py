@@ -239,6 +239,17 @@ def test_speaker_networks_in_onnx(two, tmp_path):
         assert Pair.of(voice(), voice(), options).score(METRICS[name], 16000) == pytest.approx(1, abs=1e-6)
 
 
+NO_SETTINGS = ["5", "null", "[]", '"x"', '{"sample_rate": null}', '{"sample_rate": 1e9}', '{"crops": []}', '{"input": 5}', '{"logits": {}}']
+
+
+@pytest.mark.parametrize("text", NO_SETTINGS)
+def test_settings_of_a_network_that_are_none_are_named(tmp_path, text):
+    folder = graph(tmp_path / "rawnet/model.onnx", ["n", "t"], outputs=("speaker",)).parent
+    (folder / "config.json").write_text(text)
+    with pytest.raises(ValueError, match="config.json is not what it should be"):
+        onnx(str(folder))
+
+
 def test_models_are_found_in_their_folder(tmp_path, monkeypatch):
     graph(tmp_path / "models/rawnet.onnx", ["n", "t"], outputs=("speaker",))
     monkeypatch.setenv("AMPHION_MODELS", str(tmp_path / "models"))
@@ -326,6 +337,17 @@ def test_given_embeddings(two):
     assert row["mean"] == pytest.approx(12, rel=0.3) and row["interval"][0] < row["mean"] < row["interval"][1]
     (two[1] / "a1.npy").unlink()
     assert "no embeddings at" in evaluate(*two, ["fad"], jobs=1, fad_model="given").failed["fad_given"]["a1"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", None])
+def test_given_embeddings_that_are_none_are_failures(two, content):
+    for path in [path for folder in two for path in folder.glob("*.wav")]:
+        if content is None:
+            np.save(path.with_suffix(".npy"), np.array(["a", "b"]))
+        else:
+            path.with_suffix(".npy").write_bytes(content)
+    found = evaluate(*two, ["fad"], jobs=1, fad_model="given")
+    assert found.metrics["fad_given"]["n"] == 0 and ".npy" in str(found.failed["fad_given"])
 
 
 def test_one_recording_is_no_distribution(two):

@@ -110,3 +110,20 @@ def test_what_would_stay_empty_is_listed(trained, tmp_path):
     for part in ("name", "license", "ethics", "run the infer and evaluate stages first"):
         assert part in str(error.value)
     assert not (tmp_path / "out").exists() and json.loads((checkpoint / "card.json").read_text())
+
+
+@pytest.mark.parametrize("text", ["5", "null", "[]", "{}", '{"metrics": {"mcd": 5}}', '{"metrics": {"mcd": {"mean": 1.0}}}'])
+def test_what_is_no_result_is_named_before_anything_is_written(trained, tmp_path, text):
+    checkpoint, out = trained("HiFiGAN"), tmp_path / "pretrained"
+    (checkpoint.parent.parent / "result/result.json").write_text(text)
+    with pytest.raises(ValueError, match="result.json is not what it should be"):
+        main(words(checkpoint, out, dict.fromkeys(ABOUT, "said")))
+    assert not out.exists()
+
+
+def test_a_card_without_versions_makes_a_release(trained, tmp_path):
+    checkpoint, out = trained("HiFiGAN"), tmp_path / "pretrained"
+    card = json.loads((checkpoint / "card.json").read_text())
+    write_json(checkpoint / "card.json", {key: value for key, value in card.items() if key != "versions"})
+    assert main(words(checkpoint, out, dict.fromkeys(ABOUT, "said"))) == 0
+    assert "Amphion ?, commit ?" in (out / "README.md").read_text()

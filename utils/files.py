@@ -18,6 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST = 2**28  # bytes of a JSON file, and of a line of text
 SMALL = 2**24  # bytes that are never too many
+NEWER = ("Unsupported operand 67", "Unsupported operand 149")  # BINBYTES and FRAME, of protocols 3 and 4
 # What reading a cut or altered pickle may end with, since its instructions are then any.
 DAMAGES = (
     *(RuntimeError, EOFError, ValueError, OSError, KeyError, IndexError, TypeError, AttributeError, AssertionError),
@@ -223,6 +224,7 @@ def read_weights(path: Path) -> dict[str, Any]:
             f"Ask its author for a safetensors file. ({_reason(error)})"
         ) from error
     except DAMAGES as error:
+        _refuse_tar(path)
         raise ValueError(f"{path} is damaged or cut short ({error}); copy or download it again.") from error
     _check_tensors(path, found)
     return found
@@ -231,7 +233,17 @@ def read_weights(path: Path) -> dict[str, Any]:
 def _reason(error: Exception) -> str:
     """What torch's unpickler refused, without its advice to read on regardless."""
     told = str(error).partition("WeightsUnpickler error:")[2].strip() or str(error)
-    return told.partition("\n")[0].partition(" Please use")[0].strip()
+    told = told.partition("\n")[0].partition(" Please use")[0].strip()
+    return f"{told}: a newer kind of pickle than torch.save writes by itself; it may hold weights alone" if told in NEWER else told
+
+
+def _refuse_tar(path: Path) -> None:
+    """Raises ValueError for the archives of torch before 0.1.10, of which torch advises to run what they hold."""
+    import tarfile
+
+    with contextlib.suppress(tarfile.TarError, OSError):
+        tarfile.open(path, "r:").close()
+        raise ValueError(f"{path} is refused: it is in the .tar format of torch before 0.1.10. Ask its author for a safetensors file.")
 
 
 def _check_archive(path: Path) -> None:
