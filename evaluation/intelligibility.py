@@ -140,7 +140,7 @@ def wer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: str, lang
     """Word error rate of Whisper's transcription, normalised, against the transcript or the reference's transcription.
 
     Pooled over the corpus: all edits over all words. 0 up, lower is better; at 16 kHz. Chinese and Japanese count letters.
-    Vowel signs count, case, punctuation and the spelling of numbers do not; with the normaliser "whisper" as most papers have it,
+    Vowel signs count, case, punctuation and the spelling of numbers, Chinese ones too, do not; with the normaliser "whisper" as most papers have it,
     whose Hindi and Thai know no vowel signs. Upstream's definition differs.
     """
     target, heard = _target(pair, intelligibility_mode, ltr_path), pair.deg.view(transcript, rate)
@@ -149,7 +149,7 @@ def wer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: str, lang
 
 @metric("cer", **WHISPER)
 def cer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: str, language: str, normaliser: str) -> Ratio:
-    """Character error rate, spaces left out, of Whisper's transcription; targets and normalisation as for wer.
+    """Character error rate, spaces left out, of Whisper's transcription; targets and normalisation, of Chinese numbers too, as for wer.
 
     Pooled over the corpus. 0 up, lower is better; at 16 kHz. Upstream's definition differs.
     """
