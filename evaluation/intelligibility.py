@@ -140,8 +140,8 @@ def wer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: str, lang
     """Word error rate of Whisper's transcription, normalised, against the transcript or the reference's transcription.
 
     Pooled over the corpus: all edits over all words. 0 up, lower is better; at 16 kHz. Chinese and Japanese count letters.
-    Vowel signs count, case, punctuation and the spelling of numbers, Chinese ones too, do not; with the normaliser "whisper" as most papers have it,
-    whose Hindi and Thai know no vowel signs. Upstream's definition differs.
+    Vowel signs count, case, punctuation and the spelling of numbers, Chinese ones too, do not; with the normaliser "whisper" as most
+    papers have it, whose Hindi and Thai know no vowel signs. Upstream's definition differs.
     """
     target, heard = _target(pair, intelligibility_mode, ltr_path), pair.deg.view(transcript, rate)
     return word_errors(*levelled(target, heard, language, normaliser))
