@@ -99,7 +99,7 @@ class Awkward(Exception):
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("error,kind", [(KeyError("a"), KeyError), (Awkward(1, 2), RuntimeError)])
+@pytest.mark.parametrize("error,kind", [(KeyError("a"), KeyError), (Awkward(1, 2), (RuntimeError, Awkward))])  # itself, where dask's tblib can send any error
 def test_what_an_item_raises_is_raised_here(error, kind):
     def work(item: int) -> int:
         if item == 40:
@@ -151,9 +151,10 @@ def test_fewer_processes_than_asked_for_still_do_it(monkeypatch, caplog):
 
 
 PROGRAM = """
-import os, time
+import os, signal, time
 from utils.parallel import parallel
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored
 os.environ["RANK"] = "1"  # no progress bar among the numbers
 
 def work(item):
