@@ -99,7 +99,8 @@ class Awkward(Exception):
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("error,kind", [(KeyError("a"), KeyError), (Awkward(1, 2), (RuntimeError, Awkward))])  # itself, where dask's tblib can send any error
+# An awkward error is itself where dask was imported: its tblib can send any.
+@pytest.mark.parametrize("error,kind", [(KeyError("a"), KeyError), (Awkward(1, 2), (RuntimeError, Awkward))])
 def test_what_an_item_raises_is_raised_here(error, kind):
     def work(item: int) -> int:
         if item == 40:
