@@ -28,10 +28,10 @@ def extract(experiment, *, jobs: int = 0, cluster: str = "") -> dict[str, str]:
     utterances = experiment.everything()
     corpus = experiment.corpus = features.fit(utterances, datasets, jobs=jobs, cluster=cluster)
     results = parallel(partial(_one, features), utterances, what="extract", jobs=jobs, cluster=cluster, lost=_refused)
-    refused = dict(sorted((identity, reason) for identity, reason in results if reason))
+    refused = dict(sorted((name, reason) for name, reason in results if reason))
     listed = corpus.write(features.extracted, "refused", refused)
-    for identity, reason in list(refused.items())[:5]:
-        log.warning(f"  left out {identity}: {reason}")
+    for name, reason in list(refused.items())[:5]:
+        log.warning(f"  left out {name}: {reason}")
     if refused:
         log.warning(f"{len(refused)} of {len(utterances)} utterances are left out, listed in {listed}.")
     usable = experiment.utterances("train")
@@ -45,11 +45,15 @@ def extract(experiment, *, jobs: int = 0, cluster: str = "") -> dict[str, str]:
 
 
 def _one(features, utterance) -> tuple[str, str]:
-    return f"{utterance.dataset}/{utterance.id}", features.extract(utterance)
+    from processors.store import identity
+
+    return identity(utterance), features.extract(utterance)
 
 
 def _refused(utterance, reason: str) -> tuple[str, str]:
-    return f"{utterance.dataset}/{utterance.id}", reason
+    from processors.store import identity
+
+    return identity(utterance), reason
 
 
 if __name__ == "__main__":

@@ -33,8 +33,6 @@ SECONDS_PER_PHONE = (0.035, 0.35)  # a mean outside says that text and sound do 
 SQUEEZED, SQUEEZED_SHARE = 0.016, 0.4  # seconds: the shortest phone the aligner can find; more than this share is no speech
 LONG = 1.0  # seconds of one phone
 APART = 5  # frames by which a TextGrid may be shorter or longer than its sound: more, and one of them is another's
-
-
 GONE: list[str] = []  # stands for tokens that a killed process did not hand over
 SUFFIX = ".safetensors"  # of an aligner
 
@@ -71,7 +69,8 @@ class Durations(Feature):
 
     def __call__(self, utterance: Utterance, audio: Audio, phone: np.ndarray) -> np.ndarray:
         """Raises ValueError when a TextGrid does not say the same phones or is not of this sound, or the utterance was never aligned."""
-        tokens, total = phone.tolist(), frame_count(len(audio.samples), self.hop_size, self.padding)
+        tokens = phone.tolist()
+        total = frame_count(len(audio.samples), self.hop_size, self.padding)
         ends = self._by_textgrid(utterance, tokens, audio) if self._timed(utterance) else self._aligned(utterance, tokens)
         # A token has the frames whose centres lie in it; frame i is centred on i + 1/2 hops, or on i.
         earlier = 0.5 if self.padding == "center" else 0.0
@@ -199,7 +198,8 @@ def _trained(work: list[tuple[Utterance, list[str]]], folder: Path, corpora: str
     """The name of the aligner for these utterances, which says what it learnt from; trained unless it is there."""
     from processors.aligner import EDITION, RATE, Aligner, lessons
 
-    rows, sequences = [u for u, _ in work], [tokens for _, tokens in work]
+    rows = [utterance for utterance, _ in work]
+    sequences = [tokens for _, tokens in work]
     every = {token for sequence in sequences for token in sequence}
     pauses = frozenset(filter(silent, every))
     chosen = lessons(sequences, [identity(u) for u in rows], [u.seconds for u in rows], pauses)
@@ -208,9 +208,9 @@ def _trained(work: list[tuple[Utterance, list[str]]], folder: Path, corpora: str
     if not _readable(folder / name):
         hours = sum(rows[i].seconds for i in chosen) / 3600
         log.info(f"{len(rows)} utterances have no TextGrid: the aligner learns from {hours:.2f} hours of them, a minute or two.")
-        read = [partial(rows[i].read, RATE) for i in chosen]
-        learnt = Aligner.train(lambda i: read[i](), [sequences[i] for i in chosen], pauses, names=every, jobs=jobs)
-        learnt.save(folder / name)
+        spoken = [sequences[i] for i in chosen]
+        aligner = Aligner.train(lambda i: rows[chosen[i]].read(RATE), spoken, pauses, names=every, jobs=jobs)
+        aligner.save(folder / name)
         _aligner.cache_clear()
     return name
 

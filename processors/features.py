@@ -36,8 +36,6 @@ FEATURES = {
 
 ENOUGH = 3000  # utterances that statistics are taken over; more would not move them
 MAX_SLIP = 2  # frames that two extractors may differ by; more is a mistake, not rounding
-
-
 # Where frame i is centred: on sample (i + 1/2) * hop, or on i * hop, which gives one frame more.
 Padding = Literal["same", "center"]
 
@@ -251,13 +249,16 @@ class FeatureSet:
         return found
 
     def _measured(self, name: str, utterances: list[Utterance]) -> dict[str, float]:
-        some = utterances[:: max(1, len(utterances) // ENOUGH)]
-        values = np.concatenate([self(u, [name])[name].ravel() for u in some]).astype(np.float64)
-        values = values[values > 0] if name == "f0" else values
+        every = max(1, len(utterances) // ENOUGH)
+        arrays = [self(utterance, [name])[name].ravel() for utterance in utterances[::every]]
+        values = np.concatenate(arrays).astype(np.float64)
+        if name == "f0":
+            values = values[values > 0]
         if not len(values):
             raise ValueError(f"{name} is empty over the whole corpus: no voiced frame was found; check the recordings.")
-        rows = {"mean": values.mean(), "std": max(values.std(), 1e-6), "min": values.min(), "max": values.max()}
-        return {k: round(float(v), 6) for k, v in rows.items()}
+        deviation = max(values.std(), 1e-6)
+        rows = {"mean": values.mean(), "std": deviation, "min": values.min(), "max": values.max()}
+        return {statistic: round(float(value), 6) for statistic, value in rows.items()}
 
     def tidy(self, utterances: list[Utterance]) -> int:
         """Removes what was kept of earlier states of these utterances' corpora; returns how many files it were."""
@@ -300,7 +301,7 @@ class FeatureSet:
             aligned = align(arrays, {n: self.features[n].axis for n in wanted}, self.hop_size)
             return {name: self.features[name].encode(array) for name, array in aligned.items()}
         except ValueError as error:
-            raise ValueError(f"{utterance.dataset}/{utterance.id}: {error}") from error
+            raise ValueError(f"{identity(utterance)}: {error}") from error
 
     def raw(self, utterance: Utterance, wanted: list[str], *, anew: bool = False) -> dict[str, np.ndarray]:
         """The arrays of `wanted` as they are kept: loaded where on disk, else computed (and kept, if dear).

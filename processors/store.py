@@ -19,6 +19,7 @@ from preprocessors.base import Utterance, corpora
 from utils.digest import LENGTH, digest, digest_of_bytes
 from utils.files import read_json, write_json, write_whole
 from utils.log import log
+from utils.names import some
 
 KINDS = ("text", "sound", "TextGrid")  # what an utterance is made of, in the order of `facts`
 DAMAGE = (ValueError, TypeError, EOFError, OSError, MemoryError, OverflowError, SyntaxError, TokenError)  # what numpy raises of a file
@@ -128,23 +129,26 @@ class Corpus:
 
     def differences(self, before: dict[str, str]) -> str:
         """What is other than `before`, with a few utterances of each kind; "" where nothing is."""
-        shared = [name for name in self.facts if name in before and self.facts[name] != before[name]]
-        kinds = {f"{kind} changed": [n for n in shared if _part(self.facts[n], i) != _part(before[n], i)] for i, kind in enumerate(KINDS)}
-        kinds |= {"new": [n for n in self.facts if n not in before], "gone": [n for n in before if n not in self.facts]}
-        return "; ".join(f"{_some(names)} {what}" for what, names in kinds.items() if names)
+        names: dict[str, list[str]] = {f"{kind} changed": [] for kind in KINDS}
+        for name in self.facts.keys() & before.keys():
+            for kind in _changed(before[name], self.facts[name]):
+                names[f"{kind} changed"].append(name)
+        names["new"] = [name for name in self.facts if name not in before]
+        names["gone"] = [name for name in before if name not in self.facts]
+        return "; ".join(f"{some(sorted(who), SHOWN)} {what}" for what, who in names.items() if who)
 
 
-def _part(facts: Any, i: int) -> str:
-    return f"{facts} - - -".split()[i]
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+def _changed(before: str, now: str) -> list[str]:
+    """Which of `KINDS` differ between two `facts`."""
+    pairs = zip(KINDS, f"{before} - - -".split(), now.split(), strict=False)
+    return [kind for kind, old, new in pairs if old != new]
 
 
 def read_array(path: Path) -> np.ndarray | None:
-    """The array in a file; None where there is none, or, with a word, where it is damaged."""
+    """The array in a file; None where there is none, or, with a word, where it is damaged.
+
+    One of our own: it is read at once, in half the time of `utils.files.read_array`, which measures somebody else's file first.
+    """
     try:
         with open(path, "rb") as file:
             return np.lib.format.read_array(file, allow_pickle=False)

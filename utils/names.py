@@ -1,10 +1,19 @@
-"""Names that become files below a folder, as ids of utterances and names of runs do: they must not lead out of it."""
+"""Names: in messages, and as files below a folder, which ids of utterances and names of runs become and must not lead out of."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 LONGEST = 220  # bytes of a part of a name: file systems take 255, and the store adds endings (".0123456789ab.npy", ".TextGrid")
+
+
+def some(names: Sequence[str], shown: int) -> str:
+    """The first names of a list, as a message gives them, and how many there are in all where these are not all."""
+    first = ", ".join(names[:shown])
+    if len(names) <= shown:
+        return first
+    return f"{first}, ... ({len(names)} in all)"
 
 
 class LongName(ValueError):

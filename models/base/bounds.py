@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -17,19 +18,27 @@ MAKERS = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.ra
 
 def check_numbers(card: dict[str, Any], source: str) -> None:
     """Raises ValueError naming a setting of the model or its features that is too large to be one."""
-    todo = [(name, card[name]) for name in ("model", "preprocess", "facts") if name in card]
     entries = 0
-    while todo:
-        at, value = todo.pop()
-        if isinstance(value, dict):
-            todo += [(f"{at}.{key}", inner) for key, inner in value.items()]
-        elif isinstance(value, list | tuple):
+    for at, value in _settings({name: card[name] for name in ("model", "preprocess", "facts") if name in card}):
+        if isinstance(value, list | tuple):
             entries += len(value)
-            todo += [(f"{at}[{i}]", inner) for i, inner in enumerate(value)]
         elif isinstance(value, int | float) and not abs(value) <= GREATEST:
             raise ValueError(f"{source}: {at} is {value!r}, and {GREATEST} at most can be: the settings are damaged.")
         if entries > ENTRIES:
             raise ValueError(f"{source}: {at} and the other lists have more than {ENTRIES} entries: the settings are damaged.")
+
+
+def _settings(sections: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every value of `sections`, and of the dicts and lists in them, with the path to it; a dict is given by its values alone."""
+    todo = list(sections.items())
+    while todo:
+        at, value = todo.pop()
+        if isinstance(value, dict):
+            todo += [(f"{at}.{key}", inner) for key, inner in value.items()]
+            continue
+        yield at, value  # a list before its entries: who counts them may stop
+        if isinstance(value, list | tuple):
+            todo += [(f"{at}[{i}]", inner) for i, inner in enumerate(value)]
 
 
 class Bounded(TorchFunctionMode):
@@ -38,9 +47,11 @@ class Bounded(TorchFunctionMode):
     def __init__(self, card: dict[str, Any], weights: dict[str, Any], source: str) -> None:
         super().__init__()
         tensors = [value for value in weights.values() if isinstance(value, torch.Tensor)]
+        held = sum(tensor.numel() for tensor in tensors)
         self.tensors = SPARE_TENSORS + 8 * len(tensors)
-        self.numbers = SPARE_NUMBERS + 4 * sum(tensor.numel() for tensor in tensors)
-        self.card, self.source = card, source
+        self.numbers = SPARE_NUMBERS + 4 * held
+        self.card = card
+        self.source = source
 
     def __torch_function__(self, function: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
         if function in MAKERS:
@@ -67,14 +78,10 @@ def _wanted(function: Any, args: tuple, kwargs: dict[str, Any]) -> float:
 
 def _largest(card: dict[str, Any]) -> list[str]:
     """The model's largest settings, as "name = value"."""
-    todo, found = [("model", card.get("model", {}))], []
-    while todo:
-        at, value = todo.pop()
-        if isinstance(value, dict):
-            todo += [(f"{at}.{key}", inner) for key, inner in value.items()]
-        elif isinstance(value, list | tuple):
-            found.append((len(value), f"{at} with {len(value)} entries"))
-            todo += [(f"{at}[{i}]", inner) for i, inner in enumerate(value)]
+    sizes = []
+    for at, value in _settings({"model": card.get("model", {})}):
+        if isinstance(value, list | tuple):
+            sizes.append((len(value), f"{at} with {len(value)} entries"))
         elif isinstance(value, int) and not isinstance(value, bool):
-            found.append((value, f"{at} = {value}"))
-    return [told for _, told in sorted(found, reverse=True)[:3]]
+            sizes.append((value, f"{at} = {value}"))
+    return [told for _, told in sorted(sizes, reverse=True)[:3]]

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset, get_worker_info
 from models.base.splits import speaker_name
 from preprocessors.base import Utterance
 from processors.features import FeatureSet
+from processors.store import identity
 
 LENGTHS = {"sample": "samples", "frame": "frames", "token": "tokens"}
 
@@ -55,7 +56,7 @@ class Utterances(Dataset):
         arrays = self.features(utterance, self.names)
         if self.segment_frames:
             arrays = self._crop(arrays, np.random.default_rng((self.seed, epoch, index)))
-        return {**arrays, "speaker": self._number(utterance), "id": f"{utterance.dataset}/{utterance.id}"}
+        return {**arrays, "speaker": self._number(utterance), "id": identity(utterance)}
 
     def __getitems__(self, keys: list[tuple[int, int]]) -> list[dict[str, Any]]:
         """A whole batch: what a DataLoader asks for where it can."""
@@ -68,7 +69,7 @@ class Utterances(Dataset):
         if not self.speakers:
             return 0
         if speaker_name(utterance) not in self.speakers:
-            raise ValueError(f"{utterance.dataset}/{utterance.id}: the speaker {speaker_name(utterance)!r} is not among those of training.")
+            raise ValueError(f"{identity(utterance)}: the speaker {speaker_name(utterance)!r} is not among those of training.")
         return self.speakers[speaker_name(utterance)]
 
     def _crop(self, arrays: dict[str, np.ndarray], random: np.random.Generator) -> dict[str, np.ndarray]:

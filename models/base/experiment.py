@@ -14,7 +14,7 @@ from models import MODELS, Spec
 from models.base.splits import Division, divide, speaker_name
 from preprocessors.base import SPLITS, Utterance, corpora, read_splits
 from processors.features import FEATURES, FeatureSet
-from processors.store import Corpus
+from processors.store import Corpus, identity
 from utils.config import Config, ConfigError, build, check, load_config
 from utils.files import ROOT, check_shape, read_json
 from utils.names import check_name
@@ -94,15 +94,19 @@ class Experiment:
         """The state of the corpora as the preprocess stage left them: arrays of another state are not read."""
         return Corpus(self.datasets, self.everything())
 
+    @cached_property
+    def manifests(self) -> dict[str, list[Utterance]]:
+        """The utterances of each split as the preprocess stage left them, usable or not; read once."""
+        return {split: read_splits(self.processed_dir, self.datasets, split) for split in SPLITS}
+
     def everything(self) -> list[Utterance]:
         """The utterances of all splits, usable or not."""
-        return [u for split in SPLITS for u in read_splits(self.processed_dir, self.datasets, split)]
+        return [utterance for split in SPLITS for utterance in self.manifests[split]]
 
     def utterances(self, split: str) -> list[Utterance]:
         """The utterances of a split, without those that the extract stage listed as unusable."""
         refused = self.features.refused(self.corpus)
-        found = read_splits(self.processed_dir, self.datasets, split)
-        return [u for u in found if f"{u.dataset}/{u.id}" not in refused]
+        return [u for u in self.manifests[split] if identity(u) not in refused]
 
     @cached_property
     def speakers(self) -> list[str]:

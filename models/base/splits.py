@@ -8,7 +8,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from preprocessors.base import SPLITS, Utterance
+from processors.store import identity
 from utils.log import log
+from utils.names import some
 
 SHARE = 0.05  # of the training utterances that are held back where none validate
 MOST = 200  # of them at most
@@ -41,7 +43,7 @@ def divide(splits: dict[str, list[Utterance]], voices: Collection[str] | None) -
         made.splits[name] = [u for u in splits[name] if voices is None or speaker_name(u) in voices]
         strangers = [u for u in splits[name] if voices is not None and speaker_name(u) not in voices]
         if strangers:
-            who = _some(sorted({speaker_name(u) for u in strangers}))
+            who = some(sorted({speaker_name(u) for u in strangers}), SHOWN)
             made.notes[name].append(f"{len(strangers)} utterance(s) of speakers that the model does not know are left out: {who}.")
     if not made.splits["valid"] and made.splits["train"]:
         _fill_valid(made, one_voice=voices is None)
@@ -53,10 +55,13 @@ def divide(splits: dict[str, list[Utterance]], voices: Collection[str] | None) -
 
 def _fill_valid(made: Division, *, one_voice: bool) -> None:
     train, held = hold_back(made.splits["train"], one_voice=one_voice)
-    how = "taken from training, which goes on without them" if held else "taken from training, which keeps it, as none can be spared"
-    held = held or made.splits["train"][:1]
+    how = "which goes on without them"
+    if not held:
+        held = train[:1]
+        how = "which keeps it, as none can be spared"
     made.splits |= {"train": train, "valid": held}
-    made.notes["valid"].append(f"no utterance is left of this split: {len(held)} {how}: {_some([f'{u.dataset}/{u.id}' for u in held])}.")
+    names = some([identity(u) for u in held], SHOWN)
+    made.notes["valid"].append(f"no utterance is left of this split: {len(held)} taken from training, {how}: {names}.")
 
 
 def hold_back(train: list[Utterance], *, one_voice: bool) -> tuple[list[Utterance], list[Utterance]]:
@@ -81,8 +86,4 @@ def speaker_name(utterance: Utterance) -> str:
 
 
 def _hash(utterance: Utterance) -> str:
-    return hashlib.sha1(f"{utterance.dataset}/{utterance.id}".encode()).hexdigest()
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f", ... ({len(names)} in all)" if len(names) > SHOWN else "")
+    return hashlib.sha1(identity(utterance).encode()).hexdigest()

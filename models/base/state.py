@@ -74,10 +74,10 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
 def _restore_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for number, moments in state["state"].items():  # torch would notice at the next step only
+        shape = parameters[number].shape
         for name, value in moments.items():
-            if value.ndim and value.shape != parameters[number].shape:
-                shapes = f"{tuple(value.shape)}, not {tuple(parameters[number].shape)}"
-                raise ValueError(f"the optimizer's {name} of parameter {number} is {shapes}")
+            if value.ndim and value.shape != shape:
+                raise ValueError(f"the optimizer's {name} of parameter {number} is {tuple(value.shape)}, not {tuple(shape)}")
     optimizer.load_state_dict(state)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from utils.log import log
+from utils.names import some
 
 SHOWN = 40  # names in a message
 
@@ -62,13 +62,15 @@ def inherit(model: nn.Module, card: dict[str, Any], weights: Mapping[str, Tensor
             continue  # the whole table, where it fits
         made[name], lacking = _rows(own[name], here[kind], weights[name], there[kind])
         found = len(here[kind]) - len(lacking)
-        whole = {**whole, name: made[name]} if found else {key: value for key, value in whole.items() if key != name}
-        lines.append(f"{found} of {len(here[kind])} {kind} by name; as initialised: {_some(lacking)}")
+        whole.pop(name, None)
+        if found:
+            whole[name] = made[name]
+        lines.append(f"{found} of {len(here[kind])} {kind} by name; as initialised: {some(lacking, SHOWN) or 'none'}")
     if not whole:
         raise ValueError(f"it shares no tensor with {type(model).__name__}; is it another model?")
     model.load_state_dict(made)
     left = sorted(own.keys() - whole.keys())
-    return [f"{len(whole)} of {len(own)} tensors; as initialised: {_some(left)}", *lines]
+    return [f"{len(whole)} of {len(own)} tensors; as initialised: {some(left, SHOWN) or 'none'}", *lines]
 
 
 def _by_name(own: Tensor, here: list[str], given: Tensor, there: list[str]) -> bool:
@@ -79,15 +81,10 @@ def _by_name(own: Tensor, here: list[str], given: Tensor, there: list[str]) -> b
 
 def _rows(own: Tensor, here: list[str], given: Tensor, there: list[str]) -> tuple[Tensor, list[str]]:
     """`own` with the rows of `given` that bear its names, and the names that found none."""
-    numbers = {name: number for number, name in enumerate(there) if number < len(given)}
-    pairs = [(to, numbers[name]) for to, name in enumerate(here) if name in numbers and to < len(own)]
+    numbers = {name: number for number, name in enumerate(there[: len(given)])}
     made = own.clone()
-    if pairs:
-        to, of = torch.tensor(pairs).T
-        made[to] = given[of].to(made)
-    return made, [name for name in here if name not in numbers]
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(names[:SHOWN]) or "none"
-    return shown if len(names) <= SHOWN else f"{shown}, ... ({len(names)} in all)"
+    for number, name in enumerate(here[: len(own)]):
+        if name in numbers:
+            made[number] = given[numbers[name]].to(made)
+    lacking = [name for name in here if name not in numbers]
+    return made, lacking

@@ -48,8 +48,9 @@ class Trainer:
         self.optimizers: dict[str, Any] = {}
         self.schedulers: dict[str, Any] = {}
         model = experiment.model()
-        self.voices = experiment.speakers if tells_speakers(model) else []
-        division = experiment.division(self.voices if tells_speakers(model) else None)
+        voices = experiment.speakers if tells_speakers(model) else None
+        self.voices = voices or []
+        division = experiment.division(voices)
         self.utterances = {split: division.take(split) for split in ("train", "valid")}
         self.ema = self._average(model)
         for key, network in {"model": model, **self.extra_networks()}.items():

@@ -17,6 +17,8 @@ from torch.utils.data import DataLoader
 from models.base.batching import Batches
 from models.base.data import Utterances
 from models.base.settings import TrainConfig
+from processors.store import identity
+from utils.names import some
 from utils.processes import end_with_parent
 
 SHOWN = 10  # utterances in a message
@@ -99,9 +101,9 @@ class Reader:
         plan = [batch for update in self.batches.plan(epoch) for batch in update]
         batch = next(batch for batch in plan if batch[0] == first)
         utterances = [self.data.utterances[i] for i in batch]
-        names = ", ".join(f"{u.dataset}/{u.id}" for u in utterances[:SHOWN])
-        more = ", ..." if len(batch) > SHOWN else ""
-        return f"{len(batch)} utterance(s), {sum(u.seconds for u in utterances):.1f} s: {names}{more}"
+        names = some([identity(u) for u in utterances], SHOWN)
+        seconds = sum(u.seconds for u in utterances)
+        return f"{len(batch)} utterance(s), {seconds:.1f} s: {names}"
 
 
 def _begin(_: int) -> None:

@@ -15,7 +15,7 @@ BESIDE = "*.json"
 def knows(config: Path) -> bool:
     """Whether this configuration is of this program."""
     found = read_json(config, dict[str, Any])
-    return isinstance(found, dict) and {"cin_channels", "skip_out_channels", "upsample_params"} <= found.keys()
+    return {"cin_channels", "skip_out_channels", "upsample_params"} <= found.keys()
 
 
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
