@@ -106,10 +106,10 @@ def _program(place: Path) -> str:
     """The program whose configuration lies beside the checkpoint, with that file's name."""
     from importlib import import_module
 
-    from models.base.upstream import PROGRAMS, find
+    from models.upstream import PROGRAMS, find
 
     for name in PROGRAMS:
-        reader = import_module(f"models.base.upstream.{name}")
+        reader = import_module(f"models.upstream.{name}")
         config = find(place, reader.BESIDE)
         if config is not None and reader.knows(config):
             return f"{name} ({config.name})"

@@ -15,6 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from utils.registry import load_object
+
 if TYPE_CHECKING:
     from models.base.task import Task
 
@@ -30,6 +32,8 @@ class Spec:
 
 TTS = "models.tts.task:TTS"
 VOCODER = "models.vocoders.task:Vocoder"
+
+FOREIGN = "models.upstream:read_foreign"  # what reads the checkpoints of other programs
 
 SUPERVISED = "models.base.trainer:Trainer"
 ADVERSARIAL = "models.base.gan:GANTrainer"
@@ -56,6 +60,4 @@ def load(path: str, **options: Any) -> Task:
 
     `load("ckpts/tts/ex1")("Hello.").write("hello.wav")`. See `models.base.task.load`.
     """
-    from models.base.task import load as load_task
-
-    return load_task(path, **options)
+    return load_object("models.base.task:load")(path, **options)

@@ -360,7 +360,7 @@ voc_lr = print('code ran') or 1e-4
 
 
 def test_a_checkpoint_of_r9y9_is_read(tmp_path):
-    from models.base.upstream import r9y9
+    from models.upstream import r9y9
     from utils.config import build
 
     arguments, facts, _ = r9y9.wavenet(R9Y9, {})
@@ -426,7 +426,7 @@ MANIFESTS = sorted(f for kind in ("wavenet", "wavernn") for f in (SHARED / "pari
 @pytest.mark.skipif(not MANIFESTS, reason="no ../shared/parity/manifests beside the repository")
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda p: p.stem)
 def test_every_published_key_and_shape_has_its_place(path):
-    from models.base.upstream import fatchord, r9y9
+    from models.upstream import fatchord, r9y9
     from utils.config import build
 
     manifest = json.loads(path.read_text())

@@ -12,9 +12,9 @@ from torch.nn import functional as F
 import modules.snake
 from models import load
 from models.base.task import fit_weights
-from models.base.upstream import read_foreign
-from models.base.upstream.descriptinc import melgan_card
-from models.base.upstream.seungwonpark import VARIANT
+from models.upstream import read_foreign
+from models.upstream.descriptinc import melgan_card
+from models.upstream.seungwonpark import VARIANT
 from models.vocoders.bigvgan import BigVGAN
 from models.vocoders.melgan import MelGAN, Variant
 from modules.snake import AntiAliased, Snake, low_pass

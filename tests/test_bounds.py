@@ -12,7 +12,7 @@ import yaml
 from models import MODELS, load
 from models.base.checkpoint import save_release
 from models.base.experiment import build_model
-from models.base.upstream import read_foreign
+from models.upstream import read_foreign
 from tests.conftest import make_corpus, toy_config
 from tests.test_models import card_of
 from tests.test_upstream import JIK876, amphion_folder

@@ -10,7 +10,7 @@ from bins.checkpoint import container, contents, differences, main
 from models import load
 from models.base.checkpoint import save_release
 from models.base.experiment import build_model
-from models.base.upstream.jik876 import hifigan_sizes
+from models.upstream.jik876 import hifigan_sizes
 from models.vocoders.hifigan import HiFiGAN
 from tests.parity import old_keys
 from tests.test_load import Malicious

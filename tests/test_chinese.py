@@ -213,9 +213,9 @@ def test_ming024s_chinese_symbols():
 
 @pytest.mark.parametrize(("language", "front"), [("zh", "pinyin"), ("en", "lexicon")])
 def test_ming024s_folder_says_its_language(tmp_path, monkeypatch, language, front):
-    from models.base.upstream import ming024
+    from models.upstream import ming024
 
-    monkeypatch.setattr("models.tts.fastspeech2.from_ming024", lambda config, state: ({}, {}, state))
+    monkeypatch.setattr("models.upstream.fastspeech2_maps.from_ming024", lambda config, state: ({}, {}, state))
     mel = {"n_mel_channels": 80, "mel_fmin": 0, "mel_fmax": 8000}
     sound = {"stft": {"filter_length": 1024, "win_length": 1024, "hop_length": 256}, "mel": mel, "audio": {"sampling_rate": 22050}}
     (tmp_path / "preprocess.yaml").write_text(json.dumps({"preprocessing": {"text": {"language": language}, **sound}}))

@@ -8,21 +8,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from models.base.adversarial import discriminator_loss, feature_loss, generator_loss
+from models.base.discriminators import DISCRIMINATORS, Discriminators, discriminator_problems
 from models.base.gan import GANConfig, GANTrainer
 from models.base.task import fit_weights
-from models.vocoders.discriminators import (
-    DISCRIMINATORS,
-    Discriminators,
-    MelGANDiscriminator,
-    MultiPeriodDiscriminator,
-    MultiScaleDiscriminator,
-    discriminator_loss,
-    discriminator_problems,
-    feature_loss,
-    generator_loss,
-)
-from models.vocoders.discriminators.cqt import ConstantQ
-from models.vocoders.discriminators.spectrum import (
+from modules.discriminators.cqt import ConstantQ
+from modules.discriminators.spectrum import (
     BANDS,
     BandDiscriminator,
     ResolutionDiscriminator,
@@ -30,6 +21,7 @@ from models.vocoders.discriminators.spectrum import (
     parts_of,
     spectrogram,
 )
+from modules.discriminators.wave import MelGANDiscriminator, MultiPeriodDiscriminator, MultiScaleDiscriminator
 from modules.norm import weight_norm
 from tests.conftest import SHARED
 from tests.parity.discriminators import our_names, ours

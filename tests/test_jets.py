@@ -10,9 +10,9 @@ import torch
 
 from models import load
 from models.base.task import fit_weights
-from models.tts.decoding import Decoder
 from models.tts.jets import Jets, losses
-from models.tts.jets_maps import GENERATOR, from_amphion
+from models.upstream.jets_maps import GENERATOR, from_amphion
+from models.vocoders.decoding import Decoder
 from modules.aligner import LOG_BLANK, Aligner, binarisation, distance, forward_sum, log_prior, smooth
 from modules.alignment import durations, path_of
 from modules.predictors import whole_frames

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from models.tts.fastspeech2 import FastSpeech2, bin_edges, from_amphion, from_ming024
+from models.tts.fastspeech2 import FastSpeech2, bin_edges
+from models.upstream.fastspeech2_maps import from_amphion, from_ming024
 from modules.masks import average, expand, masked_mean, valid
 from modules.transformer import FFTBlocks, sinusoids
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from models.base.task import fit_weights
-from models.base.upstream import read_foreign
+from models.upstream import read_foreign
 from models.vocoders.nsfhifigan import NSFHiFiGAN, SourceVariant
 from modules.source import HarmonicSource, frame_cycles, gliding_cycles, sample_cycles
 from tests.conftest import SHARED

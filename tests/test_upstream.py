@@ -10,11 +10,11 @@ from torch import nn
 
 from models import load
 from models.base.task import fit_weights
-from models.base.upstream import read_foreign
-from models.base.upstream.amphion import hifigan as amphion_hifigan
-from models.base.upstream.amphion import newest_weights, vits_hifigan
-from models.base.upstream.jik876 import hifigan_sizes
-from models.base.upstream.parallel_wavegan import pwg_hifigan
+from models.upstream import read_foreign
+from models.upstream.amphion import hifigan as amphion_hifigan
+from models.upstream.amphion import newest_weights, vits_hifigan
+from models.upstream.jik876 import hifigan_sizes
+from models.upstream.parallel_wavegan import pwg_hifigan
 from models.vocoders.hifigan import HiFiGAN
 from modules.norm import modern_keys
 from tests.conftest import SHARED
@@ -238,7 +238,8 @@ def test_every_published_key_and_shape_has_its_place(path):
 def ours(name, config, state):
     """Our model for a manifest, and its weights under our names."""
     if name.startswith("fastspeech2"):
-        from models.tts.fastspeech2 import FastSpeech2, from_amphion, from_ming024
+        from models.tts.fastspeech2 import FastSpeech2
+        from models.upstream.fastspeech2_maps import from_amphion, from_ming024
 
         arguments, facts, state = (from_ming024 if "ming024" in name else from_amphion)(config, state)
         return FastSpeech2(**arguments, **facts), state

@@ -11,17 +11,19 @@ import torch
 from bins.extract import extract
 from models import load
 from models.base.checkpoint import Checkpoints, save_release
+from models.base.discriminators import Discriminators
 from models.base.experiment import Experiment, build_model
 from models.base.task import fit_weights
-from models.tts.decoding import Decoder, SpectralDecoder
-from models.tts.vits import VITS, divergence
-from models.vocoders.discriminators import Discriminators, VITSDiscriminator
+from models.tts.vits import VITS
+from models.vocoders.decoding import Decoder, SpectralDecoder
 from modules.alignment import durations, durations_torch, path_of
 from modules.attention import RelativeAttention, RelativeEncoder, gathered, spread
 from modules.coupling import Flip, Flow, ResidualCoupling
+from modules.discriminators.vits import VITSDiscriminator
 from modules.duration import DurationPredictor, StochasticDurationPredictor
 from modules.gated import GatedStack
 from modules.norm import modern_keys
+from modules.posterior import divergence
 from modules.spline import rational_quadratic
 from tests.conftest import RATE, SHARED, clip, make_corpus
 from tests.test_models import card_of
@@ -473,7 +475,7 @@ FILES = sorted(f for f in MANIFESTS.glob("vits*.json") if not f.stem.startswith(
 @pytest.mark.skipif(not FILES, reason="no ../shared/parity/manifests beside the repository")
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_every_published_key_and_shape_has_its_place(path):
-    from models.tts.vits_maps import from_amphion, from_jaywalnut310
+    from models.upstream.vits_maps import from_amphion, from_jaywalnut310
 
     manifest = json.loads(path.read_text())
     state = {key: torch.zeros(shape) for key, (shape, _) in manifest["keys"].items()}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models import load
-from models.tts.vits_maps import facts_of
+from models.upstream.vits_maps import facts_of
 from preprocessors.base import prepare, read_manifest
 from processors.lexicon import published
 from processors.text import Phones

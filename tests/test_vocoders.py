@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from models.vocoders.discriminators import Discriminators, discriminator_loss, feature_loss, generator_loss
+from models.base.adversarial import discriminator_loss, feature_loss, generator_loss
+from models.base.discriminators import Discriminators
 from models.vocoders.griffinlim import GriffinLim
 from models.vocoders.hifigan import HiFiGAN, Variant
 from processors.mel import MEL_CONVENTIONS, MelSpectrogram

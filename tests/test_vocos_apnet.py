@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from models import load
 from models.base.task import fit_weights
-from models.base.upstream import read_foreign
-from models.base.upstream.vocos import amphion_vocos, gemelo_vocos
-from models.base.upstream.yangai520 import amphion_apnet, apnet_sizes
+from models.upstream import read_foreign
+from models.upstream.vocos import amphion_vocos, gemelo_vocos
+from models.upstream.yangai520 import amphion_apnet, apnet_sizes
 from models.vocoders.apnet import APNet, phase_loss, spectral_losses
 from models.vocoders.vocos import Vocos
 from models.vocoders.world import Voice, World

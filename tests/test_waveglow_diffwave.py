@@ -14,9 +14,9 @@ from torch.nn.utils import weight_norm as old_weight_norm
 import models.vocoders.diffwave as diffwave_module
 from models import load
 from models.base.task import fit_weights
-from models.base.upstream import read_foreign
-from models.base.upstream.lmnt import lmnt_diffwave
-from models.base.upstream.nvidia_waveglow import merge_old
+from models.upstream import read_foreign
+from models.upstream.lmnt import lmnt_diffwave
+from models.upstream.nvidia_waveglow import merge_old
 from models.vocoders.diffwave import FAST, LINEAR, DiffWave
 from models.vocoders.waveglow import InvertibleConv, WaveGlow
 from modules.gated import GatedStack, gate

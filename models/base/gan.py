@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
 
+from models.base.adversarial import AdversarialForm, FeatureForm, discriminator_loss, feature_loss, generator_loss
+from models.base.discriminators import Discriminators, discriminator_problems
 from models.base.settings import Optimizer, TrainConfig
 from models.base.trainer import Trainer
 from utils.config import check
@@ -21,8 +23,8 @@ class GANConfig(TrainConfig):
     optimizer: Optimizer = field(default_factory=lambda: Optimizer(betas=(0.8, 0.99)))
     discriminator_optimizer: Optimizer | None = None
     adversarial_from: int = 0  # updates before the discriminator comes in
-    adversarial_loss: Literal["least_squares", "hinge"] = "least_squares"  # HiFi-GAN's, MelGAN's
-    feature_loss: Literal["sum", "mean"] = "sum"  # over layers and parts: HiFi-GAN's, MelGAN's
+    adversarial_loss: AdversarialForm = "least_squares"  # HiFi-GAN's, MelGAN's
+    feature_loss: FeatureForm = "sum"  # over layers and parts: HiFi-GAN's, MelGAN's
 
 
 class GANTrainer(Trainer):
@@ -35,15 +37,11 @@ class GANTrainer(Trainer):
     config_class = GANConfig
 
     def extra_networks(self) -> dict[str, nn.Module]:
-        from models.vocoders.discriminators import Discriminators
-
         facts = {"sample_rate": self.experiment.preprocess.sample_rate}
         return {"discriminator": Discriminators(self.experiment.sections.discriminator, facts)}
 
     @classmethod
     def problems(cls, config: dict[str, Any]) -> list[str]:
-        from models.vocoders.discriminators import discriminator_problems
-
         return check(cls.config_class, config.get("train", {}), "train") + discriminator_problems(config.get("discriminator", {}))
 
     def optimizer_of(self, key: str) -> Optimizer:
@@ -51,8 +49,6 @@ class GANTrainer(Trainer):
         return other if key == "discriminator" and other else self.config.optimizer
 
     def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        from models.vocoders.discriminators import discriminator_loss, feature_loss, generator_loss
-
         losses = self.networks["model"](batch)
         real, fake = losses.pop("real"), losses.pop("fake")
         if self.progress.step < self.config.adversarial_from:

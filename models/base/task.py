@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models import FOREIGN, MODELS
 from utils.audio import Audio
 from utils.registry import load_object
 
@@ -137,8 +138,6 @@ def pick_device(device: str | None) -> torch.device:
 
 def make_task(model: nn.Module, features: FeatureSet, card: dict[str, Any], *, device: Any) -> Task:
     """The task of `card["model_type"]` around a model that is already there."""
-    from models import MODELS
-
     return load_object(MODELS[card["model_type"]].task)(model, features, card, device=device)
 
 
@@ -207,9 +206,7 @@ def read(path: str | Path, *, which: str = "newest", model_type: str | None = No
     folder = resolve(path, which=which)
     if is_release(folder):
         return read_release(folder)
-    from models.base.upstream import read_foreign
-
-    return read_foreign(folder, model_type)
+    return load_object(FOREIGN)(folder, model_type)
 
 
 def fit_weights(model: nn.Module, weights: dict[str, Any], source: str) -> None:

@@ -8,13 +8,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from models.tts.decoding import V1, Decoder, SpectralDecoder, cut, decode_each, slices, sounding
 from models.tts.fastspeech2 import refuse_even, spread
-from models.tts.vits import Draw, Noise
+from models.vocoders.decoding import V1, Decoder, SpectralDecoder, cut, decode_each, slices, sounding
 from models.vocoders.losses import MelLoss, MultiResolutionSTFTLoss
 from modules.aligner import Aligner, binarisation, forward_sum, smooth
 from modules.alignment import durations, path_of
 from modules.masks import average, expand, masked_mean, valid
+from modules.noise import Draw, Noise
 from modules.norm import fold
 from modules.predictors import VariancePredictor, whole_frames
 from modules.transformer import FFTBlocks

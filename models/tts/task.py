@@ -13,7 +13,7 @@ import numpy as np
 
 from models.base.task import Sample, Task
 from models.tts.speech import Speech, fitted, joined, with_times
-from models.tts.voicing import Voicing
+from models.vocoders.voicing import Voicing
 from processors.pronounce import Reader, Reading
 from processors.script import Line
 from processors.script import stream as lines

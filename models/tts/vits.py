@@ -8,19 +8,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.tts.decoding import V1, Decoder, SpectralDecoder, cut, decode_each, slices, sounding
+from models.vocoders.decoding import V1, Decoder, SpectralDecoder, cut, decode_each, slices, sounding
 from models.vocoders.losses import MelLoss, MultiResolutionSTFTLoss
 from modules import alignment
 from modules.attention import RelativeEncoder
-from modules.coupling import Flip, Flow, ResidualCoupling, heard
+from modules.coupling import Flip, Flow, ResidualCoupling
 from modules.duration import DurationPredictor, StochasticDurationPredictor
-from modules.gated import GatedStack
 from modules.masks import expand, valid
+from modules.noise import Draw, Noise
 from modules.norm import fold
+from modules.posterior import PosteriorEncoder, divergence
 from utils.log import log
 
 LONGEST = 1000  # frames that one token may last: a wild draw must not fill the memory
-Noise = dict[str, Tensor]
 
 
 class VITS(nn.Module):
@@ -297,45 +297,6 @@ class TextEncoder(nn.Module):
         return {"hidden": hidden, "m_p": m_p, "logs_p": logs_p, "token_mask": mask}
 
 
-class PosteriorEncoder(nn.Module):
-    """A magnitude spectrogram (batch, frames, bins) to latent frames, drawn around a mean."""
-
-    def __init__(self, bins: int, hidden: int, latent: int, kernel_size: int, layers: int, condition_channels: int) -> None:
-        super().__init__()
-        self.pre = nn.Conv1d(bins, hidden, 1)
-        self.enc = GatedStack(
-            channels=hidden, kernel_size=kernel_size, dilations=(1,) * layers, condition_channels=condition_channels
-        )
-        self.proj = nn.Conv1d(hidden, 2 * latent, 1)
-
-    def forward(self, linear: Tensor, frames: Tensor, voice: Tensor | None, draw: Draw) -> dict[str, Tensor]:
-        """z, m_q, logs_q (batch, latent, frames); frame_mask (batch, 1, frames)."""
-        mask = valid(frames.to(linear.device), linear.shape[1])[:, None].to(self.pre.weight.dtype)
-        hidden = heard(self.enc, self.pre(linear.transpose(1, 2)), mask, voice)
-        m_q, logs_q = (self.proj(hidden) * mask).float().chunk(2, 1)
-        z = (m_q + draw("posterior", m_q.shape) * logs_q.exp()) * mask
-        return {"z": z, "m_q": m_q, "logs_q": logs_q, "frame_mask": mask}
-
-
-class Draw:
-    """Numbers by chance: those `given` by name, or drawn from `seed`; without a seed from torch's own state.
-
-    A seed draws on the CPU, so that it says the same on every device.
-    """
-
-    def __init__(self, given: Noise | None, seed: int | None, device: torch.device) -> None:
-        self.given, self.device = given or {}, device
-        self.generator = None if seed is None else torch.Generator().manual_seed(seed)
-
-    def __call__(self, name: str, shape: tuple[int, ...], *, uniform: bool = False) -> Tensor:
-        if name in self.given:
-            return self.given[name]
-        make = torch.rand if uniform else torch.randn
-        if self.generator is None:
-            return make(shape, device=self.device)
-        return make(shape, generator=self.generator).to(self.device)
-
-
 @torch.no_grad()
 def scores(out: dict[str, Tensor]) -> Tensor:
     """(batch, frames, tokens): the log-likelihood of each latent frame of the flow under the prior of each token."""
@@ -351,10 +312,3 @@ def stretched(out: dict[str, Tensor], length: int) -> dict[str, Tensor]:
     both = expand(both, out["duration"])[0].transpose(1, 2)
     both = nn.functional.pad(both, (0, length - both.shape[2]))
     return dict(zip(("m_p_frames", "logs_p_frames"), both.chunk(2, 1), strict=True))
-
-
-def divergence(out: dict[str, Tensor]) -> Tensor:
-    """KL of the posterior from the prior, in nats a latent frame, estimated at the drawn point."""
-    m_p, logs_p = out["m_p_frames"], out["logs_p_frames"]
-    kl = logs_p - out["logs_q"] - 0.5 + 0.5 * (out["z_p"] - m_p).square() * torch.exp(-2 * logs_p)
-    return (kl * out["frame_mask"]).sum() / out["frame_mask"].sum()

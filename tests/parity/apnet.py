@@ -6,7 +6,7 @@ import math
 import torch
 
 from models.base.task import fit_weights
-from models.base.upstream.yangai520 import amphion_apnet, apnet_sizes
+from models.upstream.yangai520 import amphion_apnet, apnet_sizes
 from models.vocoders.apnet import APNet
 from modules.norm import modern_keys
 from tests.parity import close, old_keys, open_case

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from models.base.task import fit_weights
-from models.base.upstream.nvidia_bigvgan import amphion_bigvgan
-from models.base.upstream.nvidia_bigvgan import bigvgan as nvidia_bigvgan
+from models.upstream.nvidia_bigvgan import amphion_bigvgan
+from models.upstream.nvidia_bigvgan import bigvgan as nvidia_bigvgan
 from models.vocoders.bigvgan import BigVGAN
 from tests.parity import close, compare, old_keys, open_case
 from utils.config import build

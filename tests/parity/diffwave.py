@@ -5,7 +5,7 @@ import json
 import torch
 
 from models.base.task import fit_weights
-from models.base.upstream.lmnt import amphion_diffwave, lmnt_diffwave
+from models.upstream.lmnt import amphion_diffwave, lmnt_diffwave
 from models.vocoders.diffwave import DiffWave
 from tests.parity import compare, open_case
 from utils.config import build

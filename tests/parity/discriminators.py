@@ -5,8 +5,8 @@ import re
 
 import torch
 
+from models.base.discriminators import DISCRIMINATORS
 from models.base.task import fit_weights
-from models.vocoders.discriminators import DISCRIMINATORS
 from modules.norm import modern_keys
 from tests.parity import compare, old_keys, open_case, statistics
 from utils.config import build

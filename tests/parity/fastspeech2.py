@@ -6,7 +6,8 @@ import torch
 from safetensors import safe_open
 
 from models.base.task import fit_weights
-from models.tts.fastspeech2 import FastSpeech2, from_amphion, from_ming024, losses
+from models.tts.fastspeech2 import FastSpeech2, losses
+from models.upstream.fastspeech2_maps import from_amphion, from_ming024
 
 
 def open_case(path):

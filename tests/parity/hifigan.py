@@ -5,10 +5,10 @@ import json
 import torch
 
 from models.base.task import fit_weights
-from models.base.upstream.amphion import hifigan as amphion_hifigan
-from models.base.upstream.amphion import vits_hifigan
-from models.base.upstream.jik876 import hifigan_sizes
-from models.base.upstream.parallel_wavegan import pwg_hifigan
+from models.upstream.amphion import hifigan as amphion_hifigan
+from models.upstream.amphion import vits_hifigan
+from models.upstream.jik876 import hifigan_sizes
+from models.upstream.parallel_wavegan import pwg_hifigan
 from models.vocoders.hifigan import HiFiGAN
 from modules.norm import modern_keys
 from tests.parity import close, compare, old_keys, open_case

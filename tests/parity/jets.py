@@ -6,7 +6,7 @@ import torch
 
 from models.base.task import fit_weights
 from models.tts.jets import Jets, losses
-from models.tts.jets_maps import from_amphion
+from models.upstream.jets_maps import from_amphion
 from modules.aligner import log_prior
 from modules.masks import valid
 from processors.mel import MelSpectrogram

@@ -6,9 +6,9 @@ import re
 import torch
 
 from models.base.task import fit_weights
-from models.base.upstream.descriptinc import RATIOS, amphion_melgan
-from models.base.upstream.descriptinc import melgan as descript_melgan
-from models.base.upstream.seungwonpark import park_melgan
+from models.upstream.descriptinc import RATIOS, amphion_melgan
+from models.upstream.descriptinc import melgan as descript_melgan
+from models.upstream.seungwonpark import park_melgan
 from models.vocoders.melgan import MelGAN
 from tests.parity import close, old_keys, open_case
 from utils.config import build

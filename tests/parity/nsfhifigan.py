@@ -5,8 +5,8 @@ import json
 import torch
 
 from models.base.task import fit_weights
-from models.base.upstream.amphion import nsfhifigan as from_amphion
-from models.base.upstream.openvpi import nsfhifigan as from_openvpi
+from models.upstream.amphion import nsfhifigan as from_amphion
+from models.upstream.openvpi import nsfhifigan as from_openvpi
 from models.vocoders.nsfhifigan import NSFHiFiGAN
 from tests.parity import close, compare, old_keys, open_case
 from utils.config import build

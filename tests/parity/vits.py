@@ -5,9 +5,11 @@ import json
 import torch
 
 from models.base.task import fit_weights
-from models.tts.vits import VITS, Draw, divergence
-from models.tts.vits_maps import from_upstream
+from models.tts.vits import VITS
+from models.upstream.vits_maps import from_upstream
 from modules.alignment import durations_torch, path_of
+from modules.noise import Draw
+from modules.posterior import divergence
 from processors.mel import MelSpectrogram
 from tests.parity import close, open_case
 from utils.config import build

@@ -5,7 +5,7 @@ import json
 import torch
 
 from models.base.task import fit_weights
-from models.base.upstream.vocos import amphion_vocos_sizes, gemelo_vocos
+from models.upstream.vocos import amphion_vocos_sizes, gemelo_vocos
 from models.vocoders.vocos import Vocos
 from processors.mel import MelSpectrogram
 from tests.parity import close, compare, old_keys, open_case

@@ -5,7 +5,7 @@ import json
 import torch
 
 from models.base.task import fit_weights
-from models.base.upstream.nvidia_waveglow import amphion_waveglow, nvidia_waveglow
+from models.upstream.nvidia_waveglow import amphion_waveglow, nvidia_waveglow
 from models.vocoders.waveglow import WaveGlow
 from modules.norm import modern_keys
 from tests.parity import close, compare, old_keys, open_case

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from models.base.task import fit_weights
-from models.base.upstream import r9y9
+from models.upstream import r9y9
 from models.vocoders.wavenet import WaveNet
 from tests.parity import compare, old_keys, open_case
 from utils.config import build

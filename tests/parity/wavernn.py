@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from models.base.task import fit_weights
-from models.base.upstream import fatchord
+from models.upstream import fatchord
 from models.vocoders.autoregression import run
 from models.vocoders.distributions import mu_law_decode
 from models.vocoders.folding import Folds, unfold

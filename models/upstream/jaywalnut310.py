@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from models.base.upstream.common import Card, State, card, numbered, numbers_of, strip
+from models.upstream.common import Card, State, card, numbered, numbers_of, strip
 from utils.files import read_json, read_weights
 
 BESIDE = "*.json"
@@ -18,7 +18,7 @@ def knows(config: Path) -> bool:
 
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A .pth of VITS. Raises ValueError for a front end that is not here."""
-    from models.tts.vits_maps import from_jaywalnut310
+    from models.upstream.vits_maps import from_jaywalnut310
 
     config_path = _config(config_path)
     c = read_json(config_path, dict[str, Any])

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from models.base.upstream.common import Card, State, card, mel_section, numbers_of, strip
+from models.upstream.common import Card, State, card, mel_section, numbers_of, strip
 from modules.norm import modern_keys
 from utils.files import read_json, read_weights
 

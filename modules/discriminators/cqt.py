@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.vocoders.discriminators.parts import Judgement, enough, growing, plain, planes, split, through
-from models.vocoders.discriminators.spectrum import one_loudness
+from modules.discriminators.parts import Judgement, enough, growing, plain, planes, split, through
+from modules.discriminators.spectrum import one_loudness
 from modules.norm import weight_norm
 
 C1 = 32.7  # Hz, the lowest note looked at

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from models.base.upstream.common import Card, State, card, strip, tuple_of
+from models.upstream.common import Card, State, card, strip, tuple_of
 from modules.norm import modern_keys
 from utils.documents import read_yaml, safe_loader
 from utils.files import read_weights

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from models.base.upstream.common import Card, State, card, numbers_of, strip, tuple_of
+from models.upstream.common import Card, State, card, numbers_of, strip, tuple_of
 from utils.files import read_weights
 
 BESIDE = "[wd][ei][if]*.pt"  # weights*.pt and diffwave*.pt

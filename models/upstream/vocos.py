@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from models.base.upstream.common import Card, State, card, mel_section, strip
+from models.upstream.common import Card, State, card, mel_section, strip
 from modules.norm import modern_keys
 from processors.mel import MEL_CONVENTIONS, filter_bank
 from utils.documents import read_yaml

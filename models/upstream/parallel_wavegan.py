@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from models.base.upstream.common import Card, State, card, numbers_of, rename, strip, tuple_of
+from models.upstream.common import Card, State, card, numbers_of, rename, strip, tuple_of
 from modules.norm import modern_keys
 from utils.documents import read_yaml
 from utils.files import read_array, read_weights

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from models.base.upstream.common import Card, State, card, mel_section, numbers_of, strip, tuple_of
+from models.upstream.common import Card, State, card, mel_section, numbers_of, strip, tuple_of
 from modules.norm import modern_keys
 from utils.files import read_json, read_weights
 

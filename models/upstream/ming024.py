@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from models.base.upstream.common import Card, State, card, numbers_of, speaker_table, strip
+from models.upstream.common import Card, State, card, numbers_of, speaker_table, strip
 from utils.documents import read_yaml
 from utils.files import read_json, read_weights
 
@@ -19,7 +19,7 @@ def knows(config: Path) -> bool:
 
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A <step>.pth.tar of ming024's FastSpeech2, next to preprocess.yaml, model.yaml and the stats.json of its data."""
-    from models.tts.fastspeech2 import from_ming024
+    from models.upstream.fastspeech2_maps import from_ming024
 
     config = {name: read_yaml(config_path.parent / f"{name}.yaml") for name in ("preprocess", "model")}
     if (config_path.parent / "stats.json").is_file():

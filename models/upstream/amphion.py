@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from models.base.upstream import fatchord, r9y9
-from models.base.upstream.common import Card, State, card, mel_section, numbered, read_json5, speaker_table, strip
-from models.base.upstream.jik876 import hifigan_sizes
-from models.base.upstream.vocos import amphion_vocos
+from models.upstream import fatchord, r9y9
+from models.upstream.common import Card, State, card, mel_section, numbered, read_json5, speaker_table, strip
+from models.upstream.jik876 import hifigan_sizes
+from models.upstream.vocos import amphion_vocos
 from modules.norm import modern_keys
 from utils.files import read_weights
 from utils.registry import load_object, nearest, pick
@@ -18,14 +18,14 @@ BESIDE = "args.json"
 
 # What `model.generator` names: our model, and what turns (config, state) into its arguments and weights.
 GENERATORS = {
-    "hifigan": ("HiFiGAN", "models.base.upstream.amphion:hifigan"),
-    "bigvgan": ("BigVGAN", "models.base.upstream.nvidia_bigvgan:amphion_bigvgan"),
-    "melgan": ("MelGAN", "models.base.upstream.descriptinc:amphion_melgan"),
-    "nsfhifigan": ("NSFHiFiGAN", "models.base.upstream.amphion:nsfhifigan"),
-    "apnet": ("APNet", "models.base.upstream.yangai520:amphion_apnet"),
-    "vocos": ("Vocos", "models.base.upstream.vocos:amphion_generator"),
-    "waveglow": ("WaveGlow", "models.base.upstream.nvidia_waveglow:amphion_waveglow"),
-    "diffwave": ("DiffWave", "models.base.upstream.lmnt:amphion_diffwave"),
+    "hifigan": ("HiFiGAN", "models.upstream.amphion:hifigan"),
+    "bigvgan": ("BigVGAN", "models.upstream.nvidia_bigvgan:amphion_bigvgan"),
+    "melgan": ("MelGAN", "models.upstream.descriptinc:amphion_melgan"),
+    "nsfhifigan": ("NSFHiFiGAN", "models.upstream.amphion:nsfhifigan"),
+    "apnet": ("APNet", "models.upstream.yangai520:amphion_apnet"),
+    "vocos": ("Vocos", "models.upstream.vocos:amphion_generator"),
+    "waveglow": ("WaveGlow", "models.upstream.nvidia_waveglow:amphion_waveglow"),
+    "diffwave": ("DiffWave", "models.upstream.lmnt:amphion_diffwave"),
 }
 
 
@@ -65,7 +65,7 @@ def hifigan(config: dict[str, Any], state: State) -> tuple[dict[str, Any], State
 
 def nsfhifigan(config: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:
     """The generator `nsfhifigan`, whose weights never heard the source: its sum was lost by mistake."""
-    from models.base.upstream.openvpi import our_names
+    from models.upstream.openvpi import our_names
 
     c = config["model"]["nsfhifigan"]
     arguments = hifigan_sizes(c) | {"harmonics": c.get("harmonic_num", 8), "variant": {"phases": "frame", "ignores_f0": True}}
@@ -80,7 +80,7 @@ def vits_hifigan(config: dict[str, Any], state: State) -> tuple[dict[str, Any], 
 
 def fastspeech2(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card, State]:
     """FastSpeech2, with the pitch and energy that it was trained on."""
-    from models.tts.fastspeech2 import from_amphion
+    from models.upstream.fastspeech2_maps import from_amphion
 
     p = config["preprocess"]
     arguments, facts, state = from_amphion(config, state)
@@ -91,7 +91,7 @@ def fastspeech2(config: dict[str, Any], state: State, config_path: Path) -> tupl
 
 def jets(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card, State]:
     """Jets: the features of FastSpeech2, and the sound."""
-    from models.tts.jets_maps import from_amphion
+    from models.upstream.jets_maps import from_amphion
 
     p = config["preprocess"]
     arguments, facts, state = from_amphion(config, state)
@@ -113,7 +113,7 @@ def acoustic_features(p: dict[str, Any]) -> dict[str, Any]:
 
 def vits(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card, State]:
     """VITS. Blanks only where the file says so: the first release had none, and its args.json does not name them."""
-    from models.tts.vits_maps import amphion_text, from_amphion
+    from models.upstream.vits_maps import amphion_text, from_amphion
 
     p = config["preprocess"]
     arguments, facts, state = from_amphion(config, state)

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from models.base.upstream.common import Card, State, card, mel_section, numbers_of, strip
-from models.base.upstream.jik876 import hifigan_sizes
+from models.upstream.common import Card, State, card, mel_section, numbers_of, strip
+from models.upstream.jik876 import hifigan_sizes
 from modules.norm import modern_keys
 from utils.files import read_json, read_weights
 

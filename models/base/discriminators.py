@@ -10,35 +10,17 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from models.vocoders.discriminators.cqt import MultiScaleSubBandCQTDiscriminator
-from models.vocoders.discriminators.losses import discriminator_loss, feature_loss, generator_loss
-from models.vocoders.discriminators.parts import Judgement
-from models.vocoders.discriminators.spectrum import (
+from modules.discriminators.cqt import MultiScaleSubBandCQTDiscriminator
+from modules.discriminators.parts import Judgement
+from modules.discriminators.spectrum import (
     MultiBandDiscriminator,
     MultiResolutionDiscriminator,
     MultiScaleSTFTDiscriminator,
 )
-from models.vocoders.discriminators.vits import VITSDiscriminator
-from models.vocoders.discriminators.wave import MelGANDiscriminator, MultiPeriodDiscriminator, MultiScaleDiscriminator
+from modules.discriminators.vits import VITSDiscriminator
+from modules.discriminators.wave import MelGANDiscriminator, MultiPeriodDiscriminator, MultiScaleDiscriminator
 from utils.config import build, check
 from utils.registry import nearest
-
-__all__ = [
-    "DISCRIMINATORS",
-    "Discriminators",
-    "MelGANDiscriminator",
-    "MultiBandDiscriminator",
-    "MultiPeriodDiscriminator",
-    "MultiResolutionDiscriminator",
-    "MultiScaleDiscriminator",
-    "MultiScaleSTFTDiscriminator",
-    "MultiScaleSubBandCQTDiscriminator",
-    "VITSDiscriminator",
-    "discriminator_loss",
-    "discriminator_problems",
-    "feature_loss",
-    "generator_loss",
-]
 
 DISCRIMINATORS = {
     "mpd": MultiPeriodDiscriminator,

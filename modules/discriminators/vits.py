@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from models.vocoders.discriminators.parts import Judgement, Norm, enough, flat, scaled, split, through
-from models.vocoders.discriminators.wave import MultiPeriodDiscriminator
+from modules.discriminators.parts import Judgement, Norm, enough, flat, scaled, split, through
+from modules.discriminators.wave import MultiPeriodDiscriminator
 from modules.norm import spectral_norm, weight_norm
 
 LAYERS = (  # inputs, outputs, kernel, stride, groups

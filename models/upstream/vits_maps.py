@@ -39,7 +39,7 @@ def from_upstream(model: dict[str, Any], state: State, **sizes: Any) -> Parts:
     (`n_layers_q` and the filter of the stochastic predictor have no effect there; Amphion's `n_speakers` says 0 for models of
     many.) A table of one speaker becomes one of two equal ones: ours has none for a single voice.
     """
-    from models.base.upstream.jik876 import hifigan_sizes
+    from models.upstream.jik876 import hifigan_sizes
 
     state = modern_keys(state)
     if "emb_g.weight" in state and len(state["emb_g.weight"]) == 1:

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from models.base.upstream.common import Card, State, card, mel_section, numbers_of, strip, tuple_of
+from models.upstream.common import Card, State, card, mel_section, numbers_of, strip, tuple_of
 from utils.files import read_weights
 
 BESIDE = "hparams.py"

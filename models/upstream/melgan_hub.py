@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from models.base.upstream.common import Card, State, strip
-from models.base.upstream.descriptinc import RATIOS, melgan, melgan_card
-from models.base.upstream.seungwonpark import melgan_of
+from models.upstream.common import Card, State, strip
+from models.upstream.descriptinc import RATIOS, melgan, melgan_card
+from models.upstream.seungwonpark import melgan_of
 from utils.documents import parse_yaml
 from utils.files import read_weights
 

@@ -33,8 +33,8 @@ def from_amphion(config: dict[str, Any], state: State) -> tuple[dict[str, Any], 
 
     Pitch and energy stay z-scores: what they were normalised by is not released.
     """
-    from models.base.upstream.jik876 import hifigan_sizes
-    from models.tts.fastspeech2 import upstream_sizes, upstream_speakers
+    from models.upstream.fastspeech2_maps import upstream_sizes, upstream_speakers
+    from models.upstream.jik876 import hifigan_sizes
 
     state = {k: v for k, v in modern_keys(state).items() if not IDLE.fullmatch(k)}
     state |= {f"{name}_mean": torch.tensor(0.0) for name in ("f0", "energy")}

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from models.base.upstream.common import Card, State, card, numbered, strip
+from models.upstream.common import Card, State, card, numbered, strip
 from utils.files import read_json, read_weights
 
 BESIDE = "config.json"
@@ -19,7 +19,7 @@ def knows(config: Path) -> bool:
 
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A folder that `save_pretrained` wrote. Raises ValueError for a tokenizer that is not here."""
-    from models.tts.vits_maps import from_transformers
+    from models.upstream.vits_maps import from_transformers
 
     c = read_json(config_path, dict[str, Any])
     arguments, facts, state = from_transformers(c, strip(read_weights(_weights(path))))

@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from models.base.upstream.common import Card, State
+from models.upstream.common import Card, State
 
 # In this order: the more particular before the more general.
 PROGRAMS = (
@@ -42,7 +42,7 @@ PROGRAMS = (
 def read_foreign(path: Path, model_type: str | None = None) -> tuple[Card, State]:
     """The card and weights of a foreign folder or file. Raises ValueError saying what was looked for."""
     path = Path(path)
-    readers = [import_module(f"models.base.upstream.{name}") for name in PROGRAMS]
+    readers = [import_module(f"models.upstream.{name}") for name in PROGRAMS]
     met = []
     for reader in readers:
         config = find(path, reader.BESIDE)

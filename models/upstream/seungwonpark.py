@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from models.base.upstream.common import Card, State, card, numbers_of, strip
-from models.base.upstream.descriptinc import RATIOS, melgan
+from models.upstream.common import Card, State, card, numbers_of, strip
+from models.upstream.descriptinc import RATIOS, melgan
 from utils.documents import read_yaml
 from utils.files import read_weights
 

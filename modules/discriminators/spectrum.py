@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.vocoders.discriminators.parts import Judgement, Norm, enough, flat, growing, plain, planes, scaled, split, through
+from modules.discriminators.parts import Judgement, Norm, enough, flat, growing, plain, planes, scaled, split, through
 from modules.norm import spectral_norm, weight_norm
 
 QUIET = 1e-9  # a peak below which a wave is silence, not to be scaled up
