@@ -10,7 +10,7 @@ import re
 import threading
 import unicodedata
 from functools import cache
-from itertools import groupby
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,19 @@ SIGNS = str.maketrans({
 MARK = r'(?:[;!?¡¿—…"«»“”(){}\[\]]|(?<![0-9])[:,.]|[:,.](?![0-9]))'
 PUNCTUATION = re.compile(rf"( ?(?:{MARK} ?)+)")
 # What one call may hold, in letters: past a thousand phonemes espeak drops words without a sound. A digit can be a long word.
-LONGEST, DIGIT, WIDE_LETTER = 200, 4, 2
+LONGEST = 200
+DIGIT = 4
+WIDE_LETTER = 2
 # espeak reads these Bengali letters in one part, and loses the vowel behind them in two, as Unicode's usual form has them.
 WHOLE = {"\u09a1\u09bc": "\u09dc", "\u09a2\u09bc": "\u09dd", "\u09af\u09bc": "\u09df"}
+BENGALI = re.compile("[\u09a1\u09a2\u09af]\u09bc")
+PARTED_LETTERS = {"as": BENGALI, "bn": BENGALI, "bpy": re.compile("[\u09a1\u09a2]\u09bc")}
 CYRILLIC = "ab ba be bg bs ce chv cv hr kaa kk ky lfn ltg lv mk mn nog os ru sah sr tg tt udm uk uz"
 READERS = {  # script: the languages that read it; in others espeak names each letter ("Chinese letter", "Arabic meem")
     "CJK": "cmn yue", "HIRAGANA": "ja", "KATAKANA": "ja", "CYRILLIC": CYRILLIC, "ARABIC": "ar fa ks ku ps sd ug ur", "HEBREW": "he yi",
     "THAI": "th", "TELUGU": "te", "ORIYA": "or", "MYANMAR": "my shn", "ETHIOPIC": "am ti", "KHMER": "", "LAO": "", "TIBETAN": "",
 }  # fmt: skip
+NAMES = {"CJK": "kanji (Chinese characters)", "HIRAGANA": "kana", "KATAKANA": "kana"}
 ADVICE = {
     "cmn": 'espeak says the first and the fourth tone of Mandarin alike (妈 and 骂): for Chinese use phone.g2p "pinyin".',
     "shn": "espeak says most tones of Shan alike: words that differ by them alone become one.",
@@ -58,8 +63,11 @@ def languages() -> frozenset[str]:
 
 def _has_dictionary(voice: Any, data: Path) -> bool:
     file = data / "lang" / voice.identifier
-    named = re.search(r"^dictionary\s+(\S+)", file.read_text(encoding="utf-8"), re.MULTILINE) if file.is_file() else None
-    return (data / f"{named[1] if named else voice.language.split('-')[0]}_dict").is_file()
+    content = file.read_text(encoding="utf-8") if file.is_file() else ""
+    entry = re.search(r"^dictionary\s+(\S+)", content, re.MULTILINE)
+    base = voice.language.split("-")[0]
+    dictionary = data / f"{entry[1] if entry else base}_dict"
+    return dictionary.is_file()
 
 
 def _library() -> None:
@@ -110,18 +118,23 @@ def check_scripts(text: str, language: str) -> None:
     """Raises ValueError for letters that espeak would name, not read, in `language`, with what to do."""
     base = CODES.get(language.lower(), language).split("-")[0].lower()
     for script, run in groupby(text, script_of):
-        if script in READERS and base not in READERS[script].split():
-            found = f"{_named(script)} in {language!r}, it would only name each letter: {''.join(run)!r}"
-            raise ValueError(f"espeak reads no {found}. {_cure(script)}")
+        if script not in READERS or base in READERS[script].split():
+            continue
+        letters = "".join(run)
+        raise ValueError(
+            f"espeak reads no {_named(script)} in {language!r}, it would only name each letter: {letters!r}. {_cure(script)}"
+        )
 
 
 def script_of(character: str) -> str:
     """The script of a letter as READERS writes it; "" for what is no letter."""
-    return unicodedata.name(character, "").split(" ", 1)[0] if character > "\u02ff" and character.isalpha() else ""
+    if character <= "\u02ff" or not character.isalpha():
+        return ""
+    return unicodedata.name(character, "").split(" ", 1)[0]
 
 
 def _named(script: str) -> str:
-    return {"CJK": "kanji (Chinese characters)", "HIRAGANA": "kana", "KATAKANA": "kana"}.get(script, f"{script.capitalize()} letters")
+    return NAMES.get(script, f"{script.capitalize()} letters")
 
 
 def _cure(script: str) -> str:
@@ -134,39 +147,77 @@ def _cure(script: str) -> str:
 
 def pieces(text: str, language: str, *, stress: bool, flags: bool, word: str, phone: str) -> list[tuple[str, bool]]:
     """What espeak says between the text's marks, and these, in order: (phones or mark, whether it is a mark)."""
-    from phonemizer.separator import Separator
-
     check_scripts(text, language)
     language = code(language)
-    if language in ("as", "bn", "bpy"):
-        text = re.sub("[ডঢ]\u09bc|য\u09bc" if language != "bpy" else "[ডঢ]\u09bc", lambda m: WHOLE[m[0]], text)
+    if language in PARTED_LETTERS:
+        text = PARTED_LETTERS[language].sub(lambda letter: WHOLE[letter[0]], text)
     _advise(language)
-    parts = PUNCTUATION.split(" ".join(text.split()))
-    said = [piece for part in parts[::2] for piece in _short(part.strip())]
+    parted = PUNCTUATION.split(" ".join(text.split()))
+    marks = parted[1::2]
+    first, *others = _phonemized(parted[::2], language, _separator(word, phone), stress=stress, flags=flags)
+    found = [(first, False)]
+    for mark, phones in zip(marks, others, strict=True):
+        last, _ = found[-1]
+        if not last and len(found) > 1:  # a lone apostrophe between two marks: one boundary, not two
+            mark_before, _ = found[-2]
+            found[-2] = (mark_before.removesuffix(word), True)
+        found.append((mark.replace(" ", word), True))
+        found.append((phones, False))
+    return found
+
+
+def as_published(text: str, language: str, *, stress: bool, word: str, phone: str) -> list[str]:
+    """The strings that phonemizer gives for one text whose punctuation it preserves: those that published models were trained on.
+
+    There are several where it takes the point of a number ("9.58") for the mark that it looks for.
+    """
+    from phonemizer.punctuation import Punctuation
+
+    check_scripts(text, language)
+    separator = _separator(word, phone)
+    parts, marks = Punctuation().preserve(" ".join(text.split()))
+    phones = _phonemized(parts, code(language), separator, stress=stress, flags=True)
+    return Punctuation.restore(phones, marks, separator, True)
+
+
+def _phonemized(parts: list[str], language: str, separator: Any, *, stress: bool, flags: bool) -> list[str]:
+    """The phones of each part; a long part is given to espeak in several."""
+    short = [_short(part.strip()) for part in parts]
+    texts = list(chain.from_iterable(short))
     with _LOCK:
         backend = _backend(language, stress, flags, os.getpid())
-        phones = backend.phonemize(said, separator=Separator(word=word, syllable="-" if phone else "", phone=phone), strip=True)
-    answers = iter(phones)
-    spoken = [word.join(next(answers) for _ in _short(part.strip())) for part in parts[::2]]
-    both = [(spoken[0], False)]
-    for mark, phones in zip(parts[1::2], spoken[1:], strict=True):
-        if not both[-1][0] and len(both) > 1:  # a lone apostrophe between two marks: one boundary, not two
-            both[-2] = (both[-2][0].removesuffix(word), True)
-        both += [(mark.replace(" ", word), True), (phones, False)]
-    return both
+        phones = backend.phonemize(texts, separator=separator, strip=True)
+    remaining = iter(phones)
+    return [separator.word.join(islice(remaining, len(own))) for own in short]
+
+
+def _separator(word: str, phone: str) -> Any:
+    from phonemizer.separator import Separator
+
+    return Separator(word=word, syllable="-" if phone else "", phone=phone)
 
 
 def _short(text: str) -> list[str]:
-    """`text` in pieces that espeak reads whole, cut at spaces where there are any."""
-    found, start, space, weight = [], 0, 0, 0
-    for place, c in enumerate(text):
-        weight += DIGIT if c.isdigit() else WIDE_LETTER if c > "\u2e80" else 1
-        space = place if c == " " else space
+    """`text` in stretches that espeak reads whole, parted at spaces where there are any."""
+    found = []
+    start = last_space = weight = 0
+    for place, character in enumerate(text):
+        weight += _weight(character)
+        if character == " ":
+            last_space = place
         if weight > LONGEST:
-            cut = space if space > start else place
-            found.append(text[start:cut].strip())
-            start, weight = cut, 0
-    return [*found, text[start:].strip()] if text[start:].strip() else found
+            end = last_space if last_space > start else place
+            found.append(text[start:end].strip())
+            start = end
+            weight = 0
+    rest = text[start:].strip()
+    return [*found, rest] if rest else found
+
+
+def _weight(character: str) -> int:
+    if character.isdigit():
+        return DIGIT
+    return WIDE_LETTER if character > "\u2e80" else 1
 
 
 def sounds_of(word: str) -> list[str]:
@@ -179,5 +230,10 @@ def sounds_of(word: str) -> list[str]:
 
 
 def _sound(phone: str) -> str:
-    phone = phone.removesuffix("-") if phone.endswith("ə-") else phone  # the French e that may be left out
-    return "".join(c for c in phone.translate(SIGNS) if c.isalnum() or unicodedata.combining(c) or c in "ˈˌ")
+    if phone.endswith("ə-"):  # the French e that may be left out
+        phone = phone.removesuffix("-")
+    return "".join(filter(_belongs_to_sound, phone.translate(SIGNS)))
+
+
+def _belongs_to_sound(sign: str) -> bool:
+    return sign.isalnum() or bool(unicodedata.combining(sign)) or sign in "ˈˌ"

@@ -62,20 +62,24 @@ def _spoken(character: str, english: bool) -> bool:
     return character.isdigit() or (character.isalpha() and "LATIN" in unicodedata.name(character, ""))
 
 
-def ipa(text: str, language: str = "en-us") -> str:
-    """`text` as espeak's IPA with stress marks, words parted by spaces, punctuation kept; the text is taken as it is."""
-    return "".join(said for said, _ in pieces(text, language, stress=True, flags=True, word=" ", phone=""))
-
-
 def raw_espeak(text: str, language: str = "en-us", *, stress: bool = False, flags: bool = True) -> list[str]:
-    """Tokens of the text as it is, every mark and boundary kept: the form that published Amphion models read."""
+    """Tokens of the text as it is, every mark and boundary kept, and every number whole."""
     tokens: list[str] = []
-    text = name_letters(text) if language.lower().startswith("en") else text
-    for said, mark in pieces(text, language, stress=stress, flags=flags, word=BOUNDARY, phone="|"):
-        for i, word in enumerate(said.split(BOUNDARY)):
-            tokens += [BOUNDARY] * (i > 0)
-            tokens += [c for c in word if not c.isspace()] if mark else sounds_of(word)
+    if language.lower().startswith("en"):
+        text = name_letters(text)
+    for said, is_mark in pieces(text, language, stress=stress, flags=flags, word=BOUNDARY, phone="|"):
+        first, *others = said.split(BOUNDARY)
+        tokens += _tokens_of(first, is_mark)
+        for word in others:
+            tokens.append(BOUNDARY)
+            tokens += _tokens_of(word, is_mark)
     return tokens
+
+
+def _tokens_of(word: str, is_mark: bool) -> list[str]:
+    if is_mark:
+        return [mark for mark in word if not mark.isspace()]
+    return sounds_of(word)
 
 
 def espeak(text: str, language: str = "en-us", *, stress: bool = False) -> list[str]:

@@ -121,7 +121,7 @@ class Phones(Feature):
         if self.symbols == "letters":
             return self._letters(sounds.clean(text, language))
         if self.symbols == "amphion-espeak":
-            return ["<bos>", *sounds.raw_espeak(sounds.clean(text)), "<eos>"]
+            return ["<bos>", *published.espeak_tokens(sounds.clean(text)), "<eos>"]
         if self.symbols == "vits":
             known = set(self.table) - {"_"}  # what the table lacks was never said: old espeaks dropped brackets
             return [c for c in published.english_cleaners2(sounds.clean(text)) if c in known]

@@ -1,5 +1,7 @@
 """Where sentences end, in the languages that espeak speaks: what is right is written by hand, its ends marked by "|"."""
 
+from pathlib import Path
+
 import pytest
 
 from processors.abbreviations import COMMON, TABLE, words_of
@@ -416,6 +418,11 @@ def test_each_language_has_four_lists_of_small_letters_without_the_last_stop():
         for words in map(str.split, lists):
             assert words == [word.lower().removesuffix(".") for word in words], language
             assert len(words) == len(set(words)), language
+
+
+def test_the_guide_says_how_many_languages_have_lists():
+    guide = Path(__file__).parents[1] / "egs/tts/README.md"
+    assert f"{len(TABLE)} languages have lists" in guide.read_text(encoding="utf-8")
 
 
 def test_a_language_without_lists_has_those_that_most_share():

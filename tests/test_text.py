@@ -81,7 +81,28 @@ def test_espeak_gives_words_marks_and_boundaries():
 
 
 def test_espeak_reads_all_of_a_sentence_that_phonemizer_parts():
-    assert g2p.raw_espeak("in 9.58 seconds")[-7:] == ["s", "ɛ", "k", "ə", "n", "d", "z"]
+    tokens = g2p.raw_espeak("in 9.58 seconds.")
+    assert tokens == g2p.raw_espeak("in nine point five eight seconds.")
+    assert tokens[-8:] == ["s", "ɛ", "k", "ə", "n", "d", "z", "."]
+
+
+@pytest.mark.parametrize("text", ["in 9.58 seconds.", "Version 3.14 costs $0.99.", 'at 10:30, "sharp" (or later)?', "...", "hello"])
+def test_published_espeak_models_are_given_what_phonemizer_gives(text):
+    from phonemizer import phonemize
+    from phonemizer.separator import Separator
+
+    g2p.espeak("hello")  # names the library that comes with espeakng-loader
+    separator = Separator(word="_", phone="|")
+    how = {"language": "en-us", "strip": True, "preserve_punctuation": True, "language_switch": "keep-flags"}
+    strings = phonemize([text], separator=separator, **how)
+    assert "".join(published.espeak_tokens(text)) == strings[0].replace("|", ""), "Amphion takes the first"
+    stressed = phonemize([text.lower()], with_stress=True, **how)
+    assert published.english_cleaners2(text) == published.collapse(" ".join(stressed))
+
+
+def test_published_espeak_models_are_given_numbers_in_words():
+    said = Phones(symbols="amphion-espeak").published("in 9.58 seconds.")
+    assert said[-9:] == ["s", "ɛ", "k", "ə", "n", "d", "z", ".", "<eos>"]
 
 
 def test_espeak_in_threads_equals_espeak_alone():

@@ -25,6 +25,8 @@ FINALS = (
 
 # The IPA block of jaywalnut310/vits. The apostrophe occurs twice: the later place is the one that counts.
 VITS_PUNCTUATION = ';:,.!?¡¿—…"«»“” '
+# phonemizer's, within a class of a pattern.
+ESPEAK_MARKS = r';:,.!?¡¿—…"«»“”(){}\[\]'
 VITS_IPA = (
     "ɑɐɒæɓʙβɔɕçɗɖðʤəɘɚɛɜɝɞɟʄɡɠɢʛɦɧħɥʜɨɪʝɭɬɫɮʟɱɯɰŋɳɲɴøɵɸθœɶʘɹɺɾɻʀʁɽʂʃʈʧʉʊʋⱱʌɣɤʍχʎʏʑʐʒʔʡʕʢǀǁǂǃˈˌːˑʼʴʰʱʲʷˠˤ˞↓↑→↗↘"
     "'\u0329'ᵻ"
@@ -182,10 +184,28 @@ def english_cleaners(text: str) -> str:
 
 def english_cleaners2(text: str) -> str:
     """The text of english_cleaners, numbers left to espeak, as IPA with stress: VITS."""
-    from processors.g2p import ipa
+    from processors.espeak import as_published
     from processors.spelling import name_letters
 
-    return collapse(ipa(expand_abbreviations(_english_ascii(name_letters(text)).lower()), "en-us"))
+    written = expand_abbreviations(_english_ascii(name_letters(text)).lower())
+    return collapse(" ".join(as_published(written, "en-us", stress=True, word=" ", phone="")))
+
+
+def espeak_tokens(text: str) -> list[str]:
+    """Phones, "_" between words, and every mark, as Amphion's VITS and VALL-E were given them.
+
+    Amphion takes the first of the strings that phonemizer returns. Where phonemizer parts a text at a number's point ("in 9.58
+    seconds."), this is all of it up to there: write numbers in words, as `processors.numbers.normalise` does.
+    """
+    from processors.espeak import as_published, sounds_of
+    from processors.spelling import name_letters
+
+    strings = as_published(name_letters(text), "en-us", stress=False, word="_", phone="|")
+    tokens = []
+    for piece in re.findall(rf"_|[{ESPEAK_MARKS}]|[^_{ESPEAK_MARKS}]+", strings[0] if strings else ""):
+        is_sound = piece != "_" and piece not in ESPEAK_MARKS
+        tokens += sounds_of(piece) if is_sound else [piece]
+    return tokens
 
 
 CLEANERS: dict[str, Callable[[str], str]] = {
