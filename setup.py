@@ -2,7 +2,7 @@
 
 from setuptools import find_packages, setup
 
-TOP = ["bins", "evaluation", "models", "modules", "preprocessors", "processors", "utils"]
+TOP = ["bins", "evaluation", "models", "modules", "preprocessors", "processors", "utils", "visualization"]
 EXTRAS = {
     "tts": ["phonemizer>=3.3", "espeakng-loader>=0.2.4", "num2words>=0.5.14", "unidecode>=1.3", "praatio>=6.2"],
     "chinese": ["pypinyin>=0.53", "cn2an>=0.5.22", "jieba>=0.42.1"],
@@ -23,6 +23,7 @@ setup(
     license="MIT",
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=[name for top in TOP for name in (top, f"{top}.*")]),
+    package_data={"visualization": ["page/*"]},
     install_requires=[
         "torch==2.11.0",  # this pair imports together, to the last digit: torchaudio 2.11.1 does not load with it
         "torchaudio==2.11.0",

@@ -35,9 +35,9 @@ def main(argv: list[str] | None = None) -> int:
     options, others = made.parse_known_args(argv)
     measuring = evaluate.options_parser().parse_args(others)
     from evaluation.compare import compare, results_of, systems_of
-    from evaluation.page import write_page
-    from evaluation.page_tables import latex, markdown
     from utils.files import write_json, write_whole
+    from visualization.comparison_page import write_page
+    from visualization.comparison_tables import latex, markdown
 
     systems, out = systems_of(options.generated), Path(options.out)
     if len(systems) < 2:

@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _make(options: argparse.Namespace) -> int:
     from evaluation.compare import systems_of
-    from evaluation.listening import make_page
+    from visualization.listening_page import make_page
 
     chosen = ("kind", "utterances", "seed", "question", "title", "codec", "megabytes")
     reference = Path(options.reference) if options.reference else None

@@ -169,7 +169,7 @@ def _draw(heard: list[Heard], names: list[str], path: Path) -> None:
     """For each way of making, the wanted voice (rows) against the voices heard (columns)."""
     import numpy as np
 
-    from utils.plot import matrices, save
+    from visualization.plot import matrices, save
 
     shown = {}
     for made in dict.fromkeys(one.made for one in heard):

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from evaluation.folder import find_audio
 from evaluation.journal import PARTS, Journal, digest, fingerprint, pack, unpack
 from evaluation.lengths import lengths_of, warn_of_lengths
 from evaluation.metric import METRICS, UPSTREAM, Align, Metric, Options, Ratio, refuse_silence, version
@@ -23,6 +22,7 @@ from evaluation.pair import Pair, Recording
 from evaluation.result import Result, markdown, pooled_summary, set_summary, summary
 from utils.log import log
 from utils.parallel import parallel
+from utils.recordings import find_audio
 from utils.registry import nearest, pick
 
 __all__ = ["Result", "all_metrics", "evaluate", "find_audio", "markdown"]

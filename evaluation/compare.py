@@ -15,9 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.lengths import TOLD, unlike
 from evaluation.result import read_result
 from utils.log import log
 from utils.registry import nearest, pick
+from visualization.comparison import Comparison
 
 RESAMPLINGS = 10_000
 FEWEST = 6  # with five pairs the smallest two-sided p of signed ranks is 1/16: nothing could come out
@@ -26,37 +28,6 @@ TESTS = ("wilcoxon", "bootstrap")
 FAMILIES = ("table", "metric")
 CHANGELESS = ("device", "length_ratio")  # options that change no value, or only which there are
 CHUNK = 1 << 20  # numbers of a resampling held at once
-
-
-@dataclasses.dataclass(frozen=True)
-class Comparison:
-    """What `compare` found.
-
-    `metrics`: {name: unit, higher_is_better, pooled, n, left_out, systems: {system: mean, interval, own_n, failed}, best}.
-    `pairs`: a dict for each pair of systems and metric: metric, a, b, n, difference (a - b), interval, test, p, p_holm, and
-    `contrary`, true where the ranks favour the other system than the means do (a few utterances then made the mean).
-    `values`: {metric: {system: {id: value}}}, all there are; `shared`: {metric: ids} are those that the means are over.
-    `lengths`: {system: {id: reference, generated (seconds), ratio}}.
-    """
-
-    systems: list[str]
-    metrics: dict[str, dict[str, Any]]
-    pairs: list[dict[str, Any]]
-    values: dict[str, dict[str, dict[str, float]]]
-    shared: dict[str, list[str]]
-    settings: dict[str, Any]
-    lengths: dict[str, dict[str, dict[str, float]]] = dataclasses.field(default_factory=dict)
-
-    def worse(self, metric: str, system: str) -> bool:
-        """Whether `system` is worse than the best one by more than chance."""
-        best = self.metrics[metric]["best"]
-        found = [row for row in self.pairs if row["metric"] == metric and {row["a"], row["b"]} == {system, *best[:1]}]
-        return system not in best and any(sure(row) and not row["contrary"] for row in found)
-
-
-def sure(row: Mapping[str, Any]) -> bool:
-    """Whether the two systems of this row of `pairs` differ by more than chance, after the correction."""
-    return row["p_holm"] is not None and row["p_holm"] < LEVEL
 
 
 def systems_of(pairs: Iterable[str]) -> dict[str, Path]:
@@ -130,12 +101,13 @@ def compare(
         raise ValueError(f"{', '.join(results)} share no utterance with a value: were they evaluated against the same reference?")
     _correct(pairs, family)
     settings = {
-        "test": test, "family": family, "resamplings": resamplings, "level": LEVEL,
+        "test": test, "family": family, "resamplings": resamplings, "level": LEVEL, "fewest": FEWEST, "length_tolerance": TOLD,
         "folders": {name: result["settings"].get("generated", "") for name, result in results.items()},
         "reference": next(iter(results.values()))["settings"].get("reference", ""),
     }  # fmt: skip
     lengths = {name: result.get("lengths", {}) for name, result in results.items()}
-    return Comparison(list(results), rows, pairs, values, shared, settings, lengths)
+    far = {name: unlike(both) for name, both in lengths.items()}
+    return Comparison(list(results), rows, pairs, values, shared, settings, lengths, far)
 
 
 def _named(asked: str, every: Sequence[str]) -> list[str]:

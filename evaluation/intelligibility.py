@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluation.folder import stem_of
 from evaluation.metric import Ratio, metric, refuse_silence
 from evaluation.models import FOLDER, locate
 from evaluation.normalise import code_of, levelled
 from utils.audio import Audio
 from utils.files import read_lines
+from utils.recordings import stem_of
 
 if TYPE_CHECKING:
     from evaluation.pair import Pair

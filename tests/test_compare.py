@@ -11,14 +11,14 @@ import scipy.stats
 
 from bins.compare import main
 from evaluation.compare import bootstrap_p, compare, holm, resampled, systems_of, wilcoxon_p
-from evaluation.page import worst_of, write_page
-from evaluation.page_embed import as_json, picture_uri, sound_uri, spectrogram
-from evaluation.page_plot import distributions, ticks
-from evaluation.page_tables import escaped, latex, markdown
 from tests.browser import CHROMIUM, DRIVER, Browser
 from tests.conftest import RATE, clip
 from utils.audio import Audio
 from utils.files import read_json, write_json
+from visualization.comparison_page import worst_of, write_page
+from visualization.comparison_tables import escaped, latex, markdown
+from visualization.distributions import distributions, ticks
+from visualization.embed import as_json, picture_uri, sound_uri, spectrogram
 
 NASTY = 'a<img src=x onerror=window.hurt=1>&amp;"\'`<b>'  # the name of a file, which must not become markup
 browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver in the path")

@@ -8,12 +8,12 @@ import pytest
 import scipy.stats
 
 from bins.listen import main
-from evaluation.listening import make_page
 from evaluation.listening_score import opinions, preferences, score, t_interval, table
 from tests.browser import CHROMIUM, DRIVER, Browser
 from tests.conftest import RATE, clip
 from utils.audio import Audio
 from utils.files import read_json, write_json
+from visualization.listening_page import make_page
 
 browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver in the path")
 NAMES = ("secret_utt", "x<script>window.hurt=1<!script>", "third")

@@ -14,16 +14,16 @@ from bins.compare import main as compare_main
 from bins.evaluate import main
 from evaluation.base import evaluate, markdown
 from evaluation.compare import compare, results_of, systems_of
-from evaluation.folder import find_audio, stem_of
 from evaluation.journal import Journal, pack
-from evaluation.listening import make_page
 from evaluation.listening_score import score
 from evaluation.metric import METRICS, Options
-from evaluation.page_tables import markdown as comparison
 from evaluation.pair import Pair
 from tests.test_metrics import noisy, voice
 from utils.audio import Audio
 from utils.files import read_json, write_json
+from utils.recordings import find_audio, stem_of
+from visualization.comparison_tables import markdown as comparison
+from visualization.listening_page import make_page
 
 IN_TIME = ["energy_rmse", "mcd", "mcd_dtw", "mstft", "snr", "stoi", "v_uv_f1"]
 

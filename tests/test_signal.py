@@ -489,7 +489,7 @@ def test_every_method_is_tried_here():
 
 
 def test_a_picture_has_pixels_and_a_file(tmp_path):
-    from utils.plot import alignment, compare, figure_image, losses, save
+    from visualization.plot import alignment, compare, figure_image, losses, save
 
     mel = Mel(sample_rate=RATE, hop_size=HOP)(None, voice(np.full(RATE, 200.0)))
     arrays = {"mel": mel, "f0": np.full(93, 200.0), "phones": np.array(["a", "b"]), "duration": np.array([40, 53])}

@@ -34,13 +34,13 @@ class Sample:
 
     def picture(self) -> np.ndarray:
         """(height, width, 3) uint8."""
-        from utils.plot import compare, figure_image
+        from visualization.plot import compare, figure_image
 
         return figure_image(compare(self.recorded, self.generated, title=self.title))
 
     def draw(self, path: Path) -> Path:
         """Writes the picture as PNG."""
-        from utils.plot import compare, save
+        from visualization.plot import compare, save
 
         return save(compare(self.recorded, self.generated, title=self.title), path)
 

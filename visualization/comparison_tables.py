@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any
 
-from evaluation.compare import FEWEST, LEVEL, Comparison
-from evaluation.lengths import TOLD, unlike
+from visualization.comparison import Comparison
 
 LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {c: "\\" + c for c in "&%$#_{}"}
 NAMES = {"wilcoxon": "Wilcoxon's signed ranks", "bootstrap": "the paired bootstrap"}
@@ -67,13 +66,13 @@ def note(found: Comparison) -> str:
     if tests:
         over = "all tests of the table" if found.settings["family"] == "table" else "the tests of each metric"
         how = " or, for pooled scores, ".join(NAMES[test] for test in tests)
-        words.append(f"† worse than the best, p < {LEVEL} by {how}, after Holm's correction over {over}.")
+        words.append(f"† worse than the best, p < {found.settings['level']} by {how}, after Holm's correction over {over}.")
     if any(row["p"] is None for row in found.pairs):
-        words.append(f"With fewer than {FEWEST} utterances no test is made.")
+        words.append(f"With fewer than {found.settings['fewest']} utterances no test is made.")
     folders = [name for name, row in found.metrics.items() if row["over"] == "folders"]
     if folders:
         words.append(f"Of whole folders, and not tested: {', '.join(folders)}.")
-    if lengths := [f"{system} {_lengths(both)}" for system, both in found.lengths.items() if both]:
+    if lengths := [_lengths(found, system) for system, both in found.lengths.items() if both]:
         words.append(f"Lengths of generated over reference: {', '.join(lengths)}.")
     left = {name: row["left_out"] for name, row in found.metrics.items() if row["over"] == "utterances"}
     if any(left.values()):
@@ -83,10 +82,12 @@ def note(found: Comparison) -> str:
     return " ".join(words)
 
 
-def _lengths(lengths: Mapping[str, Mapping[str, float]]) -> str:
+def _lengths(found: Comparison, system: str) -> str:
+    lengths = found.lengths[system]
     ratios = [both["ratio"] for both in lengths.values()]
-    off = f"; {len(unlike(lengths))} of {len(lengths)} differ by more than {TOLD:.0%}" if unlike(lengths) else ""
-    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}{off})"
+    many = len(found.unlike.get(system, []))
+    off = f"; {many} of {len(lengths)} differ by more than {found.settings['length_tolerance']:.0%}" if many else ""
+    return f"{system} {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}{off})"
 
 
 def escaped(text: str) -> str:

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.folder import find_audio
-from evaluation.page_embed import assemble, sound_uri
 from utils.audio import Audio
 from utils.files import write_json, write_whole
+from utils.recordings import find_audio
 from utils.registry import nearest
+from visualization.embed import assemble, sound_uri
 
 REFERENCE = "reference"
 QUESTIONS = {

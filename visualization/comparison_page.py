@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evaluation.compare import Comparison, sure
-from evaluation.folder import find_audio
-from evaluation.page_embed import assemble, picture_uri, sound_uri
-from evaluation.page_plot import distributions
-from evaluation.page_tables import note, number, p_value, test_name
 from utils.audio import Audio
 from utils.files import write_whole
 from utils.log import log
+from utils.recordings import find_audio
+from visualization.comparison import Comparison
+from visualization.comparison_tables import note, number, p_value, test_name
+from visualization.distributions import distributions
+from visualization.embed import assemble, picture_uri, sound_uri
 
 REFERENCE = ""  # among the systems, whatever they are called
 RATE = 24000  # the highest on the page: pictures and players are for finding faults, not for judging the last octave
@@ -166,7 +166,7 @@ def _tests(found: Comparison) -> str:
         cells += [(row["n"],) * 2, (test_name(row),) * 2]
         cells += [("" if row[key] is None else row[key], p_value(row[key])) for key in ("p", "p_holm")]
         tds = "".join(f'<td data-value="{html.escape(str(value))}">{html.escape(str(shown))}</td>' for value, shown in cells)
-        body.append(f"<tr{' class=sure' if sure(row) else ''}>{tds}</tr>")
+        body.append(f"<tr{' class=sure' if found.differ(row) else ''}>{tds}</tr>")
     head = "".join(_button(*column) for column in heads)
     if not body:
         return "<p>There is nothing to test: these are scores of whole folders.</p>"
