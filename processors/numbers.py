@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable
 
 from processors.counting import cardinal, digits, ordinal, paired, year
-from processors.dates import clock_time, counted, day, days, duration, iso_date, numeric_date
+from processors.dates import clock_time, day, day_of, days, duration, iso_date, numeric_date
 from processors.forms import plain
 from processors.lexicon.english import (
     BOOKS,
@@ -25,8 +25,6 @@ from processors.lexicon.english import (
     MONTHS,
     PAIRED,
     PER,
-    POWERS,
-    SCALES,
     SIGNS,
     STATES,
     STREETS,
@@ -34,6 +32,21 @@ from processors.lexicon.english import (
     UNITS,
     VERSIONED,
     WHOLE,
+)  # fmt: skip
+from processors.quantities import (
+    fraction,
+    height,
+    inches,
+    measure,
+    money,
+    percent,
+    position,
+    power,
+    scaled,
+    share_of_unit,
+    version,
+    vulgar_fraction,
+    with_symbol,
 )  # fmt: skip
 from processors.spelling import ABBREVIATIONS, ADDRESSES, Rule, any_of
 
@@ -49,74 +62,6 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 WEEK = {short: name for short, name in TITLES.items() if name in DAYS} | {"Sat": "Saturday", "Sun": "Sunday"}
 YEAR = {short: name for short, name in TITLES.items() if name in MONTHS}
 NAMED = WEEK | YEAR | {name: name for name in (*DAYS, *MONTHS)}
-FRACTIONS = {2: ("half", "halves"), 4: ("quarter", "quarters")}
-
-
-def _money(match: re.Match) -> str:
-    one, many, cent, cents = CURRENCIES[match["symbol"]]
-    kind = DOLLARS[match["country"]] + " " if match["country"] else ""
-    low = _scaled(match["low"], match["lowscale"]) + " to " if match["low"] else ""
-    sign = ("plus " if match["sign"] == "+" else "minus ") if match["sign"] else ""
-    article, per = match["article"] or "", f" per {PER.get(match['per'], match['per'])}" if match["per"] else ""
-    amount, scale = match["amount"], match["scale"]
-    whole, _, part = amount.replace(",", "").partition(".")
-    if low or scale or article or (part and (len(part) != 2 or not cent)):
-        unit = one if article or (amount == "1" and not (low or scale)) else many
-        return f"{article}{sign}{low}{_scaled(amount, scale)} {kind}{unit}{per}"
-    pieces = [f"{cardinal(whole)} {kind}{one if int(whole) == 1 else many}"] if int(whole or 0) or not int(part or 0) else []
-    if int(part or 0):
-        pieces.append(f"{cardinal(str(int(part)))} {cent if int(part) == 1 else cents}")
-    return sign + " and ".join(pieces) + per
-
-
-def _scaled(amount: str, scale: str | None) -> str:
-    scale = (scale or "").strip(" -")
-    return f"{cardinal(amount)} {SCALES.get(scale, scale)}".strip()
-
-
-def _coded(match: re.Match) -> str:
-    """"USD 5" and "5 EUR" as if with signs."""
-    code, amount = (match["before"], match["first"]) if match["before"] else (match["after"], match["second"])
-    return CODES[code] + amount
-
-
-def _unit(match: re.Match) -> str:
-    one, many = UNITS[match["unit"]]
-    sign = ("plus " if match["sign"] == "+" else "minus ") if match["sign"] else ""
-    power = POWERS[match["power"]] + " " if match["power"] else ""
-    single = match["amount"] == "1" or match["article"] or match["dash"]
-    per = f" per {PER.get(match['per'], match['per'])}" if match["per"] else ""
-    return f"{match['article'] or ''}{sign}{cardinal(match['amount'])} {power}{one if single else many}{per}"
-
-
-def _part(match: re.Match) -> str:
-    """"1/2 km": the unit in words."""
-    top, bottom = map(int, match[1].split()[-1].split("/"))
-    return f"{match[1]} {UNITS[match[2]][' ' in match[1] or top > bottom]}"
-
-
-def _percent(match: re.Match) -> str:
-    return f"{'minus ' if match[1] else ''}{cardinal(match[2])} percent"
-
-
-def _fraction(match: re.Match) -> str:
-    top, bottom = int(match["top"]), int(match["bottom"])
-    whole = f"{cardinal(match['whole'])} and " if match["whole"] else ""
-    if top > bottom >= 20:
-        return f"{whole}{cardinal(str(top))} over {cardinal(str(bottom))}"
-    if top == bottom and bottom in (5, 10, 100):
-        return f"{whole}{cardinal(str(top))} out of {cardinal(str(bottom))}"
-    if bottom < 2 or bottom > 100 and bottom not in (1000, 10**6):
-        return f"{whole}{cardinal(str(top))} over {cardinal(str(bottom))}"
-    rank = ordinal(str(bottom)).removeprefix("one ")
-    one, many = FRACTIONS.get(bottom, (rank, rank + "s"))
-    return f"{whole}{cardinal(str(top))} {one if top == 1 else many}"
-
-
-def _decimals(match: re.Match) -> str:
-    """"Python 3.11" -> "three point eleven", "Ubuntu 22.04" -> "twenty-two point oh four"."""
-    part = f"oh {cardinal(match[3][1])}" if match[3][0] == "0" else cardinal(match[3])
-    return f"{match[1]}{cardinal(match[2])} point {part}"
 
 
 def _formula(match: re.Match) -> str:
@@ -124,59 +69,41 @@ def _formula(match: re.Match) -> str:
     return re.sub(r"(?<=[A-Za-z])(?=[A-Za-z])|(?<=\d)(?=[A-Z])", " ", match[0]).upper()
 
 
-def _position(match: re.Match) -> str:
-    """40°26'46"N."""
-    parts = [counted(n, unit) for n, unit in zip(match.groups()[:3], ("degree", "minute", "second"), strict=True) if n]
-    return " ".join([*parts, DIRECTIONS.get(match[4], "")]).strip()
-
-
-def _vulgar(match: re.Match) -> str:
-    return f"{match[1] or ''} {unicodedata.normalize('NFKC', match[2])}".replace("\u2044", "/")
-
-
 def _decade(match: re.Match) -> str:
-    words = year(match["years"]) if len(match["years"]) == 4 else cardinal(match["years"])
+    number = match["years"]
+    words = year(number) if len(number) == 4 else cardinal(number)
     return words[:-1] + "ies" if words.endswith("y") else words + "s"
 
 
 def _groups(match: re.Match) -> str:
     """Digits one by one, with a pause where the number is parted."""
     plus = "plus " if match[0][0] == "+" else ""
-    return plus + ", ".join(digits(group) for group in re.findall(r"\d+", match[0]))
+    groups = re.findall(r"\d+", match[0])
+    return plus + ", ".join(map(digits, groups))
 
 
 def _long(match: re.Match) -> str:
     whole, point, decimals = match[0].partition(".")
-    return _apart(match, f"{cardinal(whole)} point {digits(decimals)}" if point else digits(whole))
+    words = f"{cardinal(whole)} point {digits(decimals)}" if point else digits(whole)
+    return _apart(match, words)
+
+
+def _points(match: re.Match) -> str:
+    """"3.1.4"."""
+    parts = map(cardinal, match[0].split("."))
+    return _apart(match, " point ".join(parts))
 
 
 def _apart(match: re.Match, words: str) -> str:
     """`words` with a space to letters beside them."""
-    before, after = match.string[max(0, match.start() - 1) : match.start()], match.string[match.end() : match.end() + 1]
+    start, end = match.span()
+    before = match.string[max(0, start - 1) : start]
+    after = match.string[end : end + 1]
     return " " * before.isalnum() + words + " " * after.isalnum()
 
 
 def _thousands(match: re.Match) -> str:
     return re.sub(r"\D", "", match[0])
-
-
-def _height(match: re.Match) -> str:
-    return f"{counted(match[1], 'foot').replace('foots', 'feet')} {cardinal(match[2])} {'inch' if match[2] == '1' else 'inches'}"
-
-
-def _inches(match: re.Match) -> str:
-    """A quotation as it is; 12" elsewhere in words."""
-    if match["amount"] is None:
-        return match[0]
-    single = match["amount"] == "1" or match["article"] or re.match(r"\d+/", match["amount"])
-    if "/" in match["amount"]:
-        return f"{match['article'] or ''}{match['amount']} {'inch' if single else 'inches'}"
-    return f"{match['article'] or ''}{cardinal(match['amount'])} {'inch' if single else 'inches'}"
-
-
-def _power(match: re.Match) -> str:
-    exponent = unicodedata.normalize("NFKC", match[2]).replace("\u2212", "-")
-    return match[1] + {"2": " squared", "3": " cubed"}.get(exponent, f" to the power of {exponent}")
 
 
 def _bare(match: re.Match) -> str:
@@ -196,7 +123,7 @@ SPACES: list[Rule] = [
     ("\u03bc", "µ"),
     ("\u2116 ?", "No. "),
     ("[\u2080-\u2089]", lambda m: unicodedata.normalize("NFKC", m[0])),
-    (r"(\d)? ?([\u00bc-\u00be\u2150-\u215e\u2189])", _vulgar),
+    (r"(\d)? ?([\u00bc-\u00be\u2150-\u215e\u2189])", vulgar_fraction),
     (r"(?<=\d)( ?)\u00ba", r"\1°"),
     (r"\+ ?/ ?-", "±"),
     (r"(?<=[\w)])\^([23])\b(?!\.\d)", lambda m: "²³"[int(m[1]) - 2]),
@@ -223,7 +150,7 @@ LISTED: list[Rule] = [  # what looks like a calculation, and is not
      lambda m: f"{m[1]} {digits(m[2])}" + (f", {digits(m[3])}" if m[3] else "")),
     (rf"\b({PAIRED}) ([1-9]\d{{2,3}})(?!\w|[,.:/]\d|%)", lambda m: f"{m[1]} {paired(m[2])}"),
     (rf"(?<![\w.,$-])([1-9]\d{{2,3}})(?= (?:[A-Z][a-z]+ ){{1,3}}(?:{STREETS})\b)", lambda m: paired(m[1])),
-    (rf"\b((?:{VERSIONED}) v?)(\d{{1,3}})\.(\d\d)(?![\w%]|\.\d)", _decimals),
+    (rf"\b((?:{VERSIONED}) v?)(\d{{1,3}})\.(\d\d)(?![\w%]|\.\d)", version),
     (rf"\b({BOOKS}) (\d{{1,3}}):(\d{{1,3}})(?![:\d])", lambda m: f"{m[1]} {cardinal(m[2])} {cardinal(m[3])}"),
     (r"\b([Ii]n|[Ss]ince|[Uu]ntil|[Cc]irca|[Yy]ear) (10[1-9]\d)\b(?![.,]\d|%)", lambda m: f"{m[1]} {year(m[2])}"),
     (r"\b(240|360|480|720|1080|1440|2160)([pi])\b", lambda m: f"{paired(m[1])} {m[2]}"),
@@ -233,7 +160,7 @@ LISTED: list[Rule] = [  # what looks like a calculation, and is not
     (r"(?<![\w)<>=-])< ?(?=[$£€]?\d)", "less than "),
     (r"\b(10|100|1,?000)s(?= of\b)", lambda m: {"10": "tens", "100": "hundreds"}.get(m[1], "thousands")),
     (r"(€ ?\d{1,3}),(\d\d)(?![\d,])|(?<![\d,.])(\d{1,3}),(\d\d ?€)", lambda m: f"{m[1] or m[3]}.{m[2] or m[4]}"),
-    (r"(?<![\d.])(\d{1,3})° ?(\d{1,2})' ?(?:(\d{1,2})(?:\"|''))?(?: ?([NSEW])\b)?", _position),
+    (r"(?<![\d.])(\d{1,3})° ?(\d{1,2})' ?(?:(\d{1,2})(?:\"|''))?(?: ?([NSEW])\b)?", position),
     (r"(\d)x/(?=(?:day|week|month|year)\b)", r"\1 times per "),
     (r"(?<![\d/])20/(\d{2,3})(?= vision)", r"20 \1"),
     (r"\b((?:19|20)\d\d)/(\d\d)(?![\d/])", lambda m: f"{year(m[1])} {cardinal(m[2])}"),
@@ -256,7 +183,7 @@ LISTED: list[Rule] = [  # what looks like a calculation, and is not
     (rf"\b({MONTH}) (\d{{1,2}}) ?- ?(\d{{1,2}})\b(?:,? (\d{{4}})\b)?", days),
     (rf"\b({MONTH}) (\d{{1,2}})(?:st|nd|rd|th)?\b(?:,? (\d{{4}})\b)?", lambda m: day(m[1], m[2], m[3])),
     (rf"\b(?:the )?(\d{{1,2}})(?:st|nd|rd|th)? (?:of )?({MONTH})\b(?:,? (\d{{4}})\b)?",
-     lambda m: f"the {ordinal(m[1])} of {m[2]}" + (f" {year(m[3])}" if m[3] else "")),
+     day_of),
     (r"(?<![\d.,'-])(?<!\d )[1-9]\d{0,2}(?:(?: \d{3}){1,4}|(?:'\d{3}){1,4}|(?:\.\d{3}){2,4})(?!\d|[-,' ]\d)", _thousands),
     (r"(?<![\w.])(?:\+?\b1[- ])?(?:\(\d{3}\) ?|\b\d{3}[-.])\d{3}[-.]\d{4}\b|\b\d{3} \d{3} \d{4}\b|(?<![\w-])\d{3}-\d{4}\b(?!-)", _groups),
     (r"\+\d{1,3}(?:[ .-]?\(?\d{1,5}\)?){2,6}(?!\d)|(?<![\w(])\(?0\d{2,4}\)?(?: \d{3,4}){1,2}\b", _groups),
@@ -266,43 +193,43 @@ LISTED: list[Rule] = [  # what looks like a calculation, and is not
     (r"(?<![\d.])(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\b(?!\.\d)", lambda m: " dot ".join(map(cardinal, m.groups()))),
 ]
 MEASURED: list[Rule] = [
-    (rf"\b(?:(?P<before>{'|'.join(CODES)}) ?(?P<first>{NUMBER})|(?P<second>{NUMBER}(?:{SCALE})?) ?(?P<after>{'|'.join(CODES)}))\b", _coded),
+    (rf"\b(?:(?P<before>{'|'.join(CODES)}) ?(?P<first>{NUMBER})|(?P<second>{NUMBER}(?:{SCALE})?) ?(?P<after>{'|'.join(CODES)}))\b", with_symbol),
     (rf"({NUMBER}) ?({SYMBOL})(?![\d.])", r"\2\1"),
     (r"(?<=\d[\"']) ?[x×] ?(?=\d)|(?<=/\d) x (?=\d)", " by "),
     (r"(?<=\d)( ?(?:[ckm]?m|ft|feet|in|inch|inches)) ?[x×] ?(?=\d)", r"\1 by "),
-    (rf"({NUMBER})([kmb])(?= (?:{COUNTED})\b)", lambda m: _scaled(m[1], m[2])),
+    (rf"({NUMBER})([kmb])(?= (?:{COUNTED})\b)", lambda m: scaled(m[1], m[2])),
     (r"(?<![\d/.,-])(\d{1,3})-(?=\d{1,2}/\d{1,3}(?![\d/]))", r"\1 "),
     (rf"(?<=\d) ?- ?(?={NUMBER}(?: ?[-+*×÷/] ?\d{{1,15}}){{0,3}} ?=)", " minus "),
     (r"(?<![\w:])(\d{1,2}):00 ?- ?(?=\d{1,2}(?::\d\d)? ?[aApP]\.?[mM]\b)", r"\1 to "),
     (rf"(?P<article>\b[Aa]n? )?(?:(?<!\w)(?P<sign>[-+]))?(?:\b(?P<country>{any_of(DOLLARS)})(?=\$))?(?P<symbol>{SYMBOL}) ?"
-     rf"(?:(?P<low>{NUMBER})(?P<lowscale>{SCALE})? ?- ?(?P=symbol)?(?=\.?\d))?(?P<amount>{NUMBER})(?P<scale>{SCALE})?{PER_UNIT}", _money),
+     rf"(?:(?P<low>{NUMBER})(?P<lowscale>{SCALE})? ?- ?(?P=symbol)?(?=\.?\d))?(?P<amount>{NUMBER})(?P<scale>{SCALE})?{PER_UNIT}", money),
     (r"(\d(?: ?(?:%|°[CF]?|[kcm]?m|kg|g|[ap]\.?m\.?|[KMBks]|st|nd|rd|th|million|billion))?) ?- ?(?=\.?\d)", r"\1 to "),
     (rf"(?<![\w:])(?P<hour>[01]?\d|2[0-3])(?:[:.](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?)? ?{HALF}", clock_time),
     (r"(?<![\w:.])(\d{1,3}):([0-5]\d):([0-5]\d)(?![:\d])", duration),
     (r"\b(\d{1,3}) ?h ?(\d{1,2}) ?m(?:in)?\b(?: ?(\d{1,2}) ?s\b)?", duration),
     (r"(?<![\w:])(?P<hour>[01]?\d|2[0-3]|24(?=:00)):(?P<minute>[0-5]\d)(?P<second>)(?P<half>)(?P<stop>)(?![:\d])", clock_time),
     (r"(?<=\d) ?: ?(?=\d)", " to "),
-    (r"(?<![\w'])(\d{1,2})' ?(\d{1,2}(?:\.\d)?)(?:\"|''|(?![\d'\w.]))", _height),
-    (r"(?<![\w.,])(\d{1,2}) ?(?:ft|feet|foot)\.? ?(\d{1,2}(?:\.\d)?) ?in(?:ch(?:es)?)?\b(?! the\b)(?:\.(?= [a-z]))?", _height),
-    (rf"(?<![\w/.])((?:\d{{1,3}} )?\d{{1,3}}/\d{{1,3}}) ?({any_of(UNITS)})(?![\w/²³'])(?:\.(?= [a-z\d]))?", _part),
+    (r"(?<![\w'])(\d{1,2})' ?(\d{1,2}(?:\.\d)?)(?:\"|''|(?![\d'\w.]))", height),
+    (r"(?<![\w.,])(\d{1,2}) ?(?:ft|feet|foot)\.? ?(\d{1,2}(?:\.\d)?) ?in(?:ch(?:es)?)?\b(?! the\b)(?:\.(?= [a-z]))?", height),
+    (rf"(?<![\w/.])((?:\d{{1,3}} )?\d{{1,3}}/\d{{1,3}}) ?({any_of(UNITS)})(?![\w/²³'])(?:\.(?= [a-z\d]))?", share_of_unit),
     (r"(?<=\d)'(?= (?:tall|wide|long|high|deep|by|x)\b)", " feet"),
-    (rf"\"[^\"]*\"|(?P<article>\b[Aa]n? )?{START}(?P<amount>{NUMBER}|(?:\d{{1,3}} )?\d{{1,2}}/\d{{1,2}})\"", _inches),
+    (rf"\"[^\"]*\"|(?P<article>\b[Aa]n? )?{START}(?P<amount>{NUMBER}|(?:\d{{1,3}} )?\d{{1,2}}/\d{{1,2}})\"", inches),
     (rf"{START}({NUMBER}) ?¢", lambda m: f"{cardinal(m[1])} {'cent' if m[1] == '1' else 'cents'}"),
-    (rf"(?:(?<![\w.])(-))?{START}({NUMBER}) ?%", _percent),
+    (rf"(?:(?<![\w.])(-))?{START}({NUMBER}) ?%", percent),
     (r"(?:(?<!\w)'|\b)(?P<years>\d{3}0|[2-9]0)'?s\b", _decade),
     (rf"(?P<article>\b[Aa]n? )?(?:(?<![\w.])(?P<sign>[-+]))?{START}(?P<amount>{NUMBER})(?: ?|(?P<dash>-))"
-     rf"(?P<unit>{any_of(UNITS)})(?P<power>[²³]?){PER_UNIT}(?![\w/²³'])(?:\.(?= [a-z\d]))?", _unit),
-    (rf"{START}({NUMBER})(bn|mn|M)\b", lambda m: _scaled(m[1], m[2])),
-    (r"(?:(?<![\w/.])(?P<whole>\d{1,15})[ -])?(?<![\w/.])(?P<top>\d{1,15})/(?P<bottom>\d{1,15})(?![\d/])(?:st|nd|rds?|ths?)?\b", _fraction),
+     rf"(?P<unit>{any_of(UNITS)})(?P<power>[²³]?){PER_UNIT}(?![\w/²³'])(?:\.(?= [a-z\d]))?", measure),
+    (rf"{START}({NUMBER})(bn|mn|M)\b", lambda m: scaled(m[1], m[2])),
+    (r"(?:(?<![\w/.])(?P<whole>\d{1,15})[ -])?(?<![\w/.])(?P<top>\d{1,15})/(?P<bottom>\d{1,15})(?![\d/])(?:st|nd|rds?|ths?)?\b", fraction),
     (r"\b(\d{1,3}(?:,\d{3}){1,5}|\d{1,15})(?:st|nd|rd|th|ST|ND|RD|TH)\b", lambda m: ordinal(m[1])),
     (r"(?<!\w)'0(\d)\b", lambda m: "oh " + cardinal(m[1])),
     (r"(?<!\w)'(?=\d\d\b(?!'))", ""),
-    (r"(?<![\d.])\d{1,15}(?:\.\d{1,15}){2,}", lambda m: _apart(m, " point ".join(map(cardinal, m[0].split("."))))),
+    (r"(?<![\d.])\d{1,15}(?:\.\d{1,15}){2,}", _points),
 ]
 REST: list[Rule] = [
     (r"(?<=\w)([\u2070-\u2079\u00b2\u00b3\u00b9]?)([\u207a\u207b])(?![\u2070-\u2079\u00b2\u00b3\u00b9])",
      lambda m: f" {unicodedata.normalize('NFKC', m[1])} {'plus' if m[2] == chr(0x207A) else 'minus'}"),
-    (r"([\w)])(\u207b?[\u00b9\u00b2\u00b3\u2070-\u2079]{1,9})", _power),
+    (r"([\w)])(\u207b?[\u00b9\u00b2\u00b3\u2070-\u2079]{1,9})", power),
     (r"(?<=\d) ?[x×] ?(?=10 to the power)", " times "),
     (r"(?<=\d)(?<!\b0)[x×](?=\d)|(?<=\d) x (?=\d)", " by "),
     (r"(?<=\d)x\b", " times"),
@@ -334,10 +261,12 @@ REST: list[Rule] = [
 
 
 def _compiled(rules: list[Rule]) -> list[tuple[re.Pattern[str], str | Callable[[re.Match], str]]]:
-    return [(re.compile(pattern), to) for pattern, to in rules]
+    return [(re.compile(pattern), words) for pattern, words in rules]
 
 
-WORDS, NUMBERS, SIGNED = map(_compiled, ([*SPANS, *SPACES, *ADDRESSES, *ABBREVIATIONS], [*LISTED, *MEASURED], REST))
+WORDS = _compiled([*SPANS, *SPACES, *ADDRESSES, *ABBREVIATIONS])
+NUMBERS = _compiled([*LISTED, *MEASURED])
+SIGNED = _compiled(REST)
 DIGIT = re.compile(r"\d")
 
 
@@ -347,6 +276,6 @@ def normalise(text: str) -> str:
     for rules in (WORDS, NUMBERS, SIGNED):
         if rules is NUMBERS and not DIGIT.search(text):
             continue
-        for pattern, to in rules:
-            text = pattern.sub(to, text)
+        for pattern, words in rules:
+            text = pattern.sub(words, text)
     return text.strip()

@@ -30,8 +30,10 @@ from processors.lexicon.english import (
 Rule = tuple[str, str | Callable[[re.Match], str]]
 FIRST = "|".join(word.capitalize() for word in sorted(STARTERS))  # of a sentence
 ROMAN = r"(?!L\b)(?=[IVXL][IVXLC]{0,7}\b)(?:X[CL]|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXLC])\b(?!'(?!s\b))"
+ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
 ENDS = re.compile(r"[\"')\]]*\s*$")
 ENDS_OR_STARTS = re.compile(rf"[\"')\]]*(?:\s*$|\s+[\"'(]?(?:{FIRST})\b)")
+STREET_ENDS = re.compile(r"\s*$|\s+[A-Z]")
 STARTER = re.compile(rf" (?:{FIRST})\b")
 EIGH = "eigh"  # espeak and ARPAbet say it as the letter's name; "A" alone they take for the article
 WORD = r"[\w-]{1,63}"
@@ -48,17 +50,23 @@ def any_of(words: object) -> str:
 
 
 def _address(match: re.Match) -> str:
-    text = re.sub(r"^[a-z]+://", "", match[0])  # nobody says it
-    last = re.search(r"[.,;:!?)/]*$", text)[0]
-    text = re.sub(r"^www\b", "w w w", text[: len(text) - len(last)])
-    said = re.sub(r"[^\w\s]|_", lambda m: f" {IN_ADDRESSES.get(m[0], '')} ", text)
-    return " ".join(said.split()) + last.replace("/", "")
+    address = re.sub(r"^[a-z]+://", "", match[0])  # nobody says it
+    marks = re.search(r"[.,;:!?)/]*$", address)[0]
+    address = address.removesuffix(marks)
+    address = re.sub(r"^www\b", "w w w", address)
+    words = re.sub(r"[^\w\s]|_", _sign_of_address, address)
+    return " ".join(words.split()) + marks.replace("/", "")
+
+
+def _sign_of_address(match: re.Match) -> str:
+    return f" {IN_ADDRESSES.get(match[0], '')} "
 
 
 def _dotted(match: re.Match) -> str:
     letters = match[1].replace(".", " ")
-    kept = letters if letters.lower() in ("a m", "p m") else letters.upper()
-    return kept + (stop_after(match) if match[2] else "")
+    if letters.lower() not in ("a m", "p m"):
+        letters = letters.upper()
+    return letters + (stop_after(match) if match[2] else "")
 
 
 def _spelt(match: re.Match) -> str:
@@ -67,13 +75,14 @@ def _spelt(match: re.Match) -> str:
 
 
 def _degree(match: re.Match) -> str:
-    more = "'s" if match[3] else ""
-    return DEGREES[match[1]] + more + (stop_after(match) if match[2] and not more else "")
+    if match[3]:
+        return DEGREES[match[1]] + "'s"
+    return DEGREES[match[1]] + (stop_after(match) if match[2] else "")
 
 
 def _street(match: re.Match) -> str:
-    ends = re.compile(r"\s*$|\s+[A-Z]").match(match.string, match.end())
-    return f"{match[1]} {match[2]}{'.' if ends else ''}"
+    ends = STREET_ENDS.match(match.string, match.end())
+    return f"{match[1]} Street{'.' if ends else ''}"
 
 
 def _drive(match: re.Match) -> str:
@@ -89,20 +98,26 @@ def _short(match: re.Match) -> str:
 
 
 def _initial(match: re.Match) -> str:
-    last = BEFORE.search(match.string[max(0, match.start() - 20) : match.start()])
-    whole = bool(last) and last[1].lower() in LETTERED  # "plan B. Bob left"
-    return match[1] + ("." if whole else stop_after(match, STARTER))
+    is_name = _word_before(match).lower() in LETTERED  # "plan B. Bob left"
+    return match[1] + ("." if is_name else stop_after(match, STARTER))
 
 
 def roman(numeral: str) -> int:
     """The value of a Roman numeral up to 100."""
-    values = [{"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}[letter] for letter in numeral.upper()]
-    return sum(-a if a < b else a for a, b in zip(values, [*values[1:], 0], strict=True))
+    values = [ROMAN_VALUES[letter] for letter in numeral.upper()]
+    following = [*values[1:], 0]
+    return sum(-value if value < after else value for value, after in zip(values, following, strict=True))
 
 
 def _counted(match: re.Match) -> str:
-    more = f"{match[3]}{roman(match[4])}" if match.re.groups > 2 and match[4] else ""
-    return f"{match[1]} {roman(match[2])}{more}"
+    return f"{match[1]} {roman(match[2])}"
+
+
+def _counted_span(match: re.Match) -> str:
+    """"Chapters II and III"."""
+    heading, first, link, last = match.groups()
+    span = f"{link}{roman(last)}" if last else ""
+    return f"{heading} {roman(first)}{span}"
 
 
 def _ranked(match: re.Match) -> str:
@@ -136,7 +151,7 @@ ABBREVIATIONS: list[Rule] = [
     (r"(?<![\w.])(?!(?<=\d )[AaPp]\.[Mm])([A-Za-z](?:\.[A-Za-z]){1,10})(?![A-Za-z])(\.?)(?!\w)", _dotted),
     # A capital before it makes a street, unless that capital only begins the sentence or a mountain's name.
     (r"\b(?!(?:In|At|On|To|The|From|Near|By|Mount|Mt|And|But|When)\b)([A-Z][a-z]+(?:'s)?|\d+(?:st|nd|rd|th)) (St)\.",
-     lambda m: _street(m).replace(" St", " Street", 1)),
+     _street),
     (r"(?<=\d(?:st|nd|rd|th)) (St|Ave)\b(?!\.)", lambda m: " Street" if m[1] == "St" else " Avenue"),
     (r"(?<=\d )([NSEW])\.(?= [A-Z\d])", lambda m: DIRECTIONS[m[1]].capitalize()),
     (rf"\b(?!(?:{FIRST})\b)([A-Z][a-z]+|\d+(?:st|nd|rd|th)) Dr\.(?=\s*$|,| [a-z])", _drive),
@@ -144,7 +159,7 @@ ABBREVIATIONS: list[Rule] = [
     (rf"\b({any_of(TITLES)})\.(?=\s*[\w,;:!?&()\"-]|'s|\s*$)", _title),
     (r"\b([A-HJ-Z])\.(?= [A-Za-z])", _initial),
     (r"\bWW(II?)\b", lambda m: f"World War {len(m[1])}"),
-    (rf"\b((?i:{HEADINGS}|vols?\.?)s?) ({ROMAN})(?:( ?- ?| and | to | or |, )({ROMAN}))?", _counted),
+    (rf"\b((?i:{HEADINGS}|vols?\.?)s?) ({ROMAN})(?:( ?- ?| and | to | or |, )({ROMAN}))?", _counted_span),
     (r"\b((?i:chapter|part|page|section|act|scene|book|volume)) ((?=[ivx]{2,8}\b)x{0,3}(?:ix|iv|v?i{0,3})(?<=[ivx]))\b(?!')", _counted),
     (rf"\b((?:{CROWNS}) [A-Z][a-z]+|{RULERS}) ({ROMAN})", _ranked),
     (rf"\b(?!(?:{FIRST}|Give|Get|Size)\b)([A-Z][a-z]+) (?!XX|IV (?:fluid|drip|line|therap|antibiotic|bag))(?=[IVX]{{2}})({ROMAN})", _counted),
@@ -157,6 +172,15 @@ ABBREVIATIONS: list[Rule] = [
 ANY_A = re.compile(r"(?<![\w'])[Aa](?![\w'])")
 BEFORE = re.compile(r"([\w']+|,) $")
 AFTER = re.compile(r" (\w+)")
+AROUND = 20  # characters before and behind an A that say what it is
+CLAUSE_ENDS = re.compile(r"[-,;:!?)\]]|\.(?!\.)|[\"']?\s*$")
+
+
+def _word_before(match: re.Match) -> str:
+    """The word or comma before a match, "" where there is none."""
+    before = match.string[max(0, match.start() - AROUND) : match.start()]
+    word = BEFORE.search(before)
+    return word[1] if word else ""
 
 
 def name_letters(text: str) -> str:
@@ -166,13 +190,33 @@ def name_letters(text: str) -> str:
 
 def _is_letter(match: re.Match) -> bool:
     """"vitamin A", "A is for", "A B C", "a m", "in A minor"; not "A cat", nor "ONCE UPON A TIME"."""
-    before, after = match.string[max(0, match.start() - 20) : match.start()], match.string[match.end() : match.end() + 20]
-    last = found[1] if (found := BEFORE.search(before)) else ""
-    following = found[1] if (found := AFTER.match(after)) else ""
-    ends = bool(re.match(r"[-,;:!?)\]]|\.(?!\.)|[\"']?\s*$", after))
-    spelt = bool(re.fullmatch("[b-hj-zB-HJ-Z]", following))
+    after = match.string[match.end() : match.end() + AROUND]
+    last = _word_before(match)
+    word = AFTER.match(after)
+    following = word[1] if word else ""
+    ends = bool(CLAUSE_ENDS.match(after))
     if match[0] == "a":
-        return last.lower() in ("an", "letter") or spelt or (ends and bool(re.fullmatch("[b-hj-z]", last)))
-    if ends or spelt or last.lower() in LETTERED or following in AFTER_LETTER or re.fullmatch("[B-HJ-Z]", last):
-        return not (re.fullmatch("[B-HJ-Z]", last) and re.match("[a-z]{2}", following)) or following in AFTER_LETTER
+        return _is_small_letter(last, following, ends)
+    return _is_capital_letter(last, following, ends)
+
+
+def _is_small_letter(last: str, following: str, ends: bool) -> bool:
+    if last.lower() in ("an", "letter") or _is_consonant(following):
+        return True
+    return ends and last.islower() and _is_consonant(last)
+
+
+def _is_capital_letter(last: str, following: str, ends: bool) -> bool:
+    if following in AFTER_LETTER:
+        return True
+    follows_capital = last.isupper() and _is_consonant(last)
+    if follows_capital:  # "B A F" is spelt, "plan B A dog" is not
+        return not re.match("[a-z]{2}", following)
+    if ends or _is_consonant(following) or last.lower() in LETTERED:
+        return True
     return last[-1:].islower() and not following[:1].isupper()
+
+
+def _is_consonant(word: str) -> bool:
+    """True for one letter that is spelt by its name, as all but A and I are."""
+    return bool(re.fullmatch("[b-hj-zB-HJ-Z]", word))

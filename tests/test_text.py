@@ -43,6 +43,7 @@ WRITTEN = [
     ("50% or 2.5 %", "fifty percent or two point five percent"),
     ("5 km, 1 kg, 60 km/h, 20°C", "five kilometers, one kilogram, sixty kilometers per hour, twenty degrees Celsius"),
     ("1/2, 3/4, 2/3, 2 1/2, 3½", "one half, three quarters, two thirds, two and one half, three and one half"),
+    ("$.00 and $.05", "zero dollars and five cents"),
     ("555-0123", "five five five, zero one two three"),
     ("(555) 123-4567", "five five five, one two three, four five six seven"),
     ("agent 007", "agent zero zero seven"),
