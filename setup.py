@@ -28,6 +28,7 @@ setup(
         "torch==2.11.0",  # this pair imports together, to the last digit: torchaudio 2.11.1 does not load with it
         "torchaudio==2.11.0",
         "accelerate>=1.10,<2",
+        "diffusers>=0.40,<1",
         "huggingface_hub>=0.30",
         "joblib>=1.4",
         "json5>=0.10",

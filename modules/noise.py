@@ -1,40 +1,101 @@
-"""Gaussian noise for models that sample: of torch's global generator, or the same on every machine from a seed."""
+"""Numbers by chance, for the whole house: of torch's own state, or the same everywhere from a seed.
+
+`Noise` draws for a batch, `placed` for the frames of an utterance whatever pieces it comes in, `Series` for one sample
+after another. A seed draws on the CPU: GPUs draw other numbers from the same seed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-Noise = dict[str, Tensor]
+BLOCK = 64  # frames whose noise is drawn together
 
 
-def gaussian(like: Tensor, seed: int | None = None) -> Callable[..., Tensor]:
-    """A function of sizes that draws standard normal noise of the dtype and on the device of `like`.
+class Noise:
+    """Draws of the dtype and on the device named; without a `seed` from torch's own state.
 
-    With a seed it is drawn on the CPU, for GPUs draw other numbers from the same seed.
-    """
-    if seed is None:
-        return lambda *shape: torch.randn(shape, device=like.device, dtype=like.dtype)
-    random = torch.Generator().manual_seed(seed)
-    return lambda *shape: torch.randn(shape, generator=random).to(like)
-
-
-class Draw:
-    """Numbers by chance: those `given` by name, or drawn from `seed`; without a seed from torch's own state.
-
-    A seed draws on the CPU, so that it says the same on every device.
+    What is `given` by name is taken instead of being drawn. The sizes of a draw are those of the tensor that it gives.
     """
 
-    def __init__(self, given: Noise | None, seed: int | None, device: torch.device) -> None:
-        self.given, self.device = given or {}, device
+    def __init__(
+        self,
+        seed: int | None = None,
+        *,
+        device: Any = "cpu",
+        dtype: torch.dtype = torch.float32,
+        given: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self.device = device
+        self.dtype = dtype
+        self.given = given or {}
         self.generator = None if seed is None else torch.Generator().manual_seed(seed)
 
-    def __call__(self, name: str, shape: tuple[int, ...], *, uniform: bool = False) -> Tensor:
+    @classmethod
+    def like(cls, tensor: Tensor, seed: int | None = None, given: Mapping[str, Tensor] | None = None) -> Noise:
+        """Noise of the dtype and on the device of `tensor`."""
+        return cls(seed, device=tensor.device, dtype=tensor.dtype, given=given)
+
+    def normal(self, *sizes: int, name: str = "") -> Tensor:
+        """Standard normal numbers."""
+        return self._drawn(torch.randn, sizes, name)
+
+    def uniform(self, *sizes: int, name: str = "") -> Tensor:
+        """Numbers from 0 to just below 1."""
+        return self._drawn(torch.rand, sizes, name)
+
+    def integers(self, high: int, *sizes: int) -> Tensor:
+        """Whole numbers from 0 to `high` - 1."""
+        if self.generator is None:
+            return torch.randint(high, sizes, device=self.device)
+        return torch.randint(high, sizes, generator=self.generator).to(self.device)
+
+    def rows(self, lengths: Tensor, sizes: tuple[int, ...]) -> Tensor:
+        """Standard normal numbers of `sizes` (batch, longest, ...), zero beyond the `lengths` (batch,) of the rows.
+
+        Those of a row do not depend on how far the batch is padded.
+        """
+        rows = torch.zeros(sizes, device=self.device, dtype=self.dtype)
+        for row, length in zip(rows, lengths.tolist(), strict=True):
+            row[:length] = self.normal(length, *sizes[2:])
+        return rows
+
+    def _drawn(self, draw: Any, sizes: tuple[int, ...], name: str) -> Tensor:
         if name in self.given:
             return self.given[name]
-        make = torch.rand if uniform else torch.randn
         if self.generator is None:
-            return make(shape, device=self.device)
-        return make(shape, generator=self.generator).to(self.device)
+            return draw(sizes, device=self.device, dtype=self.dtype)
+        return draw(sizes, generator=self.generator).to(self.device, self.dtype)
+
+
+def placed(seed: int, first: int, last: int, size: int) -> Tensor:
+    """Standard normal numbers (last - first, size) for the frames from `first` to `last`, each frame's always the same.
+
+    So it does not matter in what pieces an utterance is made.
+    """
+    begin = first // BLOCK
+    blocks = []
+    for block in range(begin, -(-last // BLOCK)):
+        generator = torch.Generator().manual_seed((seed << 24) + block)
+        blocks.append(torch.randn(BLOCK, size, generator=generator))
+    return torch.cat(blocks)[first - begin * BLOCK : last - begin * BLOCK]
+
+
+class Series:
+    """float32 arrays drawn one after another; the numbers are the same however many are asked for at a time."""
+
+    def __init__(self, seed: int) -> None:
+        self._uniform = np.random.default_rng((seed, 0))
+        self._normal = np.random.default_rng((seed, 1))
+
+    def uniform(self, *sizes: int) -> np.ndarray:
+        """Numbers from 0 to just below 1."""
+        return self._uniform.random(sizes, dtype=np.float32)
+
+    def normal(self, *sizes: int) -> np.ndarray:
+        """Standard normal numbers."""
+        return self._normal.standard_normal(sizes, dtype=np.float32)

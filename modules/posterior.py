@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from modules.coupling import heard
 from modules.gated import GatedStack
 from modules.masks import valid
-from modules.noise import Draw
+from modules.noise import Noise
 
 
 class PosteriorEncoder(nn.Module):
@@ -22,12 +22,12 @@ class PosteriorEncoder(nn.Module):
         )
         self.proj = nn.Conv1d(hidden, 2 * latent, 1)
 
-    def forward(self, linear: Tensor, frames: Tensor, voice: Tensor | None, draw: Draw) -> dict[str, Tensor]:
+    def forward(self, linear: Tensor, frames: Tensor, voice: Tensor | None, noise: Noise) -> dict[str, Tensor]:
         """z, m_q, logs_q (batch, latent, frames); frame_mask (batch, 1, frames)."""
         mask = valid(frames.to(linear.device), linear.shape[1])[:, None].to(self.pre.weight.dtype)
         hidden = heard(self.enc, self.pre(linear.transpose(1, 2)), mask, voice)
         m_q, logs_q = (self.proj(hidden) * mask).float().chunk(2, 1)
-        z = (m_q + draw("posterior", m_q.shape) * logs_q.exp()) * mask
+        z = (m_q + noise.normal(*m_q.shape, name="posterior") * logs_q.exp()) * mask
         return {"z": z, "m_q": m_q, "logs_q": logs_q, "frame_mask": mask}
 
 

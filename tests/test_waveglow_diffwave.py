@@ -19,8 +19,8 @@ from models.upstream.lmnt import lmnt_diffwave
 from models.upstream.nvidia_waveglow import merge_old
 from models.vocoders.diffwave import FAST, LINEAR, DiffWave
 from models.vocoders.waveglow import InvertibleConv, WaveGlow
+from modules.diffusion import SAMPLERS
 from modules.gated import GatedStack, gate
-from modules.noise import gaussian
 from modules.norm import modern_keys
 from modules.planes import planes
 from tests.conftest import SHARED
@@ -95,17 +95,6 @@ def test_the_quick_gate_is_the_plain_one(tanh_first):
     torch.testing.assert_close(plain, wanted)
     with torch.inference_mode():
         torch.testing.assert_close(gate(hidden.clone(), tanh_first=tanh_first), wanted, rtol=0, atol=5e-7)
-
-
-def test_noise_of_a_seed_is_the_same_and_without_one_is_the_global_generators():
-    like = torch.zeros(1)
-    first, again = gaussian(like, 3), gaussian(like, 3)
-    assert torch.equal(first(4), again(4)) and torch.equal(first(4), again(4))
-    assert not torch.equal(gaussian(like, 3)(4), gaussian(like, 4)(4))
-    torch.manual_seed(5)
-    drawn = gaussian(like)(4)
-    torch.manual_seed(5)
-    assert torch.equal(torch.randn(4), drawn)
 
 
 # WaveGlow
@@ -241,33 +230,31 @@ def levels_of(betas):
 
 
 @pytest.mark.parametrize("steps", [None, 1, 2, 5, 6, 7, 20, 49, 50])
-def test_each_step_is_the_posterior_of_the_diffusion(steps):
-    plan = DiffWave(**WAVE).plan(steps)
-    assert len(plan) == (steps or 6)
-    positions = np.array([step.position for step in plan])
-    assert (np.diff(positions) < 0).all() and positions.min() >= 0 and positions.max() <= 49
-    kept = 1 / np.array([step.gain for step in plan])[::-1] ** 2  # alpha, first step first
-    levels = np.cumprod(kept)
+def test_every_number_of_steps_keeps_to_the_levels_of_training(steps):
+    respacing = DiffWave(**WAVE).respacing(steps)
+    positions = respacing.positions
+    assert len(positions) == (steps or 6)
+    assert (np.diff(positions) > 0).all() and positions.min() >= 0 and positions.max() <= 49
     training = np.sqrt(levels_of(LINEAR))
-    np.testing.assert_allclose(np.interp(positions[::-1], np.arange(50), training), np.sqrt(levels), atol=1e-9)
-    x0, mixture = 0.3, -0.8
-    for n, step in enumerate(plan[::-1]):
-        before = levels[n - 1] if n else 1.0
-        noise = (mixture - levels[n] ** 0.5 * x0) / (1 - levels[n]) ** 0.5
-        mean = (before**0.5 * (1 - kept[n]) * x0 + kept[n] ** 0.5 * (1 - before) * mixture) / (1 - levels[n])
-        assert step.gain * (mixture - step.share * noise) == pytest.approx(mean, abs=1e-9)
-        assert step.deviation**2 == pytest.approx((1 - kept[n]) * (1 - before) / (1 - levels[n]), abs=1e-12)
+    np.testing.assert_allclose(np.interp(positions, np.arange(50), training), np.sqrt(respacing.levels), atol=1e-9)
 
 
 def test_the_two_schedules_are_what_was_given():
     model = DiffWave(**WAVE)
     for steps, betas in ((None, FAST), (6, FAST), (50, LINEAR)):
-        gains = [step.gain for step in model.plan(steps)][::-1]
-        np.testing.assert_allclose(1 - 1 / np.square(gains), betas, rtol=1e-9)
-    assert [step.position for step in model.plan(50)] == list(range(49, -1, -1))
+        np.testing.assert_allclose(model.respacing(steps).betas, betas, rtol=1e-9)
+    assert model.respacing(50).positions.tolist() == list(range(50))
     for bad in (0, 51, -1):
         with pytest.raises(ValueError, match=f"steps: 1 to 50.*{bad}"):
-            model.plan(bad)
+            model.respacing(bad)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_each_sampler_makes_sound_and_the_papers_is_the_default(sampler):
+    model, mel = wave(), torch.randn(1, 3, 5)
+    sound = model.infer(mel, sampler=sampler, seed=2)
+    assert sound.shape == (1, 48) and sound.abs().max() <= 1
+    assert torch.equal(model.infer(mel, seed=2), sound) == (sampler == "ddpm")
 
 
 @pytest.mark.parametrize("steps", [1, 3, None, 10, 50])

@@ -14,7 +14,7 @@ from models.vocoders.losses import MelLoss, MultiResolutionSTFTLoss
 from modules.aligner import Aligner, binarisation, forward_sum, smooth
 from modules.alignment import durations, path_of
 from modules.masks import average, expand, masked_mean, valid
-from modules.noise import Draw, Noise
+from modules.noise import Noise
 from modules.norm import fold
 from modules.predictors import VariancePredictor, whole_frames
 from modules.transformer import FFTBlocks
@@ -123,7 +123,7 @@ class Jets(nn.Module):
         pitch: Tensor,
         energy: Tensor,
         speaker: Tensor | None = None,
-        noise: Noise | None = None,
+        noise: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """All that the network makes of text (batch, tokens) and of what was recorded: mel (batch, frames, n_mel), normalised
         pitch and energy (batch, frames).
@@ -139,9 +139,9 @@ class Jets(nn.Module):
         adapted = self._adapted(voiced, targets["pitch"], targets["energy"], bare=self.as_amphion)
         out |= self._predicted(voiced, adapted if self.as_amphion else voiced, mask)
         out |= self._decoded(adapted, duration)
-        draw = Draw(noise, None if self.training else 0, phone.device)
+        draw = Noise(None if self.training else 0, device=phone.device, given=noise)
         room = (frames.to(phone.device) - self.slice_frames + int(not self.as_amphion)).clamp(min=1)
-        out["start"] = (draw("slice", (len(phone),), uniform=True) * room).long()
+        out["start"] = (draw.uniform(len(phone), name="slice") * room).long()
         out["slice"] = cut(out["z"].transpose(1, 2), out["start"], self.slice_frames)
         out["fake"] = self.generator.decode(out["slice"])
         return out

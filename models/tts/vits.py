@@ -15,7 +15,7 @@ from modules.attention import RelativeEncoder
 from modules.coupling import Flip, Flow, ResidualCoupling
 from modules.duration import DurationPredictor, StochasticDurationPredictor
 from modules.masks import expand, valid
-from modules.noise import Draw, Noise
+from modules.noise import Noise
 from modules.norm import fold
 from modules.posterior import PosteriorEncoder, divergence
 from utils.log import log
@@ -140,14 +140,14 @@ class VITS(nn.Module):
         linear: Tensor,
         frames: Tensor,
         speaker: Tensor | None = None,
-        noise: Noise | None = None,
+        noise: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """All that the network makes of text (batch, tokens) and its spectrogram (batch, frames, bins).
 
         `noise` may give what else is drawn: "posterior" (batch, latent, frames), "duration" (batch, 2, tokens), both normal,
         and "slice" (batch,), uniform in [0, 1). In eval mode the draws are always the same.
         """
-        draw = Draw(noise, None if self.training else 0, phone.device)
+        draw = Noise(None if self.training else 0, device=phone.device, given=noise)
         voice, out = self.voice(speaker, len(phone)), self.enc_p(phone, tokens)
         out |= self.enc_q(linear, frames, voice, draw)
         out["z_p"], _ = self.flow(out["z"], out["frame_mask"], voice)
@@ -157,7 +157,7 @@ class VITS(nn.Module):
             out |= self._duration_loss(out, voice, draw)
         out |= stretched(out, linear.shape[1])
         room = (frames.to(phone.device) - self.slice_frames + 1).clamp(min=1)
-        out["start"] = (draw("slice", (len(phone),), uniform=True) * room).long()
+        out["start"] = (draw.uniform(len(phone), name="slice") * room).long()
         out["fake"] = self.dec.decode(cut(out["z"], out["start"], self.slice_frames), voice)
         return out
 
@@ -180,7 +180,7 @@ class VITS(nn.Module):
         """
         if tokens is None:
             tokens = torch.full((len(phone),), phone.shape[1], device=phone.device)
-        draw = Draw(None, seed, phone.device)
+        draw = Noise(seed, device=phone.device)
         out = self.plan(phone, tokens, speaker, draw, noise_scale=noise_scale, duration_noise=duration_noise, speed=speed)
         return out | self._sound(out["z"], out["frames"], self.voice(speaker, len(phone)))
 
@@ -189,7 +189,7 @@ class VITS(nn.Module):
         phone: Tensor,
         tokens: Tensor,
         speaker: Tensor | None,
-        draw: Draw,
+        draw: Noise,
         *,
         noise_scale: float,
         duration_noise: float,
@@ -199,7 +199,7 @@ class VITS(nn.Module):
         voice, out = self.voice(speaker, len(phone)), self.enc_p(phone, tokens)
         hidden, mask = out["hidden"], out["token_mask"]
         if self.stochastic:
-            drawn = draw("duration", (len(phone), 2, phone.shape[1])) * duration_noise
+            drawn = draw.normal(len(phone), 2, phone.shape[1], name="duration") * duration_noise
             out["log_duration"] = self.dp.sample(hidden, mask, drawn, voice)
         else:
             out["log_duration"] = self.dp(hidden, mask, voice)
@@ -209,7 +209,7 @@ class VITS(nn.Module):
         out |= {"duration": lasting, "frames": lasting.sum(1)}
         out |= stretched(out, int(out["frames"].max()))
         out["frame_mask"] = valid(out["frames"], out["m_p_frames"].shape[2])[:, None].to(hidden.dtype)
-        drawn = draw("prior", out["m_p_frames"].shape)
+        drawn = draw.normal(*out["m_p_frames"].shape, name="prior")
         out["z_p"] = out["m_p_frames"] + drawn * out["logs_p_frames"].exp() * noise_scale
         out["z"] = self.flow.inverse(out["z_p"], out["frame_mask"], voice) * out["frame_mask"]
         return out
@@ -223,7 +223,7 @@ class VITS(nn.Module):
         *,
         frames: Tensor | None = None,
         seed: int | None = None,
-        noise: Noise | None = None,
+        noise: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """The words and the melody of a spectrogram (batch, frames, bins) of the speakers `source` in the voice of `target`.
 
@@ -235,7 +235,7 @@ class VITS(nn.Module):
         if frames is None:
             frames = torch.full((len(linear),), linear.shape[1], device=linear.device)
         before, after = self.voice(source, len(linear)), self.voice(target, len(linear))
-        out = self.enc_q(linear, frames, before, Draw(noise, seed, linear.device))
+        out = self.enc_q(linear, frames, before, Noise(seed, device=linear.device, given=noise))
         z_p, _ = self.flow(out["z"], out["frame_mask"], before)
         z = self.flow.inverse(z_p, out["frame_mask"], after) * out["frame_mask"]
         return {"z_p": z_p, "z": z, "frame_mask": out["frame_mask"], "frames": frames} | self._sound(z, frames, after)
@@ -255,12 +255,12 @@ class VITS(nn.Module):
     def _sound(self, z: Tensor, frames: Tensor, voice: Tensor | None) -> dict[str, Tensor]:
         return decode_each(self.dec, z, frames, voice)
 
-    def _duration_loss(self, out: dict[str, Tensor], voice: Tensor | None, draw: Draw) -> dict[str, Tensor]:
+    def _duration_loss(self, out: dict[str, Tensor], voice: Tensor | None, draw: Noise) -> dict[str, Tensor]:
         """`duration_loss` (batch,): each a share of the batch's tokens, so that their sum is a mean; and what it is made of."""
         hidden, mask, duration = out["hidden"].float(), out["token_mask"], out["duration"]
         voice = None if voice is None else voice.float()
         if self.stochastic:
-            noise = draw("duration", (len(hidden), 2, hidden.shape[2]))
+            noise = draw.normal(len(hidden), 2, hidden.shape[2], name="duration")
             raw = self.dp(hidden, mask, duration, noise, voice)
             return {"duration_raw": raw, "duration_loss": raw / mask.sum()}
         raw = self.dp(hidden, mask, voice)

@@ -12,6 +12,7 @@ from torch import Tensor
 from models.vocoders.distributions import SAFE, Output
 from models.vocoders.folding import Folds, Seam, unfold
 from models.vocoders.stretching import Padding, frames_around
+from modules.noise import Series
 
 if TYPE_CHECKING:
     Draw = Callable[[int], np.ndarray]
@@ -118,13 +119,14 @@ def drawer(output: Output, rows: int, seed: int) -> Draw:
 
     The numbers depend on `seed` alone, not on how many samples are asked for at a time.
     """
-    uniform, normal = np.random.default_rng((seed, 0)), np.random.default_rng((seed, 1))
+    series = Series(seed)
 
     def draw(samples: int) -> np.ndarray:
-        found = uniform.random((samples, rows, output.draws), dtype=np.float32) * np.float32(1 - 2 * SAFE) + np.float32(SAFE)
+        uniform = series.uniform(samples, rows, output.draws)
+        drawn = uniform * np.float32(1 - 2 * SAFE) + np.float32(SAFE)
         if output.kind == "gaussian":
-            found[..., -1] = normal.standard_normal((samples, rows), dtype=np.float32)
-        return found
+            drawn[..., -1] = series.normal(samples, rows)
+        return drawn
 
     return draw
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from itertools import count
 from typing import Any, Literal
 
 import numpy as np
@@ -14,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.vocoders.stages import check_hop
+from modules.diffusion import Diffusion, Respacing, SamplerName, StepEmbedding
 from modules.gated import gate, masked, plus
 from modules.masks import masked_mean, valid
-from modules.noise import gaussian
+from modules.noise import Noise
 from modules.norm import fold
 from modules.planes import planes, run
 
@@ -55,11 +54,13 @@ class DiffWave(nn.Module):
     ) -> None:
         super().__init__()
         _check(upsample_factors, hop_size, noise_schedule, inference_noise_schedule)
-        self.samples_per_frame, self.loss = math.prod(upsample_factors), loss
-        self.levels, self.fast_levels = _levels(noise_schedule), _levels(inference_noise_schedule)
+        self.samples_per_frame = math.prod(upsample_factors)
+        self.loss = loss
+        self.diffusion = Diffusion(noise_schedule)
+        self.fast_levels = Diffusion(inference_noise_schedule).levels
         bands = n_mel if conditional else 0
         self.input_projection = _started(nn.Conv1d(1, residual_channels, 1))
-        self.diffusion_embedding = StepEmbedding(len(noise_schedule))
+        self.diffusion_embedding = StepTable(len(noise_schedule))
         self.spectrogram_upsampler = Upsampler(upsample_factors) if conditional else None
         self.residual_layers = nn.ModuleList(
             ResidualLayer(residual_channels, 2 ** (i % dilation_cycle_length), bands) for i in range(residual_layers)
@@ -70,33 +71,46 @@ class DiffWave(nn.Module):
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`noise`: how far the noise that is heard in the mixture is from the noise that was mixed in."""
-        mel, frames = batch["mel"], batch["frames"].to(batch["mel"].device)
-        audio = batch["audio"][:, : mel.shape[1] * self.samples_per_frame]
-        samples = torch.minimum(batch["samples"].to(mel.device), frames * self.samples_per_frame)
+        mel = batch["mel"]
+        hop = self.samples_per_frame
+        frames = batch["frames"].to(mel.device)
+        samples = batch["samples"].to(mel.device)
+        samples = samples.minimum(frames * hop)
+        audio = batch["audio"][:, : mel.shape[1] * hop]
         inside = valid(samples, audio.shape[1])
-        steps, noise = self._draw(audio, samples)
-        kept = torch.as_tensor(self.levels, dtype=audio.dtype, device=audio.device)[steps, None]
-        mixture = kept.sqrt() * audio + (1 - kept).sqrt() * noise
-        difference = self.denoise(mixture, steps, mel, frames, inside[:, None, None].to(audio.dtype)).float() - noise
-        return {"noise": masked_mean(difference.abs() if self.loss == "l1" else difference.square(), inside)}
+        mask = inside[:, None, None].to(audio.dtype)
+        steps, noise = self.diffusion.draw(audio, samples, training=self.training)
+        mixture = self.diffusion.mix(audio, noise, steps)
+        prediction = self.denoise(mixture, steps, mel, frames, mask)
+        error = prediction.float() - noise
+        distance = error.abs() if self.loss == "l1" else error.square()
+        loss = masked_mean(distance, inside)
+        return {"noise": loss}
 
     @torch.inference_mode()
-    def infer(self, mel: Tensor, *, steps: int | None = None, seed: int | None = None, noise: Tensor | None = None) -> Tensor:
+    def infer(
+        self,
+        mel: Tensor,
+        *,
+        steps: int | None = None,
+        sampler: SamplerName = "ddpm",
+        seed: int | None = None,
+        noise: Tensor | None = None,
+    ) -> Tensor:
         """Samples (batch, frames * samples_per_frame) of a mel (batch, frames, n_mel).
 
-        `steps` None is the fast schedule; as many as in training is the full one; see `plan` for others.
-        `noise` (steps, batch, samples), standard normal, is given instead of drawn: what to begin with, then what
-        each step but the last adds.
+        `steps` None is as many as the fast schedule has; as many as in training is the full one; see `respacing` for
+        others. The paper's sampler is "ddpm". `noise` (steps, batch, samples), standard normal, is given instead of
+        drawn: what to begin with, then what each step but the last adds.
         """
-        samples, draw, guess = mel.shape[1] * self.samples_per_frame, gaussian(mel, seed), self._guesser(mel)
-        fresh = iter(noise) if noise is not None else (draw(len(mel), samples) for _ in count())
-        audio = next(fresh)
-        for step in self.plan(steps):
-            audio = step.gain * (audio - step.share * guess(audio, step.position))
-            if step.deviation:
-                audio = audio + step.deviation * next(fresh)
-            audio = audio.clamp(-1, 1)
-        return audio
+        given = {} if noise is None else {str(number): draw for number, draw in enumerate(noise)}
+        draws = Noise.like(mel, seed, given)
+        sizes = (len(mel), mel.shape[1] * self.samples_per_frame)
+        schedule: int | Respacing = self.respacing(steps)
+        if sampler in ("dpmsolver++", "unipc"):  # they choose their own way through the levels of training
+            schedule = steps or len(self.fast_levels)
+        predict = self._predictor(mel)
+        return self.diffusion.sample(predict, sizes, draws, steps=schedule, sampler=sampler, clamp=(-1, 1))
 
     def denoise(
         self, audio: Tensor, steps: Tensor, mel: Tensor | None, frames: Tensor | None = None, mask: Tensor | None = None
@@ -107,24 +121,26 @@ class DiffWave(nn.Module):
         """
         return self._network(audio, steps, self._conditions(mel, audio.shape[1], frames), mask)
 
-    def plan(self, steps: int | None = None) -> list[Step]:
-        """What sampling in that many steps does, the noisiest first.
+    def respacing(self, steps: int | None = None) -> Respacing:
+        """The levels of noise of sampling in that many steps.
 
         The full schedule is that of training, the fast one is the paper's: each of its levels of noise is found between
         two steps of training. Any other number is spread along the fast one's way through the levels.
         Raises ValueError for less than one step or more than there are in training.
         """
-        fast, full = self.fast_levels, self.levels
-        if steps is not None and not 1 <= steps <= len(full):
-            raise ValueError(f"steps: 1 to {len(full)}, as many as in training, are possible; got {steps}.")
-        places = _positions(fast, full)
-        if steps == len(full):
-            return _steps(full, np.arange(steps))
-        if steps is None or steps == len(fast):
-            return _steps(fast, places)
+        fast = self.diffusion.respaced_at(self.fast_levels)
+        levels = self.diffusion.levels
+        if steps is None:
+            return fast
+        if not 1 <= steps < len(levels):
+            return self.diffusion.respaced(steps)
+        if steps == len(self.fast_levels):
+            return fast
         way = np.linspace(0, 1, steps) if steps > 1 else np.ones(1)
-        places = np.interp(way, np.linspace(0, 1, len(places)), places)
-        return _steps(np.interp(places, np.arange(len(full)), np.sqrt(full)) ** 2, places)
+        marks = np.linspace(0, 1, len(fast.positions))
+        positions = np.interp(way, marks, fast.positions)
+        roots = np.interp(positions, np.arange(len(levels)), np.sqrt(levels))
+        return Respacing(roots**2, positions)
 
     def fold(self) -> DiffWave:
         """There are no weight norms here; the same as it is for other vocoders."""
@@ -136,82 +152,91 @@ class DiffWave(nn.Module):
         samples = sum(layer.dilated_conv.padding[0] for layer in self.residual_layers)
         return math.ceil(samples / self.samples_per_frame) + 2  # and the upsampler's
 
-    def _network(self, audio: Tensor, steps: Tensor, conditions: Iterable[Tensor | None], mask: Tensor | None = None) -> Tensor:
-        x, step, total = run(self.input_projection, planes(audio[:, None])).relu(), self.diffusion_embedding(steps), None
+    def _network(
+        self, audio: Tensor, steps: Tensor, conditions: Iterable[Tensor | None], mask: Tensor | None = None
+    ) -> Tensor:
+        x = run(self.input_projection, planes(audio[:, None])).relu()
+        step = self.diffusion_embedding(steps)
+        total = None
         for layer, condition in zip(self.residual_layers, conditions, strict=True):
             x, skip = layer(x, step, condition, mask)
             total = skip if total is None else plus(total, skip)
-        x = run(self.skip_projection, total / len(self.residual_layers) ** 0.5).relu()
-        return run(self.output_projection, x)[:, 0, 0]
+        mean = total / len(self.residual_layers) ** 0.5
+        x = run(self.skip_projection, mean).relu()
+        noise = run(self.output_projection, x)
+        return noise[:, 0, 0]
 
     def _conditions(self, mel: Tensor | None, samples: int, frames: Tensor | None = None) -> Iterable[Tensor | None]:
         """What each layer makes of the mel, one after the other: planes (batch, 2 * residual_channels, 1, samples)."""
         if self.spectrogram_upsampler is None:
             return (None for _ in self.residual_layers)
-        fine = planes(self.spectrogram_upsampler(mel.transpose(1, 2), frames)[..., :samples])
+        fine = self.spectrogram_upsampler(mel.transpose(1, 2), frames)
+        fine = planes(fine[..., :samples])
         return (run(layer.conditioner_projection, fine) for layer in self.residual_layers)
 
-    def _guesser(self, mel: Tensor) -> Callable[[Tensor, float], Tensor]:
-        """A function of the mixture (batch, samples) and the step: the noise, heard one stretch after another.
+    def _predictor(self, mel: Tensor) -> Callable[[Tensor, float], Tensor]:
+        """A function of the mixture (batch, samples) and the step: the noise in it, predicted one stretch after another.
 
         What the layers make of the mel is the same in every step, and is kept where there is room for it.
         """
-        frames, hop, margin = mel.shape[1], self.samples_per_frame, self.reach_frames
+        hop = self.samples_per_frame
+        stretches = self._stretches(mel.shape[1])
+        kept: dict[int, list[Tensor | None]] = {}
+        fits = self._condition_bytes(mel) <= KEPT
+
+        def conditions(first: int, last: int) -> Iterable[Tensor | None]:
+            if first in kept:
+                return kept[first]
+            layers = self._conditions(mel[:, first:last], (last - first) * hop)
+            if fits:
+                layers = kept[first] = list(layers)
+            return layers
+
+        def predict(audio: Tensor, position: float) -> Tensor:
+            step = torch.tensor([position], device=mel.device)
+            parts = []
+            for first, last, start, end in stretches:
+                mixture = audio[:, first * hop : last * hop]
+                noise = self._network(mixture, step, conditions(first, last))
+                begin = (start - first) * hop
+                length = (end - start) * hop
+                parts.append(noise[:, begin : begin + length])
+            return torch.cat(parts, 1)
+
+        return predict
+
+    def _stretches(self, frames: int) -> list[tuple[int, int, int, int]]:
+        """The first and last frame that is read, and those between which a prediction is taken, stretch by stretch."""
         stretches = []
         for start in range(0, frames, STRETCH):
-            first, last = max(0, start - margin), min(frames, start + STRETCH + margin)
-            stretches.append((first, last, start, min(frames, start + STRETCH)))
-        numbers = len(mel) * frames * hop * len(self.residual_layers) * 2 * self.input_projection.out_channels
-        kept: dict[int, list[Tensor | None]] = {}
+            end = min(frames, start + STRETCH)
+            first = max(0, start - self.reach_frames)
+            last = min(frames, end + self.reach_frames)
+            stretches.append((first, last, start, end))
+        return stretches
 
-        def conditions(a: int, b: int) -> Iterable[Tensor | None]:
-            if numbers * mel.element_size() > KEPT:
-                return self._conditions(mel[:, a:b], (b - a) * hop)
-            if a not in kept:
-                kept[a] = list(self._conditions(mel[:, a:b], (b - a) * hop))
-            return kept[a]
-
-        def guess(audio: Tensor, position: float) -> Tensor:
-            step, heard = torch.tensor([position], device=mel.device), []
-            for a, b, start, end in stretches:
-                part = self._network(audio[:, a * hop : b * hop], step, conditions(a, b))
-                heard.append(part[:, (start - a) * hop : (end - a) * hop])
-            return torch.cat(heard, 1)
-
-        return guess
-
-    def _draw(self, audio: Tensor, samples: Tensor) -> tuple[Tensor, Tensor]:
-        """A step (batch,) and noise (batch, samples) for each utterance.
-
-        In validation always the same, whatever the padding, so that two checkpoints can be compared.
-        """
-        levels = len(self.levels)
-        if self.training:
-            return torch.randint(levels, (len(audio),), device=audio.device), torch.randn_like(audio)
-        random = torch.Generator().manual_seed(0)
-        steps, noise = torch.randint(levels, (len(audio),), generator=random), torch.zeros(audio.shape)
-        for row, length in zip(noise, samples.tolist(), strict=True):
-            row[:length] = torch.randn(length, generator=random)
-        return steps.to(audio.device), noise.to(audio)
+    def _condition_bytes(self, mel: Tensor) -> int:
+        """How much memory what all layers make of the mel takes."""
+        samples = len(mel) * mel.shape[1] * self.samples_per_frame
+        channels = 2 * self.input_projection.out_channels * len(self.residual_layers)
+        return samples * channels * mel.element_size()
 
 
-class StepEmbedding(nn.Module):
-    """Steps of diffusion (batch,), whole or between two, as vectors (batch, WIDTH)."""
+class StepTable(StepEmbedding):
+    """Steps of diffusion (batch,), whole or between two, as vectors (batch, WIDTH): from a table, between whose rows it is interpolated."""
 
     def __init__(self, steps: int) -> None:
-        super().__init__()
         # In float32 like the weights that were trained on it: the highest of these angles are far beyond exact.
-        angles = torch.arange(steps)[:, None] * 10.0 ** (torch.arange(TABLE // 2)[None] * 4.0 / (TABLE // 2 - 1))
-        self.register_buffer("table", torch.cat([angles.sin(), angles.cos()], 1), persistent=False)
-        self.projection1 = nn.Linear(TABLE, WIDTH)
-        self.projection2 = nn.Linear(WIDTH, WIDTH)
+        super().__init__(10.0 ** (torch.arange(TABLE // 2) * 4.0 / (TABLE // 2 - 1)), WIDTH)
+        self.register_buffer("table", super().waves(torch.arange(steps)), persistent=False)
 
-    def forward(self, steps: Tensor) -> Tensor:
+    def waves(self, steps: Tensor) -> Tensor:
         low = steps.floor().long() if steps.is_floating_point() else steps
         rows = self.table[low]
         if steps.is_floating_point():
-            rows = rows + (self.table[steps.ceil().long()] - rows) * (steps - low)[:, None].to(rows)
-        return F.silu(self.projection2(F.silu(self.projection1(rows))))
+            above = self.table[steps.ceil().long()]
+            rows = rows + (above - rows) * (steps - low)[:, None].to(rows)
+        return rows
 
 
 class Upsampler(nn.Module):
@@ -226,60 +251,41 @@ class Upsampler(nn.Module):
 
     def forward(self, mel: Tensor, frames: Tensor | None) -> Tensor:
         """(batch, n_mel, samples); an odd factor gives a place too many. Beyond `frames` (batch,) counts as not there."""
-        x, lengths = mel[:, None], frames
+        x = mel[:, None]
+        lengths = frames
         for i, factor in enumerate(self.factors, 1):
             if lengths is not None:
-                x = x * valid(lengths, x.shape[3])[:, None, None].to(x.dtype)
+                inside = valid(lengths, x.shape[3])
+                x = x * inside[:, None, None].to(x.dtype)
                 lengths = lengths * factor + factor % 2
-            x = F.leaky_relu(getattr(self, f"conv{i}")(x), SLOPE, inplace=True)
+            conv = self.get_submodule(f"conv{i}")
+            x = F.leaky_relu(conv(x), SLOPE, inplace=True)
         return x[:, 0]
 
 
 class ResidualLayer(nn.Module):
-    """One gated dilated convolution that hears the mel and knows the step."""
+    """One gated dilated convolution, conditioned on the mel and on the step."""
 
     def __init__(self, channels: int, dilation: int, n_mel: int) -> None:
         super().__init__()
-        self.dilated_conv = _started(nn.Conv1d(channels, 2 * channels, 3, padding=dilation, dilation=dilation))
+        wide = 2 * channels
+        self.dilated_conv = _started(nn.Conv1d(channels, wide, 3, padding=dilation, dilation=dilation))
         self.diffusion_projection = nn.Linear(WIDTH, channels)
-        self.conditioner_projection = _started(nn.Conv1d(n_mel, 2 * channels, 1)) if n_mel else None
-        self.output_projection = _started(nn.Conv1d(channels, 2 * channels, 1))
+        self.conditioner_projection = None
+        if n_mel:
+            self.conditioner_projection = _started(nn.Conv1d(n_mel, wide, 1))
+        self.output_projection = _started(nn.Conv1d(channels, wide, 1))
 
     def forward(self, x: Tensor, step: Tensor, condition: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """What goes on to the next layer and what goes to the end, both planes of the shape of `x`, which is used up."""
-        hidden = run(self.dilated_conv, masked(x + self.diffusion_projection(step)[:, :, None, None], mask))
+        shift = self.diffusion_projection(step)
+        hidden = masked(x + shift[:, :, None, None], mask)
+        hidden = run(self.dilated_conv, hidden)
         if condition is not None:
             hidden = plus(hidden, condition)
-        residual, skip = run(self.output_projection, gate(hidden, tanh_first=False)).chunk(2, 1)
+        hidden = gate(hidden, tanh_first=False)
+        residual, skip = run(self.output_projection, hidden).chunk(2, 1)
         return plus(x, residual) * 0.5**0.5, skip
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of sampling: audio becomes gain * (audio - share * noise heard at `position`) + deviation * new noise."""
-
-    position: float  # on the scale of the steps of training, from 0
-    gain: float
-    share: float
-    deviation: float
-
-
-def _levels(betas: Iterable[float]) -> np.ndarray:
-    """How much of the sound's energy is left after each step."""
-    return np.cumprod(1 - np.asarray(betas, dtype=np.float64))
-
-
-def _positions(levels: np.ndarray, training: np.ndarray) -> np.ndarray:
-    """Where in training there was as little of the sound: between two steps by the root of what is left."""
-    return np.interp(-np.sqrt(levels), -np.sqrt(training), np.arange(len(training)))
-
-
-def _steps(levels: np.ndarray, positions: np.ndarray) -> list[Step]:
-    before = np.concatenate([[1.0], levels[:-1]])
-    kept = levels / before
-    deviations = np.sqrt((1 - before) / (1 - levels) * (1 - kept))  # zero in the last step
-    found = zip(positions, 1 / np.sqrt(kept), (1 - kept) / np.sqrt(1 - levels), deviations, strict=True)
-    return [Step(*(float(value) for value in values)) for values in found][::-1]
 
 
 def _started(conv: nn.Module) -> nn.Module:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from modules.noise import Noise
 from processors.mel import MelConvention, MelSpectrogram
 
 REFINEMENTS = 100  # steps of the magnitudes after the pseudo-inverse; they cost less than one of the phases
@@ -73,8 +74,8 @@ class GriffinLim:
 
     def _search(self, magnitude: Tensor) -> Tensor:
         """Phases for magnitudes (batch, bins, frames), by going back and forth between spectrum and sound."""
-        random = torch.Generator().manual_seed(0)
-        angles = torch.rand(magnitude.shape, generator=random).to(magnitude.device) * 2 * torch.pi
+        turns = Noise.like(magnitude, 0).uniform(*magnitude.shape)
+        angles = turns * 2 * torch.pi
         spectrum, before = torch.polar(magnitude, angles), torch.zeros_like(magnitude, dtype=torch.complex64)
         for _ in range(self.iterations):
             possible = self._analyse(self._synthesise(spectrum))

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 
 Inputs = Mapping[str, Tensor]  # "mel" (batch, frames, n_mel), and what runs along with it: f0, a source, noise
-BLOCK = 64  # frames whose noise is drawn together
 Network = Callable[..., Tensor]  # such inputs by name -> (batch, frames * hop_size)
 
 
@@ -32,18 +31,6 @@ class Window:
     last: int
     start: int
     stop: int
-
-
-def placed_noise(seed: int, first: int, last: int, size: int) -> Tensor:
-    """Standard normal numbers (last - first, size) for the frames from `first` to `last`, each frame's always the same.
-
-    So it does not matter in what pieces an utterance is made.
-    """
-    begin, blocks = first // BLOCK, []
-    for block in range(begin, -(-last // BLOCK)):
-        random = torch.Generator().manual_seed((seed << 24) + block)
-        blocks.append(torch.randn(BLOCK, size, generator=random))
-    return torch.cat(blocks)[first - begin * BLOCK : last - begin * BLOCK]
 
 
 def windows(frames: int, chunk: int, reach: int) -> list[Window]:

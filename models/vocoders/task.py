@@ -277,12 +277,12 @@ class Vocoder(Task):
         """The arrays, checked, as a batch of one, with what runs along from frame `first` on; `before` is the F0 until there."""
         import torch
 
-        from models.vocoders.stream import placed_noise
+        from modules.noise import placed
 
         self._check(**arrays)
         made = {name: torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))[None] for name, value in arrays.items()}
         if self.reads_noise and self.reach is not None:
-            noise = placed_noise(self._seed(how), first, first + len(arrays["mel"]), self.hop_size)
+            noise = placed(self._seed(how), first, first + len(arrays["mel"]), self.hop_size)
             made["noise"] = noise.reshape(1, -1, self.model.n_group).transpose(1, 2)
         if self.reads_source and self.reach is not None:
             made["source"] = self._source(np.concatenate([*before, arrays["f0"]]), first, self._seed(how))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from modules.gated import GatedStack
 from modules.masks import valid
-from modules.noise import gaussian
+from modules.noise import Noise
 from modules.norm import fold, weight_norm
 from modules.planes import planes, run
 
@@ -84,7 +84,8 @@ class WaveGlow(nn.Module):
         """
         samples = mel.shape[1] * self.hop_size
         if noise is None:
-            noise = gaussian(mel, seed)(len(mel), self.n_group, math.ceil(samples / self.n_group))
+            groups = math.ceil(samples / self.n_group)
+            noise = Noise.like(mel, seed).normal(len(mel), self.n_group, groups)
         return self.decode(noise * noise_scale, mel)[:, :samples]
 
     def encode(self, mel: Tensor, audio: Tensor, mask: Tensor | None = None) -> tuple[Tensor, list[Tensor], Tensor]:

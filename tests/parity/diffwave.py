@@ -34,7 +34,7 @@ def diffwave(path):
     with torch.no_grad():
         for kind in ("int", "float"):
             made[f"eps_{kind}"] = model.denoise(audio, given[f"step_{kind}"], mel)[:, None]
-        for kind, steps in (("fast", None), ("full", len(model.levels))):
+        for kind, steps in (("fast", None), ("full", len(model.diffusion.levels))):
             if f"{kind}_x_T" in given:
                 noise = torch.cat([given[f"{kind}_x_T"][None], given[f"{kind}_noise"]])
                 made[f"{kind}_sample"] = model.infer(mel[: noise.shape[1]], steps=steps, noise=noise)

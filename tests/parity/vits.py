@@ -8,7 +8,7 @@ from models.base.task import fit_weights
 from models.tts.vits import VITS
 from models.upstream.vits_maps import from_upstream
 from modules.alignment import durations_torch, path_of
-from modules.noise import Draw
+from modules.noise import Noise
 from modules.posterior import divergence
 from processors.mel import MelSpectrogram
 from tests.parity import close, open_case
@@ -78,7 +78,8 @@ def training(model, given, c):
 
 def inference(model, given, name, options):
     phone, tokens, speaker = given.get("phone_seq", given.get("x")), given["x_lengths"], given.get("sid")
-    draw = Draw({"duration": given.get(f"{name}.noise_sdp"), "prior": given[f"{name}.noise_zp"]}, None, phone.device)
+    noise = {"duration": given.get(f"{name}.noise_sdp"), "prior": given[f"{name}.noise_zp"]}
+    draw = Noise(device=phone.device, given=noise)
     out = model.plan(
         phone,
         tokens,

@@ -1,0 +1,246 @@
+"""Diffusion (https://arxiv.org/abs/2006.11239): what noise training mixes in, and samplers that take it away again.
+
+The samplers are those of `diffusers`: DDPM, DDIM, PNDM, DPM-Solver++ and UniPC. Sampling in fewer steps than training had
+is done on a schedule of its own, of just those steps: `diffusers` steps back by a rounded number of steps, which is
+wrong for counts that do not divide those of training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from modules.noise import Noise
+
+Prediction = Literal["epsilon", "sample", "v_prediction"]  # what the network gives: the noise, the clean signal, or a mixture
+BetaSchedule = Literal["linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid"]
+SamplerName = Literal["ddpm", "ddim", "pndm", "dpmsolver++", "unipc"]
+Spacing = Literal["trailing", "leading"]  # whether the last step of training is among those of sampling, or the first
+Network = Callable[[Tensor, float], Tensor]  # a noisy batch and where in training it stands -> its prediction
+
+SOLVER = {"timestep_spacing": "trailing"}
+# The scheduler of `diffusers`, its settings, and whether it walks a schedule of its own steps alone.
+SAMPLERS: dict[str, tuple[str, dict[str, Any], bool]] = {
+    "ddpm": ("DDIMScheduler", {"clip_sample": False}, True),  # DDIM of eta 1 is DDPM
+    "ddim": ("DDIMScheduler", {"clip_sample": False}, True),
+    "pndm": ("PNDMScheduler", {"skip_prk_steps": True, "set_alpha_to_one": True, "timestep_spacing": "trailing"}, True),
+    "dpmsolver++": ("DPMSolverMultistepScheduler", SOLVER, False),
+    "unipc": ("UniPCMultistepScheduler", SOLVER, False),
+}
+
+
+def betas_of(schedule: BetaSchedule, *, steps: int, start: float, end: float) -> list[float]:
+    """How much noise each of so many steps of training adds, by the name that `diffusers` has for the schedule."""
+    from diffusers import DDPMScheduler
+
+    scheduler = DDPMScheduler(steps, beta_start=start, beta_end=end, beta_schedule=schedule)
+    return scheduler.betas.tolist()
+
+
+@dataclass(frozen=True)
+class Respacing:
+    """The steps of a sampler, the least noisy first: what share of the signal's energy is left, and where in training that is."""
+
+    levels: np.ndarray
+    positions: np.ndarray  # in steps of training from 0; may lie between two
+
+    @property
+    def betas(self) -> np.ndarray:
+        """How much noise each step adds to the one before."""
+        before = np.concatenate([[1.0], self.levels[:-1]])
+        return 1 - self.levels / before
+
+
+class Diffusion:
+    """The noise of training, step by step (`betas`), and sampling from what a network predicts of it.
+
+    Batches may have any shape (batch, ...); steps count from 0, the least noisy.
+    """
+
+    def __init__(self, betas: Sequence[float], *, prediction: Prediction = "epsilon") -> None:
+        self.betas = np.asarray(betas, dtype=np.float64)
+        self.prediction = prediction
+        self.levels = np.cumprod(1 - self.betas)  # the share of the signal's energy that is left after each step
+
+    # Training
+
+    def draw(self, clean: Tensor, lengths: Tensor, *, training: bool) -> tuple[Tensor, Tensor]:
+        """A step (batch,) and noise like `clean` (batch, longest, ...) for each row.
+
+        In validation always the same, whatever the padding beyond `lengths` (batch,): two checkpoints can be compared.
+        """
+        noise = Noise.like(clean, None if training else 0)
+        steps = noise.integers(len(self.levels), len(clean))
+        if training:
+            return steps, noise.normal(*clean.shape)
+        return steps, noise.rows(lengths, clean.shape)
+
+    def mix(self, clean: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
+        """The noisy batch at `steps` (batch,)."""
+        kept = self._kept(clean, steps)
+        return kept.sqrt() * clean + (1 - kept).sqrt() * noise
+
+    def target(self, clean: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
+        """What the network should predict of the mixture."""
+        if self.prediction == "epsilon":
+            return noise
+        if self.prediction == "sample":
+            return clean
+        kept = self._kept(clean, steps)
+        return kept.sqrt() * noise - (1 - kept).sqrt() * clean
+
+    def _kept(self, clean: Tensor, steps: Tensor) -> Tensor:
+        levels = torch.as_tensor(self.levels, dtype=clean.dtype, device=clean.device)
+        return levels[steps].reshape(-1, *[1] * (clean.ndim - 1))
+
+    # Sampling
+
+    def sample(
+        self,
+        network: Network,
+        sizes: Sequence[int],
+        noise: Noise,
+        *,
+        steps: int | Respacing,
+        sampler: SamplerName = "dpmsolver++",
+        spacing: Spacing = "trailing",
+        settings: Mapping[str, Any] | None = None,
+        clamp: tuple[float, float] | None = None,
+    ) -> Tensor:
+        """A clean batch of `sizes`, from the draws of `noise`, in that many steps or over those of a `Respacing`.
+
+        `settings` go to the scheduler of `diffusers`; `clamp` bounds what each step gives, as some published weights were
+        sampled. What `noise` is given by name is "0" to begin with, then "1", ... for what each step of "ddpm" adds.
+        Raises ValueError for a sampler that there is not, and a number of steps that it cannot take.
+        """
+        if sampler not in SAMPLERS:
+            raise ValueError(f"sampler: there is no {sampler!r}. Choices: {', '.join(SAMPLERS)}.")
+        name, own, respaces = SAMPLERS[sampler]
+        options = {**own, **(settings or {})}
+        if respaces:
+            respacing = steps if isinstance(steps, Respacing) else self.respaced(steps, spacing)
+            scheduler = self._scheduler(name, respacing.betas, len(respacing.betas), options)
+            positions = respacing.positions[scheduler.timesteps.numpy()]
+        elif isinstance(steps, Respacing):
+            raise ValueError(f"sampler: {sampler} walks the steps of training, and no schedule of its own: name a number of steps.")
+        else:
+            scheduler = self._scheduler(name, self.betas, self._checked(steps), options)
+            positions = scheduler.timesteps.numpy()
+        batch = noise.normal(*sizes, name="0")
+        for number, (timestep, position) in enumerate(zip(scheduler.timesteps, positions, strict=True), 1):
+            prediction = network(batch, float(position))
+            if sampler == "pndm":
+                prediction = self._epsilon(prediction, batch, position)
+            added = {}
+            if sampler == "ddpm" and timestep > 0:
+                added = {"eta": 1.0, "variance_noise": noise.normal(*sizes, name=str(number))}
+            batch = scheduler.step(prediction, timestep, batch, **added).prev_sample
+            if clamp is not None:
+                batch = batch.clamp(*clamp)
+        return batch
+
+    def respaced(self, steps: int, spacing: Spacing = "trailing") -> Respacing:
+        """So many of the steps of training, evenly apart. Raises ValueError for none, or more than there are."""
+        apart = len(self.levels) / self._checked(steps)
+        starts = np.arange(steps) * apart
+        places = np.floor(starts)
+        if spacing == "trailing":
+            places = np.round(starts + apart) - 1
+        return Respacing(self.levels[places.astype(int)], places)
+
+    def respaced_at(self, levels: np.ndarray) -> Respacing:
+        """Steps of those noise levels, each found between two steps of training by the root of what is left of the signal."""
+        positions = np.interp(-np.sqrt(levels), -np.sqrt(self.levels), np.arange(len(self.levels)))
+        return Respacing(levels, positions)
+
+    def _epsilon(self, prediction: Tensor, batch: Tensor, position: float) -> Tensor:
+        """The noise that the prediction says is in the batch.
+
+        PNDM adds up predictions of several steps, which is right for noise alone: `diffusers` adds up velocities too.
+        """
+        roots = np.interp(position, np.arange(len(self.levels)), np.sqrt(self.levels))
+        kept = float(roots) ** 2
+        if self.prediction == "epsilon":
+            return prediction
+        if self.prediction == "sample":
+            return (batch - kept**0.5 * prediction) / (1 - kept) ** 0.5
+        return kept**0.5 * prediction + (1 - kept) ** 0.5 * batch
+
+    def _scheduler(self, name: str, betas: np.ndarray, steps: int, options: dict[str, Any]) -> Any:
+        """A scheduler of `diffusers` over `betas`, ready to take so many steps."""
+        import diffusers
+
+        prediction = "epsilon" if name == "PNDMScheduler" else self.prediction
+        cls = getattr(diffusers, name)
+        scheduler = cls(len(betas), trained_betas=betas.tolist(), prediction_type=prediction, **options)
+        scheduler.set_timesteps(steps)
+        return scheduler
+
+    def _checked(self, steps: int) -> int:
+        most = len(self.levels)
+        if not 1 <= steps <= most:
+            raise ValueError(f"steps: 1 to {most}, as many as in training, are possible; got {steps}.")
+        return steps
+
+
+def guided(
+    network: Callable[[Tensor, float, Tensor], Tensor], condition: Tensor, unconditional: Tensor, scale: float
+) -> Network:
+    """Classifier-free guidance (https://arxiv.org/abs/2207.12598): predictions moved `scale` times as far as the condition moves them.
+
+    `condition` and `unconditional` are of one shape (batch, ...). A scale of 1 changes nothing, and costs nothing.
+    """
+
+    def plain(batch: Tensor, position: float) -> Tensor:
+        return network(batch, position, condition)
+
+    def moved(batch: Tensor, position: float) -> Tensor:
+        twice = torch.cat([batch, batch])
+        both = network(twice, position, torch.cat([condition, unconditional]))
+        with_condition, without = both.chunk(2)
+        return without + scale * (with_condition - without)
+
+    return plain if scale == 1 else moved
+
+
+def drop_condition(condition: Tensor, unconditional: Tensor, share: float, noise: Noise) -> Tensor:
+    """`condition` (batch, ...) with a `share` of its rows replaced by `unconditional`, which guidance needs to be trained."""
+    dropped = noise.uniform(len(condition)) < share
+    dropped = dropped.reshape(-1, *[1] * (condition.ndim - 1))
+    return torch.where(dropped, unconditional, condition)
+
+
+class StepEmbedding(nn.Module):
+    """Steps of diffusion (batch,), whole or between two, as vectors (batch, width): waves through two layers.
+
+    `frequencies` are in radians a step; sines come first, or cosines.
+    """
+
+    def __init__(self, frequencies: Tensor, width: int, *, cosine_first: bool = False) -> None:
+        super().__init__()
+        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.cosine_first = cosine_first
+        self.projection1 = nn.Linear(2 * len(frequencies), width)
+        self.projection2 = nn.Linear(width, width)
+
+    def forward(self, steps: Tensor) -> Tensor:
+        hidden = F.silu(self.projection1(self.waves(steps)))
+        return F.silu(self.projection2(hidden))
+
+    def waves(self, steps: Tensor) -> Tensor:
+        """(batch, 2 * frequencies)."""
+        angles = steps[:, None] * self.frequencies
+        waves = [angles.cos(), angles.sin()] if self.cosine_first else [angles.sin(), angles.cos()]
+        return torch.cat(waves, 1)
+
+
+def geometric_frequencies(count: int, *, period: float = 10_000.0) -> Tensor:
+    """(count,) radians a step, from 1 down towards 1 / `period`, each the same part of the one before."""
+    return torch.exp(-math.log(period) * torch.arange(count) / count)

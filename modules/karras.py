@@ -1,0 +1,96 @@
+"""Diffusion by the level of noise itself (EDM, https://arxiv.org/abs/2206.00364), and consistency models (https://arxiv.org/abs/2303.01469).
+
+A noisy batch is the clean one plus `sigma` times standard normal noise. The network is asked for the clean batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from modules.noise import Noise
+
+Denoiser = Callable[[Tensor, Tensor], Tensor]  # a noisy batch (batch, ...) and its sigma (batch,) -> the clean batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Karras:
+    """The levels of noise, how training draws them, and how the network's input and output are scaled; EDM's values.
+
+    `consistent` scales the output so that at `sigma_min` the batch is given back as it is, which a consistency model needs.
+    """
+
+    sigma_data: float = 0.5  # deviation of the clean signal
+    sigma_min: float = 0.002
+    sigma_max: float = 80.0
+    rho: float = 7.0  # how much denser the levels are where there is little noise
+    log_mean: float = -1.2  # of ln sigma in training
+    log_std: float = 1.2
+    consistent: bool = False
+
+    def sigmas(self, steps: int) -> Tensor:
+        """(steps + 1,): the levels of so many steps, `sigma_max` first, and 0 at the end."""
+        if steps < 1:
+            raise ValueError(f"steps: 1 or more are needed, got {steps}.")
+        high = self.sigma_max ** (1 / self.rho)
+        low = self.sigma_min ** (1 / self.rho)
+        along = torch.linspace(0, 1, steps) if steps > 1 else torch.zeros(1)
+        levels = (high + along * (low - high)) ** self.rho
+        return torch.cat([levels, levels.new_zeros(1)])
+
+    def draw(self, count: int, noise: Noise) -> Tensor:
+        """(count,): a level for each row of a training batch."""
+        return torch.exp(self.log_mean + self.log_std * noise.normal(count))
+
+    def weight(self, sigma: Tensor) -> Tensor:
+        """What the squared error at `sigma` is multiplied by, so that all levels count alike."""
+        return (sigma.square() + self.sigma_data**2) / (sigma * self.sigma_data).square()
+
+    def denoise(self, network: Callable[..., Tensor], batch: Tensor, sigma: Tensor, *condition: Any) -> Tensor:
+        """The clean batch, by a `network` of (scaled batch, ln sigma / 4, *condition). `sigma` (batch,)."""
+        level = sigma.reshape(-1, *[1] * (batch.ndim - 1))
+        variance = self.sigma_data**2
+        total = (level.square() + variance).sqrt()
+        above = level
+        if self.consistent:
+            above = level - self.sigma_min
+        skip = variance / (above.square() + variance)
+        out = above * self.sigma_data / total
+        prediction = network(batch / total, sigma.log() / 4, *condition)
+        return skip * batch + out * prediction
+
+    def sample(self, denoise: Denoiser, batch: Tensor, steps: int, method: Literal["heun", "euler"] = "heun") -> Tensor:
+        """The clean batch, from one of noise of deviation `sigma_max`, along the probability flow.
+
+        "heun" asks the network twice a step but the last, and is of second order.
+        """
+        sigmas = self.sigmas(steps).to(batch)
+        for sigma, following in zip(sigmas, sigmas[1:], strict=False):
+            slope = _slope(denoise, batch, sigma)
+            ahead = batch + (following - sigma) * slope
+            if method == "heun" and following > 0:
+                slope = (slope + _slope(denoise, ahead, following)) / 2
+                ahead = batch + (following - sigma) * slope
+            batch = ahead
+        return batch
+
+    def sample_consistently(self, denoise: Denoiser, batch: Tensor, steps: int, noise: Noise) -> Tensor:
+        """The clean batch by a consistency model: at once, or in more steps that each add noise again, and take it away."""
+        levels = self.sigmas(steps)[:-1].to(batch)
+        clean = denoise(batch, levels[0].expand(len(batch)))
+        for sigma in levels[1:]:
+            variance = sigma.square() - self.sigma_min**2
+            deviation = variance.clamp(min=0).sqrt()
+            noisy = clean + deviation * noise.normal(*clean.shape)
+            clean = denoise(noisy, sigma.expand(len(batch)))
+        return clean
+
+
+def _slope(denoise: Denoiser, batch: Tensor, sigma: Tensor) -> Tensor:
+    """How the batch changes with sigma along the probability flow."""
+    clean = denoise(batch, sigma.expand(len(batch)))
+    return (batch - clean) / sigma
