@@ -9,13 +9,14 @@ from dataclasses import asdict
 from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from typing_extensions import TypedDict
 
 from preprocessors.base import Utterance
-from processors.features import Feature, FeatureSet, Padding, frame_count
+from processors.clock import Padding, frame_count
+from processors.feature import Feature
 from processors.g2p import heard
 from processors.store import identity, sound_of, textgrid_of
 from processors.text import PAUSES
@@ -25,6 +26,9 @@ from utils.digest import digest
 from utils.files import read_json, write_json
 from utils.log import log
 from utils.parallel import parallel
+
+if TYPE_CHECKING:
+    from processors.features import FeatureSet
 
 __all__ = ["Durations", "read_textgrid", "write_srt", "write_textgrid"]
 
@@ -53,6 +57,7 @@ class Durations(Feature):
     axis = "token"
     kept = True
     kind = "i"
+    counts_frames = True
     needs = ("phone",)
 
     def __init__(

@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 
 from preprocessors.base import Utterance
-from processors.features import Feature, Padding, frame_count
+from processors.clock import Padding, frame_count
+from processors.feature import Feature
 from utils.audio import Audio
 from utils.registry import pick
 

@@ -1,9 +1,8 @@
 """An `Utterance` becomes arrays, by the same objects when extracting, training and inferring.
 
-A feature is a small class: its constructor's arguments are its settings, `axis` says what its first
-axis counts, `needs` names the features it is worked out from. `FeatureSet` holds those of one config,
-keeps the dear ones on disk under the digests of their resolved settings and of what of the utterance
-they are made from, and brings all to one clock.
+`FEATURES` is the table of what there is (see `processors.feature`). `FeatureSet` holds those of one config, keeps the dear
+ones on disk under the digests of their resolved settings and of what of the utterance they are made from, and brings all
+to the frames of the model.
 """
 
 from __future__ import annotations
@@ -13,19 +12,21 @@ import inspect
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from preprocessors.base import Utterance, changed
-from processors.store import NEXT, Corpus, all_learned, identity, read_array, sound_of, sweep, write_array
-from utils.audio import Audio
+from processors.arrays import Arrays
+from processors.feature import Feature
+from processors.frames import Frames
+from processors.store import NEXT, Corpus, all_learned, identity, sweep
 from utils.digest import digest, digest_of_file
 from utils.log import log
 from utils.registry import load_object, pick
 
 FEATURES = {
-    "audio": "processors.features:Samples",
+    "audio": "processors.feature:Samples",
     "mel": "processors.mel:Mel",
     "linear": "processors.mel:Linear",
     "energy": "processors.mel:Energy",
@@ -35,81 +36,20 @@ FEATURES = {
 }
 
 ENOUGH = 3000  # utterances that statistics are taken over; more would not move them
-MAX_SLIP = 2  # frames that two extractors may differ by; more is a mistake, not rounding
-# Where frame i is centred: on sample (i + 1/2) * hop, or on i * hop, which gives one frame more.
-Padding = Literal["same", "center"]
 
 
-def frame_count(samples: int, hop_size: int, padding: Padding) -> int:
-    """How many frames a sound of that many samples has."""
-    return samples // hop_size + (padding == "center")
+def feature_class(name: str) -> type[Feature]:
+    """The class of a feature. Raises ValueError with the choices."""
+    return load_object(pick(FEATURES, name, "feature"))
 
 
-class Feature:
-    """What every feature offers; subclasses set these and define `__call__`."""
-
-    axis: str = "frame"  # what the first axis counts: "sample", "frame", "token" or "utterance"
-    kept: bool = False  # dear enough to be kept on disk
-    needs: tuple[str, ...] = ()  # features passed to `__call__` by name
-    pad: float = 0.0  # what stands behind the end of a shorter utterance in a batch
-    kind: str = "f"  # of its numbers, as numpy calls it: "f" float, "i" integer, "U" string
-    edition: int = 1  # raised when the same settings give other arrays than before: what was kept is then made again
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What a model's constructor may ask for by name, such as n_mel."""
-        return {}
-
-    def __call__(self, utterance: Utterance, audio: Audio, **needed: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
-
-    def basis(self, utterance: Utterance) -> Any:
-        """What of the utterance the array is made from, beside `needs`: JSON-able, and another for another array."""
-        return sound_of(utterance)
-
-    def place(self, utterance: Utterance) -> str:
-        """The folder within the feature's own, where what `fit` learnt decides the array: its name says what was learnt."""
-        return ""
-
-    def beside(self, utterance: Utterance) -> list[Path]:
-        """What it keeps of the utterance beside its array."""
-        return []
-
-    def problem(self, array: np.ndarray) -> str:
-        """What is wrong with an array, "" if nothing is: cheap, as it is asked whenever one is read."""
-        if array.dtype.kind != self.kind or (self.kept and array.ndim != 1):
-            return f"holds an array of {array.ndim} dimensions and type {array.dtype}"
-        return "holds NaN or infinity" if self.kind == "f" and not np.isfinite(array).all() else ""
-
-    def fit(self, utterances: list[Utterance], features: FeatureSet, folder: Path, *, jobs: int, cluster: str) -> dict[str, Any]:
-        """Learns from the whole corpus (a symbol table, an alignment) before extraction; JSON-able, kept in the card.
-
-        "lost" among it says how many utterances killed processes had: it is then learnt again the next time.
-        """
-        return {}
-
-    def whole(self, learned: dict[str, Any], folder: Path) -> bool:
-        """False where `learned`, or what `fit` wrote into `folder` with it, is damaged or gone: it is learnt again."""
-        return True
-
-    def tidy(self, folder: Path, learned: list[dict[str, Any]]) -> None:
-        """Removes from `folder` what `fit` wrote with none of those that are still `learned`."""
-
-    def restore(self, learned: dict[str, Any], folder: Path | None) -> None:
-        """Takes back what `fit` gave; `folder` is where it may have written more, None at inference."""
-
-    def encode(self, array: np.ndarray) -> np.ndarray:
-        """What the network reads, from what is kept: symbols become ids here."""
-        return array
-
-
-class Samples(Feature):
-    """The waveform itself, (samples,), cut or padded to a whole number of frames."""
-
-    axis = "sample"
-
-    def __call__(self, utterance: Utterance, audio: Audio) -> np.ndarray:
-        return audio.samples
+def ordered(names: Iterable[str]) -> list[str]:
+    """These features and those that they are worked out from, each behind what it needs."""
+    order: list[str] = []
+    for name in names:
+        before = ordered(feature_class(name).needs)
+        order += [found for found in (*before, name) if found not in order]
+    return order
 
 
 class FeatureSet:
@@ -126,38 +66,32 @@ class FeatureSet:
         from processors.mel import frame_padding
         from utils.config import build
 
-        self.sample_rate, self.hop_size = sample_rate, hop_size
+        self.sample_rate = sample_rate
+        self.hop_size = hop_size
         self.store = Path(store) if store else None
         self.settings = {name: dict(section) for name, section in settings.items()}
-        self.common = {"sample_rate": sample_rate, "hop_size": hop_size, "frame_padding": frame_padding(self.settings)}
+        padding = frame_padding(self.settings)
+        self.common = {"sample_rate": sample_rate, "hop_size": hop_size, "frame_padding": padding}
         self.corpus: Corpus | None = None  # that of the last `fit`
         self.features: dict[str, Feature] = {}
         self.digests: dict[str, str] = {}
         for name in self._ordered():
-            cls = load_object(pick(FEATURES, name, "feature"))
+            cls = feature_class(name)
             self.features[name] = build(cls, self.settings[name], self.common)
             self.digests[name] = self._digest(name, cls)
+        self.frames = Frames(self.features, sample_rate=sample_rate, hop_size=hop_size, padding=padding)
 
     def _ordered(self) -> list[str]:
-        order: list[str] = []
-
-        def visit(name: str, asked_by: str) -> None:
-            if name in order:
-                return
-            if name not in self.settings:
-                raise ValueError(f'preprocess.features: {asked_by!r} is worked out from {name!r}; add "{name}": {{}}.')
-            for need in load_object(pick(FEATURES, name, "feature")).needs:
-                visit(need, name)
-            order.append(name)
-
         for name in self.settings:
-            visit(name, "the config")
-        return order
+            for need in feature_class(name).needs:
+                if need not in self.settings:
+                    raise ValueError(f'preprocess.features: {name!r} is worked out from {need!r}; add "{need}": {{}}.')
+        return ordered(self.settings)
 
     def _digest(self, name: str, cls: type) -> str:
-        signature = inspect.signature(cls)
         given = {**self.common, **self.settings[name]}
-        resolved = {p.name: given.get(p.name, p.default) for p in signature.parameters.values()}
+        parameters = inspect.signature(cls).parameters.values()
+        resolved = {p.name: given.get(p.name, p.default) for p in parameters}
         # "" is a setting not made: a feature may gain one, and what was kept before stays of use.
         resolved = {name: value for name, value in resolved.items() if value != ""}
         if resolved.get("frame_padding") != "center":  # likewise: all arrays were made so before there was a choice
@@ -165,7 +99,8 @@ class FeatureSet:
         if path := resolved.get("lexicon"):  # what it says counts, and not where it lies
             resolved["lexicon"] = digest_of_file(path) or path
         resolved["needs"] = [self.digests[need] for need in cls.needs]
-        return hashlib.sha256(json.dumps(resolved, sort_keys=True, default=str).encode()).hexdigest()[:8]
+        text = json.dumps(resolved, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -250,7 +185,10 @@ class FeatureSet:
 
     def _measured(self, name: str, utterances: list[Utterance]) -> dict[str, float]:
         every = max(1, len(utterances) // ENOUGH)
-        arrays = [self(utterance, [name])[name].ravel() for utterance in utterances[::every]]
+        arrays = []
+        for utterance in utterances[::every]:
+            array = self(utterance, [name])[name]
+            arrays.append(array.ravel())
         values = np.concatenate(arrays).astype(np.float64)
         if name == "f0":
             values = values[values > 0]
@@ -262,14 +200,19 @@ class FeatureSet:
 
     def tidy(self, utterances: list[Utterance]) -> int:
         """Removes what was kept of earlier states of these utterances' corpora; returns how many files it were."""
-        removed = 0
-        for name, feature in self.features.items():
-            for dataset in sorted({u.dataset for u in utterances}) if feature.kept else ():
-                rows = [u for u in utterances if u.dataset == dataset]
-                names = {f"{u.id}.{self.version(name, u)}.npy" for u in rows}
-                names |= {f"{u.id}{path.suffix}" for u in rows for path in feature.beside(u)}
-                removed += sweep(self.folder(name), dataset, names)
-        return removed
+        datasets = sorted({utterance.dataset for utterance in utterances})
+        kept = [name for name, feature in self.features.items() if feature.kept]
+        return sum(self._tidied(name, dataset, utterances) for name in kept for dataset in datasets)
+
+    def _tidied(self, name: str, dataset: str, utterances: list[Utterance]) -> int:
+        feature = self.features[name]
+        names = set()
+        for utterance in utterances:
+            if utterance.dataset != dataset:
+                continue
+            names.add(f"{utterance.id}.{self.version(name, utterance)}.npy")
+            names.update(f"{utterance.id}{path.suffix}" for path in feature.beside(utterance))
+        return sweep(self.folder(name), dataset, names)
 
     def restore(self, learned: dict[str, Any], store: Path | None = None) -> None:
         """Takes what a card holds, so that inference equals training; with a `store`, reads what the extract stage kept there."""
@@ -298,8 +241,8 @@ class FeatureSet:
         wanted = list(names) if names is not None else list(self.features)
         try:
             arrays = self.raw(utterance, wanted)
-            aligned = align(arrays, {n: self.features[n].axis for n in wanted}, self.hop_size)
-            return {name: self.features[name].encode(array) for name, array in aligned.items()}
+            brought = self.frames.bring(arrays)
+            return {name: self.features[name].encode(array) for name, array in brought.items()}
         except ValueError as error:
             raise ValueError(f"{identity(utterance)}: {error}") from error
 
@@ -308,85 +251,19 @@ class FeatureSet:
 
         What is kept but damaged, or does not fit the rest, is computed `anew`, once. Raises ValueError where it then still is wrong.
         """
-        arrays: dict[str, np.ndarray] = {}
-        loaded: list[str] = []
-        audio: Audio | None = None
+        arrays = Arrays(self, utterance, anew=anew)
+        found = {name: arrays[name] for name in wanted}
+        problem = self._problem(arrays) if arrays.loaded else ""
+        if not problem:
+            return found
+        if reason := changed(utterance):
+            raise ValueError(reason)
+        log.warning(f"{identity(utterance)}: {problem}. What is kept of it is computed again.")
+        return self.raw(utterance, wanted, anew=True)
 
-        def get(name: str) -> np.ndarray:
-            nonlocal audio
-            if name in arrays:
-                return arrays[name]
-            feature = self.features[name]
-            # A text that was only typed belongs to no corpus: nothing is kept of it.
-            path = self.path(name, utterance) if self.store and feature.kept and utterance.dataset else None
-            if path and not anew and (found := read_array(path)) is not None:
-                loaded.append(name)
-                arrays[name] = found
-                return found
-            if audio is None and utterance.audio:
-                audio = utterance.read(self.sample_rate)
-            made = feature(utterance, audio, **{need: get(need) for need in feature.needs})
-            if problem := feature.problem(made):
-                raise ValueError(f"{name} {problem}")
-            if path:
-                write_array(path, made)
-            arrays[name] = made
-            return made
-
-        found = {name: get(name) for name in wanted}
-        if loaded and (problem := self._problem(arrays, loaded)):
-            if reason := changed(utterance):
-                raise ValueError(reason)
-            log.warning(f"{identity(utterance)}: {problem}. What is kept of it is computed again.")
-            return self.raw(utterance, wanted, anew=True)
-        return found
-
-    def _problem(self, arrays: dict[str, np.ndarray], loaded: list[str]) -> str:
+    def _problem(self, arrays: Arrays) -> str:
         """What is wrong with arrays of which some were loaded, by themselves or beside the others; "" if nothing is."""
-        for name in loaded:
-            if problem := self.features[name].problem(arrays[name]):
+        for name in arrays.loaded:
+            if problem := self.features[name].problem(arrays.made[name]):
                 return f"{name} {problem}"
-        return mismatch(arrays, {name: self.features[name].axis for name in arrays})
-
-
-def align(arrays: dict[str, np.ndarray], axes: dict[str, str], hop_size: int) -> dict[str, np.ndarray]:
-    """Cuts what counts frames to one length, samples to frames x hop, and makes durations sum to the frames.
-
-    Raises ValueError when two differ by more than MAX_SLIP frames.
-    """
-    if problem := mismatch(arrays, axes):
-        raise ValueError(f"{problem}; do they share sample_rate and hop_size?")
-    frames = _frames(arrays, axes)
-    if not frames:
-        return arrays
-    shortest = min(frames.values())
-    return {name: _cut(array, axes[name], name, shortest, hop_size) for name, array in arrays.items()}
-
-
-def mismatch(arrays: dict[str, np.ndarray], axes: dict[str, str]) -> str:
-    """How the arrays of one utterance differ in length by more than rounding; "" if they do not."""
-    tokens = {name: len(a) for name, a in arrays.items() if axes[name] == "token"}
-    if len(set(tokens.values())) > 1:
-        return f"features differ in tokens: {tokens}"
-    frames = _frames(arrays, axes)
-    if frames and max(frames.values()) - min(frames.values()) > MAX_SLIP:
-        return f"features differ in frames by more than {MAX_SLIP}: {frames}"
-    return ""
-
-
-def _frames(arrays: dict[str, np.ndarray], axes: dict[str, str]) -> dict[str, int]:
-    frames = {name: len(a) for name, a in arrays.items() if axes[name] == "frame"}
-    return frames | ({"duration": int(arrays["duration"].sum())} if "duration" in arrays else {})
-
-
-def _cut(array: np.ndarray, axis: str, name: str, frames: int, hop_size: int) -> np.ndarray:
-    if axis == "frame":
-        return array[:frames]
-    if axis == "sample":
-        cut = array[: frames * hop_size]
-        return np.pad(cut, (0, frames * hop_size - len(cut)))
-    if name == "duration":
-        ends = np.minimum(np.cumsum(array), frames)  # what is too long goes from the end
-        ends[-1] = frames
-        return np.diff(ends, prepend=0).astype(array.dtype)
-    return array
+        return self.frames.problem(arrays.made)

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from preprocessors.base import Utterance
-from processors.features import Feature, Padding, frame_count
+from processors.clock import Padding, frame_count
+from processors.feature import Feature
 from utils.audio import Audio
 from utils.config import build
 from utils.registry import pick
@@ -314,6 +315,8 @@ def _least(how: MelConvention) -> float:
 
 class Mel(Feature):
     """The mel spectrogram, (frames, n_mel) float32; the settings are those of `MelSpectrogram`."""
+
+    gives = ("n_mel",)
 
     def __init__(
         self,

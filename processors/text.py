@@ -5,19 +5,22 @@ from __future__ import annotations
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from preprocessors.base import Utterance
 from processors import g2p as sounds
 from processors.chinese import packages, pinyin
-from processors.features import Feature, FeatureSet
+from processors.feature import Feature
 from processors.store import textgrid_of
 from utils.audio import Audio
 from utils.log import log
 from utils.parallel import parallel
 from utils.registry import nearest
+
+if TYPE_CHECKING:
+    from processors.features import FeatureSet
 
 SILENCE = "sil"
 PAD = "<pad>"
@@ -41,6 +44,8 @@ class Phones(Feature):
     """
 
     axis = "token"
+    of = "text"
+    gives = ("n_vocab",)
     kept = True
     kind = "U"
     edition = 2

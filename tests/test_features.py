@@ -7,7 +7,9 @@ from bins.extract import extract
 from models.base.data import Utterances
 from models.base.experiment import Experiment
 from preprocessors.base import read_manifest
-from processors.features import FeatureSet, align
+from processors.feature import Feature
+from processors.features import FeatureSet
+from processors.frames import Frames
 from tests.conftest import RATE, make_corpus, toy_config
 
 SETTINGS = {
@@ -92,15 +94,22 @@ def test_two_workers_of_a_cluster_extract_the_same(folder):
         np.testing.assert_array_equal(np.load(a), np.load(b))
 
 
-def test_align_cuts_rounding_and_refuses_more():
-    axes = {"mel": "frame", "f0": "frame", "audio": "sample", "duration": "token"}
+def kind(axis, counts_frames=False):
+    made = Feature()
+    made.axis, made.counts_frames = axis, counts_frames
+    return made
+
+
+def test_arrays_are_cut_to_one_length_and_refused_beyond_rounding():
+    features = {"mel": kind("frame"), "f0": kind("frame"), "audio": kind("sample"), "duration": kind("token", True)}
+    frames = Frames(features, sample_rate=8, hop_size=4, padding="same")
     arrays = {"mel": np.zeros((10, 3)), "f0": np.zeros(9), "audio": np.zeros(10 * 4 + 3), "duration": np.array([3, 4, 4])}
-    aligned = align(arrays, axes, 4)
-    assert [len(aligned[n]) for n in ("mel", "f0", "audio")] == [9, 9, 36] and aligned["duration"].tolist() == [3, 4, 2]
-    short = align({"mel": np.zeros((12, 3)), "duration": np.array([3, 4, 4])}, axes, 4)
+    brought = frames.bring(arrays)
+    assert [len(brought[n]) for n in ("mel", "f0", "audio")] == [9, 9, 36] and brought["duration"].tolist() == [3, 4, 2]
+    short = frames.bring({"mel": np.zeros((12, 3)), "duration": np.array([3, 4, 4])})
     assert short["duration"].sum() == len(short["mel"]) == 11
     with pytest.raises(ValueError, match="differ in frames by more than"):
-        align({"mel": np.zeros((10, 3)), "f0": np.zeros(5)}, axes, 4)
+        frames.bring({"mel": np.zeros((10, 3)), "f0": np.zeros(5)})
 
 
 def test_segments_are_cut_alike_and_differ_by_epoch(folder):

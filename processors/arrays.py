@@ -1,0 +1,71 @@
+"""The arrays of one utterance as they are asked for: loaded where they are kept, else computed, and kept if dear."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from preprocessors.base import Utterance
+from processors.store import read_array, write_array
+from utils.audio import Audio
+
+if TYPE_CHECKING:
+    from processors.features import FeatureSet
+
+
+class Arrays:
+    """Arrays by the name of their feature. `made` holds those that were asked for so far, `loaded` names which were on disk.
+
+    `anew`: nothing is loaded. Raises ValueError where a feature cannot be computed, or its array is wrong.
+    """
+
+    def __init__(self, features: FeatureSet, utterance: Utterance, *, anew: bool = False) -> None:
+        self.features = features
+        self.utterance = utterance
+        self.anew = anew
+        self.made: dict[str, np.ndarray] = {}
+        self.loaded: list[str] = []
+        self.recorded: Audio | None = None
+        self.sounds: dict[int, Audio] = {}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self.made:
+            found = self._load(name)
+            self.made[name] = self._compute(name) if found is None else found
+        return self.made[name]
+
+    def _load(self, name: str) -> np.ndarray | None:
+        path = self._path(name)
+        found = None if self.anew or path is None else read_array(path)
+        if found is not None:
+            self.loaded.append(name)
+        return found
+
+    def _path(self, name: str) -> Path | None:
+        """Where it is kept; of a text that was only typed, which belongs to no corpus, nothing is."""
+        features = self.features
+        kept = features.store and features.features[name].kept and self.utterance.dataset
+        return features.path(name, self.utterance) if kept else None
+
+    def _compute(self, name: str) -> np.ndarray:
+        feature = self.features.features[name]
+        needed = {need: self[need] for need in feature.needs}
+        sound = self._sound(feature.input_rate or self.features.sample_rate)
+        array = feature.rounded(feature(self.utterance, sound, **needed))
+        if problem := feature.problem(array):
+            raise ValueError(f"{name} {problem}")
+        if path := self._path(name):
+            write_array(path, array)
+        return array
+
+    def _sound(self, rate: int) -> Audio | None:
+        """The sound at that rate, resampled once for all features that share it; None where the utterance has none."""
+        if not self.utterance.audio:
+            return None
+        if self.recorded is None:
+            self.recorded = self.utterance.read()
+        if rate not in self.sounds:
+            self.sounds[rate] = self.recorded.resample(rate)
+        return self.sounds[rate]
