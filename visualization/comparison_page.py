@@ -5,27 +5,36 @@ Nothing outside the file is needed or asked for. It grows by its sounds, which a
 
 from __future__ import annotations
 
-import functools
-import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
-from utils.audio import Audio
 from utils.files import write_whole
 from utils.log import log
 from utils.recordings import find_audio
 from visualization.comparison import Comparison
 from visualization.comparison_tables import note, number, p_value, test_name
 from visualization.distributions import distributions
-from visualization.embed import assemble, picture_uri, sound_uri
+from visualization.embed import assemble
+from visualization.players import RATE, Players
 
 REFERENCE = ""  # among the systems, whatever they are called
-RATE = 24000  # the highest on the page: pictures and players are for finding faults, not for judging the last octave
+COLOURS = 8  # that the style sheet has for systems
+TEST_COLUMNS = {
+    "metric": "text",
+    "systems": "text",
+    "difference": "number",
+    "95 % interval": "number",
+    "utterances": "number",
+    "test": "text",
+    "p": "number",
+    "p (Holm)": "number",
+}
 
 
 def write_page(
-    found: Comparison,
+    comparison: Comparison,
     path: Path,
     *,
     reference: Path | None = None,
@@ -41,176 +50,227 @@ def write_page(
     The `worst` utterances of each metric get players, each cut to `seconds`, the worst of all metrics first, for as long as sounds
     and pictures fit into `megabytes`. Raises ValueError for an unknown codec and for limits that are not positive.
     """
-    for name, value in (("worst", worst), ("seconds", seconds), ("megabytes", megabytes)):
-        if value < 0 or (value == 0 and name != "worst"):
-            raise ValueError(f"{name} {value}: a positive number is needed.")
-    shelf = Shelf(_files(found, reference, folders or {}), seconds, megabytes * 1e6, codec)
-    rows = {metric: worst_of(found, metric, worst) for metric in found.metrics}
-    for rank in range(worst):
-        for ids in rows.values():
-            if rank < len(ids):
-                shelf.add(ids[rank], [REFERENCE, *found.systems])
-    sections = "\n".join(_section(found, metric, rows[metric], shelf, number) for number, metric in enumerate(found.metrics))
-    tabs = "\n".join(
-        f'<button role="tab" id="tab-{n}" aria-controls="metric-{n}">{html.escape(m)}</button>' for n, m in enumerate(found.metrics)
+    _check_limits(worst, seconds, megabytes)
+    files = _files(comparison, reference, folders or {})
+    players = Players(files, seconds, megabytes * 1e6, codec)
+    shown = {metric: worst_of(comparison, metric, worst) for metric in comparison.metrics}
+    _fill(players, shown, [REFERENCE, *comparison.systems])
+    page = assemble(
+        "compare",
+        title=title,
+        style="style.css",
+        script="compare.js",
+        data=players.data(),
+        table=_table(comparison),
+        tests=_tests(comparison),
+        note=escape(note(comparison)),
+        about=escape(_about(comparison, players)),
+        tabs=_tabs(comparison),
+        sections=_sections(comparison, shown, players),
     )
-    text = assemble(
-        "compare", title=title, style="style.css", script="compare.js", data=shelf.data(), table=_table(found), tests=_tests(found),
-        note=html.escape(note(found)), about=html.escape(_about(found, shelf)), tabs=tabs, sections=sections,
-    )  # fmt: skip
-    return write_whole(path, lambda p: p.write_text(text, encoding="utf-8"))
+    return write_whole(path, lambda temporary: temporary.write_text(page, encoding="utf-8"))
 
 
-def worst_of(found: Comparison, metric: str, many: int) -> list[str]:
+def worst_of(comparison: Comparison, metric: str, count: int) -> list[str]:
     """The utterances with the worst value that any system has, worst first."""
-    sign = -1.0 if found.metrics[metric]["higher_is_better"] else 1.0
+    sign = -1.0 if comparison.metrics[metric]["higher_is_better"] else 1.0
     badness: dict[str, float] = {}
-    for values in found.values[metric].values():
-        for name, value in values.items():
-            badness[name] = max(badness.get(name, -float("inf")), sign * value)
-    return sorted(badness, key=lambda name: (-badness[name], name))[:many]
+    for values in comparison.values[metric].values():
+        for utterance, value in values.items():
+            before = badness.get(utterance, -float("inf"))
+            badness[utterance] = max(before, sign * value)
+    by_badness = sorted(badness, key=lambda utterance: (-badness[utterance], utterance))
+    return by_badness[:count]
 
 
-class Shelf:
-    """The sounds of a page and their pictures, each kept once. `files`: {system: {stem: path}}."""
-
-    def __init__(self, files: Mapping[str, Mapping[str, Path]], seconds: float, limit: float, codec: str) -> None:
-        self.files, self.seconds, self.limit, self.codec = files, seconds, limit, codec
-        self.sounds: list[dict[str, Any]] = []
-        self.places: dict[tuple[str, str], int] = {}
-        self.size, self.left_out, self.cut = 0, set(), set()
-        self.read = functools.lru_cache(maxsize=32)(self._read)
-
-    def add(self, name: str, systems: list[str]) -> None:
-        """Takes in utterance `name` of `systems`, all or, when it would not fit any more, none."""
-        here = {system: sound for system in systems if (sound := self.read(system, name)) is not None}
-        span = max((sound.seconds for sound in here.values()), default=0.0)
-        made = {s: self._made(sound, span) for s, sound in here.items() if (s, name) not in self.places}
-        more = sum(len(sound["audio"]) + len(sound["picture"]) for sound in made.values())
-        if self.size + more > self.limit:
-            self.left_out.add(name)
-            return
-        self.size += more
-        for system, sound in made.items():
-            self.places[system, name] = len(self.sounds)
-            self.sounds.append(sound)
-
-    def data(self) -> dict[str, Any]:
-        return {"sounds": self.sounds}
-
-    def _made(self, sound: Audio, span: float) -> dict[str, Any]:
-        return {"audio": sound_uri(sound, self.codec), "picture": picture_uri(sound, span), "seconds": round(span, 3)}
-
-    def _read(self, system: str, name: str) -> Audio | None:
-        path = self.files.get(system, {}).get(name)
-        if path is None:
-            return None
-        try:
-            sound = Audio.read(path, seconds=self.seconds)
-        except ValueError as error:
-            log.warning(f"no player for {system}: {error}")
-            return None
-        if sound.seconds >= self.seconds:
-            self.cut.add((system, name))
-        return sound.resample(RATE) if sound.rate > RATE else sound
+def _check_limits(worst: int, seconds: float, megabytes: float) -> None:
+    if worst < 0:
+        raise ValueError(f"worst {worst}: a positive number is needed.")
+    for name, value in {"seconds": seconds, "megabytes": megabytes}.items():
+        if value <= 0:
+            raise ValueError(f"{name} {value}: a positive number is needed.")
 
 
-def _files(found: Comparison, reference: Path | None, folders: Mapping[str, Path]) -> dict[str, dict[str, Path]]:
-    told = found.settings
-    where = {REFERENCE: reference or told["reference"]}
-    where |= {system: folders.get(system) or told["folders"].get(system) for system in found.systems}
+def _files(comparison: Comparison, reference: Path | None, folders: Mapping[str, Path]) -> dict[str, dict[str, Path]]:
+    """{system: {utterance: path}} of the folders that are there."""
+    evaluated = comparison.settings["folders"]
+    places = {REFERENCE: reference or comparison.settings["reference"]}
+    for system in comparison.systems:
+        places[system] = folders.get(system) or evaluated.get(system)
     files = {}
-    for system, folder in where.items():
+    for system, folder in places.items():
         if folder and Path(folder).is_dir():
             files[system] = find_audio(Path(folder))
         else:
-            log.warning(f"{system or 'reference'}: there is no folder {folder or ''} here, so that the page has no players for it.")
+            name = system or "reference"
+            log.warning(f"{name}: there is no folder {folder or ''} here, so that the page has no players for it.")
     return files
 
 
-def _table(found: Comparison) -> str:
-    heads = [_button("system", "text")]
-    for name, row in found.metrics.items():
-        heads.append(_button(name, "number", row["unit"], "↑" if row["higher_is_better"] else "↓"))
-    body = []
-    for order, system in enumerate(found.systems):
-        cells = [f'<th scope="row" data-value="{html.escape(system)}"><span class="dot s{order % 8}"></span>{html.escape(system)}</th>']
-        cells += [_cell(found, metric, system) for metric in found.metrics]
-        body.append(f"<tr>{''.join(cells)}</tr>")
-    return f'<table class="sortable" id="scores"><thead><tr>{"".join(heads)}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+def _fill(players: Players, shown: Mapping[str, Sequence[str]], systems: Sequence[str]) -> None:
+    """Adds the worst utterance of each metric, then the second of each, and so on."""
+    longest = max(map(len, shown.values()), default=0)
+    for rank in range(longest):
+        for utterances in shown.values():
+            if rank < len(utterances):
+                players.add(utterances[rank], systems)
 
 
-def _cell(found: Comparison, metric: str, system: str) -> str:
-    row = found.metrics[metric]["systems"][system]
-    if row["mean"] is None:
-        return '<td data-value="">–</td>'
-    best = system in found.metrics[metric]["best"]
-    mark = '<abbr title="worse than the best">†</abbr>' if found.worse(metric, system) else ""
-    span = f'<small>{number(row["interval"][0])} – {number(row["interval"][1])}</small>' if row["interval"] else ""
-    return f'<td data-value="{row["mean"]!r}"{" class=best" if best else ""}><b>{number(row["mean"])}</b>{mark}{span}</td>'
-
-
-def _button(name: str, kind: str, unit: str = "", arrow: str = "") -> str:
-    small = f"<small>{html.escape(unit)} {arrow}</small>" if unit or arrow else ""
-    return f'<th scope="col" aria-sort="none" data-kind="{kind}"><button>{html.escape(name)}{small}</button></th>'
-
-
-def _tests(found: Comparison) -> str:
-    heads = [("metric", "text"), ("systems", "text"), ("difference", "number"), ("95 % interval", "number"), ("utterances", "number")]
-    heads += [("test", "text"), ("p", "number"), ("p (Holm)", "number")]
-    body = []
-    for row in found.pairs:
-        low = row["interval"][0] if row["interval"] else ""
-        span = "{:.3g} to {:.3g}".format(*row["interval"]) if row["interval"] else "–"
-        cells = [(row["metric"],) * 2, (f"{row['a']} − {row['b']}",) * 2, (row["difference"], f"{row['difference']:.3g}"), (low, span)]
-        cells += [(row["n"],) * 2, (test_name(row),) * 2]
-        cells += [("" if row[key] is None else row[key], p_value(row[key])) for key in ("p", "p_holm")]
-        tds = "".join(f'<td data-value="{html.escape(str(value))}">{html.escape(str(shown))}</td>' for value, shown in cells)
-        body.append(f"<tr{' class=sure' if found.differ(row) else ''}>{tds}</tr>")
-    head = "".join(_button(*column) for column in heads)
-    if not body:
-        return "<p>There is nothing to test: these are scores of whole folders.</p>"
-    return f'<table class="sortable" id="tests"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
-
-
-def _section(found: Comparison, metric: str, ids: list[str], shelf: Shelf, order: int) -> str:
-    row = found.metrics[metric]
-    parts = [f'<section role="tabpanel" id="metric-{order}" aria-labelledby="tab-{order}" tabindex="0">', f"<h3>{html.escape(metric)}</h3>"]
-    picture = distributions(found.values[metric], row, metric)
-    if not picture:
-        parts.append("<p>A score of whole folders: it has no values of utterances.</p>")
-    parts += [f"<figure>{picture}</figure>"] if picture else []
-    parts += [_utterance(found, metric, name, shelf, rank) for rank, name in enumerate(ids, 1)]
-    return "\n".join([*parts, "</section>"])
-
-
-def _utterance(found: Comparison, metric: str, name: str, shelf: Shelf, rank: int) -> str:
-    shared = "" if name in found.shared[metric] else ' <small class="aside">not in the means: a system has no value</small>'
-    columns = []
-    for order, system in enumerate([REFERENCE, *found.systems]):
-        value = found.values[metric].get(system, {}).get(name) if system else None
-        place = shelf.places.get((system, name))
-        dot = f'<span class="dot s{(order - 1) % 8}"></span>' if system else ""
-        shown = f"<b>{number(value)}</b>" if value is not None else ("" if not system else "<b>–</b>")
-        player = f'<div class="player" data-sound="{place}"></div>' if place is not None else '<p class="aside">no player</p>'
-        label = html.escape(system or "reference")
-        shown += _length(found.lengths.get(system, {}).get(name))
-        columns.append(f'<div class="take" data-label="{label}"><p class="who">{dot}<span>{label}</span>{shown}</p>{player}</div>')
-    return f'<article><h4><span class="rank">{rank}</span> {html.escape(name)}{shared}</h4><div class="takes">{"".join(columns)}</div></article>'
-
-
-def _length(both: Mapping[str, float] | None) -> str:
-    return f' <small>{both["generated"]:.2f} s, {both["ratio"]:.2f} of the reference</small>' if both else ""
-
-
-def _about(found: Comparison, shelf: Shelf) -> str:
-    words = [f"{len(found.systems)} systems, {len(found.metrics)} metrics."]
-    if shelf.sounds:
-        words.append(
-            f"Sounds are {shelf.codec.upper()} of at most {RATE // 1000} kHz, the first {shelf.seconds:g} s of each"
-            f"{f' ({len(shelf.cut)} are longer)' if shelf.cut else ''}; with their pictures they come to {shelf.size / 1e6:.1f} MB of at most "
-            f"{shelf.limit / 1e6:g}."
+def _about(comparison: Comparison, players: Players) -> str:
+    sentences = [f"{len(comparison.systems)} systems, {len(comparison.metrics)} metrics."]
+    if players.sounds:
+        longer = f" ({len(players.cut)} are longer)" if players.cut else ""
+        sentences.append(
+            f"Sounds are {players.codec.upper()} of at most {RATE // 1000} kHz, the first {players.seconds:g} s of each{longer}; "
+            f"with their pictures they come to {players.size / 1e6:.1f} MB of at most {players.limit / 1e6:g}."
         )
-    if shelf.left_out:
-        words.append(f"{len(shelf.left_out)} utterances have no players, since they would not have fitted.")
-    return " ".join(words)
+    if players.left_out:
+        sentences.append(f"{len(players.left_out)} utterances have no players, since they would not have fitted.")
+    return " ".join(sentences)
+
+
+# --- tables
+
+
+def _table(comparison: Comparison) -> str:
+    heads = [_head("system", "text")]
+    for metric, row in comparison.metrics.items():
+        arrow = "↑" if row["higher_is_better"] else "↓"
+        heads.append(_head(metric, "number", f"{row['unit']} {arrow}"))
+    rows = []
+    for order, system in enumerate(comparison.systems):
+        name = escape(system)
+        cells = [f'<th scope="row" data-value="{name}">{_dot(order)}{name}</th>']
+        cells += [_score(comparison, metric, system) for metric in comparison.metrics]
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    return _sortable("scores", heads, rows)
+
+
+def _score(comparison: Comparison, metric: str, system: str) -> str:
+    row = comparison.metrics[metric]["systems"][system]
+    mean = row["mean"]
+    if mean is None:
+        return _cell("", "–")
+    text = f"<b>{number(mean)}</b>"
+    if comparison.worse(metric, system):
+        text += '<abbr title="worse than the best">†</abbr>'
+    if row["interval"]:
+        low, high = row["interval"]
+        text += f"<small>{number(low)} – {number(high)}</small>"
+    best = system in comparison.metrics[metric]["best"]
+    return _cell(repr(mean), text, best=best)
+
+
+def _tests(comparison: Comparison) -> str:
+    if not comparison.pairs:
+        return "<p>There is nothing to test: these are scores of whole folders.</p>"
+    heads = [_head(name, kind) for name, kind in TEST_COLUMNS.items()]
+    rows = []
+    for pair in comparison.pairs:
+        cells = "".join(_cell(escape(str(value)), escape(str(text))) for value, text in _test(pair))
+        significant = " class=sure" if comparison.differ(pair) else ""
+        rows.append(f"<tr{significant}>{cells}</tr>")
+    return _sortable("tests", heads, rows)
+
+
+def _test(pair: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """The cells of a test in the order of TEST_COLUMNS: the value that a column is sorted by, and what is read."""
+    systems = f"{pair['a']} − {pair['b']}"
+    test = test_name(pair)
+    low = ""
+    interval = "–"
+    if pair["interval"]:
+        low, high = pair["interval"]
+        interval = f"{low:.3g} to {high:.3g}"
+    return [
+        (pair["metric"], pair["metric"]),
+        (systems, systems),
+        (pair["difference"], f"{pair['difference']:.3g}"),
+        (low, interval),
+        (pair["n"], pair["n"]),
+        (test, test),
+        *((_or_empty(p), p_value(p)) for p in (pair["p"], pair["p_holm"])),
+    ]
+
+
+def _or_empty(value: float | None) -> Any:
+    return "" if value is None else value
+
+
+def _sortable(name: str, heads: Sequence[str], rows: Sequence[str]) -> str:
+    head = "".join(heads)
+    body = "".join(rows)
+    return f'<table class="sortable" id="{name}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _head(name: str, kind: str, small: str = "") -> str:
+    """The head of a column that a button sorts; `kind`: text or number."""
+    below = f"<small>{escape(small)}</small>" if small else ""
+    return f'<th scope="col" aria-sort="none" data-kind="{kind}"><button>{escape(name)}{below}</button></th>'
+
+
+def _cell(value: str, text: str, *, best: bool = False) -> str:
+    mark = " class=best" if best else ""
+    return f'<td data-value="{value}"{mark}>{text}</td>'
+
+
+def _dot(order: int) -> str:
+    return f'<span class="dot s{order % COLOURS}"></span>'
+
+
+# --- one section a metric
+
+
+def _tabs(comparison: Comparison) -> str:
+    tabs = []
+    for order, metric in enumerate(comparison.metrics):
+        tabs.append(f'<button role="tab" id="tab-{order}" aria-controls="metric-{order}">{escape(metric)}</button>')
+    return "\n".join(tabs)
+
+
+def _sections(comparison: Comparison, shown: Mapping[str, Sequence[str]], players: Players) -> str:
+    sections = []
+    for order, (metric, utterances) in enumerate(shown.items()):
+        sections.append(f'<section role="tabpanel" id="metric-{order}" aria-labelledby="tab-{order}" tabindex="0">')
+        sections.append(f"<h3>{escape(metric)}</h3>")
+        picture = distributions(comparison.values[metric], comparison.metrics[metric], metric)
+        if picture:
+            sections.append(f"<figure>{picture}</figure>")
+        else:
+            sections.append("<p>A score of whole folders: it has no values of utterances.</p>")
+        for rank, utterance in enumerate(utterances, 1):
+            sections.append(_article(comparison, metric, utterance, players, rank))
+        sections.append("</section>")
+    return "\n".join(sections)
+
+
+def _article(comparison: Comparison, metric: str, utterance: str, players: Players, rank: int) -> str:
+    """An utterance: the reference and every system beside one another."""
+    remark = ""
+    if utterance not in comparison.shared[metric]:
+        remark = ' <small class="aside">not in the means: a system has no value</small>'
+    head = f'<h4><span class="rank">{rank}</span> {escape(utterance)}{remark}</h4>'
+    takes = [_take("reference", "", players.positions.get((REFERENCE, utterance)))]
+    for order, system in enumerate(comparison.systems):
+        values = comparison.values[metric].get(system, {})
+        score = f"<b>{number(values[utterance])}</b>" if utterance in values else "<b>–</b>"
+        lengths = comparison.lengths.get(system, {})
+        score += _lengths(lengths.get(utterance))
+        position = players.positions.get((system, utterance))
+        takes.append(_take(system, score, position, _dot(order)))
+    return f'<article>{head}<div class="takes">{"".join(takes)}</div></article>'
+
+
+def _take(name: str, score: str, position: int | None, dot: str = "") -> str:
+    """One sound with its score, and the place for its player, which the script fills."""
+    label = escape(name)
+    player = '<p class="aside">no player</p>'
+    if position is not None:
+        player = f'<div class="player" data-sound="{position}"></div>'
+    return f'<div class="take" data-label="{label}"><p class="who">{dot}<span>{label}</span>{score}</p>{player}</div>'
+
+
+def _lengths(lengths: Mapping[str, float] | None) -> str:
+    if lengths is None:
+        return ""
+    return f" <small>{lengths['generated']:.2f} s, {lengths['ratio']:.2f} of the reference</small>"

@@ -3,96 +3,151 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
 from visualization.comparison import Comparison
 
-LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {c: "\\" + c for c in "&%$#_{}"}
+BACKSLASHED = {character: "\\" + character for character in "&%$#_{}"}
+LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", **BACKSLASHED}
+SYMBOLS = {"↑": r"$\uparrow$", "↓": r"$\downarrow$", "†": r"$^{\dagger}$"}
 NAMES = {"wilcoxon": "Wilcoxon's signed ranks", "bootstrap": "the paired bootstrap"}
+TEST_HEAD = "| metric | systems | difference | 95 % interval | n | test | p | p (Holm) |"
+TEST_RULE = "| --- | --- | ---: | ---: | ---: | --- | ---: | ---: |"
 
 
-def markdown(found: Comparison) -> str:
+def markdown(comparison: Comparison) -> str:
     """A row for each system, a column for each metric, then what the marks mean, then every test."""
-    heads = ["system", *(_head(name, row, "↑", "↓") for name, row in found.metrics.items())]
-    lines = [heads, ["---", *["---:"] * len(found.metrics)]]
-    for system in found.systems:
-        lines.append([system, *(cell(found, metric, system, bold="**{}**".format, mark=" †") for metric in found.metrics)])
-    head = "| metric | systems | difference | 95 % interval | n | test | p | p (Holm) |"
-    tests = [[row["metric"], f"{row['a']} − {row['b']}", *_numbers(row)] for row in found.pairs]
-    tests = ["", head, _line(["---", "---", *["---:"] * 3, "---", *["---:"] * 2]), *map(_line, tests)] if tests else []
-    return "\n".join([*map(_line, lines), "", note(found), *tests])
+    metrics = comparison.metrics
+    heads = [_head(name, row) for name, row in metrics.items()]
+    lines = [
+        _line(["system", *heads]),
+        _line(["---", *["---:"] * len(heads)]),
+    ]
+    for system in comparison.systems:
+        cells = [cell(comparison, metric, system, bold="**{}**".format, mark=" †") for metric in metrics]
+        lines.append(_line([system, *cells]))
+    lines += ["", note(comparison)]
+    if comparison.pairs:
+        lines += ["", TEST_HEAD, TEST_RULE]
+        lines += [_line(_test(pair)) for pair in comparison.pairs]
+    return "\n".join(lines)
 
 
-def latex(found: Comparison) -> str:
+def latex(comparison: Comparison) -> str:
     """The same table for \\usepackage{booktabs}, without the list of tests."""
-    rows = []
-    for system in found.systems:
-        looks = {"bold": r"\textbf{{{}}}".format, "mark": r"$^{\dagger}$", "small": r"{{\scriptsize [{}]}}"}
-        cells = [cell(found, metric, system, **looks) for metric in found.metrics]
-        rows.append(" & ".join([escaped(system), *cells]) + r" \\")
-    heads = [escaped(_head(name, row, "↑", "↓")) for name, row in found.metrics.items()]
-    heads = [head.replace("↑", r"$\uparrow$").replace("↓", r"$\downarrow$") for head in heads]
-    columns = "l" + "r" * len(heads)
-    text = escaped(note(found)).replace("†", r"$^{\dagger}$")
-    return "\n".join(
-        [
-            f"% {note(found)}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule", " & ".join(["System", *heads]) + r" \\", r"\midrule",
-            *rows, r"\bottomrule", r"\end{tabular}", rf"% \caption{{{text}}}",
-        ]  # fmt: skip
-    )
+    heads = [_latex(_head(name, row)) for name, row in comparison.metrics.items()]
+    sentences = note(comparison)
+    lines = [
+        f"% {sentences}",
+        rf"\begin{{tabular}}{{l{'r' * len(heads)}}}",
+        r"\toprule",
+        " & ".join(["System", *heads]) + r" \\",
+        r"\midrule",
+    ]
+    looks = {"bold": r"\textbf{{{}}}".format, "mark": SYMBOLS["†"], "small": r"{{\scriptsize [{}]}}"}
+    for system in comparison.systems:
+        cells = [cell(comparison, metric, system, **looks) for metric in comparison.metrics]
+        lines.append(" & ".join([escaped(system), *cells]) + r" \\")
+    caption = rf"% \caption{{{_latex(sentences)}}}"
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", caption])
 
 
 def cell(
-    found: Comparison, metric: str, system: str, *, bold: Callable[[str], str] = str, mark: str = "", small: str = "[{}]"
+    comparison: Comparison,
+    metric: str,
+    system: str,
+    *,
+    bold: Callable[[str], str] = str,
+    mark: str = "",
+    small: str = "[{}]",
 ) -> str:
     """The mean of one system with its interval, "-" where there is none."""
-    row = found.metrics[metric]["systems"][system]
+    row = comparison.metrics[metric]["systems"][system]
     if row["mean"] is None:
         return "-"
-    mean = bold(number(row["mean"])) if system in found.metrics[metric]["best"] else number(row["mean"])
-    interval = " " + small.format(", ".join(map(number, row["interval"]))) if row["interval"] else ""
-    return f"{mean}{interval}{mark if found.worse(metric, system) else ''}"
+    text = number(row["mean"])
+    if system in comparison.metrics[metric]["best"]:
+        text = bold(text)
+    if row["interval"]:
+        edges = ", ".join(map(number, row["interval"]))
+        text += " " + small.format(edges)
+    return text + mark if comparison.worse(metric, system) else text
 
 
-def note(found: Comparison) -> str:
+def note(comparison: Comparison) -> str:
     """In a few sentences: what the means are over, and what the mark says."""
-    counts = {row["n"] for row in found.metrics.values() if row["over"] == "utterances"}
-    many = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(next(iter(counts), 0))
-    words = [f"Means over the {many} utterances that all systems share, with 95 % bootstrap intervals."] if counts else []
-    words.append("The best is bold.")
-    tests = list(dict.fromkeys(row["test"] for row in found.pairs))
-    if tests:
-        over = "all tests of the table" if found.settings["family"] == "table" else "the tests of each metric"
-        how = " or, for pooled scores, ".join(NAMES[test] for test in tests)
-        words.append(f"† worse than the best, p < {found.settings['level']} by {how}, after Holm's correction over {over}.")
-    if any(row["p"] is None for row in found.pairs):
-        words.append(f"With fewer than {found.settings['fewest']} utterances no test is made.")
-    folders = [name for name, row in found.metrics.items() if row["over"] == "folders"]
+    sentences = [
+        _counts(comparison),
+        "The best is bold.",
+        _mark(comparison),
+        _untested(comparison),
+        _lengths(comparison),
+        _left_out(comparison),
+    ]
+    return " ".join(filter(None, sentences))
+
+
+def _counts(comparison: Comparison) -> str:
+    counts = {row["n"] for row in comparison.metrics.values() if row["over"] == "utterances"}
+    if not counts:
+        return ""
+    least = min(counts)
+    most = max(counts)
+    count = f"{least} to {most}" if least < most else str(most)
+    return f"Means over the {count} utterances that all systems share, with 95 % bootstrap intervals."
+
+
+def _mark(comparison: Comparison) -> str:
+    tests = list(dict.fromkeys(pair["test"] for pair in comparison.pairs))
+    if not tests:
+        return ""
+    settings = comparison.settings
+    tested = " or, for pooled scores, ".join(NAMES[test] for test in tests)
+    family = "all tests of the table" if settings["family"] == "table" else "the tests of each metric"
+    return f"† worse than the best, p < {settings['level']} by {tested}, after Holm's correction over {family}."
+
+
+def _untested(comparison: Comparison) -> str:
+    """Which scores no test is made of."""
+    sentences = []
+    if any(pair["p"] is None for pair in comparison.pairs):
+        sentences.append(f"With fewer than {comparison.settings['fewest']} utterances no test is made.")
+    folders = [name for name, row in comparison.metrics.items() if row["over"] == "folders"]
     if folders:
-        words.append(f"Of whole folders, and not tested: {', '.join(folders)}.")
-    if lengths := [_lengths(found, system) for system, both in found.lengths.items() if both]:
-        words.append(f"Lengths of generated over reference: {', '.join(lengths)}.")
-    left = {name: row["left_out"] for name, row in found.metrics.items() if row["over"] == "utterances"}
-    if any(left.values()):
-        each = [f"{n} of {name}" for name, n in left.items() if n]
-        told = ", ".join(each) if len(set(left.values())) > 1 else f"{max(left.values())} of each metric"
-        words.append(f"Utterances left out, since some system has no value: {told}.")
-    return " ".join(words)
+        sentences.append(f"Of whole folders, and not tested: {', '.join(folders)}.")
+    return " ".join(sentences)
 
 
-def _lengths(found: Comparison, system: str) -> str:
-    lengths = found.lengths[system]
-    ratios = [both["ratio"] for both in lengths.values()]
-    many = len(found.unlike.get(system, []))
-    off = f"; {many} of {len(lengths)} differ by more than {found.settings['length_tolerance']:.0%}" if many else ""
-    return f"{system} {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}{off})"
+def _lengths(comparison: Comparison) -> str:
+    tolerance = comparison.settings["length_tolerance"]
+    systems = []
+    for system, lengths in comparison.lengths.items():
+        if not lengths:
+            continue
+        ratios = [both["ratio"] for both in lengths.values()]
+        unlike = len(comparison.unlike.get(system, []))
+        off = f"; {unlike} of {len(lengths)} differ by more than {tolerance:.0%}" if unlike else ""
+        systems.append(f"{system} {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}{off})")
+    return f"Lengths of generated over reference: {', '.join(systems)}." if systems else ""
+
+
+def _left_out(comparison: Comparison) -> str:
+    counts = {name: row["left_out"] for name, row in comparison.metrics.items() if row["over"] == "utterances"}
+    if not any(counts.values()):
+        return ""
+    if len(set(counts.values())) == 1:
+        text = f"{max(counts.values())} of each metric"
+    else:
+        text = ", ".join(f"{count} of {name}" for name, count in counts.items() if count)
+    return f"Utterances left out, since some system has no value: {text}."
 
 
 def escaped(text: str) -> str:
     """`text` as LaTeX prints it."""
-    return "".join(LATEX.get(character, character) for character in " ".join(text.split("\n")))
+    one_line = " ".join(text.split("\n"))
+    return "".join(LATEX.get(character, character) for character in one_line)
 
 
 def number(value: float) -> str:
@@ -107,20 +162,49 @@ def p_value(p: float | None) -> str:
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
-def test_name(row: Mapping[str, Any]) -> str:
+def test_name(pair: Mapping[str, Any]) -> str:
     """The test of a pair, and a warning where its ranks say the opposite of the means."""
-    return f"{row['test']}{', ranks the other way' if row['contrary'] else ''}"
+    warning = ", ranks the other way" if pair["contrary"] else ""
+    return f"{pair['test']}{warning}"
 
 
-def _numbers(row: Mapping[str, Any]) -> list[str]:
-    interval = "{:.3g} to {:.3g}".format(*row["interval"]) if row["interval"] else "-"
-    return [f"{row['difference']:.3g}", interval, str(row["n"]), test_name(row), p_value(row["p"]), p_value(row["p_holm"])]
+def _test(pair: Mapping[str, Any]) -> list[str]:
+    """The cells of a test, under TEST_HEAD."""
+    interval = "-"
+    if pair["interval"]:
+        low, high = pair["interval"]
+        interval = f"{low:.3g} to {high:.3g}"
+    return [
+        pair["metric"],
+        f"{pair['a']} − {pair['b']}",
+        f"{pair['difference']:.3g}",
+        interval,
+        str(pair["n"]),
+        test_name(pair),
+        p_value(pair["p"]),
+        p_value(pair["p_holm"]),
+    ]
 
 
-def _head(name: str, row: Mapping[str, Any], up: str, down: str) -> str:
-    return f"{name}{' (' + row['unit'] + ')' if row['unit'] else ''} {up if row['higher_is_better'] else down}"
+def _head(name: str, row: Mapping[str, Any]) -> str:
+    unit = f" ({row['unit']})" if row["unit"] else ""
+    arrow = "↑" if row["higher_is_better"] else "↓"
+    return f"{name}{unit} {arrow}"
 
 
-def _line(cells: list[str]) -> str:
-    # A "<" before a letter would begin a tag.
-    return "| " + " | ".join(re.sub(r"<(?=[^\s\d])", "&lt;", cell.replace("|", "\\|").replace("\n", " ")) for cell in cells) + " |"
+def _latex(text: str) -> str:
+    """Words of ours as LaTeX prints them, arrows and marks too."""
+    text = escaped(text)
+    for symbol, command in SYMBOLS.items():
+        text = text.replace(symbol, command)
+    return text
+
+
+def _line(cells: Sequence[str]) -> str:
+    """A row of a Markdown table."""
+    plain = []
+    for text in cells:
+        text = text.replace("|", "\\|").replace("\n", " ")
+        # A "<" before a letter would begin a tag.
+        plain.append(re.sub(r"<(?=[^\s\d])", "&lt;", text))
+    return f"| {' | '.join(plain)} |"

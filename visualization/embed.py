@@ -8,6 +8,7 @@ import html
 import io
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +18,54 @@ from utils.audio import Audio
 from utils.registry import pick
 
 FOLDER = Path(__file__).parent / "page"
-CODECS = {  # soundfile's format and subtype, the type that a browser knows, the highest rate it takes
-    "mp3": ("MP3", "MPEG_LAYER_III", "audio/mpeg", 48000),
-    "ogg": ("OGG", "VORBIS", "audio/ogg", 48000),
-    "flac": ("FLAC", "PCM_16", "audio/flac", 192000),
+BANDS, FRAMES = 96, 360  # of a picture, in pixels
+WINDOW_SECONDS = 0.046
+RANGE_DB = 70.0  # how far under the loudest a picture still shows
+QUIETEST_DB = -60.0  # that the loudest is taken for: silence stays dark
+MP3_RATES = frozenset((8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000))
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How soundfile writes a sound, and what a browser calls it. `rates` in Hz: all up to `highest_rate` where there is no list."""
+
+    format: str
+    subtype: str
+    media_type: str
+    highest_rate: int
+    rates: frozenset[int] = frozenset()
+
+    def takes(self, rate: int) -> bool:
+        """Whether a sound of this rate can be written as it is."""
+        return rate <= self.highest_rate and (not self.rates or rate in self.rates)
+
+
+CODECS = {
+    "mp3": Codec("MP3", "MPEG_LAYER_III", "audio/mpeg", 48000, MP3_RATES),
+    "ogg": Codec("OGG", "VORBIS", "audio/ogg", 48000),
+    "flac": Codec("FLAC", "PCM_16", "audio/flac", 192000),
 }
-BANDS, FRAMES, RANGE_DB = 96, 360, 70.0  # of a picture, in pixels, and how far under the loudest it still shows
 
 
 def assemble(name: str, *, title: str, style: str, script: str, data: Any, **parts: str) -> str:
-    """The page `name`.html with `style` and `script` (names of files beside it) inside, `data` as JSON, and `parts`, which are HTML.
+    """The page with the body `name`.html, with `style` and `script` (names of files beside it) inside, `data` as JSON, and `parts`, which are HTML.
 
     Its policy allows this very script and style, and pictures and sounds of the page itself: nothing else runs, nothing is fetched.
     """
-    css, js = ((FOLDER / file).read_text(encoding="utf-8") for file in (style, script))
-    rules = {
-        "default-src": "'none'", "script-src": _hash(js), "style-src": _hash(css), "img-src": "data:", "media-src": "data:",
-        "base-uri": "'none'", "form-action": "'none'",
-    }  # fmt: skip
-    policy = "; ".join(f"{key} {value}" for key, value in rules.items())
-    values = {"title": html.escape(title), "policy": html.escape(policy), "style": css, "script": js, "data": as_json(data), **parts}
+    body = _template(f"{name}.html")
+    template = _template("page.html").replace("{{body}}\n", body)
+    css = _template(style)
+    code = _template(script)
+    values = {
+        "title": html.escape(title),
+        "policy": html.escape(_policy(css, code)),
+        "style": css,
+        "script": code,
+        "data": as_json(data),
+        **parts,
+    }
     # One pass: what was put in is not looked at again, whatever it says.
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], (FOLDER / f"{name}.html").read_text(encoding="utf-8"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: values[place[1]], template)
 
 
 def as_json(data: Any) -> str:
@@ -53,19 +80,21 @@ def sound_uri(audio: Audio, codec: str = "mp3") -> str:
     """The sound as a data URI; a rate that the codec does not know is brought to 24 or 48 kHz."""
     import soundfile
 
-    form, subtype, kind, highest = pick(CODECS, codec, "codec")
-    if audio.rate > highest or (codec == "mp3" and audio.rate not in (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)):
+    chosen = pick(CODECS, codec, "codec")
+    if not chosen.takes(audio.rate):
         audio = audio.resample(48000 if audio.rate > 24000 else 24000)
+    samples = np.clip(audio.samples, -1.0, 1.0)
     buffer = io.BytesIO()
-    soundfile.write(buffer, np.clip(audio.samples, -1.0, 1.0), audio.rate, format=form, subtype=subtype)
-    return data_uri(kind, buffer.getvalue())
+    soundfile.write(buffer, samples, audio.rate, format=chosen.format, subtype=chosen.subtype)
+    return data_uri(chosen.media_type, buffer.getvalue())
 
 
 def picture_uri(audio: Audio, seconds: float, highest: float = 8000.0) -> str:
     """A mel spectrogram up to `highest` Hz as a PNG of one byte a pixel, time running over `seconds`; grey where nothing was recorded."""
     from PIL import Image
 
-    image = Image.fromarray(spectrogram(audio, seconds, highest)[::-1])
+    levels = spectrogram(audio, seconds, highest)
+    image = Image.fromarray(levels[::-1])
     image.putpalette(_palette())
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", optimize=True)
@@ -76,18 +105,29 @@ def spectrogram(audio: Audio, seconds: float, highest: float) -> np.ndarray:
     """Levels 1 (floor) to 255 (loudest), 0 where the sound is over: (bands, frames) uint8, low bands first."""
     import librosa
 
-    n_fft = 2 ** round(np.log2(0.046 * audio.rate))
-    padded = np.pad(audio.samples, n_fft // 2)
-    times = ((np.arange(FRAMES) + 0.5) / FRAMES * seconds * audio.rate).astype(int)
-    starts = times[times < len(audio.samples)]
-    frames = padded[starts[:, None] + np.arange(n_fft)] * np.hanning(n_fft)
-    power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
-    bank = librosa.filters.mel(sr=audio.rate, n_fft=n_fft, n_mels=BANDS, fmax=min(highest, audio.rate / 2))
-    mel = 10 * np.log10(np.maximum(bank @ power.T, 1e-10))
+    n_fft = 2 ** round(np.log2(WINDOW_SECONDS * audio.rate))
+    highest = min(highest, audio.rate / 2)
+    bank = librosa.filters.mel(sr=audio.rate, n_fft=n_fft, n_mels=BANDS, fmax=highest)
+    power = _power(audio, seconds, n_fft)
+    decibels = 10 * np.log10(np.maximum(bank @ power.T, 1e-10))
+    loudest = max(decibels.max(initial=-100.0), QUIETEST_DB)
+    heights = 1 + (decibels - loudest) / RANGE_DB  # 0 at the floor, 1 at the loudest
     levels = np.zeros((BANDS, FRAMES), dtype=np.uint8)
-    level = 1 + 254 * (1 + (mel - max(mel.max(initial=-100.0), -60.0)) / RANGE_DB)
-    levels[:, : len(starts)] = np.clip(level, 1, 255)
+    levels[:, : len(power)] = np.clip(1 + 254 * heights, 1, 255)
     return levels
+
+
+def _power(audio: Audio, seconds: float, n_fft: int) -> np.ndarray:
+    """Power spectra (frames, bins) at the FRAMES middles of `seconds`, those that lie within the sound."""
+    shares = (np.arange(FRAMES) + 0.5) / FRAMES
+    places = (shares * seconds * audio.rate).astype(int)
+    starts = places[places < len(audio.samples)]  # half a frame of zeros lies before the sound
+    padded = np.pad(audio.samples, n_fft // 2)
+    offsets = np.arange(n_fft)
+    frames = padded[starts[:, None] + offsets]
+    windowed = frames * np.hanning(n_fft)
+    spectra = np.fft.rfft(windowed, axis=1)
+    return np.abs(spectra) ** 2
 
 
 def data_uri(kind: str, content: bytes) -> str:
@@ -95,13 +135,35 @@ def data_uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
+def _template(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def _policy(css: str, code: str) -> str:
+    """A Content-Security-Policy: this script, this style, pictures and sounds that the page holds, and nothing from outside."""
+    rules = {
+        "default-src": "'none'",
+        "script-src": _source(code),
+        "style-src": _source(css),
+        "img-src": "data:",
+        "media-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    return "; ".join(f"{rule} {source}" for rule, source in rules.items())
+
+
+def _source(text: str) -> str:
+    """`text` as a policy names it."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
 def _palette() -> list[int]:
+    """Red, green, blue of each level, one after another."""
     from matplotlib import colormaps
 
-    colours = (colormaps["magma"](np.linspace(0, 1, 256))[:, :3] * 255).round().astype(int)
-    colours[0] = (128, 128, 128)
-    return colours.ravel().tolist()
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    colours = colormaps["magma"](np.linspace(0, 1, 256))[:, :3]
+    palette = (colours * 255).round().astype(int)
+    palette[0] = 128  # grey, where the sound is over
+    return palette.ravel().tolist()

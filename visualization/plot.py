@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,19 +17,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-GREY, F0_COLOUR = "#555555", "#7fffd4"
+GREY = "#555555"
+F0_COLOUR = "#7fffd4"
+FEW_NAMES = 12  # up to which a table has its numbers written in
+Row = Mapping[str, Any]  # arrays by name, see `mels`
+Curve = tuple[Sequence[float], Sequence[float]]  # steps, values
 CJK_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Microsoft YaHei", "PingFang SC", "SimHei")
 
 
-def compare(
-    recorded: Mapping[str, np.ndarray], generated: Mapping[str, np.ndarray], *, title: str = "", frame_seconds: float = 0.0
-) -> Figure:
-    """The recording above what was made in its place; arrays and options as in `mels`. One without a mel is left out."""
+def compare(recorded: Row, generated: Row, *, title: str = "", frame_seconds: float = 0.0) -> Figure:
+    """The recording above what was generated in its place; arrays and options as in `mels`. One without a mel is left out."""
     rows = {"recorded": recorded, "generated": generated}
-    return mels({name: arrays for name, arrays in rows.items() if "mel" in arrays}, title=title, frame_seconds=frame_seconds)
+    drawn = {name: row for name, row in rows.items() if "mel" in row}
+    return mels(drawn, title=title, frame_seconds=frame_seconds)
 
 
-def mels(rows: Mapping[str, Mapping[str, np.ndarray]], *, title: str = "", frame_seconds: float = 0.0) -> Figure:
+def mels(rows: Mapping[str, Row], *, title: str = "", frame_seconds: float = 0.0) -> Figure:
     """Mels above one another under their names, on one scale of colour, of time and of F0.
 
     Each row has "mel" (frames, n_mel); it may have "f0" (frames,) Hz, 0 = unvoiced, and "phones" with "duration", each (tokens,),
@@ -36,20 +40,14 @@ def mels(rows: Mapping[str, Mapping[str, np.ndarray]], *, title: str = "", frame
     """
     if not rows:
         raise ValueError("there is no mel to draw.")
-    unit, longest = frame_seconds or 1.0, max(len(row["mel"]) for row in rows.values())
-    width = min(18.0, max(8.0, 2.8 * longest * (frame_seconds or 0.011)))
+    scales = _Scales.of(list(rows.values()), frame_seconds)
+    seconds = scales.frames * (frame_seconds or 0.011)
+    width = min(18.0, max(8.0, 2.8 * seconds))
     figure = _figure(width=width, height=0.6 + 2.6 * len(rows), title=title)
     axes = figure.subplots(len(rows), 1, sharex=True, squeeze=False)[:, 0]
-    low, high = np.percentile(np.concatenate([row["mel"].ravel() for row in rows.values()]), [1, 99.9])
-    hertz = np.concatenate([row["f0"][row["f0"] > 0] for row in rows.values() if "f0" in row] or [np.zeros(0)])
     image = None
     for axis, (name, row) in zip(axes, rows.items(), strict=True):
-        image = _draw_mel(axis, row["mel"], unit, low, high)
-        axis.set(xlim=(0, longest * unit), ylabel=f"{name}\nmel band" if name else "mel band")
-        if "phones" in row and "duration" in row:
-            _draw_phones(axis, row["phones"], row["duration"], unit)
-        if "f0" in row and len(hertz):
-            _draw_f0(axis, row["f0"], unit, (0.6 * hertz.min(), 1.4 * hertz.max()))
+        image = _draw_row(axis, name, row, scales)
     axes[-1].set_xlabel("seconds" if frame_seconds else "frames")
     figure.colorbar(image, ax=list(axes), pad=0.01, aspect=12 * len(rows), fraction=0.02)
     return figure
@@ -71,17 +69,20 @@ def alignment(
     return figure
 
 
-def losses(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str = "") -> Figure:
+def losses(curves: Mapping[str, Curve], *, title: str = "") -> Figure:
     """Loss curves by name, each (steps, values); a name with a slash ("valid/mel") is drawn in the panel of its last part."""
-    panels: dict[str, list[str]] = {}
-    for name in curves:
-        panels.setdefault(name.rsplit("/", 1)[-1], []).append(name)
+    panels: dict[str, dict[str, Curve]] = {}
+    for name, curve in curves.items():
+        panel = name.rsplit("/", 1)[-1]
+        panels.setdefault(panel, {})[name] = curve
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    figure = _figure(width=1.0 + 4.2 * columns, height=0.6 + 2.8 * rows, title=title)
+    width = 1.0 + 4.2 * columns
+    height = 0.6 + 2.8 * rows
+    figure = _figure(width=width, height=height, title=title)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis, (panel, names) in zip(axes, panels.items(), strict=False):
-        _draw_curves(axis, panel, {name: curves[name] for name in names})
+    for axis, (panel, own) in zip(axes, panels.items(), strict=False):
+        _draw_curves(axis, panel, own)
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
     return figure
@@ -89,24 +90,20 @@ def losses(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, tit
 
 def matrices(tables: Mapping[str, np.ndarray], names: Sequence[str], *, across: str = "", along: str = "") -> Figure:
     """Square tables (names, names) beside one another on one scale, numbers written in while they are few; nan stays empty."""
-    few = len(names) <= 12
-    side = 1.2 + (0.55 if few else 0.16) * len(names)
-    longest = 0.07 * max(map(len, names))
-    figure = _figure(width=max(4.0, 1.2 + longest + side * len(tables)), height=1.0 + longest + side, title="")
+    cell = 0.55 if len(names) <= FEW_NAMES else 0.16  # inches
+    side = 1.2 + cell * len(names)
+    room = 0.07 * max(map(len, names))  # for the longest name
+    width = max(4.0, 1.2 + room + side * len(tables))
+    height = 1.0 + room + side
+    figure = _figure(width=width, height=height, title="")
     axes = figure.subplots(1, len(tables), sharey=True, squeeze=False)[0]
     values = np.concatenate([table.ravel() for table in tables.values()])
-    low, high = np.nanmin(values), np.nanmax(values)
+    limits = (np.nanmin(values), np.nanmax(values))
     image = None
     for axis, (title, table) in zip(axes, tables.items(), strict=True):
-        image = axis.imshow(table, vmin=low, vmax=high, cmap="viridis", aspect="equal")
+        image = _draw_matrix(axis, table, names, limits)
         axis.set_title(title, fontsize=10)
         axis.set_xlabel(across)
-        axis.set_xticks(range(len(names)), names, rotation=90, fontsize=7, parse_math=False)
-        axis.set_yticks(range(len(names)), names, fontsize=7, parse_math=False)
-        for (row, column), value in np.ndenumerate(table):
-            if few and not np.isnan(value):
-                colour = "black" if value > (low + high) / 2 else "white"
-                axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
     axes[0].set_ylabel(along)
     figure.colorbar(image, ax=list(axes), pad=0.01)
     return figure
@@ -143,8 +140,46 @@ def _fonts() -> list[str]:
     return ["DejaVu Sans", *[font for font in CJK_FONTS if font in installed]]
 
 
-def _draw_mel(axis: Axes, mel: np.ndarray, unit: float, low: float, high: float) -> AxesImage:
-    box = (0, len(mel) * unit, -0.5, mel.shape[1] - 0.5)
+@dataclass(frozen=True)
+class _Scales:
+    """What several mels share: the length of a frame and of the longest row, the limits of their colours and of F0 in Hz."""
+
+    unit: float
+    frames: int
+    colours: tuple[float, float]
+    hertz: tuple[float, float] | None
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], frame_seconds: float) -> _Scales:
+        levels = np.concatenate([row["mel"].ravel() for row in rows])
+        low, high = np.percentile(levels, [1, 99.9])
+        voiced = [row["f0"][row["f0"] > 0] for row in rows if "f0" in row]
+        hertz = np.concatenate([np.zeros(0), *voiced])
+        limits = (0.6 * hertz.min(), 1.4 * hertz.max()) if len(hertz) else None
+        return cls(
+            unit=frame_seconds or 1.0,
+            frames=max(len(row["mel"]) for row in rows),
+            colours=(low, high),
+            hertz=limits,
+        )
+
+
+def _draw_row(axis: Axes, name: str, row: Row, scales: _Scales) -> AxesImage:
+    image = _draw_mel(axis, row["mel"], scales)
+    axis.set_xlim(0, scales.frames * scales.unit)
+    axis.set_ylabel(f"{name}\nmel band" if name else "mel band")
+    if "phones" in row and "duration" in row:
+        _draw_phones(axis, row["phones"], row["duration"], scales.unit)
+    if "f0" in row and scales.hertz:
+        _draw_f0(axis, row["f0"], scales.unit, scales.hertz)
+    return image
+
+
+def _draw_mel(axis: Axes, mel: np.ndarray, scales: _Scales) -> AxesImage:
+    frames, bands = mel.shape
+    low, high = scales.colours
+    length = frames * scales.unit
+    box = (0, length, -0.5, bands - 0.5)
     axis.set_facecolor("#eeeeee")
     return axis.imshow(mel.T, origin="lower", aspect="auto", extent=box, cmap="magma", vmin=low, vmax=high)
 
@@ -182,19 +217,40 @@ def _draw_f0(axis: Axes, f0: np.ndarray, unit: float, limits: tuple[float, float
     right.tick_params(axis="y", colors=GREY)
 
 
-def _draw_curves(axis: Axes, panel: str, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> None:
-    from matplotlib.ticker import LogLocator
+def _draw_matrix(axis: Axes, table: np.ndarray, names: Sequence[str], limits: tuple[float, float]) -> AxesImage:
+    low, high = limits
+    image = axis.imshow(table, vmin=low, vmax=high, cmap="viridis", aspect="equal")
+    axis.set_xticks(range(len(names)), names, rotation=90, fontsize=7, parse_math=False)
+    axis.set_yticks(range(len(names)), names, fontsize=7, parse_math=False)
+    if len(names) > FEW_NAMES:
+        return image
+    for (row, column), value in np.ndenumerate(table):
+        if np.isnan(value):
+            continue
+        colour = "black" if value > (low + high) / 2 else "white"
+        axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
+    return image
 
+
+def _draw_curves(axis: Axes, panel: str, curves: Mapping[str, Curve]) -> None:
     for name, (steps, values) in curves.items():
         marker = "o" if len(steps) < 12 else ""
         axis.plot(steps, values, label=name, linewidth=1.4, marker=marker, markersize=3)
-    values = np.concatenate([np.asarray(v, dtype=float) for _, v in curves.values()])
-    if len(values) and values.min() > 0 and values.max() > 20 * values.min():
-        axis.set_yscale("log", subs=())
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.yaxis.set_major_formatter("{x:g}")
+    values_of_each = [np.asarray(values, dtype=float) for _, values in curves.values()]
+    _scale_losses(axis, values_of_each)
     axis.set(title=panel, xlabel="steps")
     axis.grid(alpha=0.3)
     axis.spines[["top", "right"]].set_visible(False)
     if len(curves) > 1:
         axis.legend(frameon=False, fontsize=8)
+
+
+def _scale_losses(axis: Axes, curves: list[np.ndarray]) -> None:
+    """A logarithmic axis where the losses span more than a factor of 20."""
+    from matplotlib.ticker import LogLocator
+
+    values = np.concatenate(curves)
+    if len(values) and values.min() > 0 and values.max() > 20 * values.min():
+        axis.set_yscale("log", subs=())
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")
