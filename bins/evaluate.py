@@ -16,17 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bins.cli import parser, run
-
-MODELS = {  # option: what it takes
-    "whisper": "Whisper: a .pt file, its folder, or a name such as large-v3",
-    "wavlm": "WavLM x-vector: a folder or a hub id",
-    "wespeaker": "WeSpeaker: an .onnx file or its folder",
-    "rawnet": "RawNet3: an .onnx file or its folder",
-    "vggish": "VGGish: the .pth of torchvggish",
-    "clap": "CLAP: a folder or a hub id",
-    "classifier": "for fd, kd, is and kl: PANNs' Cnn14 .pth, or a folder with model.onnx",
-    "dnsmos": "DNSMOS: the folder of sig_bak_ovr.onnx and model_v8.onnx",
-}
+from evaluation.models import SOURCES
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -93,8 +83,8 @@ def options_parser() -> argparse.ArgumentParser:
     made.add_argument("--language", help="english (default), chinese, or a code of Whisper's")
     made.add_argument("--fad_model", help="vggish (default), clap, or given: <stem>.npy beside each recording")
     made.add_argument("--gpu", help='run the networks on this GPU, such as "0" (default: the CPU, all cores)')
-    for name, what in MODELS.items():
-        made.add_argument(f"--{name}", help=what)
+    for source in SOURCES:
+        made.add_argument(f"--{source.name}", help=source.what)
     return made
 
 

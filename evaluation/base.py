@@ -17,9 +17,10 @@ from typing import Any
 from evaluation.journal import PARTS, Journal, digest, fingerprint, pack, unpack
 from evaluation.lengths import lengths_of, warn_of_lengths
 from evaluation.metric import METRICS, UPSTREAM, Align, Metric, Options, Ratio, refuse_silence, version
-from evaluation.models import FIELDS, locate
+from evaluation.models import SOURCES
 from evaluation.pair import Pair, Recording
 from evaluation.result import Result, markdown, pooled_summary, set_summary, summary
+from utils import pretrained
 from utils.log import log
 from utils.parallel import parallel
 from utils.recordings import find_audio
@@ -111,7 +112,8 @@ def _options(align: str, rate: int | None, choices: dict[str, Any]) -> Options:
         raise ValueError(f"rate {rate} Hz: 8000 or more is needed.")
     options = Options(align=align, **choices)
     # Said once where each model lies: results tell it, and what was kept of another model is not taken for this one's.
-    return dataclasses.replace(options, **{field: locate(field, getattr(options, field)) for field in FIELDS})
+    places = {source.name: pretrained.locate(source, getattr(options, source.name)) for source in SOURCES}
+    return dataclasses.replace(options, **places)
 
 
 def _rows(names: list[str], options: Options) -> tuple[list[Metric], dict[str, str]]:

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evaluation.metric import Frames, metric, refuse_silence
-from evaluation.models import absent, locate, onnx, pieces
-from utils.audio import Audio
+from evaluation.models import CLAP, CLASSIFIER, VGGISH
+from utils import pretrained
+from utils.audio import Audio, pieces
 from utils.files import read_array
 
 if TYPE_CHECKING:
     from evaluation.pair import Pair
 
 SPLITS, SEED = 10, 2020  # of the inception score
-CLAP, CLAP_RATE = "laion/clap-htsat-unfused", 48000
+CLAP_RATE = 48000
 EPSILON = 1e-6  # audioldm_eval's
 
 
@@ -89,37 +90,31 @@ def vggish_rows(audio: Audio, *, vggish: str, device: str) -> Frames:
     """An embedding of VGGish for every 0.96 s, (examples, 128), without PCA and the last activation."""
     import torch
 
-    from evaluation.networks import load_vggish, vggish_examples
+    from evaluation.networks import VGGish, vggish_examples
 
     examples = torch.from_numpy(vggish_examples(audio.samples)).float().to(device)
+    model = pretrained.from_weights(pretrained.find(VGGISH, vggish), VGGish, device)
     with torch.inference_mode():
-        return Frames(load_vggish(locate("vggish", vggish), device)(examples).cpu().numpy(), 0.0, 0.96)
+        embeddings = model(examples)
+    return Frames(embeddings.cpu().numpy(), 0.0, 0.96)
 
 
 def clap_rows(audio: Audio, *, clap: str, device: str) -> Frames:
     """CLAP's embedding of every ten seconds (or what the model takes at once), each alone, (windows, 512)."""
     import torch
 
-    extractor, model = _clap(locate("clap", clap, CLAP), device)
-    rows, size = [], extractor.nb_max_samples  # of what is longer it would take a part at random
+    place = pretrained.find(CLAP, clap)
+    model = pretrained.from_transformers(place, "ClapModel", device)
+    extractor = pretrained.preprocessor(place)
+    size = extractor.nb_max_samples  # of what is longer it would take a part at random
+    rows = []
     for window in pieces(audio.samples, min(len(audio.samples), size), size):
         inputs = extractor(window, sampling_rate=CLAP_RATE, return_tensors="pt").to(device)
         with torch.inference_mode():
-            found = model.get_audio_features(**inputs)
-        rows.append(getattr(found, "pooler_output", found).cpu().numpy())
+            features = model.get_audio_features(**inputs)
+        embedding = getattr(features, "pooler_output", features)
+        rows.append(embedding.cpu().numpy())
     return Frames(np.concatenate(rows), 0.0, 10.0)
-
-
-@functools.cache
-def _clap(path: str, device: str) -> tuple[Any, Any]:
-    import torch
-    from transformers import AutoFeatureExtractor, ClapModel
-
-    try:
-        model = ClapModel.from_pretrained(path, dtype=torch.float32)  # whatever the folder keeps
-        return AutoFeatureExtractor.from_pretrained(path), model.to(device).eval()
-    except OSError as error:
-        raise ValueError(f"no CLAP at {path}: a folder or a hub id with config.json and weights ({error}).") from error
 
 
 def given_rows(audio: Audio, *, path: Path) -> Frames:
@@ -136,14 +131,14 @@ def given_rows(audio: Audio, *, path: Path) -> Frames:
 @functools.lru_cache(maxsize=2)  # the two views below are asked for one after the other
 def _classified(audio: Audio, path: str, device: str) -> tuple[np.ndarray, np.ndarray]:
     if Path(path).is_dir() or path.endswith(".onnx"):
-        network = onnx(path)
+        network = pretrained.onnx(path)
         sound = audio.resample(network.sample_rate).samples[None]
         return network(sound, "embedding"), network(sound, "logits")
     import torch
 
-    from evaluation.networks import load_cnn14
+    from evaluation.networks import Cnn14
 
-    model = load_cnn14(path, device)
+    model = pretrained.from_weights(path, Cnn14, device)
     sound = torch.from_numpy(audio.resample(model.sample_rate).samples)[None].to(device)
     if sound.shape[1] < model.hop_size * 2**5:
         raise ValueError(f"{audio.seconds:.2f} s of sound is too short for the classifier.")
@@ -154,24 +149,26 @@ def _classified(audio: Audio, path: str, device: str) -> tuple[np.ndarray, np.nd
 
 def class_embedding(audio: Audio, *, classifier: str, device: str) -> Frames:
     """The classifier's last hidden layer, (1, size)."""
-    return Frames(_classified(audio, locate("classifier", classifier), device)[0], 0.0, 1.0)
+    embedding, _ = _classified(audio, pretrained.find(CLASSIFIER, classifier), device)
+    return Frames(embedding, 0.0, 1.0)
 
 
 def class_logits(audio: Audio, *, classifier: str, device: str) -> Frames:
     """The classifier's logits, (1, classes)."""
-    return Frames(_classified(audio, locate("classifier", classifier), device)[1], 0.0, 1.0)
+    _, logits = _classified(audio, pretrained.find(CLASSIFIER, classifier), device)
+    return Frames(logits, 0.0, 1.0)
 
 
 def _no_vggish(*, vggish: str) -> str:
-    return absent("vggish", vggish, kind="FILE.pth")
+    return pretrained.absent(VGGISH, vggish)
 
 
 def _no_clap(*, clap: str) -> str:
-    return absent("clap", clap, CLAP)
+    return pretrained.absent(CLAP, clap)
 
 
 def _no_classifier(*, classifier: str) -> str:
-    return absent("classifier", classifier, kind="Cnn14.pth")
+    return pretrained.absent(CLASSIFIER, classifier)
 
 
 FOLDERS: dict[str, Any] = {"kind": "set", "higher_is_better": False}

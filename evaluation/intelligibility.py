@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluation.metric import Ratio, metric, refuse_silence
-from evaluation.models import FOLDER, locate
+from evaluation.models import WHISPER
 from evaluation.normalise import code_of, levelled
+from utils import pretrained
 from utils.audio import Audio
 from utils.files import read_lines
 from utils.recordings import stem_of
@@ -32,15 +33,7 @@ def whisper_absent(*, whisper: str, ltr_path: str, intelligibility_mode: str, la
         return "compares with transcripts, and has none: give --ltr_path FILE with lines like name.wav|text."
     if ltr_path and not Path(ltr_path).is_file():
         return f"finds no transcripts at {ltr_path}: check --ltr_path."
-    found = locate("whisper", whisper)
-    if not found:
-        return (
-            "has no model here: give --whisper FILE.pt, or its name (--whisper large-v3) to have it fetched, "
-            f"or set {FOLDER} to a folder that holds whisper.pt."
-        )
-    if not Path(found).exists() and ("/" in found or "." in found.replace("v3.", "")):
-        return f"finds no model at {found}: check --whisper."
-    return ""
+    return pretrained.absent(WHISPER, whisper)
 
 
 def transcript(audio: Audio, *, whisper: str, language: str, device: str) -> str:
@@ -49,33 +42,11 @@ def transcript(audio: Audio, *, whisper: str, language: str, device: str) -> str
         return ""
     code = code_of(language)
     prompt = MANDARIN if code == "zh" else None
-    heard = _whisper(locate("whisper", whisper), device).transcribe(
+    model = pretrained.whisper(pretrained.find(WHISPER, whisper), device)
+    transcription = model.transcribe(
         audio.samples, language=code, temperature=0.0, initial_prompt=prompt, fp16=device != "cpu", verbose=None
     )
-    return str(heard["text"]).strip()
-
-
-@functools.cache
-def _whisper(path: str, device: str) -> Any:
-    import whisper
-    from whisper.model import ModelDimensions, Whisper
-
-    from utils.files import read_weights
-
-    place = Path(path)
-    if place.is_dir():
-        files = sorted(place.glob("*.pt"))
-        if len(files) != 1:
-            raise ValueError(f"{place} holds {len(files)} files *.pt: one is needed, in Whisper's own format.")
-        place = files[0]
-    if not place.is_file():
-        return whisper.load_model(path, device=device).eval()
-    kept = read_weights(place)
-    if not {"dims", "model_state_dict"} <= set(kept):
-        raise ValueError(f"{place} is not Whisper's own format: dims and model_state_dict are needed, it has {', '.join(kept)}.")
-    model = Whisper(ModelDimensions(**kept["dims"]))
-    model.load_state_dict(kept["model_state_dict"])
-    return model.to(device).eval()
+    return str(transcription["text"]).strip()
 
 
 @functools.cache
@@ -125,7 +96,7 @@ def _target(pair: Pair, mode: str, path: str) -> str:
     return texts[pair.name]
 
 
-WHISPER: dict[str, Any] = {
+ERRORS: dict[str, Any] = {
     "kind": "pair",
     "of": transcript,
     "rate": RATE,
@@ -135,7 +106,7 @@ WHISPER: dict[str, Any] = {
 }
 
 
-@metric("wer", **WHISPER)
+@metric("wer", **ERRORS)
 def wer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: str, language: str, normaliser: str) -> Ratio:
     """Word error rate of Whisper's transcription, normalised, against the transcript or the reference's transcription.
 
@@ -147,7 +118,7 @@ def wer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: str, lang
     return word_errors(*levelled(target, heard, language, normaliser))
 
 
-@metric("cer", **WHISPER)
+@metric("cer", **ERRORS)
 def cer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: str, language: str, normaliser: str) -> Ratio:
     """Character error rate, spaces left out, of Whisper's transcription; targets and normalisation, of Chinese numbers too, as for wer.
 
@@ -174,7 +145,7 @@ def _upstream(pair: Pair, rate: int, mode: str, path: str, language: str, words:
     return upstream_errors(_target(pair, mode, path), heard, words=words)
 
 
-@metric("wer", definition="upstream", **WHISPER)
+@metric("wer", definition="upstream", **ERRORS)
 def upstream_wer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: str, language: str) -> float:
     """Upstream's word error rate: spaces are dropped, so that a sentence is one word; in English always 0 against audio.
 
@@ -183,7 +154,7 @@ def upstream_wer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: 
     return _upstream(pair, rate, intelligibility_mode, ltr_path, language, words=True)
 
 
-@metric("cer", definition="upstream", **WHISPER)
+@metric("cer", definition="upstream", **ERRORS)
 def upstream_cer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: str, language: str) -> float:
     """Upstream's character error rate: most punctuation counts; in English always 0 against audio.
 

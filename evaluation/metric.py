@@ -24,7 +24,7 @@ class Options:
     """What a user may choose. A metric or a view names those that it reads as its keyword-only parameters.
 
     `length_ratio`: how many times as long as the other one side of a pair may nearly be; see `evaluation.lengths`.
-    Models are a file, a folder or a hub id each; an empty string looks in AMPHION_MODELS/<field>, and then asks the hub.
+    Models are a file, a folder or a hub id each; for an empty string `utils.pretrained` looks where one of that name lies.
     """
 
     align: Align = "cut"

@@ -6,14 +6,12 @@ VGGish (Hershey et al. 2017, https://arxiv.org/abs/1609.09430) and PANNs' Cnn14 
 from __future__ import annotations
 
 import functools
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from utils.files import read_weights
 
 VGGISH_RATE = 16000
 EXAMPLE = 96  # frames of 10 ms
@@ -36,6 +34,12 @@ class VGGish(nn.Module):
         self.embeddings = nn.Sequential(
             nn.Linear(512 * 24, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, size)
         )
+
+    @classmethod
+    def of(cls, weights: dict[str, Any]) -> tuple[VGGish, dict[str, Tensor]]:
+        """The untrained network for weights of torchvggish (features.*, embeddings.*), and these. Raises KeyError for others."""
+        size, hidden = weights["embeddings.4.weight"].shape
+        return cls(hidden=hidden, size=size), weights
 
     def forward(self, examples: Tensor) -> Tensor:
         maps = self.features(examples[:, None])
@@ -65,18 +69,6 @@ def _mel_bands() -> np.ndarray:
     return bands
 
 
-@functools.cache
-def load_vggish(path: str, device: str) -> VGGish:
-    """The network with the weights of torchvggish (features.*, embeddings.*), loaded once in this process."""
-    kept = read_weights(Path(path))
-    if "embeddings.4.weight" not in kept:
-        raise ValueError(f"{path} holds no VGGish: embeddings.4.weight is not in it.")
-    size, hidden = kept["embeddings.4.weight"].shape
-    model = VGGish(hidden=hidden, size=size)
-    _fill(model, kept, path)
-    return model.to(device).eval()
-
-
 class Cnn14(nn.Module):
     """Waveforms (batch, samples) to an embedding (batch, 2048) and logits (batch, classes); both spectrogram sizes are read from the weights."""
 
@@ -98,6 +90,16 @@ class Cnn14(nn.Module):
         self.fc1 = nn.Linear(widths[-1], widths[-1])
         self.fc_audioset = nn.Linear(widths[-1], classes)
         self.blocks = len(widths)
+
+    @classmethod
+    def of(cls, weights: dict[str, Any]) -> tuple[Cnn14, dict[str, Tensor]]:
+        """The untrained network for PANNs' published weights (16 or 32 kHz), and these. Raises KeyError for others."""
+        state = weights.get("model", weights)
+        n_fft = state["spectrogram_extractor.stft.conv_real.weight"].shape[-1]
+        widths = tuple(state[f"conv_block{i}.conv1.weight"].shape[0] for i in range(1, 7))
+        classes = len(state["fc_audioset.bias"])
+        n_mel = len(state["bn0.weight"])
+        return cls(n_fft=n_fft, n_mel=n_mel, classes=classes, widths=widths), state
 
     @property
     def sample_rate(self) -> int:
@@ -131,28 +133,3 @@ class Block(nn.Module):
         x = F.relu(self.bn1(self.conv1(x)))
         x = F.relu(self.bn2(self.conv2(x)))
         return F.avg_pool2d(x, pool) if pool > 1 else x
-
-
-@functools.cache
-def load_cnn14(path: str, device: str) -> Cnn14:
-    """Cnn14 with PANNs' published weights (16 or 32 kHz), its sizes read from their shapes; loaded once in this process."""
-    kept = read_weights(Path(path))
-    kept = kept.get("model", kept)
-    try:
-        n_fft = kept["spectrogram_extractor.stft.conv_real.weight"].shape[-1]
-        widths = tuple(kept[f"conv_block{i}.conv1.weight"].shape[0] for i in range(1, 7))
-        classes, n_mel = len(kept["fc_audioset.bias"]), len(kept["bn0.weight"])
-    except KeyError as error:
-        raise ValueError(f"{path} holds no Cnn14 of PANNs: {error.args[0]} is not in it.") from error
-    model = Cnn14(n_fft=n_fft, n_mel=n_mel, classes=classes, widths=widths)
-    _fill(model, kept, path)
-    return model.to(device).eval()
-
-
-def _fill(model: nn.Module, kept: dict[str, Tensor], path: str) -> None:
-    own = model.state_dict()
-    lacking = [key for key in own if key not in kept]
-    if lacking:
-        raise ValueError(f"{path} holds no {type(model).__name__}: {lacking[0]} and {len(lacking) - 1} more are not in it.")
-    # Published files also hold postprocessing and window tensors that nothing here reads.
-    model.load_state_dict({key: kept[key] for key in own})

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from evaluation.metric import metric
-from evaluation.models import absent, locate, onnx, pieces
-from utils.audio import Audio
+from evaluation.models import DNSMOS
+from utils import pretrained
+from utils.audio import Audio, pieces
 
 RATE = 16000
 WINDOW_SECONDS, HOP_SECONDS = 9.01, 1.0
@@ -25,20 +26,29 @@ FILES = ("sig_bak_ovr.onnx", "model_v8.onnx")
 
 def no_dnsmos(*, dnsmos: str) -> str:
     """Why there is no DNSMOS, or ""."""
-    why = absent("dnsmos", dnsmos)
-    lacking = [] if why else [name for name in FILES if not (Path(locate("dnsmos", dnsmos)) / name).is_file()]
-    return why or (f"finds no {' and no '.join(lacking)} in {locate('dnsmos', dnsmos)}." if lacking else "")
+    why = pretrained.absent(DNSMOS, dnsmos)
+    if why:
+        return why
+    folder = pretrained.locate(DNSMOS, dnsmos)
+    lacking = [name for name in FILES if not (Path(folder) / name).is_file()]
+    return f"finds no {' and no '.join(lacking)} in {folder}." if lacking else ""
 
 
 @functools.lru_cache(maxsize=2)
 def _opinions(audio: Audio, folder: str) -> dict[str, float]:
-    windows = pieces(audio.samples, round(WINDOW_SECONDS * RATE), round(HOP_SECONDS * RATE))
-    network = onnx(str(Path(folder) / FILES[0]))
-    raw = np.concatenate([network(window[None]) for window in windows])
-    return {name: float(np.polyval(curve, raw[:, i]).mean()) for i, (name, curve) in enumerate(CURVES.items())}
+    network = pretrained.onnx(str(Path(folder) / FILES[0]))
+    raw = np.concatenate([network(window[None]) for window in _windows(audio)])
+    opinions = {}
+    for column, (name, curve) in enumerate(CURVES.items()):
+        opinions[name] = float(np.polyval(curve, raw[:, column]).mean())
+    return opinions
 
 
-DNSMOS: dict[str, Any] = {
+def _windows(audio: Audio) -> np.ndarray:
+    return pieces(audio.samples, round(WINDOW_SECONDS * RATE), round(HOP_SECONDS * RATE))
+
+
+KIND: dict[str, Any] = {
     "kind": "generated",
     "rate": RATE,
     "unit": "MOS",
@@ -48,32 +58,36 @@ DNSMOS: dict[str, Any] = {
 }
 
 
-@metric("dnsmos", **DNSMOS)
+@metric("dnsmos", **KIND)
 def overall(deg: Audio, *, dnsmos: str) -> float:
     """DNSMOS P.835, overall quality of the generated file alone. 1 to 5, higher is better; at 16 kHz."""
-    return _opinions(deg, locate("dnsmos", dnsmos))["overall"]
+    return _opinions(deg, pretrained.find(DNSMOS, dnsmos))["overall"]
 
 
-@metric("dnsmos_signal", **DNSMOS)
+@metric("dnsmos_signal", **KIND)
 def signal(deg: Audio, *, dnsmos: str) -> float:
     """DNSMOS P.835, quality of the speech in the generated file alone. 1 to 5, higher is better; at 16 kHz."""
-    return _opinions(deg, locate("dnsmos", dnsmos))["signal"]
+    return _opinions(deg, pretrained.find(DNSMOS, dnsmos))["signal"]
 
 
-@metric("dnsmos_background", **DNSMOS)
+@metric("dnsmos_background", **KIND)
 def background(deg: Audio, *, dnsmos: str) -> float:
     """DNSMOS P.835, absence of background noise in the generated file alone. 1 to 5, higher is better; at 16 kHz."""
-    return _opinions(deg, locate("dnsmos", dnsmos))["background"]
+    return _opinions(deg, pretrained.find(DNSMOS, dnsmos))["background"]
 
 
-@metric("dnsmos_p808", **DNSMOS)
+@metric("dnsmos_p808", **KIND)
 def p808(deg: Audio, *, dnsmos: str) -> float:
     """DNSMOS P.808, quality of the generated file alone (https://arxiv.org/abs/2010.15258). 1 to 5, higher is better; at 16 kHz."""
     import librosa
 
-    network = onnx(str(Path(locate("dnsmos", dnsmos)) / FILES[1]))
+    folder = pretrained.find(DNSMOS, dnsmos)
+    network = pretrained.onnx(str(Path(folder) / FILES[1]))
     scores = []
-    for window in pieces(deg.samples, round(WINDOW_SECONDS * RATE), round(HOP_SECONDS * RATE)):
+    for window in _windows(deg):
         mel = librosa.feature.melspectrogram(y=window[:-160], sr=RATE, n_fft=321, hop_length=160, n_mels=120)
-        scores.append(network((librosa.power_to_db(mel, ref=np.max).T[None] + 40) / 40).item())
+        decibels = librosa.power_to_db(mel, ref=np.max)
+        frames = decibels.T[None]
+        score = network((frames + 40) / 40)
+        scores.append(score.item())
     return float(np.mean(scores))

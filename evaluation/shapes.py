@@ -1,4 +1,4 @@
-"""What the files that this folder reads must look like: results, lines of a journal, keys and answers; settings of networks."""
+"""What the files that this folder reads must look like: results, lines of a journal, keys and answers."""
 
 from __future__ import annotations
 
@@ -107,13 +107,3 @@ class Answers(TypedDict):
     page: str
     listener: str
     answers: Named
-
-
-@with_config(STRICT)
-class NetworkFile(TypedDict):
-    sample_rate: NotRequired[Annotated[int, Field(ge=8000, le=768_000)]]
-    input: NotRequired[Literal["waveform", "fbank"]]
-    crop_seconds: NotRequired[Annotated[float, Field(ge=0, le=3600)]]
-    crops: NotRequired[Annotated[int, Field(gt=0, le=1000)]]
-    embedding: NotRequired[str]
-    logits: NotRequired[str]

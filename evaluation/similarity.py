@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evaluation.metric import Frames, metric, refuse_silence
-from evaluation.models import absent, locate, onnx, pieces
-from utils.audio import Audio
+from evaluation.models import RAWNET, WAVLM, WESPEAKER
+from utils import pretrained
+from utils.audio import Audio, pieces
 
 if TYPE_CHECKING:
     from evaluation.pair import Pair
+    from utils.onnx_network import Onnx
 
 RATE = 16000
-WAVLM = "microsoft/wavlm-base-plus-sv"
 SHORTEST_SECONDS = 0.1
-PIECES = 256  # of 1.6 s, in Resemblyzer's network at once: it would take all of an hour's
-FBANK = (("input", "fbank"), ("sample_rate", RATE))
-CROPS = (("input", "waveform"), ("sample_rate", RATE), ("crop_seconds", 3.0), ("crops", 10))
+# What a network in ONNX takes, where its config.json does not say.
+FBANK = {"input": "fbank"}
+CROPS = {"input": "waveform", "crop_seconds": 3.0, "crops": 10}
 
 
 def _row(embedding: np.ndarray) -> Frames:
@@ -40,20 +40,8 @@ def resemblyzer_speaker(audio: Audio, *, device: str) -> Frames:
     speech = resemblyzer.preprocess_wav(audio.samples)
     if not len(speech):
         raise ValueError("no speech is left once pauses are cut out.")
-    return _row(_resemblyzer(device).embed_utterance(speech))
-
-
-@functools.cache
-def _resemblyzer(device: str) -> Any:
-    import resemblyzer
-    import torch
-
-    class Encoder(resemblyzer.VoiceEncoder):
-        def forward(self, mels: torch.Tensor) -> torch.Tensor:
-            blocks = [resemblyzer.VoiceEncoder.forward(self, block) for block in mels.split(PIECES)]
-            return torch.cat(blocks)
-
-    return Encoder(device, verbose=False).eval()
+    encoder = pretrained.resemblyzer(device)
+    return _row(encoder.embed_utterance(speech))
 
 
 def wavlm_speaker(audio: Audio, *, wavlm: str, device: str) -> Frames:
@@ -61,46 +49,49 @@ def wavlm_speaker(audio: Audio, *, wavlm: str, device: str) -> Frames:
     import torch
 
     _refuse_short(audio)
-    extractor, model = _wavlm(locate("wavlm", wavlm, WAVLM), device)
+    place = pretrained.find(WAVLM, wavlm)
+    model = pretrained.from_transformers(place, "WavLMForXVector", device)
+    extractor = pretrained.preprocessor(place)
     inputs = extractor(audio.samples, sampling_rate=RATE, return_tensors="pt").to(device)
     with torch.inference_mode():
-        return _row(model(**inputs).embeddings[0].cpu().numpy())
-
-
-@functools.cache
-def _wavlm(path: str, device: str) -> tuple[Any, Any]:
-    import torch
-    from transformers import AutoFeatureExtractor, WavLMForXVector
-
-    try:
-        model = WavLMForXVector.from_pretrained(path, dtype=torch.float32)  # whatever the folder keeps
-        return AutoFeatureExtractor.from_pretrained(path), model.to(device).eval()
-    except OSError as error:
-        raise ValueError(f"no WavLM at {path}: a folder or a hub id with config.json and weights ({error}).") from error
+        embeddings = model(**inputs).embeddings
+    return _row(embeddings[0].cpu().numpy())
 
 
 def wespeaker_speaker(audio: Audio, *, wespeaker: str) -> Frames:
     """The embedding of a WeSpeaker network in ONNX, from 80 log-mel bands less their mean."""
     _refuse_short(audio)
-    return _row(_embedded(onnx(locate("wespeaker", wespeaker), FBANK), audio))
+    network = pretrained.onnx(pretrained.find(WESPEAKER, wespeaker))
+    return _row(_embedding(network, audio, FBANK))
 
 
 def rawnet_speaker(audio: Audio, *, rawnet: str) -> Frames:
     """The embedding of a RawNet3 in ONNX, the mean over ten crops of three seconds."""
     _refuse_short(audio)
-    return _row(_embedded(onnx(locate("rawnet", rawnet), CROPS), audio))
+    network = pretrained.onnx(pretrained.find(RAWNET, rawnet))
+    return _row(_embedding(network, audio, CROPS))
 
 
-def _embedded(network: Any, audio: Audio) -> np.ndarray:
-    samples = audio.resample(network.sample_rate).samples
-    if network.config["input"] == "fbank":
-        return network(_fbank(samples, network.sample_rate)[None])
-    if not network.config.get("crop_seconds"):
+def _embedding(network: Onnx, audio: Audio, defaults: dict[str, Any]) -> np.ndarray:
+    settings = defaults | network.settings
+    rate = network.sample_rate
+    samples = audio.resample(rate).samples
+    if settings["input"] == "fbank":
+        bands = _fbank(samples, rate)
+        return network(bands[None])
+    crop_seconds = settings.get("crop_seconds")
+    if not crop_seconds:
         return network(samples[None])
-    size, crops = round(network.config["crop_seconds"] * network.sample_rate), network.config["crops"]
-    samples = pieces(samples, size, size)[0] if len(samples) < size else samples
-    starts = np.linspace(0, len(samples) - size, crops).astype(int)
-    return network(np.stack([samples[i : i + size] for i in starts])).mean(axis=0)
+    size = round(crop_seconds * rate)
+    crops = _crops(samples, size, settings["crops"])
+    return network(crops).mean(axis=0)
+
+
+def _crops(samples: np.ndarray, size: int, count: int) -> np.ndarray:
+    if len(samples) < size:
+        samples = pieces(samples, size, size)[0]
+    starts = np.linspace(0, len(samples) - size, count).astype(int)
+    return np.stack([samples[start : start + size] for start in starts])
 
 
 def _fbank(samples: np.ndarray, rate: int) -> np.ndarray:
@@ -136,15 +127,15 @@ def _add(name: str, view: Callable[..., Frames], paper: str, **more: Any) -> Non
 
 
 def _no_wavlm(*, wavlm: str) -> str:
-    return absent("wavlm", wavlm, WAVLM)
+    return pretrained.absent(WAVLM, wavlm)
 
 
 def _no_wespeaker(*, wespeaker: str) -> str:
-    return absent("wespeaker", wespeaker, kind="FILE.onnx")
+    return pretrained.absent(WESPEAKER, wespeaker)
 
 
 def _no_rawnet(*, rawnet: str) -> str:
-    return absent("rawnet", rawnet, kind="FILE.onnx")
+    return pretrained.absent(RAWNET, rawnet)
 
 
 _add(

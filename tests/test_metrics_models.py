@@ -8,12 +8,13 @@ import torch
 
 from evaluation.base import all_metrics, evaluate
 from evaluation.metric import METRICS, Options
-from evaluation.models import locate, onnx, pieces
-from evaluation.networks import Cnn14, VGGish, load_cnn14, vggish_examples
+from evaluation.models import RAWNET
+from evaluation.networks import Cnn14, VGGish, vggish_examples
 from evaluation.pair import Pair
 from tests.conftest import SHARED
 from tests.test_metrics import noisy, voice
-from utils.audio import Audio
+from utils import pretrained
+from utils.audio import Audio, pieces
 
 all_metrics()
 DNSMOS = SHARED / "data/weights/dnsmos"
@@ -52,7 +53,7 @@ def test_transcription_is_done_once_for_each_file_and_the_target_is_the_referenc
     words = {"ref": "one cat sat down here", "deg": "one cat sat up"}
 
     # Reference first, generated second, for each pair: what is heard depends on the order only.
-    monkeypatch.setattr("evaluation.intelligibility._whisper", lambda path, device: Alternating(words, heard))
+    monkeypatch.setattr("utils.pretrained.whisper", lambda path, device: Alternating(words, heard))
     result = evaluate(*two, ["wer", "cer"], jobs=1, whisper=str(whisper_file))
     assert len(heard) == 6 and heard[0]["temperature"] == 0.0 and heard[0]["language"] == "en"
     assert result.metrics["wer"]["mean"] == pytest.approx(2 / 5)
@@ -75,7 +76,7 @@ class Alternating:
 
 def test_transcripts_by_name_and_what_is_bad_about_them(two, whisper_file, monkeypatch, tmp_path):
     monkeypatch.setattr(
-        "evaluation.intelligibility._whisper", lambda path, device: Alternating({"ref": "你好世界", "deg": "你好世界"}, [])
+        "utils.pretrained.whisper", lambda path, device: Alternating({"ref": "你好世界", "deg": "你好世界"}, [])
     )
     lines = tmp_path / "lines.txt"
     lines.write_text("a1.wav|你好，世界！\na0.wav|你好世间\nnot_there.wav|x\n", encoding="utf-8")
@@ -92,14 +93,12 @@ def test_transcripts_by_name_and_what_is_bad_about_them(two, whisper_file, monke
 
 
 def test_what_is_no_whisper_is_refused(tmp_path):
-    from evaluation.intelligibility import _whisper
-
     torch.save({"weights": torch.zeros(2)}, tmp_path / "other.pt")
     with pytest.raises(ValueError, match="not Whisper's own format"):
-        _whisper(str(tmp_path / "other.pt"), "cpu")
+        pretrained.whisper(str(tmp_path / "other.pt"), "cpu")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="holds 0 files"):
-        _whisper(str(tmp_path / "empty"), "cpu")
+        pretrained.whisper(str(tmp_path / "empty"), "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +170,7 @@ def test_folders_kept_in_half_precision_are_computed_in_single(wavlm_folder, cla
 def test_a_network_of_half_precision_in_onnx(two, tmp_path):
     path = graph(tmp_path / "half.onnx", ["n", "t"], outputs=("speaker",), half=True)
     found = evaluate(*two, ["similarity_rawnet"], jobs=1, rawnet=str(path))
-    assert not found.failed["similarity_rawnet"] and onnx(str(path))(np.ones((1, 9))).dtype == np.float32
+    assert not found.failed["similarity_rawnet"] and pretrained.onnx(str(path))(np.ones((1, 9))).dtype == np.float32
 
 
 @pytest.mark.parametrize("truncation", ["rand_trunc", "fusion"])
@@ -247,13 +246,13 @@ def test_settings_of_a_network_that_are_none_are_named(tmp_path, text):
     folder = graph(tmp_path / "rawnet/model.onnx", ["n", "t"], outputs=("speaker",)).parent
     (folder / "config.json").write_text(text)
     with pytest.raises(ValueError, match="config.json is not what it should be"):
-        onnx(str(folder))
+        pretrained.onnx(str(folder))
 
 
 def test_models_are_found_in_their_folder(tmp_path, monkeypatch):
     graph(tmp_path / "models/rawnet.onnx", ["n", "t"], outputs=("speaker",))
     monkeypatch.setenv("AMPHION_MODELS", str(tmp_path / "models"))
-    assert locate("rawnet", "") == str(tmp_path / "models/rawnet.onnx") and METRICS["similarity_rawnet"].absent(Options()) == ""
+    assert pretrained.locate(RAWNET) == str(tmp_path / "models/rawnet.onnx") and METRICS["similarity_rawnet"].absent(Options()) == ""
     sounds = [voice().write(tmp_path / side / "a.wav").parent for side in ("ref", "deg")]
     told = evaluate(*sounds, ["similarity_rawnet"], jobs=1).settings
     assert told["metrics"]["similarity_rawnet"]["options"] == {"rawnet": str(tmp_path / "models/rawnet.onnx")}
@@ -269,7 +268,7 @@ def test_a_classifier_in_onnx_gives_every_distance(two, tmp_path):
     same = evaluate(two[0], two[0], ["fd", "kl"], jobs=1, classifier=str(classifier))
     assert same.metrics["fd"]["mean"] == pytest.approx(0, abs=1e-5) and same.metrics["kl"]["mean"] == 0
     (classifier / "config.json").write_text('{"embedding": "hidden"}')
-    onnx.cache_clear()
+    pretrained.forget()
     assert "no output 'hidden'" in evaluate(*two, ["fd"], jobs=1, classifier=str(classifier)).failed["fd"]["a0"]
 
 
@@ -292,7 +291,7 @@ def test_cnn14_reads_its_sizes_from_published_weights(two, tmp_path):
         model.logmel_extractor.melW.copy_(torch.rand(257, 64))
     path = tmp_path / "Cnn14_16k.pth"
     torch.save({"iteration": 1, "model": model.state_dict() | {"spectrogram_extractor.stft.window": hann}}, path)
-    loaded = load_cnn14(str(path), "cpu")
+    loaded = pretrained.from_weights(str(path), Cnn14, "cpu")
     assert loaded.sample_rate == 16000
     sound = torch.from_numpy(voice(1.5, rate=16000).samples)[None]
     embedding, logits = loaded(sound)
@@ -306,7 +305,7 @@ def test_cnn14_reads_its_sizes_from_published_weights(two, tmp_path):
     assert not any(result.failed.values()) and result.metrics["kl"]["mean"] > 0
     torch.save({"model": {"fc.weight": torch.zeros(1)}}, tmp_path / "other.pth")
     with pytest.raises(ValueError, match="holds no Cnn14"):
-        load_cnn14(str(tmp_path / "other.pth"), "cpu")
+        pretrained.from_weights(str(tmp_path / "other.pth"), Cnn14, "cpu")
 
 
 def test_vggish_from_its_published_format(two, tmp_path):

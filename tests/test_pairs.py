@@ -319,7 +319,7 @@ def test_silence_is_no_words_and_a_silent_reference_no_target(tmp_path, monkeypa
         def transcribe(self, samples, **settings):
             return {"text": "Thank you for watching."}
 
-    monkeypatch.setattr("evaluation.intelligibility._whisper", lambda path, device: Dreams())
+    monkeypatch.setattr("utils.pretrained.whisper", lambda path, device: Dreams())
     silence = Audio(np.zeros(24000), 24000)
     options = Options(whisper="tiny", language="en")
     assert Pair.of(voice(), silence, options).score(METRICS["wer"], 16000)[:2] == (4.0, 4.0)

@@ -89,3 +89,12 @@ def join(parts: list[Audio], gap_seconds: float = 0.0) -> Audio:
     gap = np.zeros(round(gap_seconds * parts[0].rate), dtype=np.float32)
     pieces = [piece for part in parts for piece in (part.samples, gap)]
     return Audio(np.concatenate(pieces[:-1]), parts[0].rate)
+
+
+def pieces(samples: np.ndarray, size: int, hop: int) -> np.ndarray:
+    """Windows of `size` samples every `hop`, (windows, size); what is shorter is repeated up to one window."""
+    if len(samples) < size:
+        repeats = -(-size // max(len(samples), 1))
+        samples = np.tile(samples, repeats)[:size]
+    starts = range(0, len(samples) - size + 1, hop)
+    return np.stack([samples[start : start + size] for start in starts])

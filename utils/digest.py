@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 LENGTH = 12  # hexadecimal digits: two contents of a million share a name in one store of five hundred
+PART = 2**20  # bytes that are read at once
 
 
 def digest(value: Any) -> str:
@@ -17,7 +18,16 @@ def digest(value: Any) -> str:
 
 def digest_of_file(path: str | Path) -> str:
     """The name of what a file holds, "" where there is none."""
-    return digest_of_bytes(Path(path).read_bytes()) if Path(path).is_file() else ""
+    return sha256_of(path)[:LENGTH] if Path(path).is_file() else ""
+
+
+def sha256_of(path: str | Path) -> str:
+    """The whole sha256 of a file, in hexadecimal digits; it is read in parts, whatever its size."""
+    made = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(PART):
+            made.update(part)
+    return made.hexdigest()
 
 
 def digest_of_bytes(*parts: bytes | memoryview) -> str:

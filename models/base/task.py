@@ -147,7 +147,7 @@ def resolve(path: str | Path, *, which: str = "newest") -> Path:
     Raises ValueError when nothing is there.
     """
     from models.base.checkpoint import Checkpoints
-    from utils.hub import fetch
+    from utils.pretrained import fetch
 
     folder = fetch(path)
     if (folder / "checkpoint").is_dir() and not (folder / "card.json").is_file():

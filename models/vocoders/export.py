@@ -60,10 +60,10 @@ def export(vocoder: Vocoder, path: str | Path) -> float:
 def difference(vocoder: Vocoder, path: str | Path, batch: int, frames: int) -> float:
     """How far the file's samples are from PyTorch's on random input of that size."""
     _packages()
-    import onnxruntime
+    from utils.onnx_network import open_session
 
     given = example(vocoder, batch, frames)
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = open_session(Path(path), threads=0)
     try:
         made = torch.from_numpy(session.run(None, {name: value.cpu().numpy() for name, value in given.items()})[0])
     except Exception as error:  # noqa: BLE001 (onnxruntime's errors have no class of their own that says so)
