@@ -23,7 +23,7 @@ setup(
     license="MIT",
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=[name for top in TOP for name in (top, f"{top}.*")]),
-    package_data={"visualization": ["page/*"]},
+    package_data={"visualization": ["page/*"], "processors.lexicon": ["*.json"]},
     install_requires=[
         "torch==2.11.0",  # this pair imports together, to the last digit: torchaudio 2.11.1 does not load with it
         "torchaudio==2.11.0",
