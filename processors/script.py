@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from processors.markup import LONGEST_PAUSE, End, Pause, Piece, Said, pieces
 from processors.sentences import AROUND, BLOCK, KEPT, LONGEST, block, clauses, ends, plain, squeezed
 
-SENTENCE, PARAGRAPH, CLAUSE = 0.2, 0.6, 0.05  # seconds, beside the silence that a model itself puts at an end
+SENTENCE = 0.2  # seconds, beside the silence that a model itself puts at an end
+PARAGRAPH = 0.6
+CLAUSE = 0.05
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class _Script:
         self.held: Line | None = None  # the last line, whose pause may change
         self.asked = False  # whether that pause was asked for
         self.tagged = False  # whether a tag parts the last line from what follows
-        self.spoke = False
+        self.spoke = False  # whether there was a line at all
 
     def take(self, piece: Piece) -> Iterator[Line]:
         """The lines that this piece settles."""
@@ -69,9 +72,9 @@ class _Script:
             self.run.append(piece)
             self.size += len(_written(piece))
             if self.size >= 2 * BLOCK:
-                yield from self._cut(whole=False)
+                yield from self._settle(whole=False)
             return
-        yield from self._cut(whole=True)
+        yield from self._settle(whole=True)
         self.tagged = True
         if isinstance(piece, Pause):
             yield from self._pause(piece.seconds)
@@ -81,25 +84,28 @@ class _Script:
 
     def last(self) -> Iterator[Line]:
         """What is left when the text is at its end, or cannot be read on."""
-        yield from self._cut(whole=True)
+        yield from self._settle(whole=True)
         if self.held:
             yield self.held if self.asked else replace(self.held, pause=0.0)
 
-    def _cut(self, *, whole: bool) -> Iterator[Line]:
-        made, self.run = _sentences(self.run, self.language, whole)
+    def _settle(self, *, whole: bool) -> Iterator[Line]:
+        """The lines of the run; where it is not `whole`, those that more of it cannot change."""
+        settled, self.run = _sentences(self.run, self.language, whole)
         self.size = sum(len(_written(part)) for part in self.run)
-        for line in made:
+        for line in settled:
             yield from self._add(line)
 
     def _add(self, line: Line) -> Iterator[Line]:
         """Holds this line, and gives the one before; one of marks alone, "* * *" or "?!", is joined to its neighbour."""
-        self.asked, self.spoke = False, True
+        self.asked = False
+        self.spoke = True
         if self.held and not self.tagged and not (_says(line) and _says(self.held)):
             self.held = _joined(self.held, line)
             return
         if self.held:
             yield self.held
-        self.held, self.tagged = line, False
+        self.held = line
+        self.tagged = False
 
     def _pause(self, seconds: float) -> Iterator[Line]:
         """Silence after the last line, or a line of its own where that has enough."""
@@ -107,29 +113,40 @@ class _Script:
         total = seconds + (before.pause if self.asked or not before.parts else 0.0)
         if self.held and total > LONGEST_PAUSE:
             yield self.held
-            before, total = Line(()), seconds
-        self.held, self.asked = replace(before, pause=total), True
+            before = Line(())
+            total = seconds
+        self.held = replace(before, pause=total)
+        self.asked = True
 
 
 def _sentences(run: list[Said], language: str, whole: bool) -> tuple[list[Line], list[Said]]:
-    """The lines of pieces between two tags, cut where sentences and too long clauses end; what is not settled yet if not `whole`."""
+    """The lines of what stands between two tags, and what of it is not settled yet if it is not `whole`.
+
+    They end where sentences do, and where clauses of too long ones do.
+    """
     run = [part if part.phones else replace(part, text=squeezed(part.text)) for part in _merged(run)]
     written = "".join(map(_written, run))
     if not written.strip():
         return [], [] if whole else run
-    found, start = [], 0
-    for place, paragraph in ends(written, language, whole=whole):
-        found += _clauses(written[start:place], start, PARAGRAPH if paragraph else SENTENCE)
+    return _split(run, _stops(written, language, whole))
+
+
+def _stops(written: str, language: str, whole: bool) -> list[tuple[int, float]]:
+    """The places where lines end, each with the pause behind it."""
+    stops = []
+    start = 0
+    for place, is_paragraph in ends(written, language, whole=whole):
+        stops += _clauses(written[start:place], start, PARAGRAPH if is_paragraph else SENTENCE)
         start = place
     while not whole and len(written) - start >= BLOCK + AROUND:  # a sentence without end
-        place = block(written[start : start + BLOCK])
-        found += _clauses(written[start : start + place], start, CLAUSE)
-        start += place
-    return _split(run, found)
+        size = block(written[start : start + BLOCK])
+        stops += _clauses(written[start : start + size], start, CLAUSE)
+        start += size
+    return stops
 
 
 def _clauses(text: str, start: int, pause: float) -> list[tuple[int, float]]:
-    """Where the sentence that begins at `start` is cut, with the pause there; the last is its end."""
+    """Where the sentence that begins at `start` is parted, with the pause there; the last is its end."""
     *inner, last = clauses(text)
     return [*((start + place, CLAUSE) for place in inner), (start + last, pause)]
 
@@ -141,43 +158,50 @@ def _written(part: Said) -> str:
 
 
 def _split(run: list[Said], stops: list[tuple[int, float]]) -> tuple[list[Line], list[Said]]:
-    """The run cut at places of what is written, and what is left of it; phones go whole to where they begin."""
-    made, left, first = [], deque(run), 0
+    """The lines of the run up to each place of what is written, and what is left of it; phones go whole to where they begin."""
+    lines = []
+    rest = deque(run)
+    place = 0
     for stop, pause in stops:
         parts = []
-        while left and first < stop:
-            part = left.popleft()
-            size = len(_written(part))
-            if not part.phones and first + size > stop:
-                left.appendleft(replace(part, text=part.text[stop - first :]))
-                size = stop - first
-                part = replace(part, text=part.text[:size])
+        while rest and place < stop:
+            part = _next_part(rest, stop - place)
             parts.append(part)
-            first += size
-        if parts := _merged(_trimmed(parts)):
-            made.append(Line(parts, pause))
-    return made, list(left)
+            place += len(_written(part))
+        spoken = _merged(_trimmed(parts))
+        if spoken:
+            lines.append(Line(spoken, pause))
+    return lines, list(rest)
+
+
+def _next_part(rest: deque[Said], size: int) -> Said:
+    """Takes the first part, of text no more than `size` characters."""
+    part = rest.popleft()
+    if part.phones or len(part.text) <= size:
+        return part
+    rest.appendleft(replace(part, text=part.text[size:]))
+    return replace(part, text=part.text[:size])
 
 
 def _trimmed(parts: list[Said]) -> list[Said]:
     """Without parts of spaces alone at either end."""
-    heard = [i for i, part in enumerate(parts) if part.phones or part.text.strip()]
-    return parts[heard[0] : heard[-1] + 1] if heard else []
+    spoken = [place for place, part in enumerate(parts) if part.phones or part.text.strip()]
+    return parts[spoken[0] : spoken[-1] + 1] if spoken else []
 
 
 def _merged(parts: Iterable[Said]) -> tuple[Said, ...]:
     """Plain neighbours of one tempo as one."""
-    found: list[Said] = []
-    texts: list[str] = []
-    for part in parts:
-        if found and not (part.phones or found[-1].phones) and part.rate == found[-1].rate:
-            texts.append(part.text)
-            continue
-        if len(texts) > 1:
-            found[-1] = replace(found[-1], text="".join(texts))
-        found.append(part)
-        texts = [part.text]
-    return (*found[:-1], replace(found[-1], text="".join(texts))) if found else ()
+    merged: list[Said] = []
+    for _, group in groupby(enumerate(parts), key=lambda pair: _kind(*pair)):
+        neighbours = [part for _, part in group]
+        text = "".join(part.text for part in neighbours)
+        merged.append(replace(neighbours[0], text=text))
+    return tuple(merged)
+
+
+def _kind(place: int, part: Said) -> tuple[float, int]:
+    """What parts have in common that may become one: their tempo; phones stand alone."""
+    return part.rate, place if part.phones else -1
 
 
 def _joined(before: Line, line: Line) -> Line:
@@ -189,4 +213,4 @@ def _joined(before: Line, line: Line) -> Line:
 
 
 def _says(line: Line) -> bool:
-    return any(part.phones or any(c.isalnum() for c in part.text) for part in line.parts)
+    return any(part.phones or any(map(str.isalnum, part.text)) for part in line.parts)

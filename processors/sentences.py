@@ -1,8 +1,8 @@
-"""Where a text can be cut: at its paragraphs and sentences, and at clauses where a sentence is too long to be said at once.
+"""Where a text can be parted: at its paragraphs and sentences, and at clauses where a sentence is too long to be said at once.
 
 A full stop ends a sentence unless it belongs to a title, an initial, an abbreviation or a number (`processors.abbreviations`), or the
 text goes on in small letters. Stops of scripts that have no other use for them need no space behind them. All of it takes time in
-proportion to the text: what is looked at around a mark is bounded, and so is what is cut into clauses together.
+proportion to the text: what is looked at around a mark is bounded, and so is what is parted into clauses together.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import unicodedata
 from processors.abbreviations import OPEN, base, belongs
 
 LONGEST = 220  # letters said at once, some fifteen seconds; ten seconds and 187 letters are what most models were trained on
-BLOCK = 4096  # characters of one sentence that are cut into clauses together: few sentences are longer
+BLOCK = 4096  # characters of one sentence that are parted into clauses together: few sentences are longer
 AROUND = 256  # characters before and behind a mark that say whether a sentence ends there
 KEPT = 32  # of longer runs of marks and spaces, so many at either end are kept
 HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # with the Japanese syllables
@@ -42,8 +42,10 @@ CLAUSES = [  # the better places first
 ]
 COMPANY = frozenset(["inc", "ltd", "corp", "llc", "co", "gmbh", "ag", "plc"])  # "Yahoo! Inc."
 NAMES = frozenset(["yahoo", "jeopardy", "joomla"])  # whose mark is part of them
-CONTROL = dict.fromkeys([*range(9), *range(14, 28), 127], " ") | dict.fromkeys((11, 12, 28, 29, 30, 31, 0x85, 0x2028), "\n")
-CONTROL[0x2029] = "\n\n"
+FULL_WIDTH = re.compile(f"[{SOLID}．]")
+MARKS = ".,;:!?…\"'()[]“”‘’«»。，、！？；："  # around words
+LINE_ENDS = (11, 12, 28, 29, 30, 31, 0x85, 0x2028)
+CONTROL = dict.fromkeys([*range(9), *range(14, 28), 127], " ") | dict.fromkeys(LINE_ENDS, "\n") | {0x2029: "\n\n"}
 
 
 def plain(text: str) -> str:
@@ -66,7 +68,9 @@ def ends(text: str, language: str = "en-us", *, whole: bool = True) -> list[tupl
 
     Where the text is not `whole`: those that more of it cannot change, without its end.
     """
-    found, start, at = [], BLANK.match(text).end(), 0
+    places = []
+    start = BLANK.match(text).end()
+    at = 0
     last = len(text.rstrip()) if whole else len(text)
     stops = GREEK if base(language) == "el" else STOP
     while match := stops.search(text, at):
@@ -75,34 +79,51 @@ def ends(text: str, language: str = "en-us", *, whole: bool = True) -> list[tupl
             break
         place, paragraph = _end(text, match, start, language)
         if start < place < last:
-            found.append((place, paragraph))
-            start = at = place
-    return [*found, (len(text), False)] if whole else found
+            places.append((place, paragraph))
+            start = place
+            at = place
+    return [*places, (len(text), False)] if whole else places
 
 
 def _end(text: str, match: re.Match[str], start: int, language: str) -> tuple[int, bool]:
     """Where the sentence from `start` ends by this match, and whether a paragraph does; 0 where it goes on."""
     if match[0][0] == "\n":
         return match.end(), True
-    quoted = QUOTED.match(text, match.end()) if base(language) == "fr" else None
-    place = quoted.end() if quoted else match.end()
-    if not _is_end(match[0], text[max(start, match.start() - AROUND) : match.start()], BEHIND.match(text, place), language):
+    place = _behind_quotation(text, match.end(), language)
+    behind = BEHIND.match(text, place)
+    before = text[max(start, match.start() - AROUND) : match.start()]
+    if not _is_end(match[0], before, behind, language):
         return 0, False
     blank = BLANK.match(text, place).end()
     paragraph = text.count("\n", place, blank) > 1
     return (blank if paragraph else place), paragraph
 
 
+def _behind_quotation(text: str, place: int, language: str) -> int:
+    """`place`, or in French the end of a quotation that closes there, behind its space."""
+    quoted = QUOTED.match(text, place) if base(language) == "fr" else None
+    return quoted.end() if quoted else place
+
+
 def _is_end(marks: str, before: str, behind: re.Match[str], language: str) -> bool:
     following, stop = behind.groups()
-    if re.match(f"[{SOLID}．]", marks):
-        return not (marks[-1] in "」』" and following[:1] in tuple("とっ"))  # 「行こう。」と言った
-    if following[:1].islower() and not "\u10d0" <= following[:1] <= "\u10ff":  # Georgian has small letters alone
+    if FULL_WIDTH.match(marks):
+        is_quoted = marks[-1] in "」』" and following[:1] in ("と", "っ")  # 「行こう。」と言った
+        return not is_quoted
+    if _is_small(following):
         return False
     if marks[0] == ".":
-        return marks.startswith("..") or not belongs(before, following + stop * (len(following) == 1), language)
+        initial = following + stop if len(following) == 1 else following
+        return marks.startswith("..") or not belongs(before, initial, language)
     last = before.split()[-1:]
-    return following.lower() not in COMPANY and not (last and last[0].lower() in NAMES)
+    is_name = bool(last) and last[0].lower() in NAMES
+    return not is_name and following.lower() not in COMPANY
+
+
+def _is_small(word: str) -> bool:
+    """True for a word in small letters; Georgian has these alone, and begins sentences with them."""
+    first = word[:1]
+    return first.islower() and not "\u10d0" <= first <= "\u10ff"
 
 
 def weight(text: str) -> int:
@@ -111,44 +132,60 @@ def weight(text: str) -> int:
 
 
 def clauses(text: str, longest: int = LONGEST) -> list[int]:
-    """Places to cut a sentence that is too long to be said at once, the last its end; halves, as even as its marks allow."""
-    found, start = [], 0
+    """Where to part a sentence that is too long to be said at once, the last its end; halves, as even as its marks allow."""
+    places = []
+    start = 0
     while len(text) - start > BLOCK:
-        place = block(text[start : start + BLOCK])
-        found += [start + further for further in _halves(text[start : start + place], longest)]
-        start += place
-    return found + [start + further for further in _halves(text[start:], longest)]
+        size = block(text[start : start + BLOCK])
+        inner = _halves(text[start : start + size], longest)
+        places += [start + place for place in inner]
+        start += size
+    rest = _halves(text[start:], longest)
+    return places + [start + place for place in rest]
 
 
 def block(text: str) -> int:
-    """The last place in the last third of `text` where an endless sentence may be cut: at a mark, else at a space, else anywhere."""
+    """The last place in the last third of `text` where an endless sentence may be parted: at a mark, else at a space, else anywhere."""
     return _place(text, len(text) * 5 / 6, len(text) / 6, len(text))
 
 
 def _halves(text: str, longest: int) -> list[int]:
+    size = len(text)
     if weight(text) <= longest:
-        return [len(text)]
-    place = _place(text, len(text) / 2, len(text) / 3, len(text) / 2)
-    return _halves(text[:place], longest) + [place + further for further in _halves(text[place:], longest)]
+        return [size]
+    place = _place(text, size / 2, size / 3, size / 2)
+    first = _halves(text[:place], longest)
+    second = _halves(text[place:], longest)
+    return first + [place + further for further in second]
 
 
 def _place(text: str, middle: float, reach: float, best: float) -> int:
     """The place nearest to `best` within `reach` of `middle`: at a mark, else at a space, else where no letter is torn."""
-    first = next((i for i, c in enumerate(text) if c.isalnum()), len(text))
-    last = len(text) - next((i for i, c in enumerate(reversed(text)) if c.isalnum()), len(text)) - 1
+    first = _first_letter(text)
+    last = len(text) - _first_letter(text[::-1]) - 1
     for kind in CLAUSES:
-        places = [m.end() for m in kind.finditer(text) if abs(m.end() - middle) <= reach and first < m.end() <= last]
+        ends_of_marks = [match.end() for match in kind.finditer(text)]
+        places = [place for place in ends_of_marks if abs(place - middle) <= reach and first < place <= last]
         if places:
             return min(places, key=lambda place: abs(place - best))
     return _untorn(text, round(best))
 
 
+def _first_letter(text: str) -> int:
+    """The place of the first letter or digit; the text's end where there is none."""
+    return next((place for place, character in enumerate(text) if character.isalnum()), len(text))
+
+
 def _untorn(text: str, place: int) -> int:
     """`place`, or before the letter whose accents, vowel signs or joiners it would part from it."""
     first = place
-    while 1 < first < len(text) and place - first < KEPT and _joins(text[first]) | (text[first - 1] == "\u200d"):
+    while 1 < first < len(text) and place - first < KEPT and _tears(text, first):
         first -= 1
     return first if first > 1 and place - first < KEPT else place
+
+
+def _tears(text: str, place: int) -> bool:
+    return _joins(text[place]) or text[place - 1] == "\u200d"
 
 
 def _joins(character: str) -> bool:
@@ -158,4 +195,4 @@ def _joins(character: str) -> bool:
 def words(text: str) -> list[str]:
     """The words of a text without their marks; each Chinese character is one."""
     found = re.findall(rf"[{HAN}]|[^\s{HAN}]+", text)
-    return [word.strip(".,;:!?…\"'()[]“”‘’«»。，、！？；：") for word in found if any(c.isalnum() for c in word)]
+    return [word.strip(MARKS) for word in found if any(map(str.isalnum, word))]
