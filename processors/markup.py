@@ -116,9 +116,15 @@ def factor_of(rate: str) -> float:
         return RATES[rate]
     if not match or (match[1] and not match[3]):
         raise ValueError(f'the rate {rate!r} is none: write a factor ("0.8"), a percentage ("80%", "+20%"), or {", ".join(RATES)}.')
-    value = float(match[1] + match[2]) / (100 if match[3] else 1) + bool(match[1])
-    if not RATE_LIMITS[0] <= value <= RATE_LIMITS[1]:
-        raise ValueError(f"the rate {rate!r} is out of range: {RATE_LIMITS[0]:g} to {RATE_LIMITS[1]:g} times the usual.")
+    sign, number, percent = match.groups()
+    value = float(sign + number)
+    if percent:
+        value /= 100
+    if sign:
+        value += 1
+    slowest, fastest = RATE_LIMITS
+    if not slowest <= value <= fastest:
+        raise ValueError(f"the rate {rate!r} is out of range: {slowest:g} to {fastest:g} times the usual.")
     return value
 
 
@@ -141,22 +147,30 @@ class _Feed:
 
     def __init__(self, chunks: Iterable[str]) -> None:
         self.chunks = (chunk[i : i + CHUNK] for chunk in chunks for i in range(0, len(chunk), CHUNK))
-        self.text, self.at, self.ahead = "", 0, next(self.chunks, None)
-        self.line = self.column = 1
+        self.text = ""
+        self.at = 0
+        self.ahead = next(self.chunks, None)
+        self.line = 1
+        self.column = 1
 
     def more(self) -> bool:
         """Takes a chunk more; False where there is none."""
         if self.whole:
             return False
-        self.text, self.at, self.ahead = self.text[self.at :] + self.ahead, 0, next(self.chunks, None)
+        self.text = self.text[self.at :] + self.ahead
+        self.at = 0
+        self.ahead = next(self.chunks, None)
         return True
 
     def take(self, stop: int) -> str:
         """The text up to `stop`, which is then behind."""
         taken = self.text[self.at : stop]
-        if lines := taken.count("\n"):
-            self.line, self.column = self.line + lines, 0
-        self.column += len(taken) - (taken.rfind("\n") if lines else 0)
+        line_ends = taken.count("\n")
+        if line_ends:
+            self.line += line_ends
+            self.column = len(taken) - taken.rfind("\n")
+        else:
+            self.column += len(taken)
         self.at = stop
         return taken
 
@@ -174,9 +188,11 @@ class _Reader:
     """Follows the tags that are open, and collects the pieces."""
 
     def __init__(self, chunks: Iterable[str]) -> None:
-        self.feed, self.pieces = _Feed(chunks), []
+        self.feed = _Feed(chunks)
+        self.pieces: list[Piece] = []
         self.open: list[tuple[str, dict[str, str], Place]] = []  # tag, what it carries, where it stands
-        self.rates, self.by_hand = [1.0], 1.0
+        self.rates = [1.0]  # of the tags that are open, multiplied
+        self.by_hand = 1.0  # by [rate]
         self.held = ""  # what stands inside <phoneme>
 
     def step(self) -> bool:
@@ -194,7 +210,8 @@ class _Reader:
 
     def _settled(self) -> int:
         """Where the text ends that what follows cannot turn into mark-up or an entity."""
-        text, first = self.feed.text, max(self.feed.at, len(self.feed.text) - HELD)
+        text = self.feed.text
+        first = max(self.feed.at, len(text) - HELD)
         opened = max(text.rfind(sign, first) for sign in "<[&")
         return len(text) if opened < 0 else opened
 
@@ -211,7 +228,8 @@ class _Reader:
 
     def _tag(self) -> None:
         """Obeys the tag that begins here."""
-        feed, place = self.feed, self.feed.place
+        feed = self.feed
+        place = feed.place
         while not (match := TAG.match(feed.text, feed.at)):
             if feed.text.startswith("<!--", feed.at):
                 return self._skip(place)
@@ -227,10 +245,11 @@ class _Reader:
 
     def _skip(self, place: Place) -> None:
         """Passes over the comment that begins here."""
-        feed, first = self.feed, 4
-        while (end := feed.text.find("-->", feed.at + first)) < 0:
-            feed.take(max(feed.at + first, len(feed.text) - 2))
-            first = 0
+        feed = self.feed
+        begin = len("<!--")
+        while (end := feed.text.find("-->", feed.at + begin)) < 0:
+            feed.take(max(feed.at + begin, len(feed.text) - 2))
+            begin = 0
             if not feed.more():
                 raise place.error("<!-- is never closed: put --> where the comment ends")
         feed.take(end + 3)
@@ -311,8 +330,9 @@ class _Reader:
     def _rate(self) -> float:
         """The tempo of what is said here."""
         rate = self.rates[-1] * self.by_hand
-        if not RATE_LIMITS[0] ** 2 <= rate <= RATE_LIMITS[1] ** 2:
-            raise ValueError(f"the rates inside one another make {rate:g} times the usual: {RATE_LIMITS[0] ** 2:g} to {RATE_LIMITS[1] ** 2:g}.")
+        slowest, fastest = (limit**2 for limit in RATE_LIMITS)
+        if not slowest <= rate <= fastest:
+            raise ValueError(f"the rates inside one another make {rate:g} times the usual: {slowest:g} to {fastest:g}.")
         return rate
 
     def _inside(self, *tags: str) -> bool:
@@ -321,15 +341,17 @@ class _Reader:
 
 def _attributes(tag: str, rest: str) -> dict[str, str]:
     """name -> value of the inside of a tag. Raises ValueError for what the tag cannot carry."""
-    found, at = {}, 0
+    carried = {}
+    at = 0
     while match := ATTRIBUTE.match(rest, at):
-        found[match[1]] = html.unescape(match[2] or match[3] or "")
+        carried[match[1]] = html.unescape(match[2] or match[3] or "")
         at = match.end()
-    if rest[at:].strip():
-        raise ValueError(f'what <{tag}> carries is written name="value", got {rest[at:].strip()[:60]!r}.')
-    for name in found.keys() - set(ATTRIBUTES[tag]):
+    other = rest[at:].strip()
+    if other:
+        raise ValueError(f'what <{tag}> carries is written name="value", got {other[:60]!r}.')
+    for name in carried.keys() - set(ATTRIBUTES[tag]):
         raise ValueError(f"<{tag}> " + nearest(name, ATTRIBUTES[tag], "attribute"))
-    return found
+    return carried
 
 
 def _needed(tag: str, carried: dict[str, str], name: str) -> str:
