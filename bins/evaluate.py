@@ -53,39 +53,39 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def options_parser() -> argparse.ArgumentParser:
-    made = parser(__doc__, config=False, many=True)
-    made.add_argument("--reference", "--reference_folder", "--ref_dir", help="the recordings to come close to")
-    made.add_argument("--generated", "--generated_folder", "--deg_dir", help="the recordings to judge")
-    made.add_argument("--metrics", nargs="+", help='names, as in --metrics "mcd pesq"; "all" for every one')
-    made.add_argument("--list", action="store_true", help="list the metrics, their definitions, and what each of them lacks here")
-    made.add_argument("--out", help="result.json (default: beside the generated folder)")
-    made.add_argument("--partial", action="store_true", help="a metric without a single value is listed, and no failure")
-    made.add_argument("--dump_folder", "--dump_dir", help="folder for result.json, in place of --out")
-    made.add_argument("--rate", "--fs", default=None, help="sampling rate for metrics that fix none (default: the reference's)")
-    made.add_argument(
+    options = parser(__doc__, config=False, many=True)
+    options.add_argument("--reference", "--reference_folder", "--ref_dir", help="the recordings to come close to")
+    options.add_argument("--generated", "--generated_folder", "--deg_dir", help="the recordings to judge")
+    options.add_argument("--metrics", nargs="+", help='names, as in --metrics "mcd pesq"; "all" for every one')
+    options.add_argument("--list", action="store_true", help="list the metrics, their definitions, and what each of them lacks here")
+    options.add_argument("--out", help="result.json (default: beside the generated folder)")
+    options.add_argument("--partial", action="store_true", help="a metric without a single value is listed, and no failure")
+    options.add_argument("--dump_folder", "--dump_dir", help="folder for result.json, in place of --out")
+    options.add_argument("--rate", "--fs", default=None, help="sampling rate for metrics that fix none (default: the reference's)")
+    options.add_argument(
         "--align", "--align_method", choices=("cut", "dtw"), default="cut", help="how frames are paired (default cut)"
     )
-    made.add_argument(
+    options.add_argument(
         "--length_ratio", type=float, help="a pair fails where one side is so many times as long as the other (default 2; 0: never)"
     )
-    made.add_argument("--definition", choices=("correct", "upstream"), help="upstream: as Amphion v0.1 published them")
-    made.add_argument("--energy_db_scale", "--db_scale", type=_yes_or_no, help="(upstream) energy in dB (default True)")
-    made.add_argument("--f0_subtract_mean", type=_yes_or_no, help="(upstream) cents about the median (default True)")
-    made.add_argument("--similarity_model", help="resemblyzer (default), wavlm, wespeaker or rawnet")
-    made.add_argument("--similarity_mode", choices=("pairwith", "overall"), help="each pair, or every file with every file")
-    made.add_argument(
+    options.add_argument("--definition", choices=("correct", "upstream"), help="upstream: as Amphion v0.1 published them")
+    options.add_argument("--energy_db_scale", "--db_scale", type=_yes_or_no, help="(upstream) energy in dB (default True)")
+    options.add_argument("--f0_subtract_mean", type=_yes_or_no, help="(upstream) cents about the median (default True)")
+    options.add_argument("--similarity_model", help="resemblyzer (default), wavlm, wespeaker or rawnet")
+    options.add_argument("--similarity_mode", choices=("pairwith", "overall"), help="each pair, or every file with every file")
+    options.add_argument(
         "--intelligibility_mode", choices=("gt_audio", "gt_content"), help="target: the reference's words, or --ltr_path"
     )
-    made.add_argument("--ltr_path", help="transcripts, lines like name.wav|text")
-    made.add_argument(
+    options.add_argument("--ltr_path", help="transcripts, lines like name.wav|text")
+    options.add_argument(
         "--normaliser", choices=("standard", "whisper"), help="of words: standard (default), or Whisper's as in most papers"
     )
-    made.add_argument("--language", help="english (default), chinese, or a code of Whisper's")
-    made.add_argument("--fad_model", help="vggish (default), clap, or given: <stem>.npy beside each recording")
-    made.add_argument("--gpu", help='run the networks on this GPU, such as "0" (default: the CPU, all cores)')
+    options.add_argument("--language", help="english (default), chinese, or a code of Whisper's")
+    options.add_argument("--fad_model", help="vggish (default), clap, or given: <stem>.npy beside each recording")
+    options.add_argument("--gpu", help='run the networks on this GPU, such as "0" (default: the CPU, all cores)')
     for source in SOURCES:
-        made.add_argument(f"--{source.name}", help=source.what)
-    return made
+        options.add_argument(f"--{source.name}", help=source.what)
+    return options
 
 
 def choices_of(options: argparse.Namespace) -> dict[str, Any]:

@@ -70,10 +70,13 @@ def evaluate(
     """
     options = _options(align, rate, choices)
     rows, skipped = _rows(list(names), options)
-    references, generated = find_audio(Path(reference_dir)), find_audio(Path(generated_dir))
-    missing = _missing(references, generated, reference_dir, generated_dir, any(row.kind != "set" for row in rows))
+    references = find_audio(Path(reference_dir))
+    generated = find_audio(Path(generated_dir))
+    paired = any(row.kind != "set" for row in rows)
+    missing = _missing(references, generated, reference_dir, generated_dir, paired)
     journal = Journal(keep, {row.name: digest(row, options, rate) for row in rows})
-    items, outcomes = [], {}
+    items = []
+    outcomes = {}
     for name in sorted(references.keys() | generated.keys()):
         paths = references.get(name), generated.get(name)
         wanted = [row.name for row in rows if row.kind == "set" or all(paths)]
@@ -86,8 +89,8 @@ def evaluate(
         journal.write(outcome | {"files": outcomes[outcome["id"]]["files"]}, todo)
         for part in (*PARTS, "failed"):
             outcomes[outcome["id"]][part] |= outcome[part]
-    told = {"reference": str(reference_dir), "generated": str(generated_dir), **dataclasses.asdict(options)}
-    return _collect(rows, list(outcomes.values()), missing, skipped, told)
+    settings = {"reference": str(reference_dir), "generated": str(generated_dir), **dataclasses.asdict(options)}
+    return _collect(rows, list(outcomes.values()), missing, skipped, settings)
 
 
 def _options(align: str, rate: int | None, choices: dict[str, Any]) -> Options:
@@ -117,18 +120,22 @@ def _options(align: str, rate: int | None, choices: dict[str, Any]) -> Options:
 
 
 def _rows(names: list[str], options: Options) -> tuple[list[Metric], dict[str, str]]:
-    every, skipped = names == ["all"], {}
+    """The metrics that are asked for, each once, and of all those that cannot run here: {name: why}."""
     if not names:
         raise ValueError(f"no metric asked for. Choices: {', '.join(sorted(all_metrics()))}, or all.")
-    rows = {row.name: row for row in (find_metric(name, options) for name in (sorted(all_metrics()) if every else names))}
-    for row in list(rows.values()):
+    every = names == ["all"]
+    asked = [find_metric(name, options) for name in (sorted(all_metrics()) if every else names)]
+    rows = {}
+    skipped = {}
+    for row in asked:
         why = row.absent(options)
-        if why and not every:
-            raise ValueError(f"metric {row.name!r} {why}")
-        if why:
+        if not why:
+            rows[row.name] = row
+        elif every:
             skipped[row.name] = why
-            del rows[row.name]
             log.info(f"{row.name} is left out: it {why}")
+        else:
+            raise ValueError(f"metric {row.name!r} {why}")
     return list(rows.values()), skipped
 
 
@@ -211,39 +218,63 @@ def _packed(side: Recording | None, row: Metric, rate: int) -> list[Any] | None:
 
 
 def _collect(
-    rows: list[Metric], outcomes: list[dict], missing: dict[str, list[str]], skipped: dict[str, str], told: dict[str, Any]
+    rows: list[Metric], outcomes: list[dict], missing: dict[str, list[str]], skipped: dict[str, str], settings: dict[str, Any]
 ) -> Result:
-    parts = {
-        part: {row.name: {o["id"]: o[part][row.name] for o in outcomes if row.name in o[part]} for row in rows}
-        for part in ("values", "counts", "failed", "rates")
-    }
-    metrics, definitions = {}, {}
+    parts = {}
+    for part in ("values", "counts", "failed", "rates"):
+        parts[part] = {row.name: _by_utterance(outcomes, part, row.name) for row in rows}
+    metrics = {}
+    definitions = {}
     for row in rows:
-        failed = parts["failed"][row.name]
-        about = {"unit": row.unit, "higher_is_better": row.higher_is_better, "definition": row.definition}
-        metrics[row.name] = _summary(row, parts, outcomes) | {"failed": len(failed)} | about
+        scores = _summary(row, parts, outcomes)
+        scores["failed"] = len(parts["failed"][row.name])
+        scores |= {"unit": row.unit, "higher_is_better": row.higher_is_better, "definition": row.definition}
+        metrics[row.name] = scores
         rates = sorted(set(parts["rates"][row.name].values()))
-        if len(rates) > 1:
-            log.warning(
-                f"{row.name} was measured at {rates} Hz, each reference at its own: give one rate to compare like with like."
-            )
-        read = {name: told[name] for name in row.reads}
-        definitions[row.name] = {"definition": row.doc, "rates": {str(r): row.settings(r) for r in rates}, "options": read}
+        definitions[row.name] = _definition(row, rates, settings)
     lengths = lengths_of(outcomes)
     warn_of_lengths(lengths)
-    packages = sorted({"amphion", "numpy", "soxr", *(package for row in rows for package in row.packages)})
-    versions = {package: version(package) or "not installed" for package in packages}
-    counts = {name: found for name, found in parts["counts"].items() if found}
-    told = told | {"metrics": definitions}
-    return Result(metrics, parts["values"], parts["failed"], missing, told, versions, counts, skipped, lengths)
+    counts = {name: by_utterance for name, by_utterance in parts["counts"].items() if by_utterance}
+    settings = settings | {"metrics": definitions}
+    return Result(metrics, parts["values"], parts["failed"], missing, settings, _versions(rows), counts, skipped, lengths)
+
+
+def _by_utterance(outcomes: list[dict], part: str, metric: str) -> dict[str, Any]:
+    return {outcome["id"]: outcome[part][metric] for outcome in outcomes if metric in outcome[part]}
+
+
+def _definition(row: Metric, rates: list[int], settings: dict[str, Any]) -> dict[str, Any]:
+    """How a metric was measured, so that another result can be compared with it."""
+    if len(rates) > 1:
+        log.warning(f"{row.name} was measured at {rates} Hz, each reference at its own: give one rate to compare like with like.")
+    by_rate = {}
+    for rate in rates:
+        by_rate[str(rate)] = row.settings(rate)
+    options = {name: settings[name] for name in row.reads}
+    return {"definition": row.doc, "rates": by_rate, "options": options}
+
+
+def _versions(rows: list[Metric]) -> dict[str, str]:
+    packages = {"amphion", "numpy", "soxr"}
+    for row in rows:
+        packages.update(row.packages)
+    return {package: version(package) or "not installed" for package in sorted(packages)}
 
 
 def _summary(row: Metric, parts: dict[str, Any], outcomes: list[dict]) -> dict[str, Any]:
     if row.kind != "set":
         counts = [Ratio(*count) for count in parts["counts"][row.name].values()]
-        return pooled_summary(counts) if counts else summary(list(parts["values"][row.name].values()))
-    packed = [o["rows"][row.name] for o in outcomes if row.name in o["rows"]]
-    ref, deg = ([unpack(sides[i]) for sides in packed if sides[i]] for i in (0, 1))
+        if counts:
+            return pooled_summary(counts)
+        values = parts["values"][row.name]
+        return summary(list(values.values()))
+    ref = []
+    deg = []
+    for reference, generated in _by_utterance(outcomes, "rows", row.name).values():
+        if reference:
+            ref.append(unpack(reference))
+        if generated:
+            deg.append(unpack(generated))
     try:
         if not (ref and deg):
             raise ValueError("no file of one of the folders could be used.")

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.lengths import TOLD, unlike
+from evaluation.lengths import TOLERANCE, unlike
 from evaluation.result import read_result
 from utils.log import log
 from utils.registry import nearest, pick
@@ -32,18 +32,23 @@ CHUNK = 1 << 20  # numbers of a resampling held at once
 
 def systems_of(pairs: Iterable[str]) -> dict[str, Path]:
     """{name: path} from "NAME=PATH" words; a bare path goes by its last part. Raises ValueError for a name given twice, or no path."""
-    found: dict[str, Path] = {}
+    systems: dict[str, Path] = {}
     for word in pairs:
         name, equals, path = word.partition("=")
-        where = Path(path if equals else word)
-        whole = Path(os.path.abspath(where))  # a link goes by its own name
-        called = name.strip() if equals else (whole.parent if where.suffix == ".json" else whole).name
-        if not called or not str(where).strip() or (equals and not path):
+        place = Path(path if equals else word)
+        name = name.strip() if equals else _last_part(place)
+        if not name or not str(place).strip() or (equals and not path):
             raise ValueError(f"{word!r}: NAME=FOLDER is needed, such as ours=out/wavs.")
-        if called in found:
-            raise ValueError(f"two systems are called {called!r} ({found[called]} and {where}): give each a name, NAME=FOLDER.")
-        found[called] = where
-    return found
+        if name in systems:
+            raise ValueError(f"two systems are called {name!r} ({systems[name]} and {place}): give each a name, NAME=FOLDER.")
+        systems[name] = place
+    return systems
+
+
+def _last_part(place: Path) -> str:
+    """The name of a folder, or of that of a result.json."""
+    whole = Path(os.path.abspath(place))  # a link goes by its own name
+    return whole.parent.name if place.suffix == ".json" else whole.name
 
 
 def results_of(reference: Path | None, systems: Mapping[str, Path], names: Sequence[str], out: Path, **choices: Any) -> dict[str, Any]:
@@ -62,9 +67,9 @@ def results_of(reference: Path | None, systems: Mapping[str, Path], names: Seque
             raise ValueError(f"{name}={path} is a folder of recordings: --reference and --metrics are needed to evaluate it.")
         log.info(f"{name}: {path}")
         at = out / f"system-{number}" / "result.json"  # not the name, which may be no name for a folder
-        found = evaluate(reference, path, names, keep=at.with_suffix(".parts.jsonl"), **choices)
-        found.save(at)
-        results[name] = dataclasses.asdict(found)
+        result = evaluate(reference, path, names, keep=at.with_suffix(".parts.jsonl"), **choices)
+        result.save(at)
+        results[name] = dataclasses.asdict(result)
     return results
 
 
@@ -85,13 +90,17 @@ def compare(
     """
     if len(results) < 2:
         raise ValueError(f"{len(results)} system ({', '.join(results) or 'none'}): a comparison needs two or more.")
-    for what, value, choices in (("test", test, TESTS), ("family", family, FAMILIES)):
-        if value not in choices:
-            raise ValueError(nearest(value, choices, what))
+    if test not in TESTS:
+        raise ValueError(nearest(test, TESTS, "test"))
+    if family not in FAMILIES:
+        raise ValueError(nearest(family, FAMILIES, "family"))
     every = list(dict.fromkeys(name for result in results.values() for name in result["metrics"]))
     names = [name for asked in metrics for name in _named(asked, every)] or every
     _same_reference(results)
-    rows, pairs, values, shared = {}, [], {}, {}
+    rows = {}
+    pairs = []
+    values = {}
+    shared = {}
     for name in dict.fromkeys(names):
         _same_definition(name, results)
         rows[name], tested, shared[name] = _metric(name, results, test, resamplings)
@@ -101,7 +110,7 @@ def compare(
         raise ValueError(f"{', '.join(results)} share no utterance with a value: were they evaluated against the same reference?")
     _correct(pairs, family)
     settings = {
-        "test": test, "family": family, "resamplings": resamplings, "level": LEVEL, "fewest": FEWEST, "length_tolerance": TOLD,
+        "test": test, "family": family, "resamplings": resamplings, "level": LEVEL, "fewest": FEWEST, "length_tolerance": TOLERANCE,
         "folders": {name: result["settings"].get("generated", "") for name, result in results.items()},
         "reference": next(iter(results.values()))["settings"].get("reference", ""),
     }  # fmt: skip
@@ -121,51 +130,119 @@ def _named(asked: str, every: Sequence[str]) -> list[str]:
 
 
 def _same_reference(results: Mapping[str, Mapping[str, Any]]) -> None:
-    told = {str(result["settings"].get("reference", "")) for result in results.values()}
-    if len(told) > 1:
-        log.warning(f"the results name different references ({', '.join(sorted(told))}): what follows holds only if they are the same.")
+    references = {str(result["settings"].get("reference", "")) for result in results.values()}
+    if len(references) > 1:
+        names = ", ".join(sorted(references))
+        log.warning(f"the results name different references ({names}): what follows holds only if they are the same.")
 
 
 def _same_definition(name: str, results: Mapping[str, Mapping[str, Any]]) -> None:
     """Raises ValueError when two systems were measured in different ways: another rate, alignment, model or definition."""
-    first: tuple[str, Any] | None = None
+    first = ""
+    first_way: dict[str, Any] = {}
     for system, result in results.items():
         row = result["metrics"].get(name)
         if row is None or not row["n"]:
             continue
-        how = dict(result["settings"].get("metrics", {}).get(name, {}))
-        how["options"] = {option: value for option, value in how.get("options", {}).items() if option not in CHANGELESS}
-        how |= {key: row.get(key) for key in ("unit", "higher_is_better", "definition")}
-        if first and how != first[1]:
-            differ = " and ".join(key for key in how if how[key] != first[1].get(key))
-            raise ValueError(f"{name} of {first[0]} and of {system} were measured differently ({differ}): evaluate both in one way.")
-        first = first or (system, how)
+        way = _way_of(name, row, result)
+        if not first:
+            first = system
+            first_way = way
+        elif way != first_way:
+            differing = " and ".join(key for key in way if way[key] != first_way.get(key))
+            raise ValueError(f"{name} of {first} and of {system} were measured differently ({differing}): evaluate both in one way.")
+
+
+def _way_of(name: str, row: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
+    """How a metric was measured: its settings, and the options that its value depends on."""
+    settings = result["settings"].get("metrics", {})
+    way = dict(settings.get(name, {}))
+    options = way.get("options", {})
+    way["options"] = {option: value for option, value in options.items() if option not in CHANGELESS}
+    for key in ("unit", "higher_is_better", "definition"):
+        way[key] = row.get(key)
+    return way
 
 
 def _metric(name: str, results: Mapping[str, Any], test: str, times: int) -> tuple[dict[str, Any], list[dict[str, Any]], list[str]]:
-    told = {system: result["metrics"].get(name) or {"n": 0, "mean": None} for system, result in results.items()}
-    facts = next(row for row in told.values() if "unit" in row)
-    pooled, over = any(row.get("pooled") for row in told.values()), facts.get("over", "utterances")
-    found = {key: facts[key] for key in ("unit", "higher_is_better")} | {"pooled": pooled, "over": over}
-    systems = {s: {"mean": None, "interval": None, "own_n": row["n"], "failed": row.get("failed", 0)} for s, row in told.items()}
-    if over == "folders":
-        for system, row in told.items():
-            systems[system] |= {"mean": row["mean"], "interval": row.get("interval")}
-        return found | {"n": 0, "left_out": 0, "systems": systems, "best": _best(systems, facts)}, [], []
-    scores = {s: _fractions(result, name, pooled) for s, result in results.items()}
-    scores = {s: rows for s, rows in scores.items() if rows}
-    ids = sorted(set.intersection(*map(set, scores.values()))) if scores else []
-    left_out = len(set().union(*scores.values())) - len(ids)
-    fractions = np.array([[rows[i] for i in ids] for rows in scores.values()], dtype=float).reshape(len(scores), len(ids), 2)
+    """The row of a metric, its tests between two systems each, and the utterances that all systems have a value for."""
+    own = {system: result["metrics"].get(name) or {"n": 0, "mean": None} for system, result in results.items()}
+    row = _facts(own)
+    ids: list[str] = []
+    left_out = 0
     pairs: list[dict[str, Any]] = []
-    if ids and (fractions[..., 1].sum(axis=1) > 0).all():
-        again = resampled(fractions, times)
-        for system, part, drawn in zip(scores, fractions, again, strict=True):
-            systems[system] |= {"mean": _ratio(part), "interval": _middle(drawn) if len(ids) > 1 else None}
-        for (i, a), (j, b) in itertools.combinations(enumerate(scores), 2):
-            how = "bootstrap" if pooled else test
-            pairs.append({"metric": name, "a": a, "b": b} | _tested(fractions[i], fractions[j], again[i] - again[j], how))
-    return found | {"n": len(ids), "left_out": left_out, "systems": systems, "best": _best(systems, facts)}, pairs, ids
+    means = {}
+    if row["over"] == "folders":
+        means = {system: {"mean": score["mean"], "interval": score.get("interval")} for system, score in own.items()}
+    else:
+        names, ids, left_out, fractions = _shared(name, results, row["pooled"])
+        denominators = fractions[..., 1].sum(axis=1)
+        if ids and (denominators > 0).all():
+            redrawn = resampled(fractions, times)
+            means = _means(names, fractions, redrawn)
+            how = "bootstrap" if row["pooled"] else test
+            pairs = _tests(name, names, fractions, redrawn, how)
+    systems = {}
+    for system, score in own.items():
+        mean = means.get(system, {"mean": None, "interval": None})
+        systems[system] = mean | {"own_n": score["n"], "failed": score.get("failed", 0)}
+    row["n"] = len(ids)
+    row["left_out"] = left_out
+    row["systems"] = systems
+    row["best"] = _best(systems, row)
+    return row, pairs, ids
+
+
+def _facts(own: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What is the same for all systems; {system: its row}, of which one may lack."""
+    first = next(row for row in own.values() if "unit" in row)
+    return {
+        "unit": first["unit"],
+        "higher_is_better": first["higher_is_better"],
+        "pooled": any(row.get("pooled") for row in own.values()),
+        "over": first.get("over", "utterances"),
+    }
+
+
+def _shared(name: str, results: Mapping[str, Any], pooled: bool) -> tuple[list[str], list[str], int, np.ndarray]:
+    """Systems that have values, the utterances that all of these have, how many others there are, and (systems, utterances, 2)."""
+    scores = {}
+    for system, result in results.items():
+        fractions = _fractions(result, name, pooled)
+        if fractions:
+            scores[system] = fractions
+    utterances = [set(fractions) for fractions in scores.values()]
+    every = set().union(*utterances)
+    ids = sorted(every.intersection(*utterances))
+    left_out = len(every) - len(ids)
+    rows = []
+    for fractions in scores.values():
+        row = [fractions[i] for i in ids]
+        rows.append(row)
+    array = np.array(rows, dtype=float)
+    return list(scores), ids, left_out, array.reshape(len(scores), len(ids), 2)
+
+
+def _means(names: list[str], fractions: np.ndarray, redrawn: np.ndarray) -> dict[str, dict[str, Any]]:
+    several = fractions.shape[1] > 1
+    means = {}
+    for system, own, drawn in zip(names, fractions, redrawn, strict=True):
+        mean = _ratio(own)
+        interval = _middle(drawn) if several else None
+        means[system] = {"mean": mean, "interval": interval}
+    return means
+
+
+def _tests(metric: str, names: list[str], fractions: np.ndarray, redrawn: np.ndarray, test: str) -> list[dict[str, Any]]:
+    pairs = []
+    for i, j in itertools.combinations(range(len(names)), 2):
+        differences = redrawn[i] - redrawn[j]
+        outcome = _tested(fractions[i], fractions[j], differences, test)
+        first = names[i]
+        second = names[j]
+        pair = {"metric": metric, "a": first, "b": second}
+        pairs.append(pair | outcome)
+    return pairs
 
 
 def _fractions(result: Mapping[str, Any], name: str, pooled: bool) -> dict[str, tuple[float, float]]:
@@ -177,31 +254,47 @@ def _fractions(result: Mapping[str, Any], name: str, pooled: bool) -> dict[str, 
 
 def resampled(fractions: np.ndarray, times: int = RESAMPLINGS, seed: int = 0) -> np.ndarray:
     """The scores (systems, times) of redrawn utterances, the same draw for all: fractions (systems, utterances, 2)."""
-    rng, n = np.random.default_rng(seed), fractions.shape[1]
+    rng = np.random.default_rng(seed)
+    n = fractions.shape[1]
+    step = max(1, CHUNK // n)
     parts = []
-    for start in range(0, times, step := max(1, CHUNK // n)):
-        k = min(step, times - start)
-        rows = rng.integers(n, size=(k, n)) + n * np.arange(k)[:, None]
-        drawn = np.bincount(rows.ravel(), minlength=k * n).reshape(k, n).astype(float)  # how often each utterance was
-        top, bottom = (fractions[..., part] @ drawn.T for part in (0, 1))
-        parts.append(np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0))
+    for start in range(0, times, step):
+        count = min(step, times - start)
+        rows = rng.integers(n, size=(count, n))
+        numbered = rows + n * np.arange(count)[:, None]  # another range of numbers for each draw: all are counted at once
+        counts = np.bincount(numbered.ravel(), minlength=count * n)
+        drawn = counts.reshape(count, n).astype(float)  # how often each utterance was drawn
+        numerators = fractions[..., 0] @ drawn.T
+        denominators = fractions[..., 1] @ drawn.T
+        scores = np.full_like(numerators, np.nan)
+        np.divide(numerators, denominators, out=scores, where=denominators > 0)
+        parts.append(scores)
     return np.concatenate(parts, axis=1)
 
 
 def _tested(a: np.ndarray, b: np.ndarray, drawn: np.ndarray, test: str) -> dict[str, Any]:
-    n, difference = len(a), _ratio(a) - _ratio(b)
-    found = {"n": n, "difference": difference, "interval": _middle(drawn) if n > 1 else None, "test": test, "p": None}
-    found["contrary"] = test == "wilcoxon" and signed_ranks(a[:, 0] - b[:, 0]) * difference < 0
-    if n >= FEWEST:
-        found["p"] = bootstrap_p(drawn, difference) if test == "bootstrap" else wilcoxon_p(a[:, 0] - b[:, 0])
-    return found
+    n = len(a)
+    difference = _ratio(a) - _ratio(b)
+    differences = a[:, 0] - b[:, 0]
+    interval = _middle(drawn) if n > 1 else None
+    outcome = {"n": n, "difference": difference, "interval": interval, "test": test, "p": None}
+    outcome["contrary"] = test == "wilcoxon" and signed_ranks(differences) * difference < 0
+    if n < FEWEST:
+        return outcome
+    if test == "bootstrap":
+        outcome["p"] = bootstrap_p(drawn, difference)
+    else:
+        outcome["p"] = wilcoxon_p(differences)
+    return outcome
 
 
 def bootstrap_p(drawn: np.ndarray, difference: float) -> float:
     """Two-sided p of no difference: how often redrawing, centred on nothing, goes as far from it as what was seen."""
-    off = np.abs(drawn[np.isfinite(drawn)] - difference)
-    near = 1e-12 * max(1.0, abs(difference))  # so that sums in another order count as equal
-    return float((1 + (off >= abs(difference) - near).sum()) / (1 + len(off)))
+    finite = drawn[np.isfinite(drawn)]
+    distances = np.abs(finite - difference)
+    tolerance = 1e-12 * max(1.0, abs(difference))  # so that sums in another order count as equal
+    as_far = distances >= abs(difference) - tolerance
+    return float((1 + as_far.sum()) / (1 + len(distances)))
 
 
 def wilcoxon_p(differences: np.ndarray) -> float:
@@ -221,11 +314,13 @@ def signed_ranks(differences: np.ndarray) -> float:
 
 def holm(values: Sequence[float]) -> list[float]:
     """Holm's step-down correction: the chance of any false alarm among all of them stays under the level."""
-    order, worst, found = np.argsort(values), 0.0, [0.0] * len(values)
-    for rank, i in enumerate(order):
-        worst = max(worst, min(1.0, (len(values) - rank) * values[i]))
-        found[i] = worst
-    return found
+    worst = 0.0
+    corrected = [0.0] * len(values)
+    for rank, i in enumerate(np.argsort(values)):
+        tests_left = len(values) - rank
+        worst = max(worst, min(1.0, tests_left * values[i]))
+        corrected[i] = worst
+    return corrected
 
 
 def _correct(pairs: list[dict[str, Any]], family: str) -> None:
@@ -233,9 +328,11 @@ def _correct(pairs: list[dict[str, Any]], family: str) -> None:
     for row in pairs:
         row["p_holm"] = None
         if row["p"] is not None:
-            groups.setdefault(row["metric"] if family == "metric" else "", []).append(row)
+            key = row["metric"] if family == "metric" else ""
+            groups.setdefault(key, []).append(row)
     for group in groups.values():
-        for row, p in zip(group, holm([row["p"] for row in group]), strict=True):
+        corrected = holm([row["p"] for row in group])
+        for row, p in zip(group, corrected, strict=True):
             row["p_holm"] = p
 
 

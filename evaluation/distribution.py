@@ -17,7 +17,9 @@ from utils.files import read_array
 if TYPE_CHECKING:
     from evaluation.pair import Pair
 
-SPLITS, SEED = 10, 2020  # of the inception score
+SPLITS = 10  # of the inception score
+SEED = 2020
+TINY = 1e-300  # whose logarithm is still a number
 CLAP_RATE = 48000
 EPSILON = 1e-6  # audioldm_eval's
 
@@ -27,26 +29,41 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
 
     Raises ValueError for fewer than two rows on a side.
     """
-    a, b = (np.asarray(side, dtype=np.float64) for side in (a, b))
+    a = np.asarray(a, dtype=np.float64)
+    b = np.asarray(b, dtype=np.float64)
     if min(len(a), len(b)) < 2:
         raise ValueError("a distribution needs at least two embeddings a side: more or longer recordings are needed.")
-    c1, c2 = (np.atleast_2d(np.cov(side, rowvar=False)) for side in (a, b))
-    values, vectors = np.linalg.eigh(c1)
+    covariance_a = np.atleast_2d(np.cov(a, rowvar=False))
+    covariance_b = np.atleast_2d(np.cov(b, rowvar=False))
+    values, vectors = np.linalg.eigh(covariance_a)
     root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
-    cross = np.sqrt(np.linalg.eigvalsh(root @ c2 @ root).clip(min=0)).sum()
+    products = np.linalg.eigvalsh(root @ covariance_b @ root)
+    cross = np.sqrt(products.clip(min=0)).sum()
     shift = a.mean(axis=0) - b.mean(axis=0)
-    return float(max(shift @ shift + np.trace(c1) + np.trace(c2) - 2 * cross, 0.0))
+    distance = shift @ shift + np.trace(covariance_a) + np.trace(covariance_b) - 2 * cross
+    return float(max(distance, 0.0))
 
 
 def kernel_distance(a: np.ndarray, b: np.ndarray) -> float:
     """Unbiased squared maximum mean discrepancy with the kernel (x . y / size + 1)^3; may fall under 0 for one distribution."""
-    a, b = (np.asarray(side, dtype=np.float64) for side in (a, b))
-    n, m, size = len(a), len(b), a.shape[1]
-    if min(n, m) < 2:
+    a = np.asarray(a, dtype=np.float64)
+    b = np.asarray(b, dtype=np.float64)
+    if min(len(a), len(b)) < 2:
         raise ValueError("a distribution needs at least two embeddings a side: more recordings are needed.")
-    aa, bb, ab = (((x @ y.T) / size + 1) ** 3 for x, y in ((a, a), (b, b), (a, b)))
-    own = (aa.sum() - np.trace(aa)) / (n * (n - 1)) + (bb.sum() - np.trace(bb)) / (m * (m - 1))
-    return float(own - 2 * ab.mean())
+    within_a = _mean_of_others(_kernel(a, a))
+    within_b = _mean_of_others(_kernel(b, b))
+    between = _kernel(a, b).mean()
+    return float(within_a + within_b - 2 * between)
+
+
+def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return ((a @ b.T) / a.shape[1] + 1) ** 3
+
+
+def _mean_of_others(kernel: np.ndarray) -> float:
+    # The diagonal compares an embedding with itself.
+    n = len(kernel)
+    return (kernel.sum() - np.trace(kernel)) / (n * (n - 1))
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -55,35 +72,54 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return shifted / shifted.sum(axis=-1, keepdims=True)
 
 
+def sigmoid(logits: np.ndarray) -> np.ndarray:
+    """Beliefs in each class for itself, in double precision."""
+    return 1 / (1 + np.exp(-logits.astype(np.float64)))
+
+
 def inception_score(logits: np.ndarray, splits: int = SPLITS, *, shuffle: bool = True) -> tuple[float, float]:
     """Mean and standard deviation over `splits` parts of exp(mean KL of beliefs to their mean); rows are (files, classes)."""
-    order = np.random.RandomState(SEED).permutation(len(logits)) if shuffle else np.arange(len(logits))
+    count = len(logits)
+    order = np.random.RandomState(SEED).permutation(count) if shuffle else np.arange(count)
     beliefs = softmax(logits[order])
     scores = []
     for i in range(splits):
-        part = beliefs[i * len(beliefs) // splits : (i + 1) * len(beliefs) // splits]
-        logs = np.log(np.maximum(part, 1e-300)) - np.log(np.maximum(part.mean(axis=0), 1e-300))
-        scores.append(np.exp((part * logs).sum(axis=1).mean()))
+        begin = i * count // splits
+        end = (i + 1) * count // splits
+        part = beliefs[begin:end]
+        differences = _log(part) - _log(part.mean(axis=0))
+        divergences = (part * differences).sum(axis=1)
+        scores.append(np.exp(divergences.mean()))
     return float(np.mean(scores)), float(np.std(scores))
+
+
+def _log(beliefs: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(beliefs, TINY))
 
 
 def divergence(ref: np.ndarray, deg: np.ndarray) -> float:
     """KL(ref || deg) of the softmax of logits, mean over rows, in nats."""
-    p, q = (np.maximum(softmax(side), 1e-300) for side in (ref, deg))
-    return float((p * (np.log(p) - np.log(q))).sum(axis=-1).mean())
+    p = np.maximum(softmax(ref), TINY)
+    q = np.maximum(softmax(deg), TINY)
+    divergences = (p * (np.log(p) - np.log(q))).sum(axis=-1)
+    return float(divergences.mean())
 
 
 def bernoulli_divergence(ref: np.ndarray, deg: np.ndarray) -> float:
     """KL(ref || deg) of each class for itself, the sigmoid of its logit, summed over classes, mean over rows, in nats."""
-    ref, deg = ref.astype(np.float64), deg.astype(np.float64)
-    p = 1 / (1 + np.exp(-ref))
-    yes, no = np.logaddexp(0, -deg) - np.logaddexp(0, -ref), np.logaddexp(0, deg) - np.logaddexp(0, ref)
-    return float((p * yes + (1 - p) * no).sum(axis=-1).mean())
+    ref = ref.astype(np.float64)
+    deg = deg.astype(np.float64)
+    p = sigmoid(ref)
+    present = np.logaddexp(0, -deg) - np.logaddexp(0, -ref)
+    absent = np.logaddexp(0, deg) - np.logaddexp(0, ref)
+    divergences = (p * present + (1 - p) * absent).sum(axis=-1)
+    return float(divergences.mean())
 
 
 def loose_divergence(p: np.ndarray, q: np.ndarray) -> float:
     """Sum of p (log p - log(q + 1e-6)), mean over rows: audioldm_eval's, which lets identical beliefs fall under 0."""
-    return float((p * (np.log(np.maximum(p, 1e-300)) - np.log(q + EPSILON))).sum(axis=-1).mean())
+    divergences = (p * (_log(p) - np.log(q + EPSILON))).sum(axis=-1)
+    return float(divergences.mean())
 
 
 def vggish_rows(audio: Audio, *, vggish: str, device: str) -> Frames:
@@ -191,11 +227,9 @@ def fad_clap(ref: np.ndarray, deg: np.ndarray) -> float:
 
 
 def _no_given(*, fad_model: str) -> str:
-    return (
-        ""
-        if fad_model == "given"
-        else "compares embeddings of your own, <stem>.npy beside each recording: give --fad_model given."
-    )
+    if fad_model == "given":
+        return ""
+    return "compares embeddings of your own, <stem>.npy beside each recording: give --fad_model given."
 
 
 @metric("fad_given", of=given_rows, needs=_no_given, **FOLDERS)
@@ -254,10 +288,12 @@ def kl_sigmoid(pair: Pair, rate: int) -> float:
 @metric("kl", definition="upstream", **BELIEFS)
 def upstream_kl(pair: Pair, rate: int) -> float:
     """KL as audioldm_eval has it, 1e-6 added to beliefs (softmax). About 0 up, lower is better; at the classifier's rate."""
-    return loose_divergence(*map(softmax, _logits(pair, rate)))
+    ref, deg = _logits(pair, rate)
+    return loose_divergence(softmax(ref), softmax(deg))
 
 
 @metric("kl_sigmoid", definition="upstream", **BELIEFS)
 def upstream_kl_sigmoid(pair: Pair, rate: int) -> float:
     """KL as audioldm_eval has it (sigmoid): no term for absent classes. May fall under 0, lower is better; at the classifier's rate."""
-    return loose_divergence(*(1 / (1 + np.exp(-side.astype(np.float64))) for side in _logits(pair, rate)))
+    ref, deg = _logits(pair, rate)
+    return loose_divergence(sigmoid(ref), sigmoid(deg))

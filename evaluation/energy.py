@@ -11,7 +11,8 @@ from evaluation.pitch import pearson, rmse
 from evaluation.stft import magnitude_blocks
 from utils.audio import Audio
 
-N_FFT, HOP_SIZE = 1024, 256
+N_FFT = 1024
+HOP_SIZE = 256
 # Digital zero has no level. 16-bit rounding noise alone lies near -48 dB on this scale, so that
 # the floor touches nothing that was recorded.
 FLOOR_DB = -80.0

@@ -1,7 +1,7 @@
 """English texts brought to one spelling: as they are read, contractions in full, American spelling, spoken numbers in figures.
 
 Numbers from ten on stand in figures, since one number has several readings: "nineteen oh five" and "one thousand nine hundred and
-five" are both 1905. `agreed` then splits what was heard as the target splits it.
+five" are both 1905. `agreed` then splits those of the hypothesis as the target splits them.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ WHOLE = {
     "y'all": "you all", "ma'am": "madam", "'em": "them", "'tis": "it is", "'twas": "it was", "gonna": "going to", "wanna": "want to",
     "gotta": "got to", "woulda": "would have", "coulda": "could have", "shoulda": "should have", "ok": "okay", "st": "saint", "o": "oh",
 } | TITLES  # fmt: skip
+WHOLE_WORDS = rf"(?<!\w)(?:{'|'.join(sorted(WHOLE, key=len, reverse=True))})\b(?!['\w])"
 # "It's" is "it is", but "John's" is mostly his: such an apostrophe is dropped, as nobody hears it.
 PRONOUNS = "it|he|she|that|this|there|here|what|who|where|how|when|why|everything|everyone|nothing|something"
 RULES = [
@@ -65,30 +66,48 @@ LATIN_MARKS = regex.compile(r"(?<=\p{Latin}\p{M}*)\p{M}")
 
 def normalise(text: str) -> str:
     """English `text` as its words are counted: small letters, no punctuation, numbers under ten in words, others in figures."""
-    text = bare(numbers.normalise(regex.sub(INITIALS, _initials, text)))
-    text = regex.sub(r"(?<!\w)(?:" + "|".join(sorted(WHOLE, key=len, reverse=True)) + r")\b(?!['\w])", lambda m: WHOLE[m[0]], text)
-    for pattern, to in RULES:
-        text = regex.sub(pattern, to, text)
-    text = " ".join(regex.sub(FILLERS, " ", unpunctuated(_plain(text))).split())
-    for pattern, to in SPOKEN:
-        text = regex.sub(pattern, to, text)
-    return _spelling()(" ".join(map(_word, _figures(text.split()))))
+    text = regex.sub(INITIALS, _initials, text)
+    text = bare(numbers.normalise(text))
+    text = regex.sub(WHOLE_WORDS, lambda found: WHOLE[found[0]], text)
+    for pattern, replacement in RULES:
+        text = regex.sub(pattern, replacement, text)
+    text = regex.sub(FILLERS, " ", unpunctuated(_plain(text)))
+    text = " ".join(text.split())
+    for pattern, replacement in SPOKEN:
+        text = regex.sub(pattern, replacement, text)
+    words = [_word(word) for word in _figures(text.split())]
+    return _spelling()(" ".join(words))
 
 
-def agreed(target: str, heard: str) -> str:
-    """`heard` with its numbers split as those of `target`: "321" is "three two one" where that was asked for. Both are normalised."""
-    runs = [run for run in _runs(target.split()) if isinstance(run, list)]
-    splits = {len("".join(run)): run for run in reversed(runs)} | {"".join(run): run for run in runs}
+def agreed(target: str, hypothesis: str) -> str:
+    """`hypothesis` with its numbers split as those of `target`: "321" is "three two one" where that was asked for. Both are normalised."""
+    by_figures: dict[str, list[str]] = {}
+    by_length: dict[int, list[str]] = {}
+    for run in _runs(target.split()):
+        if isinstance(run, list):
+            figures = "".join(run)
+            by_figures[figures] = run
+            by_length.setdefault(len(figures), run)  # the first of that length
     words: list[str] = []
-    for run in _runs(heard.split()):
+    for run in _runs(hypothesis.split()):
         if isinstance(run, str):
             words.append(run)
             continue
-        joined = "".join(run)
-        like = splits.get(joined) or splits.get(len(joined)) or run
-        ends = [sum(map(len, like[: i + 1])) for i in range(len(like))]
-        words += [_word(joined[end - len(part) : end]) for part, end in zip(like, ends, strict=True)]
+        figures = "".join(run)
+        split = by_figures.get(figures) or by_length.get(len(figures)) or run
+        words += _split_as(figures, split)
     return " ".join(words)
+
+
+def _split_as(figures: str, split: list[str]) -> list[str]:
+    """The words of `figures` in parts as long as those of `split`."""
+    words = []
+    begin = 0
+    for part in split:
+        end = begin + len(part)
+        words.append(_word(figures[begin:end]))
+        begin = end
+    return words
 
 
 def _runs(words: list[str]) -> Iterator[str | list[str]]:
@@ -113,8 +132,12 @@ def _word(word: str) -> str:
 
 def _initials(found: regex.Match) -> str:
     """"U.S." and "J. R. R." as one word, before they are read letter by letter; a letter that ends a sentence stays."""
-    letters = regex.findall(r"\p{L}+", found[0])
-    return f"{''.join(letters)} " if found[0].count(".") > 1 or len(letters) > 1 and " " not in found[0] else found[0]
+    text = found[0]
+    letters = regex.findall(r"\p{L}+", text)
+    stops = text.count(".")
+    if stops > 1 or (len(letters) > 1 and " " not in text):
+        return f"{''.join(letters)} "
+    return text
 
 
 def _plain(text: str) -> str:
@@ -140,19 +163,27 @@ def _figures(words: list[str]) -> Iterator[str]:
 
 def _decimal(words: list[str], at: int, whole: Fraction) -> tuple[Fraction, int]:
     """`whole` with the digits that are spoken from word `at` on, and a scale after them; unchanged where there are none."""
-    end = at
-    while end < len(words) and words[end] in DIGITS and end - at < MOST_DECIMALS:
-        end += 1
-    if end == at:
+    figures = ""
+    for word in words[at : at + MOST_DECIMALS]:
+        if word not in DIGITS:
+            break
+        figures += str(ONES[word])
+    if not figures:
         return whole, at - 1
-    value = whole + Fraction(int("".join(str(ONES[word]) for word in words[at:end])), 10 ** (end - at))
+    end = at + len(figures)
+    value = whole + Fraction(int(figures), 10 ** len(figures))
     scale = SCALES.get(words[end]) if end < len(words) else None
-    return (value * scale, end + 1) if scale else (value, end)
+    if scale:
+        return value * scale, end + 1
+    return value, end
 
 
 def _cardinal(words: list[str], at: int) -> tuple[Fraction | None, int]:
     """The number that is spoken from word `at` on, and where it ends; None where there is none."""
-    total, group, begin, scale = 0, None, at, 10**15
+    begin = at
+    total = 0
+    group: int | None = None  # hundreds, tens and ones, before a scale
+    scale = 10**15  # scales that follow are smaller
     while at < len(words):
         word = words[at]
         if word in SMALL:
@@ -164,18 +195,25 @@ def _cardinal(words: list[str], at: int) -> tuple[Fraction | None, int]:
             group *= 100
         elif word in SCALES and group is not None and SCALES[word] < scale:
             scale = SCALES[word]
-            total, group = total + group * scale, None
+            total += group * scale
+            group = None
         else:
             break
         at += 1
-    return (Fraction(total + (group or 0)), at) if at > begin else (None, at)
+    if at == begin:
+        return None, at
+    return Fraction(total + (group or 0)), at
 
 
 def _joined(group: int | None, value: int) -> int | None:
     """A group of hundreds with what is said next, or None where that begins another number ("twenty" and then "twenty")."""
     if group is None:
         return value
-    room = 100 if group >= 100 and group % 100 == 0 else 10 if group % 100 >= 20 and group % 10 == 0 else 0
+    room = 0
+    if group >= 100 and group % 100 == 0:
+        room = 100
+    elif group % 100 >= 20 and group % 10 == 0:
+        room = 10
     return group + value if 0 < value < room else None
 
 

@@ -60,29 +60,35 @@ def transcripts(path: str) -> dict[str, str]:
         if len(fields) != 2:
             wrong = "no bar" if len(fields) == 1 else f"{len(fields) - 1} bars"
             raise ValueError(f"{path}:{number} has {wrong}: lines like name.wav|text are needed, it is {line[:40]!r}.")
-        stem, text = stem_of(re.split(r"[/\\]", fields[0].strip())[-1]), fields[1]
+        path_in_list, text = fields
+        file = re.split(r"[/\\]", path_in_list.strip())[-1]
+        stem = stem_of(file)
         if texts.setdefault(stem, text) != text:
             raise ValueError(f"{path}:{number} gives {stem} a second text.")
     return texts
 
 
-def word_errors(target: str, heard: str) -> Ratio:
-    """Edits between two normalised texts in words, over the words of `target`; counts substitutions, deletions, insertions."""
+def word_errors(target: str, hypothesis: str) -> Ratio:
+    """Edits that turn the words of `target` into those of `hypothesis`, both normalised, over the words of `target`.
+
+    Counts substitutions, deletions and insertions.
+    """
     import jiwer
 
-    return _counted(jiwer.process_words(target, heard), len(target.split()))
+    return _counted(jiwer.process_words(target, hypothesis), len(target.split()))
 
 
-def character_errors(target: str, heard: str) -> Ratio:
+def character_errors(target: str, hypothesis: str) -> Ratio:
     """The same in characters, spaces left out."""
     import jiwer
 
-    target, heard = target.replace(" ", ""), heard.replace(" ", "")
-    return _counted(jiwer.process_characters(target, heard), len(target))
+    target = target.replace(" ", "")
+    hypothesis = hypothesis.replace(" ", "")
+    return _counted(jiwer.process_characters(target, hypothesis), len(target))
 
 
-def _counted(found: Any, length: int) -> Ratio:
-    parts = {name: float(getattr(found, name)) for name in ("substitutions", "deletions", "insertions")}
+def _counted(alignment: Any, length: int) -> Ratio:
+    parts = {name: float(getattr(alignment, name)) for name in ("substitutions", "deletions", "insertions")}
     return Ratio(sum(parts.values()), float(length), parts)
 
 
@@ -114,8 +120,9 @@ def wer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: str, lang
     Vowel signs count, case, punctuation and the spelling of numbers, Chinese ones too, do not; with the normaliser "whisper" as most
     papers have it, whose Hindi and Thai know no vowel signs. Upstream's definition differs.
     """
-    target, heard = _target(pair, intelligibility_mode, ltr_path), pair.deg.view(transcript, rate)
-    return word_errors(*levelled(target, heard, language, normaliser))
+    target = _target(pair, intelligibility_mode, ltr_path)
+    hypothesis = pair.deg.view(transcript, rate)
+    return word_errors(*levelled(target, hypothesis, language, normaliser))
 
 
 @metric("cer", **ERRORS)
@@ -124,25 +131,30 @@ def cer(pair: Pair, rate: int, *, intelligibility_mode: str, ltr_path: str, lang
 
     Pooled over the corpus. 0 up, lower is better; at 16 kHz. Upstream's definition differs.
     """
-    target, heard = _target(pair, intelligibility_mode, ltr_path), pair.deg.view(transcript, rate)
-    return character_errors(*levelled(target, heard, language, normaliser))
+    target = _target(pair, intelligibility_mode, ltr_path)
+    hypothesis = pair.deg.view(transcript, rate)
+    return character_errors(*levelled(target, hypothesis, language, normaliser))
 
 
-def upstream_errors(target: str, heard: str, *, words: bool) -> float:
+def upstream_errors(target: str, hypothesis: str, *, words: bool) -> float:
     """Upstream's rate for one file: spaces and six marks are dropped first, so that a sentence is one word; inf, nan when empty."""
     from rapidfuzz.distance import Levenshtein
 
-    sides = [text.lower().translate(DROPPED) for text in (target, heard)]
-    a, b = [side.split() for side in sides] if words else sides
+    target = target.lower().translate(DROPPED)
+    hypothesis = hypothesis.lower().translate(DROPPED)
+    a = target.split() if words else target
+    b = hypothesis.split() if words else hypothesis
     edits = Levenshtein.distance(a, b)
-    return edits / len(a) if len(a) else float("inf") if edits else float("nan")
+    if len(a):
+        return edits / len(a)
+    return float("inf") if edits else float("nan")
 
 
 def _upstream(pair: Pair, rate: int, mode: str, path: str, language: str, words: bool) -> float:
-    heard = pair.deg.view(transcript, rate)
+    hypothesis = pair.deg.view(transcript, rate)
     if mode == "gt_audio" and code_of(language) != "zh":
-        return upstream_errors(heard, heard, words=words)  # it transcribes the generated file twice
-    return upstream_errors(_target(pair, mode, path), heard, words=words)
+        return upstream_errors(hypothesis, hypothesis, words=words)  # it transcribes the generated file twice
+    return upstream_errors(_target(pair, mode, path), hypothesis, words=words)
 
 
 @metric("wer", definition="upstream", **ERRORS)

@@ -25,8 +25,13 @@ def fingerprint(path: Path | str | None) -> Any:
     """What changes when a file (or any file of a folder) is written again: names, sizes and times."""
     if not path or not Path(path).exists():
         return str(path)
-    files = files_under(Path(path)) if Path(path).is_dir() else [Path(path)]
-    return [str(path), *([file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.is_file())]
+    place = Path(path)
+    facts: list[Any] = [str(path)]
+    for file in files_under(place) if place.is_dir() else [place]:
+        if file.is_file():
+            status = file.stat()
+            facts.append([file.name, status.st_size, status.st_mtime_ns])
+    return facts
 
 
 def digest(row: Metric, options: Options, rate: int | None) -> str:
@@ -51,18 +56,24 @@ class Journal:
     """The lines of a file; without a path it forgets everything. `keys`: {metric: digest}; lines of other settings are not read."""
 
     def __init__(self, path: Path | None, keys: dict[str, str]) -> None:
-        self.path, self.keys = path, keys
+        self.path = path
+        self.keys = keys
         self.found: dict[str, dict[str, Any]] = {}
         for line in self._lines():
-            known = self.found.setdefault(line["id"], {"files": line["files"]})
-            if known["files"] != line["files"]:
-                known = self.found[line["id"]] = {"files": line["files"]}
-            known["seconds"] = line.get("seconds") or known.get("seconds", {})
-            for name, key in line["keys"].items():
-                if self.keys.get(name) == key:
-                    for part in BY_METRIC:
-                        if name in line[part]:
-                            known.setdefault(part, {})[name] = line[part][name]
+            self._take(line)
+
+    def _take(self, line: dict[str, Any]) -> None:
+        known = self.found.get(line["id"])
+        if known is None or known["files"] != line["files"]:
+            known = {"files": line["files"]}
+            self.found[line["id"]] = known
+        known["seconds"] = line.get("seconds") or known.get("seconds", {})
+        for name, key in line["keys"].items():
+            if self.keys.get(name) != key:
+                continue
+            for part in BY_METRIC:
+                if name in line[part]:
+                    known.setdefault(part, {})[name] = line[part][name]
 
     def done(self, name: str, files: Any) -> dict[str, Any]:
         """What is known of a pair whose files are still the same; failures are not kept, they are tried again."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from utils.log import log
 
-TOLD = 0.05  # of the reference's length: from there on a pair is named
+TOLERANCE = 0.05  # of the reference's length: from there on a pair is named
 SHOWN = 10  # pairs by name, the worst
 
 
@@ -29,38 +29,53 @@ def refuse_lengths(reference: float, generated: float, bound: float) -> None:
 
 def lengths_of(outcomes: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """{id: reference, generated (seconds), ratio} of the pairs of which both sides could be read."""
-    known = {outcome["id"]: outcome["seconds"] for outcome in outcomes if outcome["seconds"]}
-    return {name: both | {"ratio": both["generated"] / both["reference"]} for name, both in known.items()}
+    lengths = {}
+    for outcome in outcomes:
+        seconds = outcome["seconds"]
+        if seconds:
+            ratio = seconds["generated"] / seconds["reference"]
+            lengths[outcome["id"]] = seconds | {"ratio": ratio}
+    return lengths
 
 
 def unlike(lengths: Mapping[str, Mapping[str, float]]) -> list[str]:
     """The pairs whose lengths differ by more than 5 %, the worst first."""
-    off = {name: abs(np.log(both["ratio"])) for name, both in lengths.items() if abs(both["ratio"] - 1) > TOLD}
-    return sorted(off, key=lambda name: (-off[name], name))
+    distances = {}
+    for name, both in lengths.items():
+        if abs(both["ratio"] - 1) > TOLERANCE:
+            distances[name] = abs(np.log(both["ratio"]))
+    return sorted(distances, key=lambda name: (-distances[name], name))
 
 
 def warn_of_lengths(lengths: Mapping[str, Mapping[str, float]]) -> None:
     """Logs a warning when there are such pairs."""
-    if worst := unlike(lengths):
+    worst = unlike(lengths)
+    if worst:
         log.warning(f"{_count(worst, lengths)}, e.g. {_named(worst[0], lengths)}: metrics that cut judge what both sides have.")
 
 
-def told_of_lengths(lengths: Mapping[str, Mapping[str, float]]) -> list[str]:
+def sentences_on_lengths(lengths: Mapping[str, Mapping[str, float]]) -> list[str]:
     """In a sentence or two: the lengths of both sides, their ratios, and which pairs differ by more than 5 %."""
     if not lengths:
         return []
-    sums = [sum(both[side] for both in lengths.values()) for side in ("generated", "reference")]
+    generated = sum(both["generated"] for both in lengths.values())
+    reference = sum(both["reference"] for both in lengths.values())
+    ratio = generated / reference
     ratios = [both["ratio"] for both in lengths.values()]
-    said = f"Lengths: generated {sums[0]:.2f} s, reference {sums[1]:.2f} s, ratio {sums[0] / sums[1]:.3g}"
-    said += f" ({min(ratios):.3g} to {max(ratios):.3g} of the pairs)."
-    if not (worst := unlike(lengths)):
-        return [said]
-    names = "; ".join(_named(name, lengths) for name in worst[:SHOWN])
-    return [said, f"Warning: {_count(worst, lengths)}: {names}{'; ...' if len(worst) > SHOWN else ''}."]
+    span = f"{min(ratios):.3g} to {max(ratios):.3g} of the pairs"
+    totals = f"Lengths: generated {generated:.2f} s, reference {reference:.2f} s, ratio {ratio:.3g} ({span})."
+    worst = unlike(lengths)
+    if not worst:
+        return [totals]
+    names = [_named(name, lengths) for name in worst[:SHOWN]]
+    if len(worst) > SHOWN:
+        names.append("...")
+    warning = f"Warning: {_count(worst, lengths)}: {'; '.join(names)}."
+    return [totals, warning]
 
 
 def _count(worst: list[str], lengths: Mapping[str, Any]) -> str:
-    return f"{len(worst)} of {len(lengths)} pairs differ in length by more than {TOLD:.0%}"
+    return f"{len(worst)} of {len(lengths)} pairs differ in length by more than {TOLERANCE:.0%}"
 
 
 def _named(name: str, lengths: Mapping[str, Mapping[str, float]]) -> str:

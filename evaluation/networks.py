@@ -15,6 +15,13 @@ from torch.nn import functional as F
 
 VGGISH_RATE = 16000
 EXAMPLE = 96  # frames of 10 ms
+WINDOW = 400  # samples of 25 ms
+HOP = 160
+N_FFT = 512
+BANDS = 64
+LOWEST_HZ = 125
+HIGHEST_HZ = 7500
+LOG_OFFSET = 0.01
 
 
 class VGGish(nn.Module):
@@ -48,25 +55,39 @@ class VGGish(nn.Module):
 
 def vggish_examples(samples: np.ndarray) -> np.ndarray:
     """Log-mel examples of 0.96 s of sound at 16 kHz, (examples, 96, 64). Raises ValueError for less than one."""
-    if len(samples) < 400 + 160 * (EXAMPLE - 1):
-        raise ValueError(f"{len(samples) / VGGISH_RATE:.2f} s of sound is too short for VGGish: it takes 0.98 s.")
-    frames = np.lib.stride_tricks.sliding_window_view(samples.astype(np.float64), 400)[::160]
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
-    logs = np.log(np.abs(np.fft.rfft(frames * hann, 512)) @ _mel_bands() + 0.01)
-    count = len(logs) // EXAMPLE
-    return logs[: count * EXAMPLE].reshape(count, EXAMPLE, 64)
+    if len(samples) < WINDOW + HOP * (EXAMPLE - 1):
+        seconds = len(samples) / VGGISH_RATE
+        raise ValueError(f"{seconds:.2f} s of sound is too short for VGGish: it takes 0.98 s.")
+    samples = samples.astype(np.float64)
+    windows = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)
+    frames = windows[::HOP]
+    angles = 2 * np.pi * np.arange(WINDOW) / WINDOW
+    hann = 0.5 - 0.5 * np.cos(angles)
+    spectra = np.fft.rfft(frames * hann, N_FFT)
+    mel = np.abs(spectra) @ _mel_bands()
+    log_mel = np.log(mel + LOG_OFFSET)
+    count = len(log_mel) // EXAMPLE
+    return log_mel[: count * EXAMPLE].reshape(count, EXAMPLE, BANDS)
 
 
 @functools.cache
 def _mel_bands() -> np.ndarray:
     # Triangles on the mel scale of HTK, 125 to 7500 Hz, straight in mel and not in Hz; (257, 64).
-    mel = 1127 * np.log1p(np.linspace(0, VGGISH_RATE / 2, 257) / 700)
-    edges = np.linspace(1127 * np.log1p(125 / 700), 1127 * np.log1p(7500 / 700), 66)
-    rising = (mel[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - mel[:, None]) / (edges[2:] - edges[1:-1])
+    hertz = np.linspace(0, VGGISH_RATE / 2, N_FFT // 2 + 1)
+    mel = _mel_of(hertz)[:, None]
+    edges = np.linspace(_mel_of(LOWEST_HZ), _mel_of(HIGHEST_HZ), BANDS + 2)
+    low = edges[:-2]
+    middle = edges[1:-1]
+    high = edges[2:]
+    rising = (mel - low) / (middle - low)
+    falling = (high - mel) / (high - middle)
     bands = np.maximum(0, np.minimum(rising, falling))
     bands[0] = 0
     return bands
+
+
+def _mel_of(hertz: np.ndarray | float) -> np.ndarray:
+    return 1127 * np.log1p(hertz / 700)
 
 
 class Cnn14(nn.Module):
@@ -96,28 +117,40 @@ class Cnn14(nn.Module):
         """The untrained network for PANNs' published weights (16 or 32 kHz), and these. Raises KeyError for others."""
         state = weights.get("model", weights)
         n_fft = state["spectrogram_extractor.stft.conv_real.weight"].shape[-1]
-        widths = tuple(state[f"conv_block{i}.conv1.weight"].shape[0] for i in range(1, 7))
+        convolutions = [state[f"conv_block{i}.conv1.weight"] for i in range(1, 7)]
+        widths = tuple(len(weight) for weight in convolutions)
         classes = len(state["fc_audioset.bias"])
         n_mel = len(state["bn0.weight"])
-        return cls(n_fft=n_fft, n_mel=n_mel, classes=classes, widths=widths), state
+        network = cls(n_fft=n_fft, n_mel=n_mel, classes=classes, widths=widths)
+        return network, state
 
     @property
     def sample_rate(self) -> int:
         return self.hop_size * 100
 
     def forward(self, sound: Tensor) -> tuple[Tensor, Tensor]:
+        power = self._power(sound).transpose(1, 2)
+        mel = power @ self.logmel_extractor.melW
+        decibels = 10 * torch.log10(mel.clamp(min=1e-10))
+        x = decibels[:, None]
+        x = self.bn0(x.transpose(1, 3)).transpose(1, 3)
+        for i in range(1, self.blocks + 1):
+            block = getattr(self, f"conv_block{i}")
+            pool = 2 if i < self.blocks else 1
+            x = block(x, pool=pool)
+        x = x.mean(dim=3)
+        pooled = x.amax(dim=2) + x.mean(dim=2)
+        embedding = F.relu(self.fc1(pooled))
+        return embedding, self.fc_audioset(embedding)
+
+    def _power(self, sound: Tensor) -> Tensor:
+        # The power spectra (batch, bins, frames) of (batch, samples), by convolutions with the published windows.
         stft = self.spectrogram_extractor.stft
         margin = stft.conv_real.kernel_size[0] // 2
         padded = F.pad(sound[:, None], (margin, margin), mode="reflect")
-        parts = [F.conv1d(padded, part.weight, stride=self.hop_size) for part in (stft.conv_real, stft.conv_imag)]
-        mel = (parts[0] ** 2 + parts[1] ** 2).transpose(1, 2) @ self.logmel_extractor.melW
-        x = (10 * torch.log10(mel.clamp(min=1e-10)))[:, None]
-        x = self.bn0(x.transpose(1, 3)).transpose(1, 3)
-        for i in range(1, self.blocks + 1):
-            x = getattr(self, f"conv_block{i}")(x, pool=2 if i < self.blocks else 1)
-        x = x.mean(dim=3)
-        embedding = F.relu(self.fc1(x.amax(dim=2) + x.mean(dim=2)))
-        return embedding, self.fc_audioset(embedding)
+        real = F.conv1d(padded, stft.conv_real.weight, stride=self.hop_size)
+        imaginary = F.conv1d(padded, stft.conv_imag.weight, stride=self.hop_size)
+        return real**2 + imaginary**2
 
 
 class Block(nn.Module):
@@ -127,7 +160,8 @@ class Block(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(narrow, wide, 3, padding=1, bias=False)
         self.conv2 = nn.Conv2d(wide, wide, 3, padding=1, bias=False)
-        self.bn1, self.bn2 = nn.BatchNorm2d(wide), nn.BatchNorm2d(wide)
+        self.bn1 = nn.BatchNorm2d(wide)
+        self.bn2 = nn.BatchNorm2d(wide)
 
     def forward(self, x: Tensor, pool: int) -> Tensor:
         x = F.relu(self.bn1(self.conv1(x)))

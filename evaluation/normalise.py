@@ -51,15 +51,16 @@ def normaliser(language: str, kind: str = "standard") -> Callable[[str], str]:
     return english.normalise
 
 
-def levelled(target: str, heard: str, language: str, kind: str = "standard") -> tuple[str, str]:
-    """Both texts as their words are counted; English numbers that were heard are split as the target's are."""
+def levelled(target: str, hypothesis: str, language: str, kind: str = "standard") -> tuple[str, str]:
+    """Both texts as their words are counted; English numbers of the hypothesis are split as the target's are."""
     level = normaliser(language, kind)
-    target, heard = level(target), level(heard)
+    target = level(target)
+    hypothesis = level(hypothesis)
     if kind == "standard" and code_of(language) == "en":
         from evaluation.english import agreed
 
-        heard = agreed(target, heard)
-    return target, heard
+        hypothesis = agreed(target, hypothesis)
+    return target, hypothesis
 
 
 def code_of(language: str) -> str:
@@ -67,9 +68,11 @@ def code_of(language: str) -> str:
     from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
 
     name = language.strip().lower().replace("_", "-")
-    for known in (name, name.partition("-")[0]):
-        if TO_LANGUAGE_CODE.get(known, known) in LANGUAGES:
-            return TO_LANGUAGE_CODE.get(known, known)
+    language_alone = name.partition("-")[0]
+    for candidate in (name, language_alone):
+        code = TO_LANGUAGE_CODE.get(candidate, candidate)
+        if code in LANGUAGES:
+            return code
     raise ValueError(nearest(language, [*LANGUAGES, *TO_LANGUAGE_CODE], "language"))
 
 
@@ -78,8 +81,8 @@ def _whispers(name: str) -> Callable[[str], str]:
     from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
 
     split = name in ("letters", *LETTERS)
-    made = EnglishTextNormalizer() if name == "en" else BasicTextNormalizer(name == "no_diacritics", split)
-    return lambda text: made(text).strip()
+    normalise = EnglishTextNormalizer() if name == "en" else BasicTextNormalizer(name == "no_diacritics", split)
+    return lambda text: normalise(text).strip()
 
 
 def standard(text: str, code: str) -> str:

@@ -21,7 +21,9 @@ class Recording:
     """One file: its sound at each rate and its views, each computed when first asked for and kept while this lives."""
 
     def __init__(self, audio: Audio, options: Options, path: Path | None = None) -> None:
-        self.audio, self.options, self.path = audio, options, path
+        self.audio = audio
+        self.options = options
+        self.path = path
         # The caches live and die with the recording; on the class they would keep every sound ever read.
         self.at = functools.cache(self._at)
         self._viewed = functools.cache(self._view)
@@ -32,10 +34,12 @@ class Recording:
 
     def _at(self, rate: int) -> Audio:
         sound = self.audio.resample(rate)
-        if self.options.definition == "upstream":  # its loader rounds the length up, which moves Praat's frames
-            length = -(-len(self.audio.samples) * rate // self.audio.rate)
-            sound = Audio(np.pad(sound.samples, (0, max(0, length - len(sound.samples)))), rate)
-        return sound
+        if self.options.definition != "upstream":
+            return sound
+        # Upstream's loader rounds the length up, which moves Praat's frames.
+        length = -(-len(self.audio.samples) * rate // self.audio.rate)
+        lacking = max(0, length - len(sound.samples))
+        return Audio(np.pad(sound.samples, (0, lacking)), rate)
 
     def view(self, of: Callable[..., Any], rate: int, samples: int | None = None) -> Any:
         """The sound as `of` sees it, or its first `samples` alone."""
@@ -51,7 +55,10 @@ class Pair:
     """A reference and what is compared with it. `name` is the stem that both share."""
 
     def __init__(self, ref: Recording, deg: Recording, options: Options, name: str = "") -> None:
-        self.ref, self.deg, self.options, self.name = ref, deg, options, name
+        self.ref = ref
+        self.deg = deg
+        self.options = options
+        self.name = name
         self.path = functools.cache(self._path)
         self.compared = functools.cache(self._compared)
 
@@ -99,7 +106,8 @@ class Pair:
         ref, deg = self.sounds(rate)
         refuse_silence(ref, deg)
         shorter = min(len(ref.samples), len(deg.samples))
-        ref, deg = Audio(ref.samples[:shorter], rate), Audio(deg.samples[:shorter], rate)
+        ref = Audio(ref.samples[:shorter], rate)
+        deg = Audio(deg.samples[:shorter], rate)
         refuse_silence(ref, deg)
         return ref, deg
 
@@ -109,17 +117,21 @@ class Pair:
 
     def frames(self, of: Callable[..., Frames], rate: int, align: str | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Both views, row for row: of both "cut" to the shorter, or "dtw" along the path that brings their spectra together."""
-        refuse_silence(*self.sounds(rate))
-        lengths = [len(side.samples) for side in self.sounds(rate)]
+        sounds = self.sounds(rate)
+        refuse_silence(*sounds)
+        lengths = [len(sound.samples) for sound in sounds]
         shorter = min(lengths)
-        if (align or self.options.align) == "cut":
+        align = align or self.options.align
+        if align == "cut":
             # The sounds, not the frames: the last frames see what lies beyond the cut, and Praat places all of them by the length.
             ref, deg = self.views(of, rate, (shorter, shorter))
             return ref.values, deg.values
         ref, deg = self.views(of, rate)
         if ref.start != deg.start:  # placed by the length: lengths that are whole frames apart begin alike
             hop = round(ref.step * rate)
-            ref, deg = self.views(of, rate, tuple(shorter + (length - shorter) // hop * hop for length in lengths))
+            whole_hops = [(length - shorter) // hop for length in lengths]
+            kept = tuple(shorter + hops * hop for hops in whole_hops)
+            ref, deg = self.views(of, rate, kept)
         path = self.path(rate)
         return ref.at(path[:, 0]), deg.at(path[:, 1])
 

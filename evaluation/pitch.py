@@ -11,16 +11,21 @@ from evaluation.periodicity import CREPE
 from processors.f0 import praat_f0
 from utils.audio import Audio
 
-HOP_SIZE, FMIN, FMAX, VOICING_THRESHOLD = 256, 50.0, 1100.0, 0.6
+HOP_SIZE = 256
+FMIN = 50.0
+FMAX = 1100.0
+VOICING_THRESHOLD = 0.6
 FEWEST_FRAMES = 2
-TOLERANCE_CENTS, GROSS = 50, 0.2
+TOLERANCE_CENTS = 50
+GROSS = 0.2
 
 
 def f0_track(audio: Audio) -> Frames:
     """F0 in Hz, 0 where there is no voice, one value every 256 samples, as Praat gives it."""
     f0 = praat_f0(audio.samples, audio.rate, HOP_SIZE, FMIN, FMAX, VOICING_THRESHOLD)
     step = HOP_SIZE / audio.rate
-    return Frames(f0, (audio.seconds - (len(f0) - 1) * step) / 2, step)
+    start = (audio.seconds - (len(f0) - 1) * step) / 2
+    return Frames(f0, start, step)
 
 
 def f0_settings(rate: int) -> dict[str, Any]:
@@ -34,11 +39,14 @@ PRAAT = {"of": f0_track, "packages": ("praat-parselmouth",), "settings": f0_sett
 def both_voiced(ref: np.ndarray, deg: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """F0 of the frames that are voiced on both sides. Raises ValueError when there are fewer than two."""
     together = (ref > 0) & (deg > 0)
-    if together.sum() < FEWEST_FRAMES:
-        sides = {"the reference": (ref > 0).any(), "the generated file": (deg > 0).any()}
-        mute = " and ".join(side for side, voiced in sides.items() if not voiced)
-        raise ValueError(f"no voice in {mute}." if mute else f"only {together.sum()} frames are voiced on both sides.")
-    return ref[together], deg[together]
+    count = together.sum()
+    if count >= FEWEST_FRAMES:
+        return ref[together], deg[together]
+    sides = {"the reference": ref, "the generated file": deg}
+    mute = [side for side, track in sides.items() if not (track > 0).any()]
+    if mute:
+        raise ValueError(f"no voice in {' and '.join(mute)}.")
+    raise ValueError(f"only {count} frames are voiced on both sides.")
 
 
 def cents(hertz: np.ndarray) -> np.ndarray:
@@ -102,7 +110,7 @@ def fpc_log(ref: np.ndarray, deg: np.ndarray) -> float:
 
 @metric("f0_gross_error", higher_is_better=False, **PRAAT)
 def f0_gross_error(ref: np.ndarray, deg: np.ndarray) -> float:
-    """Gross pitch error: the share of frames voiced on both sides whose F0 is off by more than 20 %.
+    """Gross pitch error: the share of frames voiced on both sides whose F0 is difference by more than 20 %.
 
     0 to 1, lower is better; at the reference's rate (Rabiner et al. 1976).
     """
@@ -121,11 +129,14 @@ def v_uv_f1(ref: np.ndarray, deg: np.ndarray) -> Ratio:
 
 def voicing_f1(ref: np.ndarray, deg: np.ndarray) -> Ratio:
     """What voicing F1 is pooled from. Raises ValueError when neither side has a voice."""
-    tp, fp, fn = ((ref > 0) & (deg > 0)).sum(), ((ref == 0) & (deg > 0)).sum(), ((ref > 0) & (deg == 0)).sum()
-    if not tp + fp + fn:
+    tp = float(((ref > 0) & (deg > 0)).sum())
+    fp = float(((ref == 0) & (deg > 0)).sum())
+    fn = float(((ref > 0) & (deg == 0)).sum())
+    voiced = tp + fp + fn
+    if not voiced:
         raise ValueError("no voice in the reference and the generated file.")
-    counted = {"tp": float(tp), "fp": float(fp), "fn": float(fn), "tn": float(len(ref) - tp - fp - fn)}
-    return Ratio(float(2 * tp), float(2 * tp + fp + fn), counted)
+    counts = {"tp": tp, "fp": fp, "fn": fn, "tn": len(ref) - voiced}
+    return Ratio(2 * tp, 2 * tp + fp + fn, counts)
 
 
 @metric("v_uv_error", higher_is_better=False, **PRAAT)
@@ -156,7 +167,9 @@ def overall_accuracy(ref: np.ndarray, deg: np.ndarray) -> float:
 
     0 to 1, higher is better; at the reference's rate (Salamon et al. 2014).
     """
-    return float(np.mean(_met(ref, deg, octave=False) | ((ref == 0) & (deg == 0))))
+    unvoiced = (ref == 0) & (deg == 0)
+    right = _met(ref, deg, octave=False) | unvoiced
+    return float(np.mean(right))
 
 
 def _accuracy(ref: np.ndarray, deg: np.ndarray, *, octave: bool) -> float:
@@ -167,10 +180,12 @@ def _accuracy(ref: np.ndarray, deg: np.ndarray, *, octave: bool) -> float:
 
 def _met(ref: np.ndarray, deg: np.ndarray, *, octave: bool) -> np.ndarray:
     together = (ref > 0) & (deg > 0)
-    off = cents(np.where(together, deg, 1.0)) - cents(np.where(together, ref, 1.0))
+    ref_cents = cents(np.where(together, ref, 1.0))
+    deg_cents = cents(np.where(together, deg, 1.0))
+    difference = deg_cents - ref_cents
     if octave:
-        off -= 1200 * np.floor(off / 1200 + 0.5)
-    return together & (np.abs(off) < TOLERANCE_CENTS)
+        difference -= 1200 * np.floor(difference / 1200 + 0.5)
+    return together & (np.abs(difference) < TOLERANCE_CENTS)
 
 
 @metric("f0_periodicity_rmse", higher_is_better=False, **CREPE)

@@ -14,7 +14,8 @@ from utils import pretrained
 from utils.audio import Audio, pieces
 
 RATE = 16000
-WINDOW_SECONDS, HOP_SECONDS = 9.01, 1.0
+WINDOW_SECONDS = 9.01
+HOP_SECONDS = 1.0
 # From what the network gives to the scale of listeners: highest power first.
 CURVES = {
     "signal": (-0.08397278, 1.22083953, 0.0052439),
@@ -37,10 +38,16 @@ def no_dnsmos(*, dnsmos: str) -> str:
 @functools.lru_cache(maxsize=2)
 def _opinions(audio: Audio, folder: str) -> dict[str, float]:
     network = pretrained.onnx(str(Path(folder) / FILES[0]))
-    raw = np.concatenate([network(window[None]) for window in _windows(audio)])
+    rows = []
+    for window in _windows(audio):
+        row = network(window[None])
+        rows.append(row)
+    raw = np.concatenate(rows)
     opinions = {}
-    for column, (name, curve) in enumerate(CURVES.items()):
-        opinions[name] = float(np.polyval(curve, raw[:, column]).mean())
+    columns = raw.transpose()
+    for column, (name, curve) in zip(columns, CURVES.items(), strict=True):
+        scores = np.polyval(curve, column)
+        opinions[name] = float(scores.mean())
     return opinions
 
 

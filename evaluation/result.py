@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.lengths import told_of_lengths
+from evaluation.lengths import sentences_on_lengths
 from evaluation.metric import Ratio
 from evaluation.shapes import ResultFile
 from utils.files import read_json, write_json, write_whole
@@ -56,11 +56,15 @@ def read_result(path: Path, shape: type[Any] = ResultFile) -> dict[str, Any]:
 
 def summary(values: list[float]) -> dict[str, Any]:
     """Mean, sample standard deviation, count, and the bootstrap's 95 % interval of the mean; None where undefined."""
-    scores, n = np.array(values), len(values)
+    n = len(values)
     if n < 2:
-        return {"mean": float(scores[0]) if n else None, "std": None, "n": n, "interval": None}
-    means = [scores[rows].mean() for rows in draws(n, RESAMPLINGS)]
-    return {"mean": float(scores.mean()), "std": float(scores.std(ddof=1)), "n": n, "interval": _middle(means)}
+        mean = float(values[0]) if n else None
+        return {"mean": mean, "std": None, "n": n, "interval": None}
+    scores = np.array(values)
+    mean = float(scores.mean())
+    std = float(scores.std(ddof=1))
+    redrawn = [scores[rows].mean() for rows in draws(n, RESAMPLINGS)]
+    return {"mean": mean, "std": std, "n": n, "interval": _middle(redrawn)}
 
 
 def pooled_summary(counts: list[Ratio]) -> dict[str, Any]:
@@ -68,20 +72,21 @@ def pooled_summary(counts: list[Ratio]) -> dict[str, Any]:
 
     `mean_of_utterances` and `std` are over the utterances that have a score of their own, `totals` sums what was counted.
     """
-    pairs = np.array([[c.numerator, c.denominator] for c in counts], dtype=float).reshape(-1, 2)
+    fractions = np.array([[c.numerator, c.denominator] for c in counts], dtype=float).reshape(-1, 2)
     own = [c.numerator / c.denominator for c in counts if c.denominator]
-    top, bottom = pairs.sum(axis=0)
-    found = summary([]) | {"n": len(counts), "pooled": True}
+    top, bottom = fractions.sum(axis=0)
+    pooled = summary([]) | {"n": len(counts), "pooled": True}
     if not bottom:
-        return found
-    found |= {"mean": float(top / bottom), "mean_of_utterances": float(np.mean(own))}
-    found["totals"] = {name: sum(c.parts.get(name, 0) for c in counts) for name in counts[0].parts}
+        return pooled
+    pooled["mean"] = float(top / bottom)
+    pooled["mean_of_utterances"] = float(np.mean(own))
+    pooled["totals"] = {name: sum(c.parts.get(name, 0) for c in counts) for name in counts[0].parts}
     if len(counts) > 1:
-        sums = [pairs[rows].sum(axis=0) for rows in draws(len(counts), RESAMPLINGS)]
-        found["interval"] = _middle([a / b for a, b in sums if b])
+        sums = [fractions[rows].sum(axis=0) for rows in draws(len(counts), RESAMPLINGS)]
+        pooled["interval"] = _middle([a / b for a, b in sums if b])
     if len(own) > 1:
-        found["std"] = float(np.std(own, ddof=1))
-    return found
+        pooled["std"] = float(np.std(own, ddof=1))
+    return pooled
 
 
 def set_summary(score: Callable[..., float], ref: list[np.ndarray], deg: list[np.ndarray]) -> dict[str, Any]:
@@ -92,18 +97,28 @@ def set_summary(score: Callable[..., float], ref: list[np.ndarray], deg: list[np
     value = float(score(np.concatenate(ref) if ref else None, np.concatenate(deg)))
     if not np.isfinite(value):
         raise ValueError(f"the result is {value}.")
-    found = summary([]) | {"mean": value, "n": len(deg), "n_reference": len(ref), "over": "folders"}
-    again = []
-    for rows, others in zip(draws(len(deg), SET_RESAMPLINGS), draws(len(ref) or 1, SET_RESAMPLINGS, seed=1), strict=True):
+    row = summary([]) | {"mean": value, "n": len(deg), "n_reference": len(ref), "over": "folders"}
+    redrawn = _redrawn(score, ref, deg)
+    if len(deg) > 1 and len(redrawn) > SET_RESAMPLINGS // 2:
+        shift = value - float(np.median(redrawn))
+        row["std"] = float(np.std(redrawn, ddof=1))
+        row["interval"] = [edge + shift for edge in _middle(redrawn)]
+    return row
+
+
+def _redrawn(score: Callable[..., float], ref: list[np.ndarray], deg: list[np.ndarray]) -> list[float]:
+    """The score of files that are redrawn on both sides, as often as it is defined."""
+    ref_draws = draws(len(ref) or 1, SET_RESAMPLINGS, seed=1)
+    deg_draws = draws(len(deg), SET_RESAMPLINGS)
+    values = []
+    for ref_files, deg_files in zip(ref_draws, deg_draws, strict=True):
+        ref_rows = np.concatenate([ref[i] for i in ref_files]) if ref else None
+        deg_rows = np.concatenate([deg[i] for i in deg_files])
         try:
-            drawn = np.concatenate([ref[i] for i in others]) if ref else None
-            again.append(float(score(drawn, np.concatenate([deg[i] for i in rows]))))
+            values.append(float(score(ref_rows, deg_rows)))
         except ValueError:  # too few different files were drawn to tell a spread
             continue
-    if len(deg) > 1 and len(again) > SET_RESAMPLINGS // 2:
-        off = value - float(np.median(again))
-        found |= {"std": float(np.std(again, ddof=1)), "interval": [edge + off for edge in _middle(again)]}
-    return found
+    return values
 
 
 def draws(n: int, times: int, seed: int = 0) -> list[np.ndarray]:
@@ -112,8 +127,8 @@ def draws(n: int, times: int, seed: int = 0) -> list[np.ndarray]:
     return [rng.integers(n, size=n) for _ in range(times)]
 
 
-def _middle(found: list[float]) -> list[float]:
-    return [float(edge) for edge in np.percentile(found, [2.5, 97.5])]
+def _middle(values: list[float]) -> list[float]:
+    return [float(edge) for edge in np.percentile(values, [2.5, 97.5])]
 
 
 def markdown(result: Mapping[str, Any]) -> str:
@@ -121,13 +136,30 @@ def markdown(result: Mapping[str, Any]) -> str:
 
     Below it what there is to say of lengths.
     """
-    lines = [["metric", "mean", "95 % interval", "std", "n", "failed", "unit", "better"]]
+    table = [["metric", "mean", "95 % interval", "std", "n", "failed", "unit", "better"]]
     for name, row in result["metrics"].items():
-        low_high = "-" if row["interval"] is None else "{:.4g} to {:.4g}".format(*row["interval"])
-        numbers = ["-" if row[key] is None else f"{row[key]:.4g}" for key in ("mean", "std")]
-        better = "higher" if row["higher_is_better"] else "lower"
-        lines.append([name, numbers[0], low_high, numbers[1], str(row["n"]), str(row["failed"]), row["unit"], better])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * width for width in widths])
-    rows = ["| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines]
-    return "\n".join([*rows, *(f"\n{sentence}" for sentence in told_of_lengths(result.get("lengths") or {}))])
+        table.append(_cells(name, row))
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    table.insert(1, ["-" * width for width in widths])
+    lines = []
+    for row in table:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append(f"| {' | '.join(cells)} |")
+    for sentence in sentences_on_lengths(result.get("lengths") or {}):
+        lines.append(f"\n{sentence}")
+    return "\n".join(lines)
+
+
+def _cells(name: str, row: Mapping[str, Any]) -> list[str]:
+    interval = "-"
+    if row["interval"] is not None:
+        low, high = row["interval"]
+        interval = f"{low:.4g} to {high:.4g}"
+    mean = _number(row["mean"])
+    std = _number(row["std"])
+    better = "higher" if row["higher_is_better"] else "lower"
+    return [name, mean, interval, std, str(row["n"]), str(row["failed"]), row["unit"], better]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

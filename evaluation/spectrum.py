@@ -20,25 +20,35 @@ POWER_FLOOR = 1e-8  # added to the envelope's power, so that an empty band is -8
 WORLD_F0_FLOOR = 71.0  # Hz; WORLD's own default, and what its FFT size follows from
 SHORTEST_SECONDS = 8 / WORLD_F0_FLOOR  # WORLD reads beyond sounds shorter than a few periods
 BLOCK = 4096  # frames in memory at once
-PIECE_SECONDS, MARGIN_SECONDS = 240, 1  # longer sounds are taken in pieces, which WORLD sees with so much around them
+PIECE_SECONDS = 240  # longer sounds are taken in pieces,
+MARGIN_SECONDS = 1  # which WORLD sees with so much around them
 
 
 def mel_cepstra(audio: Audio) -> Frames:
     """c1..c24 of WORLD's envelope every 5 ms, (frames, 24): the log amplitude's cepstrum on a warped frequency axis."""
     if audio.seconds < SHORTEST_SECONDS:
         raise ValueError(f"{audio.seconds:.3f} s of sound is too short for WORLD: it takes {SHORTEST_SECONDS:.3f} s.")
-    rows = [_cepstra(audio.samples[begin:end], audio.rate)[kept] for begin, end, kept in _pieces(len(audio.samples), audio.rate)]
+    rows = []
+    for begin, end, kept in _pieces(len(audio.samples), audio.rate):
+        cepstra = _cepstra(audio.samples[begin:end], audio.rate)
+        rows.append(cepstra[kept])
     return Frames(np.concatenate(rows), 0.0, FRAME_SECONDS)
 
 
 def _pieces(samples: int, rate: int) -> Iterator[tuple[int, int, slice]]:
     """(begin, end, which of its frames to keep) of pieces with a margin around them: WORLD's memory grows with what it is given."""
     per_second = round(1 / FRAME_SECONDS)
-    for second in range(0, max(1, -(-samples // rate)), PIECE_SECONDS):
-        before, last = min(second, MARGIN_SECONDS), (second + PIECE_SECONDS) * rate >= samples
-        end = samples if last else (second + PIECE_SECONDS + MARGIN_SECONDS) * rate
+    seconds = max(1, -(-samples // rate))
+    for second in range(0, seconds, PIECE_SECONDS):
+        before = min(second, MARGIN_SECONDS)
+        begin = (second - before) * rate
         first = before * per_second
-        yield (second - before) * rate, end, slice(first, None if last else first + PIECE_SECONDS * per_second)
+        next_second = second + PIECE_SECONDS
+        if next_second * rate >= samples:
+            yield begin, samples, slice(first, None)
+        else:
+            end = (next_second + MARGIN_SECONDS) * rate
+            yield begin, end, slice(first, first + PIECE_SECONDS * per_second)
 
 
 def _cepstra(samples: np.ndarray, rate: int) -> np.ndarray:
@@ -47,11 +57,14 @@ def _cepstra(samples: np.ndarray, rate: int) -> np.ndarray:
     samples = samples.astype(np.float64)
     f0, times = pyworld.dio(samples, rate, f0_floor=WORLD_F0_FLOOR, frame_period=1000 * FRAME_SECONDS)
     f0 = pyworld.stonemask(samples, f0, times, rate)
-    found = []
-    for i in range(0, len(f0), BLOCK):
-        power = pyworld.cheaptrick(samples, f0[i : i + BLOCK], times[i : i + BLOCK], rate, f0_floor=WORLD_F0_FLOOR)
-        found.append(mel_cepstrum(np.log(power + POWER_FLOOR), ORDER, mel_alpha(rate))[:, 1:])
-    return np.concatenate(found)
+    alpha = mel_alpha(rate)
+    blocks = []
+    for begin in range(0, len(f0), BLOCK):
+        block = slice(begin, begin + BLOCK)
+        power = pyworld.cheaptrick(samples, f0[block], times[block], rate, f0_floor=WORLD_F0_FLOOR)
+        cepstra = mel_cepstrum(np.log(power + POWER_FLOOR), ORDER, alpha)
+        blocks.append(cepstra[:, 1:])
+    return np.concatenate(blocks)
 
 
 def mel_cepstrum(log_power: np.ndarray, order: int, alpha: float) -> np.ndarray:
@@ -82,11 +95,18 @@ def _warping(n: int, order: int, alpha: float) -> np.ndarray:
 def mel_alpha(rate: int) -> float:
     """The all-pass constant that bends the frequency axis nearest to mel: 0.41 at 16 kHz, 0.466 at 24 kHz, 0.544 at 44.1 kHz."""
     omega = np.linspace(0, np.pi, 1000, endpoint=False)
-    mel = np.log1p(omega / np.pi * rate / 2 / 1000)
+    kilohertz = omega / np.pi * rate / 2 / 1000
+    mel = np.log1p(kilohertz)
+    mel_share = mel / mel[-1]
     alphas = np.arange(0, 1, 0.001)[:, None]
-    warped = omega + 2 * np.arctan2(alphas * np.sin(omega), 1 - alphas * np.cos(omega))
-    errors = ((warped / warped[:, -1:] - mel / mel[-1]) ** 2).mean(axis=1)
-    return round(float(alphas[errors.argmin(), 0]), 3)
+    sine = alphas * np.sin(omega)
+    cosine = 1 - alphas * np.cos(omega)
+    bend = np.arctan2(sine, cosine)
+    warped = omega + 2 * bend
+    warped_share = warped / warped[:, -1:]
+    errors = ((warped_share - mel_share) ** 2).mean(axis=1)
+    best = alphas[errors.argmin(), 0]
+    return round(float(best), 3)
 
 
 def mel_cepstrum_settings(rate: int) -> dict[str, Any]:
@@ -120,4 +140,5 @@ def mcd_dtw(pair: Pair, rate: int) -> float:
 
 
 def _distortion(ref: np.ndarray, deg: np.ndarray) -> float:
-    return float(10 * np.sqrt(2) / np.log(10) * np.linalg.norm(ref - deg, axis=1).mean())
+    distances = np.linalg.norm(ref - deg, axis=1)
+    return float(10 * np.sqrt(2) / np.log(10) * distances.mean())

@@ -22,17 +22,30 @@ def magnitude_blocks(
     padded: np.ndarray, *, n_fft: int, hop_size: int, win_size: int, window: str = "hann"
 ) -> Iterator[np.ndarray]:
     """Magnitude spectra under a window ("hann", or "boxcar" for none) centred in `n_fft`, (frames, bins), a block at a time."""
+    weights = _window(window, n_fft, win_size).astype(padded.dtype)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, n_fft)
+    frames = windows[::hop_size]
+    for begin in range(0, len(frames), BLOCK_FRAMES):
+        block = frames[begin : begin + BLOCK_FRAMES]
+        yield np.abs(np.fft.rfft(block * weights))
+
+
+def _window(name: str, n_fft: int, win_size: int) -> np.ndarray:
+    # (n_fft,) with zeros at both ends
     left = (n_fft - win_size) // 2
-    shape = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(win_size) / win_size) if window == "hann" else np.ones(win_size)
-    window = np.pad(shape, (left, n_fft - win_size - left)).astype(padded.dtype)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop_size]
-    for i in range(0, len(frames), BLOCK_FRAMES):
-        yield np.abs(np.fft.rfft(frames[i : i + BLOCK_FRAMES] * window))
+    right = n_fft - win_size - left
+    if name != "hann":
+        return np.pad(np.ones(win_size), (left, right))
+    angles = 2 * np.pi * np.arange(win_size) / win_size
+    return np.pad(0.5 - 0.5 * np.cos(angles), (left, right))
 
 
 def stft_distance(ref: Audio, deg: Audio, window: str = "hann", floor: float = MAGNITUDE_FLOOR) -> tuple[float, float]:
     """Spectral convergence and log-magnitude distance, each the mean over RESOLUTIONS. Raises ValueError for 1024 samples or fewer."""
-    terms = [_distance_at(ref.samples, deg.samples, *resolution, window, floor) for resolution in RESOLUTIONS]
+    terms = []
+    for n_fft, hop_size, win_size in RESOLUTIONS:
+        distances = _distance_at(ref.samples, deg.samples, n_fft, hop_size, win_size, window, floor)
+        terms.append(distances)
     convergence, log_magnitude = np.mean(terms, axis=0)
     return float(convergence), float(log_magnitude)
 
@@ -42,14 +55,23 @@ def _distance_at(
 ) -> tuple[float, float]:
     if len(ref) <= n_fft // 2:
         raise ValueError(f"{len(ref)} samples are too few for an STFT of {n_fft}.")
-    padded = [np.pad(side.astype(np.float64), n_fft // 2, mode="reflect") for side in (ref, deg)]
-    sides = [magnitude_blocks(side, n_fft=n_fft, hop_size=hop_size, win_size=win_size, window=window) for side in padded]
-    error, power, logs, count = 0.0, 0.0, 0.0, 0
+    sides = []
+    for samples in (ref, deg):
+        padded = np.pad(samples.astype(np.float64), n_fft // 2, mode="reflect")
+        blocks = magnitude_blocks(padded, n_fft=n_fft, hop_size=hop_size, win_size=win_size, window=window)
+        sides.append(blocks)
+    error = 0.0
+    power = 0.0
+    log_error = 0.0
+    count = 0
     for x, y in zip(*sides, strict=True):
-        x, y = np.maximum(x, floor), np.maximum(y, floor)
-        error, power = error + ((x - y) ** 2).sum(), power + (x**2).sum()
-        logs, count = logs + np.abs(np.log(x / y)).sum(), count + x.size
-    return np.sqrt(error / power), logs / count
+        x = np.maximum(x, floor)
+        y = np.maximum(y, floor)
+        error += ((x - y) ** 2).sum()
+        power += (x**2).sum()
+        log_error += np.abs(np.log(x / y)).sum()
+        count += x.size
+    return np.sqrt(error / power), log_error / count
 
 
 def stft_settings(rate: int) -> dict[str, Any]:

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 A4 = 440.0
 MOST_DTW_CELLS = 2**27  # librosa keeps two numbers of eight bytes for each
-MCEP_ORDER, MCEP_ALPHA, MCEP_FFT, MCEP_FLOOR = 13, 0.65, 512, 1e-8
+MCEP_ORDER = 13
+MCEP_ALPHA = 0.65
+MCEP_FFT = 512
+MCEP_FLOOR = 1e-8
 EPSILON = float(np.finfo(np.float32).eps)
 
 
@@ -46,19 +49,29 @@ def _aligned(ref: np.ndarray, deg: np.ndarray, align: str) -> tuple[np.ndarray, 
 
 def _pearson(a: np.ndarray, b: np.ndarray) -> float:
     with np.errstate(all="ignore"):
-        a, b = a - a.mean(), b - b.mean()
-        return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()))
+        a = a - a.mean()
+        b = b - b.mean()
+        power = (a * a).sum() * (b * b).sum()
+        product = (a * b).sum()
+        return float(product / np.sqrt(power))
 
 
 def _f0(pair: Pair, rate: int, align: str, subtract: bool) -> tuple[np.ndarray, np.ndarray] | None:
-    tracks = [view.values for view in pair.views(f0_track, rate)]
-    if subtract:
-        tracks = [track[track > 0] for track in tracks]
-        if min(map(len, tracks)) <= 1:
-            return None
-        heights = [1200 * np.log2(track / A4) for track in tracks]
-        tracks = [height - np.median(height) for height in heights]
-    return _aligned(*tracks, align)
+    ref_view, deg_view = pair.views(f0_track, rate)
+    ref = ref_view.values
+    deg = deg_view.values
+    if not subtract:
+        return _aligned(ref, deg, align)
+    ref = ref[ref > 0]
+    deg = deg[deg > 0]
+    if len(ref) <= 1 or len(deg) <= 1:
+        return None
+    return _aligned(_about_median(ref), _about_median(deg), align)
+
+
+def _about_median(hertz: np.ndarray) -> np.ndarray:
+    cents = 1200 * np.log2(hertz / A4)
+    return cents - np.median(cents)
 
 
 F0: dict[str, Any] = {"kind": "pair", "of": f0_track, "packages": ("praat-parselmouth",), "settings": f0_settings}
@@ -122,12 +135,14 @@ def energy_pc(pair: Pair, rate: int, *, align: str, energy_db_scale: bool) -> fl
 @metric("f0_periodicity_rmse", kind="pair", higher_is_better=False, definition="upstream", **CREPE)
 def f0_periodicity_rmse(pair: Pair, rate: int, *, align: str) -> float:
     """Upstream's periodicity error: with dtw periodicity is aligned with itself. 0 to 1, lower is better; at 22,050 Hz unless told."""
-    return rmse(*_aligned(*(view.values for view in pair.views(periodicity, rate)), align))
+    ref, deg = pair.views(periodicity, rate)
+    return rmse(*_aligned(ref.values, deg.values, align))
 
 
 def doubled_cepstra(audio: Audio) -> Frames:
     """c0..c13 as pymcd has them, (frames, 14): WORLD's power envelope is taken for an amplitude, which doubles them."""
-    return Frames(cepstra(audio, doubled=True, order=MCEP_ORDER, alpha=MCEP_ALPHA, fft_size=MCEP_FFT), 0.0, FRAME_SECONDS)
+    values = cepstra(audio, doubled=True, order=MCEP_ORDER, alpha=MCEP_ALPHA, fft_size=MCEP_FFT)
+    return Frames(values, 0.0, FRAME_SECONDS)
 
 
 def cepstra(audio: Audio, *, doubled: bool, order: int, alpha: float, fft_size: int) -> np.ndarray:
@@ -140,15 +155,24 @@ def cepstra(audio: Audio, *, doubled: bool, order: int, alpha: float, fft_size: 
     f0, times = pyworld.dio(samples, audio.rate, frame_period=1000 * FRAME_SECONDS)
     f0 = pyworld.stonemask(samples, f0, times, audio.rate)
     power = pyworld.cheaptrick(samples, f0, times, audio.rate, fft_size=fft_size)
-    return mel_cepstrum(np.log((power**2 if doubled else power) + MCEP_FLOOR), order, alpha)
+    if doubled:
+        power = power**2
+    return mel_cepstrum(np.log(power + MCEP_FLOOR), order, alpha)
 
 
 def pymcd(ref: np.ndarray, deg: np.ndarray, mode: str) -> float:
     """pymcd's distance of doubled cepstra: "plain" (as many rows), "dtw", or "dtw_sl" (times the ratio of lengths)."""
-    path = fast_warp(ref[:, 1:], deg[:, 1:]) if mode != "plain" else np.stack([np.arange(len(ref))] * 2, axis=1)
-    distances = np.linalg.norm(ref[path[:, 0]] - deg[path[:, 1]], axis=1)
-    stretch = max(len(ref), len(deg)) / min(len(ref), len(deg)) if mode == "dtw_sl" else 1.0
-    return float(10 / np.log(10) * np.sqrt(2) * distances.mean() * stretch)
+    stretch = 1.0
+    if mode == "dtw_sl":
+        shorter, longer = sorted((len(ref), len(deg)))
+        stretch = longer / shorter
+    if mode != "plain":
+        path = fast_warp(ref[:, 1:], deg[:, 1:])
+        ref = ref[path[:, 0]]
+        deg = deg[path[:, 1]]
+    distances = np.linalg.norm(ref - deg, axis=1)
+    decibels = 10 / np.log(10) * np.sqrt(2)
+    return float(decibels * distances.mean() * stretch)
 
 
 @metric("mcd", kind="pair", of=doubled_cepstra, unit="dB", higher_is_better=False, packages=("pyworld",), definition="upstream")
@@ -157,7 +181,8 @@ def mcd(pair: Pair, rate: int) -> float:
 
     0 up, lower is better; at 22,050 Hz unless told.
     """
-    return pymcd(*(view.values for view in pair.views(doubled_cepstra, rate)), "dtw_sl")
+    ref, deg = pair.views(doubled_cepstra, rate)
+    return pymcd(ref.values, deg.values, "dtw_sl")
 
 
 @metric("mstft", kind="pair", higher_is_better=False, definition="upstream", settings=lambda rate: {"resolutions": RESOLUTIONS})
@@ -190,20 +215,25 @@ def stoi(pair: Pair, rate: int) -> float:
 @metric("si_sdr", kind="pair", unit="dB", higher_is_better=True, definition="upstream")
 def si_sdr(pair: Pair, rate: int) -> float:
     """Scale-invariant signal-to-distortion ratio in single precision. Higher is better; dB at 22,050 Hz unless told."""
-    return _ratio(*(side.samples.astype(np.float64) for side in _cut(pair, rate)))
+    return _ratio(*_exact(pair, rate))
 
 
 @metric("si_snr", kind="pair", unit="dB", higher_is_better=True, definition="upstream")
 def si_snr(pair: Pair, rate: int) -> float:
     """Scale-invariant signal-to-noise ratio in single precision. Higher is better; dB at 22,050 Hz unless told."""
-    sides = (side.samples.astype(np.float64) for side in _cut(pair, rate))
-    return _ratio(*(side - side.mean() for side in sides))
+    x, y = _exact(pair, rate)
+    return _ratio(x - x.mean(), y - y.mean())
 
 
 def _cut(pair: Pair, rate: int) -> tuple[Audio, Audio]:
     ref, deg = pair.sounds(rate)
     shorter = min(len(ref.samples), len(deg.samples))
     return Audio(ref.samples[:shorter], rate), Audio(deg.samples[:shorter], rate)
+
+
+def _exact(pair: Pair, rate: int) -> tuple[np.ndarray, np.ndarray]:
+    ref, deg = _cut(pair, rate)
+    return ref.samples.astype(np.float64), deg.samples.astype(np.float64)
 
 
 def _ratio(x: np.ndarray, y: np.ndarray) -> float:

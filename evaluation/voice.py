@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,43 +15,59 @@ from utils.audio import Audio
 if TYPE_CHECKING:
     from evaluation.pair import Pair
 
-N_FFT, HOP_SIZE = 2048, 512
-LOWEST_HZ, FLOOR_DB = 50.0, -80.0
+N_FFT = 2048
+HOP_SIZE = 512
+LOWEST_HZ = 50.0
+FLOOR_DB = -80.0
 RING_HZ = (2000.0, 4000.0)
 
 
 def average_spectrum(audio: Audio) -> Frames:
     """Mean power in third-octave bands from 50 Hz, in dB of the whole, (bands,), nothing under -80 dB. Needs 2048 samples."""
-    power = _mean_power(audio, np.ones(1 + len(audio.samples) // HOP_SIZE))
+    frames = 1 + len(audio.samples) // HOP_SIZE
+    power = _mean_power(audio, np.ones(frames))
     hertz = np.arange(len(power)) * audio.rate / N_FFT
-    edges = LOWEST_HZ * 2 ** (np.arange(np.ceil(3 * np.log2(audio.rate / 2 / LOWEST_HZ)) + 1) / 3)
-    bands = [power[(hertz >= low) & (hertz < high)].sum() for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    octaves = np.log2(audio.rate / 2 / LOWEST_HZ)
+    thirds = np.arange(np.ceil(3 * octaves) + 1)
+    edges = LOWEST_HZ * 2 ** (thirds / 3)
+    bands = []
+    for low, high in itertools.pairwise(edges):
+        inside = (hertz >= low) & (hertz < high)
+        bands.append(power[inside].sum())
     with np.errstate(divide="ignore"):
-        return Frames(np.maximum(10 * np.log10(np.array(bands) / power.sum()), FLOOR_DB), 0.0, 1.0)
+        decibels = 10 * np.log10(np.array(bands) / power.sum())
+    return Frames(np.maximum(decibels, FLOOR_DB), 0.0, 1.0)
 
 
 def singing_power_ratio(audio: Audio) -> Frames:
     """The highest peak from 2 to 4 kHz over that under 2 kHz, of the mean spectrum of voiced frames, in dB, (1,)."""
     if audio.rate < 2 * RING_HZ[1]:
         raise ValueError(f"a rate of {audio.rate} Hz is too low to hear up to {RING_HZ[1]:.0f} Hz.")
-    voiced = f0_track(audio).at(np.arange(1 + len(audio.samples) // HOP_SIZE) * HOP_SIZE / audio.rate) > 0
+    frames = 1 + len(audio.samples) // HOP_SIZE
+    seconds = np.arange(frames) * HOP_SIZE / audio.rate
+    voiced = f0_track(audio).at(seconds) > 0
     if not voiced.any():
         raise ValueError("no voice, so that nothing rings.")
-    mean = _mean_power(audio, voiced)
-    hertz = np.arange(len(mean)) * audio.rate / N_FFT
-    low, ring = mean[hertz < RING_HZ[0]].max(), mean[(hertz >= RING_HZ[0]) & (hertz < RING_HZ[1])].max()
-    return Frames(np.array([10 * np.log10(max(ring, 1e-20) / low)]), 0.0, 1.0)
+    power = _mean_power(audio, voiced)
+    hertz = np.arange(len(power)) * audio.rate / N_FFT
+    ringing = (hertz >= RING_HZ[0]) & (hertz < RING_HZ[1])
+    low = power[hertz < RING_HZ[0]].max()
+    ring = power[ringing].max()
+    decibels = 10 * np.log10(max(ring, 1e-20) / low)
+    return Frames(np.array([decibels]), 0.0, 1.0)
 
 
 def _mean_power(audio: Audio, weights: np.ndarray) -> np.ndarray:
     # The mean of the power spectra of frames (as many as weights), (bins,); block by block, so that memory stays small.
     if len(audio.samples) < N_FFT:
         raise ValueError(f"{len(audio.samples)} samples are too few for a spectrum of {N_FFT}.")
-    total, done = np.zeros(N_FFT // 2 + 1), 0
+    total = np.zeros(N_FFT // 2 + 1)
+    done = 0
     padded = np.pad(audio.samples, N_FFT // 2)
     for block in magnitude_blocks(padded, n_fft=N_FFT, hop_size=HOP_SIZE, win_size=N_FFT):
-        total += weights[done : done + len(block)] @ block.astype(np.float64) ** 2
-        done += len(block)
+        end = done + len(block)
+        total += weights[done:end] @ block.astype(np.float64) ** 2
+        done = end
     return total / weights.sum()
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+BOTH = 0  # steps of a path: into the next row and column,
+ROW = 1  # the next row alone,
+COLUMN = 2  # the next column alone
 BLOCK_CELLS = 2**26  # one byte each; longer recordings are walked back through a block of rows at a time
 MOST_CELLS = 2**33  # some minutes of work
 
@@ -18,26 +21,39 @@ def warp(a: np.ndarray, b: np.ndarray, radius: int) -> np.ndarray:
     For each frame of `a` only 2 x `radius` + 1 frames of `b` about the straight line between the corners are tried.
     Memory is that of one block of rows and of one row for each block. Raises ValueError when it would take hours.
     """
-    a, b = np.ascontiguousarray(a, dtype=np.float64), np.ascontiguousarray(b, dtype=np.float64)
-    radius = max(radius, -(-len(b) // len(a)))  # the band of one row must reach that of the next
-    n, m = len(a), len(b)
+    a = np.ascontiguousarray(a, dtype=np.float64)
+    b = np.ascontiguousarray(b, dtype=np.float64)
+    n = len(a)
+    m = len(b)
+    radius = max(radius, -(-m // n))  # the band of one row must reach that of the next
     width = min(2 * radius + 1, m)
     if n * width > MOST_CELLS:
         raise ValueError(f"{n} frames are too many for dynamic time warping: cut the recording up, or take --align cut.")
-    firsts = (np.arange(n) * (m - 1) // max(n - 1, 1) - radius).clip(0, m - width)
-    rows = max(BLOCK_CELLS // width, 1)
-    starts = list(range(0, n, rows))
+    middles = np.arange(n) * (m - 1) // max(n - 1, 1)
+    firsts = (middles - radius).clip(0, m - width)
+    return _in_band(a, b, firsts, width)
+
+
+def _in_band(a: np.ndarray, b: np.ndarray, firsts: np.ndarray, width: int) -> np.ndarray:
+    """The cheapest path through the cells from column firsts[i] on, `width` in each row i; (steps, 2) indices."""
     fill = compiled("_fill")
-    kept = [np.full(width, np.inf)]  # the costs of the row above each block
-    for i in starts[:-1]:
-        kept.append(fill(a, b, firsts, i, i + rows, kept[-1])[1])
-    i, j, path = n - 1, m - 1, []
-    for first, before in zip(starts[::-1], kept[::-1], strict=True):
-        steps = fill(a, b, firsts, first, min(first + rows, n), before)[0]
-        part = compiled("_walk")(steps, firsts, first, i, j)
-        path.append(part[:-1])
+    walk = compiled("_walk")
+    rows = max(BLOCK_CELLS // width, 1)
+    starts = list(range(0, len(a), rows))
+    costs = [np.full(width, np.inf)]  # of the row above each block
+    for first in starts[:-1]:
+        _, below = fill(a, b, firsts, first, first + rows, costs[-1])
+        costs.append(below)
+    i = len(a) - 1
+    j = len(b) - 1
+    parts = []
+    for first, above in zip(starts[::-1], costs[::-1], strict=True):
+        end = min(first + rows, len(a))
+        steps, _ = fill(a, b, firsts, first, end, above)
+        part = walk(steps, firsts, first, i, j)
+        parts.append(part[:-1])
         i, j = part[-1]
-    return np.concatenate(path)[::-1]
+    return np.concatenate(parts)[::-1]
 
 
 @functools.cache
@@ -49,10 +65,11 @@ def compiled(name: str) -> Callable[..., Any]:
 
 
 def _fill(a, b, firsts, begin, end, before):
-    # Step into each cell of the rows (0 from both, 1 from the row before, 2 from the column before), and the last row's costs.
+    # The step into each cell of the rows, and the last row's costs.
     width = len(before)
     steps = np.zeros((end - begin, width), np.uint8)
-    before, now = before.copy(), np.full(width, np.inf)
+    before = before.copy()
+    now = np.full(width, np.inf)
     for i in range(begin, end):
         moved = firsts[i] - firsts[i - 1] if i else 0
         for k in range(width):
@@ -60,17 +77,23 @@ def _fill(a, b, firsts, begin, end, before):
             distance = 0.0
             for d in range(a.shape[1]):
                 distance += (a[i, d] - b[j, d]) ** 2
-            up = before[k + moved] if i and k + moved < width else np.inf
-            both = before[k + moved - 1] if i and 0 < k + moved <= width else np.inf
+            above = k + moved
+            up = before[above] if i and above < width else np.inf
+            both = before[above - 1] if i and 0 < above <= width else np.inf
             left = now[k - 1] if k else np.inf
-            best, step = both, 0
+            best = both
+            step = BOTH
             if up < best:
-                best, step = up, 1
+                best = up
+                step = ROW
             if left < best:
-                best, step = left, 2
-            now[k] = np.sqrt(distance) + (0.0 if i == 0 and j == 0 else best)
+                best = left
+                step = COLUMN
+            if i == 0 and j == 0:
+                best = 0.0
+            now[k] = np.sqrt(distance) + best
             steps[i - begin, k] = step
-        before, now = now, before
+        before[:] = now
     return steps, before
 
 
@@ -79,9 +102,9 @@ def _walk(steps, firsts, first, i, j):
     path = [(i, j)]
     while i >= first and (i or j):
         step = steps[i - first, j - firsts[i]]
-        if step != 2:
+        if step != COLUMN:
             i -= 1
-        if step != 1:
+        if step != ROW:
             j -= 1
         path.append((i, j))
     if i >= first:
@@ -94,35 +117,53 @@ def fast_warp(a: np.ndarray, b: np.ndarray, radius: int = 1) -> np.ndarray:
 
     Approximate, and only here for upstream's mel-cepstral distortion; (steps, 2) indices.
     """
-    if min(len(a), len(b)) < radius + 2:
-        return _in_window(a, b, np.zeros(len(a), int), np.full(len(a), len(b)))
-    halves = [0.5 * (side[: len(side) // 2 * 2 : 2] + side[1 : len(side) // 2 * 2 : 2]) for side in (a, b)]
-    coarse = fast_warp(*halves, radius)
-    lows, highs = _window(coarse, len(a), len(b), radius)
+    n = len(a)
+    m = len(b)
+    if min(n, m) < radius + 2:
+        return _in_window(a, b, np.zeros(n, int), np.full(n, m))
+    coarse = fast_warp(_halved(a), _halved(b), radius)
+    lows, highs = _window(coarse, n, m, radius)
     return _in_window(a, b, lows, highs)
+
+
+def _halved(rows: np.ndarray) -> np.ndarray:
+    even = len(rows) // 2 * 2
+    return 0.5 * (rows[:even:2] + rows[1:even:2])
 
 
 def _window(coarse: np.ndarray, n: int, m: int, radius: int) -> tuple[np.ndarray, np.ndarray]:
     # For each row the first column and the one past the last within `radius` coarse cells of the coarse path.
     size = -(-n // 2) + radius + 1
-    low, high = np.full(size, m), np.zeros(size, int)
+    low = np.full(size, m)
+    high = np.zeros(size, int)
     for offset in range(-radius, radius + 1):
         rows = coarse[:, 0] + offset
         inside = (rows >= 0) & (rows < size)
-        np.minimum.at(low, rows[inside], coarse[inside, 1] - radius)
-        np.maximum.at(high, rows[inside], coarse[inside, 1] + radius + 1)
-    rows = np.arange(n) // 2
-    return (2 * low[rows]).clip(0, m), (2 * high[rows]).clip(0, m)
+        reached = rows[inside]
+        columns = coarse[inside, 1]
+        np.minimum.at(low, reached, columns - radius)
+        np.maximum.at(high, reached, columns + radius + 1)
+    halves = np.arange(n) // 2
+    lows = 2 * low[halves]
+    highs = 2 * high[halves]
+    return lows.clip(0, m), highs.clip(0, m)
 
 
 def _in_window(a: np.ndarray, b: np.ndarray, lows: np.ndarray, highs: np.ndarray) -> np.ndarray:
-    arrays = [np.ascontiguousarray(side, dtype=np.float64) for side in (a, b)]
-    return compiled("_ragged")(*arrays, lows.astype(np.int64), highs.astype(np.int64))[::-1]
+    find_steps = compiled("_ragged")
+    walk = compiled("_walk")
+    a = np.ascontiguousarray(a, dtype=np.float64)
+    b = np.ascontiguousarray(b, dtype=np.float64)
+    lows = lows.astype(np.int64)
+    highs = highs.astype(np.int64)
+    steps = find_steps(a, b, lows, highs)
+    path = walk(steps, lows, 0, len(a) - 1, len(b) - 1)
+    return path[-2::-1]  # the walk ends with the corner twice
 
 
 def _ragged(a, b, lows, highs):
-    # The cheapest path through cells lows[i] <= j < highs[i]; of equal steps the row's is taken first, as FastDTW's authors do.
-    n, m = len(a), len(b)
+    # The step into each cell lows[i] <= j < highs[i]; of equal steps the row's is taken first, as FastDTW's authors do.
+    n = len(a)
     width = (highs - lows).max()
     cost = np.full((n, width), np.inf)
     steps = np.zeros((n, width), np.uint8)
@@ -131,23 +172,27 @@ def _ragged(a, b, lows, highs):
             distance = 0.0
             for d in range(a.shape[1]):
                 distance += (a[i, d] - b[j, d]) ** 2
-            up = cost[i - 1, j - lows[i - 1]] if i and lows[i - 1] <= j < highs[i - 1] else np.inf
-            left = cost[i, j - 1 - lows[i]] if j > lows[i] else np.inf
-            both = cost[i - 1, j - 1 - lows[i - 1]] if i and lows[i - 1] <= j - 1 < highs[i - 1] else np.inf
-            best, step = up, 1
+            k = j - lows[i]
+            left = cost[i, k - 1] if k else np.inf
+            up = np.inf
+            both = np.inf
+            if i:
+                low = lows[i - 1]
+                high = highs[i - 1]
+                if low <= j < high:
+                    up = cost[i - 1, j - low]
+                if low < j <= high:
+                    both = cost[i - 1, j - 1 - low]
+            best = up
+            step = ROW
             if left < best:
-                best, step = left, 2
+                best = left
+                step = COLUMN
             if both < best:
-                best, step = both, 0
-            cost[i, j - lows[i]] = np.sqrt(distance) + (0.0 if i == 0 and j == 0 else best)
-            steps[i, j - lows[i]] = step
-    i, j = n - 1, m - 1
-    path = [(i, j)]
-    while i or j:
-        step = steps[i, j - lows[i]]
-        if step != 2:
-            i -= 1
-        if step != 1:
-            j -= 1
-        path.append((i, j))
-    return np.array(path)
+                best = both
+                step = BOTH
+            if i == 0 and j == 0:
+                best = 0.0
+            cost[i, k] = np.sqrt(distance) + best
+            steps[i, k] = step
+    return steps

@@ -148,20 +148,38 @@ def spectral(known, window):
 
 
 def mel_distance(known, kind, order, alpha, fft, align):
-    ref, deg = (c[:, 1:] for c in known.mels(int(order), float(alpha), int(fft), kind == "pymcd_doubled_no_c0"))
+    doubled = kind == "pymcd_doubled_no_c0"
+    sides = known.mels(int(order), float(alpha), int(fft), doubled)
+    ref, deg = (cepstra[:, 1:] for cepstra in sides)
     if align == "cut":
-        i = j = np.arange(min(len(ref), len(deg)))
+        shorter = min(len(ref), len(deg))
+        ref = ref[:shorter]
+        deg = deg[:shorter]
     else:
         i, j = warp(ref, deg, max(len(ref), len(deg))).T
-    return 10 * np.sqrt(2) / np.log(10) * np.linalg.norm(ref[i] - deg[j], axis=1).mean()
+        ref = ref[i]
+        deg = deg[j]
+    return distortion(ref, deg)
+
+
+def distortion(ref, deg):
+    """Of mel-cepstra, in dB."""
+    distances = np.linalg.norm(ref - deg, axis=1)
+    return 10 * np.sqrt(2) / np.log(10) * distances.mean()
 
 
 def pymcd(known, mode, fs):
     sides = list(known.pair(Options(definition="upstream"), "upstream").sounds(int(fs)))
     if mode == "plain":
         longer = max(len(side.samples) for side in sides)
-        sides = [Audio(np.pad(side.samples, (0, longer - len(side.samples))), side.rate) for side in sides]
-    return upstream.pymcd(*(upstream.doubled_cepstra(side).values for side in sides), mode)
+        sides = [padded_to(longer, side) for side in sides]
+    ref, deg = (upstream.doubled_cepstra(side).values for side in sides)
+    return upstream.pymcd(ref, deg, mode)
+
+
+def padded_to(length, sound):
+    lacking = length - len(sound.samples)
+    return Audio(np.pad(sound.samples, (0, lacking)), sound.rate)
 
 
 def versa(known, dtw):
@@ -177,23 +195,29 @@ def versa(known, dtw):
     else:
         (ref_voiced, f), (deg_voiced, g) = ((mel[f0 > 0], f0[f0 > 0]) for mel, f0, _ in sides)
         j, i = fast_warp(deg_voiced, ref_voiced).T
-        f, g = f[i], g[j]
+        f = f[i]
+        g = g[j]
         ref, deg = (mel[power > -20] for mel, _, power in sides)
         j, i = fast_warp(deg, ref).T
-        ref, deg = ref[i], deg[j]
-    distance = 10 / np.log(10) * np.sqrt(2) * np.linalg.norm(ref - deg, axis=1).mean()
-    return {"mcd": distance, "f0rmse": pitch.rmse(f, g), "f0corr": pitch.pearson(f, g)}
+        ref = ref[i]
+        deg = deg[j]
+    f0_error = pitch.rmse(f, g)
+    f0_correlation = pitch.pearson(f, g)
+    return {"mcd": distortion(ref, deg), "f0rmse": f0_error, "f0corr": f0_correlation}
 
 
 def _versa_side(side):
     import pyworld
     from scipy.signal import firwin, lfilter
 
-    sound = lfilter(firwin(255, 70 / (RATE / 2), pass_zero=False), 1, side.samples.astype(float) * 32767)
+    high_pass = firwin(255, 70 / (RATE / 2), pass_zero=False)
+    sound = lfilter(high_pass, 1, side.samples.astype(float) * 32767)
     f0, times = pyworld.harvest(sound, RATE, f0_floor=40, f0_ceil=800, frame_period=5.0)
     envelope = pyworld.cheaptrick(sound, f0, times, RATE, fft_size=1024)
     power = envelope[:, 0] + 2 * envelope[:, 1:-1].sum(axis=1) + envelope[:, -1]
-    return mel_cepstrum(np.log(envelope), 39, 0.466), f0, 10 * np.log10(power / power.mean())
+    decibels = 10 * np.log10(power / power.mean())
+    cepstra = mel_cepstrum(np.log(envelope), 39, 0.466)
+    return cepstra, f0, decibels
 
 
 def by_torchaudio(known, name):

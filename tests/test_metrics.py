@@ -1,5 +1,6 @@
 """Metrics against closed forms and common sense; what they make of silence, of hiss, of a click."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +43,13 @@ def score(name, ref, deg=None, align="cut"):
 def voice(seconds=1.2, f0=140.0, rate=24000, level=0.3, seed=0):
     """A buzz with a slow vibrato, its harmonics falling, in a few syllables."""
     t = np.arange(round(seconds * rate)) / rate
-    phase = 2 * np.pi * np.cumsum(f0 * (1 + 0.08 * np.sin(2 * np.pi * 1.5 * t))) / rate
-    tone = sum(np.sin(k * phase) / k for k in range(1, 20)) * (0.15 + np.sin(np.pi * 3 * t) ** 2)
-    return Audio(level * tone / np.abs(tone).max() + 1e-4 * np.random.default_rng(seed).standard_normal(len(t)), rate)
+    vibrato = 1 + 0.08 * np.sin(2 * np.pi * 1.5 * t)
+    phase = 2 * np.pi * np.cumsum(f0 * vibrato) / rate
+    buzz = sum(np.sin(k * phase) / k for k in range(1, 20))
+    syllables = 0.15 + np.sin(np.pi * 3 * t) ** 2
+    tone = buzz * syllables
+    noise = np.random.default_rng(seed).standard_normal(len(t))
+    return Audio(level * tone / np.abs(tone).max() + 1e-4 * noise, rate)
 
 
 def noisy(audio, level, seed=1):
@@ -56,11 +61,14 @@ def test_f0_track_against_what_was_synthesised():
     for name in ("synth1", "synth2"):
         track = f0_track(Audio.read(SYNTH / f"ref/{name}.wav"))
         with np.load(SYNTH / f"ref/{name}_truth.npz") as truth:
-            frames = np.rint((track.start + track.step * np.arange(len(track.values))) / track.step).astype(int)
-            true = np.where(truth["voiced_per_256"], truth["f0_per_256"], 0)[frames]
-        both = (true > 0) & (track.values > 0)
-        assert both.sum() > 0.85 * (true > 0).sum()
-        assert np.median(np.abs(1200 * np.log2(track.values[both] / true[both]))) < 20
+            true_f0 = np.where(truth["voiced_per_256"], truth["f0_per_256"], 0)
+        seconds = track.start + track.step * np.arange(len(track.values))
+        frames = np.rint(seconds / track.step).astype(int)
+        expected = true_f0[frames]
+        both = (expected > 0) & (track.values > 0)
+        assert both.sum() > 0.85 * (expected > 0).sum()
+        ratio = track.values[both] / expected[both]
+        assert np.median(np.abs(1200 * np.log2(ratio))) < 20
 
 
 @pytest.mark.parametrize("align", ["cut", "dtw"])
@@ -135,8 +143,10 @@ def test_energy_of_half_the_level_is_6_db_whatever_is_silent():
     ref = voice()
     gap = Audio(np.concatenate([np.zeros(9600), ref.samples]), 24000)
     half = Audio(0.5 * gap.samples, 24000)
-    assert score("energy_rmse", ref, Audio(0.5 * ref.samples, 24000)) == pytest.approx(20 * np.log10(2), abs=1e-3)
-    assert 0 < score("energy_rmse", gap, half) < 20 * np.log10(2)
+    six_decibels = 20 * np.log10(2)
+    quieter = Audio(0.5 * ref.samples, 24000)
+    assert score("energy_rmse", ref, quieter) == pytest.approx(six_decibels, abs=1e-3)
+    assert 0 < score("energy_rmse", gap, half) < six_decibels
     assert decibels(np.zeros(3)).tolist() == [FLOOR_DB] * 3
 
 
@@ -152,20 +162,33 @@ def test_alpha_follows_the_rate():
 def test_warp_is_the_cheapest_path():
     rng = np.random.default_rng(0)
     for n, m in ((7, 9), (9, 5), (1, 6), (6, 1), (1, 1), (12, 12)):
-        a, b = rng.standard_normal((n, 3)), rng.standard_normal((m, 3))
+        a = rng.standard_normal((n, 3))
+        b = rng.standard_normal((m, 3))
         path = warp(a, b, 20)
-        steps = {tuple(step) for step in np.diff(path, axis=0).tolist()}
-        assert path[0].tolist() == [0, 0] and path[-1].tolist() == [n - 1, m - 1] and steps <= {(0, 1), (1, 0), (1, 1)}
-        cost = np.linalg.norm(a[path[:, 0]] - b[path[:, 1]], axis=1).sum()
-        assert cost == pytest.approx(cheapest(np.linalg.norm(a[:, None] - b[None], axis=2)))
+        assert joins_the_corners(path, n, m)
+        distances = np.linalg.norm(a[:, None] - b[None], axis=2)
+        assert cost_of(path, a, b) == pytest.approx(cheapest(distances))
 
 
-def cheapest(cells):
-    total = np.full((len(cells) + 1, len(cells[0]) + 1), np.inf)
+def joins_the_corners(path, n, m):
+    steps = {tuple(step) for step in np.diff(path, axis=0).tolist()}
+    ends = [path[0].tolist(), path[-1].tolist()]
+    return ends == [[0, 0], [n - 1, m - 1]] and steps <= {(0, 1), (1, 0), (1, 1)}
+
+
+def cost_of(path, a, b):
+    rows = a[path[:, 0]]
+    others = b[path[:, 1]]
+    return np.linalg.norm(rows - others, axis=1).sum()
+
+
+def cheapest(distances):
+    n, m = distances.shape
+    total = np.full((n + 1, m + 1), np.inf)
     total[0, 0] = 0
-    for i, row in enumerate(cells):
-        for j, cell in enumerate(row):
-            total[i + 1, j + 1] = cell + min(total[i, j], total[i, j + 1], total[i + 1, j])
+    for i, j in np.ndindex(n, m):
+        before = total[i : i + 2, j : j + 2].min()  # the fourth is not reached yet
+        total[i + 1, j + 1] = distances[i, j] + before
     return total[-1, -1]
 
 
@@ -276,20 +299,22 @@ def test_fast_warp_joins_the_corners_and_is_seldom_far_from_the_best():
     a = np.cumsum(rng.standard_normal((150, 3)), axis=0)
     b = a[np.sort(rng.integers(150, size=170))]
     path = fast_warp(a, b)
-    assert path[0].tolist() == [0, 0] and path[-1].tolist() == [149, 169]
-    assert {tuple(step) for step in np.diff(path, axis=0).tolist()} <= {(0, 1), (1, 0), (1, 1)}
-    costs = [np.linalg.norm(a[p[:, 0]] - b[p[:, 1]], axis=1).sum() for p in (path, warp(a, b, 200))]
-    assert costs[1] <= costs[0] + 1e-9 and costs[0] < 1.5 * costs[1] + 1
+    assert joins_the_corners(path, 150, 170)
+    cost = cost_of(path, a, b)
+    best = cost_of(warp(a, b, 200), a, b)
+    assert best <= cost + 1e-9
+    assert cost < 1.5 * best + 1
 
 
 @pytest.mark.parametrize("name", sorted({**METRICS, **{f"{name} (upstream)": row for name, row in UPSTREAM.items()}}))
 def test_each_definition_says_what_one_must_know(name):
-    row = UPSTREAM[name.removesuffix(" (upstream)")] if name.endswith(" (upstream)") else METRICS[name]
-    better = "higher is better" if row.higher_is_better else "lower is better"
-    other = "lower is better" if row.higher_is_better else "higher is better"
+    plain_name = name.removesuffix(" (upstream)")
+    table = METRICS if name == plain_name else UPSTREAM
+    row = table[plain_name]
     text = row.doc.lower()
-    assert better in text and other not in text, row.doc
-    assert "rate" in text or "khz" in text or "22,050 hz" in text, "at which rate?"
+    directions = [word for word in ("higher", "lower") if f"{word} is better" in text]
+    assert directions == ["higher" if row.higher_is_better else "lower"], row.doc
+    assert any(word in text for word in ("rate", "khz", "22,050 hz")), "at which rate?"
 
 
 def recordings():
@@ -342,13 +367,24 @@ WORSE = {  # what is done ever more strongly -> metrics that claim to measure it
 @real
 @pytest.mark.parametrize("how", WORSE)
 def test_worse_is_worse_on_real_recordings(how):
-    make, strengths, names = WORSE[how]
+    spoil, strengths, names = WORSE[how]
     voices = [sound for _, sound in recordings()][::2]
-    pairs = [[Pair.of(sound, make(sound, strength)) for sound in voices] for strength in strengths]
+    pairs = []
+    for strength in strengths:
+        row = [Pair.of(sound, spoil(sound, strength)) for sound in voices]
+        pairs.append(row)
     for name in names:
-        means = [np.mean([score(name, pair) for pair in row]) for row in pairs]
-        fine = means if METRICS[name].higher_is_better else [-mean for mean in means]
-        assert fine[0] > fine[1] > fine[2], f"{name} under {how}: {means}"
+        means = []
+        for row in pairs:
+            scores = [score(name, pair) for pair in row]
+            means.append(np.mean(scores))
+        assert sinks(name, means), f"{name} under {how}: {means}"
+
+
+def sinks(name, levels):
+    """Whether each is worse than the one before."""
+    sign = 1 if METRICS[name].higher_is_better else -1
+    return all(sign * a > sign * b for a, b in itertools.pairwise(levels))
 
 
 @real
@@ -358,10 +394,13 @@ def test_periodicity_and_similarity_on_real_recordings():
     for name in ("f0_periodicity_rmse", "similarity_resemblyzer"):
         if METRICS[name].absent(Options()):
             pytest.skip(METRICS[name].absent(Options()))
-        levels = [score(name, Pair.of(sound, noisy(sound, level))) for level in (0.0, 0.01, 0.1)]
-        worse = levels if METRICS[name].higher_is_better else levels[::-1]
-        assert worse[0] > worse[1] > worse[2], f"{name}: {levels}"
-        assert levels[0] == pytest.approx(1.0 if METRICS[name].higher_is_better else 0.0, abs=1e-6)
+        levels = []
+        for noise in (0.0, 0.01, 0.1):
+            pair = Pair.of(sound, noisy(sound, noise))
+            levels.append(score(name, pair))
+        assert sinks(name, levels), f"{name}: {levels}"
+        perfect = 1.0 if METRICS[name].higher_is_better else 0.0
+        assert levels[0] == pytest.approx(perfect, abs=1e-6)
 
 
 @real
@@ -369,7 +408,7 @@ def test_another_speaker_is_less_similar():
     name = "similarity_resemblyzer"
     if METRICS[name].absent(Options()):
         pytest.skip(METRICS[name].absent(Options()))
-    voices = recordings()
-    same = [score(name, Pair.of(voices[i][1], voices[i + 1][1])) for i in (0, 2, 4)]
-    other = [score(name, Pair.of(voices[i][1], voices[j][1])) for i, j in ((0, 2), (0, 4), (2, 4))]
+    sounds = [sound for _, sound in recordings()]  # two of each speaker
+    same = [score(name, sounds[i], sounds[i + 1]) for i in (0, 2, 4)]
+    other = [score(name, sounds[i], sounds[j]) for i, j in ((0, 2), (0, 4), (2, 4))]
     assert min(same) > max(other), (same, other)

@@ -109,13 +109,19 @@ def test_values_of_independent_libraries(folder, row):
 @PAIRS
 def test_tracks_and_embeddings(folder, row):
     pair = known(folder, row["ref"], row["deg"]).plain
-    views = {"f0": (f0_track, RATE, 1e-6), "energy": (frame_energy, RATE, 1e-6), "periodicity": (periodicity, RATE, 0)}
+    views = {
+        "f0": (f0_track, RATE, 1e-6),
+        "energy": (frame_energy, RATE, 1e-6),
+        "periodicity": (periodicity, RATE, 0),
+        "spk": (resemblyzer_speaker, 16000, 0),
+    }
     with np.load(folder / "inter" / f"{row['id']}.npz") as inter:
-        for key, (view, rate, relative) in (views | {"spk": (resemblyzer_speaker, 16000, 0)}).items():
-            for found, side in zip(pair.views(view, rate), ("ref", "deg"), strict=True):
+        for key, (view, rate, relative) in views.items():
+            absolute = 0 if relative else 1e-4
+            for frames, side in zip(pair.views(view, rate), ("ref", "deg"), strict=True):
                 expected = inter[f"{key}_{side}"]
-                atol = 0 if relative else 1e-4
-                np.testing.assert_allclose(found.values.reshape(expected.shape), expected, rtol=relative, atol=atol, err_msg=key)
+                values = frames.values.reshape(expected.shape)
+                np.testing.assert_allclose(values, expected, rtol=relative, atol=absolute, err_msg=key)
 
 
 @FOLDERS

@@ -231,11 +231,13 @@ def test_speaker_networks_in_onnx(two, tmp_path):
     rawnet = graph(tmp_path / "rawnet/model.onnx", ["n", "t"], outputs=("speaker",)).parent
     (rawnet / "config.json").write_text(json.dumps({"input": "waveform", "crop_seconds": 1.0, "crops": 4}))
     names = ["similarity_wespeaker", "similarity_rawnet"]
-    result = evaluate(*two, names, jobs=1, wespeaker=str(wespeaker), rawnet=str(rawnet))
-    assert all(len(result.values[name]) == 3 and not result.failed[name] for name in names)
-    options = Options(wespeaker=str(wespeaker), rawnet=str(rawnet))
+    places = {"wespeaker": str(wespeaker), "rawnet": str(rawnet)}
+    result = evaluate(*two, names, jobs=1, **places)
+    same = Pair.of(voice(), voice(), Options(**places))
     for name in names:
-        assert Pair.of(voice(), voice(), options).score(METRICS[name], 16000) == pytest.approx(1, abs=1e-6)
+        assert len(result.values[name]) == 3
+        assert not result.failed[name]
+        assert same.score(METRICS[name], 16000) == pytest.approx(1, abs=1e-6)
 
 
 NO_SETTINGS = ["5", "null", "[]", '"x"', '{"sample_rate": null}', '{"sample_rate": 1e9}', '{"crops": []}', '{"input": 5}', '{"logits": {}}']
@@ -250,26 +252,40 @@ def test_settings_of_a_network_that_are_none_are_named(tmp_path, text):
 
 
 def test_models_are_found_in_their_folder(tmp_path, monkeypatch):
-    graph(tmp_path / "models/rawnet.onnx", ["n", "t"], outputs=("speaker",))
+    file = graph(tmp_path / "models/rawnet.onnx", ["n", "t"], outputs=("speaker",))
     monkeypatch.setenv("AMPHION_MODELS", str(tmp_path / "models"))
-    assert pretrained.locate(RAWNET) == str(tmp_path / "models/rawnet.onnx") and METRICS["similarity_rawnet"].absent(Options()) == ""
-    sounds = [voice().write(tmp_path / side / "a.wav").parent for side in ("ref", "deg")]
-    told = evaluate(*sounds, ["similarity_rawnet"], jobs=1).settings
-    assert told["metrics"]["similarity_rawnet"]["options"] == {"rawnet": str(tmp_path / "models/rawnet.onnx")}
-    assert "finds no model" in METRICS["similarity_rawnet"].absent(Options(rawnet="elsewhere.onnx"))
+    row = METRICS["similarity_rawnet"]
+    assert pretrained.locate(RAWNET) == str(file)
+    assert row.absent(Options()) == ""
+    assert "finds no model" in row.absent(Options(rawnet="elsewhere.onnx"))
+    for side in ("ref", "deg"):
+        voice().write(tmp_path / side / "a.wav")
+    result = evaluate(tmp_path / "ref", tmp_path / "deg", ["similarity_rawnet"], jobs=1)
+    settings = result.settings["metrics"]["similarity_rawnet"]
+    assert settings["options"] == {"rawnet": str(file)}
 
 
 def test_a_classifier_in_onnx_gives_every_distance(two, tmp_path):
     classifier = graph(tmp_path / "classifier/model.onnx", ["n", "t"]).parent
     (classifier / "config.json").write_text('{"sample_rate": 16000, "embedding": "embedding", "logits": "logits"}')
-    result = evaluate(*two, ["fd", "kd", "is", "kl", "kl_sigmoid"], jobs=1, classifier=str(classifier))
-    assert not any(result.failed.values()) and len(result.values["kl"]) == 3
-    assert result.metrics["fd"]["mean"] > 0 and result.metrics["is"]["mean"] >= 1 and result.metrics["kl"]["mean"] >= 0
-    same = evaluate(two[0], two[0], ["fd", "kl"], jobs=1, classifier=str(classifier))
-    assert same.metrics["fd"]["mean"] == pytest.approx(0, abs=1e-5) and same.metrics["kl"]["mean"] == 0
+    options = {"jobs": 1, "classifier": str(classifier)}
+    result = evaluate(*two, ["fd", "kd", "is", "kl", "kl_sigmoid"], **options)
+    assert not any(result.failed.values())
+    assert len(result.values["kl"]) == 3
+    assert mean_of(result, "fd") > 0
+    assert mean_of(result, "is") >= 1
+    assert mean_of(result, "kl") >= 0
+    same = evaluate(two[0], two[0], ["fd", "kl"], **options)
+    assert mean_of(same, "fd") == pytest.approx(0, abs=1e-5)
+    assert mean_of(same, "kl") == 0
     (classifier / "config.json").write_text('{"embedding": "hidden"}')
     pretrained.forget()
-    assert "no output 'hidden'" in evaluate(*two, ["fd"], jobs=1, classifier=str(classifier)).failed["fd"]["a0"]
+    failed = evaluate(*two, ["fd"], **options).failed["fd"]
+    assert "no output 'hidden'" in failed["a0"]
+
+
+def mean_of(result, name):
+    return result.metrics[name]["mean"]
 
 
 def test_folders_need_no_partners_for_a_distance_between_them(two, tmp_path):
@@ -290,17 +306,15 @@ def test_cnn14_reads_its_sizes_from_published_weights(two, tmp_path):
         model.spectrogram_extractor.stft.conv_imag.weight.copy_((-angles.sin() * hann)[:, None])
         model.logmel_extractor.melW.copy_(torch.rand(257, 64))
     path = tmp_path / "Cnn14_16k.pth"
-    torch.save({"iteration": 1, "model": model.state_dict() | {"spectrogram_extractor.stft.window": hann}}, path)
+    published = model.state_dict() | {"spectrogram_extractor.stft.window": hann}
+    torch.save({"iteration": 1, "model": published}, path)
     loaded = pretrained.from_weights(str(path), Cnn14, "cpu")
     assert loaded.sample_rate == 16000
     sound = torch.from_numpy(voice(1.5, rate=16000).samples)[None]
     embedding, logits = loaded(sound)
     assert embedding.shape == (1, 8) and logits.shape == (1, 7)
-    spectrum = torch.stft(sound, 512, 160, window=hann, pad_mode="reflect", return_complex=True).abs() ** 2
-    stft = loaded.spectrogram_extractor.stft
-    padded = torch.nn.functional.pad(sound[:, None], (256, 256), mode="reflect")
-    parts = [torch.nn.functional.conv1d(padded, part.weight, stride=160) for part in (stft.conv_real, stft.conv_imag)]
-    assert torch.allclose(parts[0] ** 2 + parts[1] ** 2, spectrum, atol=1e-3)
+    spectrum = torch.stft(sound, 512, 160, window=hann, pad_mode="reflect", return_complex=True)
+    assert torch.allclose(loaded._power(sound), spectrum.abs() ** 2, atol=1e-3)
     result = evaluate(*two, ["kl", "fd"], jobs=1, classifier=str(path))
     assert not any(result.failed.values()) and result.metrics["kl"]["mean"] > 0
     torch.save({"model": {"fc.weight": torch.zeros(1)}}, tmp_path / "other.pth")
@@ -333,9 +347,12 @@ def test_given_embeddings(two):
         for path in list(folder.glob("*.wav")):
             np.save(path.with_suffix(".npy"), rng.normal(mean, 1, (50, 3)))
     row = evaluate(*two, ["fad"], jobs=1, fad_model="given").metrics["fad_given"]
-    assert row["mean"] == pytest.approx(12, rel=0.3) and row["interval"][0] < row["mean"] < row["interval"][1]
+    assert row["mean"] == pytest.approx(12, rel=0.3)
+    low, high = row["interval"]
+    assert low < row["mean"] < high
     (two[1] / "a1.npy").unlink()
-    assert "no embeddings at" in evaluate(*two, ["fad"], jobs=1, fad_model="given").failed["fad_given"]["a1"]
+    failed = evaluate(*two, ["fad"], jobs=1, fad_model="given").failed["fad_given"]
+    assert "no embeddings at" in failed["a1"]
 
 
 @pytest.mark.parametrize("content", [b"", b"no array", None])
@@ -365,13 +382,13 @@ def test_dnsmos_of_real_speech_and_of_noise():
     path = sorted((SHARED / "data/kathleen/wavs").glob("*.flac"))[0]
     sound = Audio.read(path, 24000, seconds=5.0)
     loud = float(np.std(sound.samples))
+    options = Options(dnsmos=str(DNSMOS))
+    pairs = [Pair.of(sound, noisy(sound, loud * share), options) for share in (0.0, 0.1, 0.5)]
     for name in ("dnsmos", "dnsmos_background", "dnsmos_p808"):
-        levels = [
-            Pair.of(sound, noisy(sound, loud * share), Options(dnsmos=str(DNSMOS))).score(METRICS[name], 16000)
-            for share in (0.0, 0.1, 0.5)
-        ]
-        assert levels[0] > levels[1] > levels[2] and 1 <= levels[2] <= levels[0] <= 5, f"{name}: {levels}"
-    assert 2.5 < Pair.of(sound, sound, Options(dnsmos=str(DNSMOS))).score(METRICS["dnsmos"], 16000) < 4
+        clean, noisier, noisiest = (pair.score(METRICS[name], 16000) for pair in pairs)
+        assert 5 >= clean > noisier > noisiest >= 1, name
+    same = Pair.of(sound, sound, options)
+    assert 2.5 < same.score(METRICS["dnsmos"], 16000) < 4
 
 
 def test_pieces_repeat_what_is_short():

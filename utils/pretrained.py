@@ -138,10 +138,10 @@ def check_sums(place: str, source: Source) -> None:
         expected = source.sha256.get(file.name) or (in_name.group(1) if in_name else "")
         if not expected or not file.is_file():
             continue
-        found = _sum_of(file)
-        if not found.startswith(expected.lower()):
+        own = _sum_of(file)
+        if not own.startswith(expected.lower()):
             cure = f"download it again{' from ' + source.origin if source.origin else ''}, or rename it if it is your own"
-            raise ValueError(f"{file} is not the file that was published: its sha256 is {found}, and {expected} is right; {cure}.")
+            raise ValueError(f"{file} is not the file that was published: its sha256 is {own}, and {expected} is right; {cure}.")
 
 
 def digest(place: str | Path) -> str:
