@@ -206,31 +206,31 @@ def test_upstream_definitions_are_asked_for(two):
     assert list(theirs.settings["metrics"]["mcd"]["rates"]) == ["22050"]
 
 
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (lambda o: o | {"metrics": "mcd psq"}, r"unknown metric 'psq', did you mean 'pesq'\? Choices: cer, .*stoi"),
-        (lambda o: o | {"metrics": " "}, "no metric asked for"),
-        (lambda o: o | {"generated": o["reference"] + "/none"}, "no folder"),
-        (lambda o: o | {"reference": o["tmp"] + "/empty"}, "no audio in"),
-        (lambda o: o | {"generated": o["tmp"] + "/other"}, "same stem"),
-        (lambda o: o | {"fs": "fast"}, "--rate fast"),
-        (lambda o: o | {"fs": "24"}, "8000 or more"),
-        (lambda o: o | {"out": "result.txt"}, r"must end in \.json"),
-        (lambda o: o | {"metrics": "similarity", "similarity_model": "wavelm"}, "did you mean|unknown similarity model"),
-        (lambda o: o | {"metrics": "dnsmos", "dnsmos": o["tmp"] + "/none"}, "no model at .*check --dnsmos"),
-        (lambda o: o | {"metrics": "wer", "intelligibility_mode": "gt_content"}, "give --ltr_path|needs"),
-        (lambda o: o | {"metrics": "fad"}, "has no model here: give --vggish"),
-    ],
-)
-def test_mistakes_are_named(folders, tmp_path, spoil, message):
+MISTAKES = [  # options, and what is said of them
+    ({"metrics": "mcd psq"}, r"unknown metric 'psq', did you mean 'pesq'\? Choices: cer, .*stoi"),
+    ({"metrics": " "}, "no metric asked for"),
+    ({"generated": "REFERENCE/none"}, "no folder"),
+    ({"reference": "TMP/empty"}, "no audio in"),
+    ({"generated": "TMP/other"}, "same stem"),
+    ({"fs": "fast"}, "--rate fast"),
+    ({"fs": "24"}, "8000 or more"),
+    ({"out": "result.txt"}, r"must end in \.json"),
+    ({"metrics": "similarity", "similarity_model": "wavelm"}, "did you mean|unknown similarity model"),
+    ({"metrics": "dnsmos", "dnsmos": "TMP/none"}, "no model at .*check --dnsmos"),
+    ({"metrics": "wer", "intelligibility_mode": "gt_content"}, "give --ltr_path|needs"),
+    ({"metrics": "fad"}, "has no model here: give --vggish"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "message"), MISTAKES)
+def test_mistakes_are_named(folders, tmp_path, wrong, message):
     (tmp_path / "empty").mkdir()
     voice().write(tmp_path / "other/z.wav")
     reference, generated = map(str, folders)
-    options = spoil({"reference": reference, "generated": generated, "metrics": "mcd", "tmp": str(tmp_path)})
-    del options["tmp"]
+    options = {"reference": reference, "generated": generated, "metrics": "mcd"} | wrong
     words = []
     for name, value in options.items():
+        value = value.replace("TMP", str(tmp_path)).replace("REFERENCE", reference)
         words += [f"--{name}", value]
     with pytest.raises(ValueError, match=message):
         main(words)
@@ -246,17 +246,19 @@ def test_options_of_the_function_are_checked(two):
 
 
 def test_program_writes_json_and_table(folders):
-    ref, deg = map(str, folders)
+    ref, deg = folders
     names = ["--metrics", "stoi", "energy_rmse", "--fs", "None", "--energy_db_scale", "True", "--jobs", "1"]
-    assert main(["--reference_folder", ref, "--generated_folder", deg, *names]) == 0
-    result = read_json(folders[1].parent / "result.json")
-    assert result["metrics"]["stoi"]["n"] == 3 and result["values"]["energy_rmse"].keys() == {"a0", "a1", "a2"}
-    assert (folders[1].parent / "result.md").read_text() == markdown(result) + "\n"
+    assert main(["--reference_folder", str(ref), "--generated_folder", str(deg), *names]) == 0
+    result = read_json(deg.parent / "result.json")
+    assert result["metrics"]["stoi"]["n"] == 3
+    assert sorted(result["values"]["energy_rmse"]) == ["a0", "a1", "a2"]
+    assert (deg.parent / "result.md").read_text() == markdown(result) + "\n"
     for name in ("b_silent", "c_broken"):
-        (folders[0] / f"{name}.wav").rename(folders[0] / f"x{name}.wav")
-    words = ["--reference", ref, "--generated", deg, "--metrics", "stoi", "--dump_folder", str(folders[0]), "--jobs", "1"]
-    assert main(words) == 0
-    assert read_json(folders[0] / "result.json")["failed"]["stoi"] == {}
+        recording = ref / f"{name}.wav"
+        recording.rename(ref / f"x{name}.wav")
+    words = ["--reference", str(ref), "--generated", str(deg), "--metrics", "stoi", "--jobs", "1"]
+    assert main([*words, "--dump_folder", str(ref)]) == 0
+    assert read_json(ref / "result.json")["failed"]["stoi"] == {}
 
 
 def test_all_runs_what_is_here_and_says_what_it_skipped(two, monkeypatch):

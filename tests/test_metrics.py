@@ -43,13 +43,16 @@ def score(name, ref, deg=None, align="cut"):
 def voice(seconds=1.2, f0=140.0, rate=24000, level=0.3, seed=0):
     """A buzz with a slow vibrato, its harmonics falling, in a few syllables."""
     t = np.arange(round(seconds * rate)) / rate
-    vibrato = 1 + 0.08 * np.sin(2 * np.pi * 1.5 * t)
-    phase = 2 * np.pi * np.cumsum(f0 * vibrato) / rate
+    swing = np.sin(2 * np.pi * 1.5 * t)
+    hertz = f0 * (1 + 0.08 * swing)
+    phase = 2 * np.pi * np.cumsum(hertz) / rate
     buzz = sum(np.sin(k * phase) / k for k in range(1, 20))
     syllables = 0.15 + np.sin(np.pi * 3 * t) ** 2
     tone = buzz * syllables
-    noise = np.random.default_rng(seed).standard_normal(len(t))
-    return Audio(level * tone / np.abs(tone).max() + 1e-4 * noise, rate)
+    peak = np.abs(tone).max()
+    rng = np.random.default_rng(seed)
+    noise = rng.standard_normal(len(t))
+    return Audio(level * tone / peak + 1e-4 * noise, rate)
 
 
 def noisy(audio, level, seed=1):
@@ -68,7 +71,8 @@ def test_f0_track_against_what_was_synthesised():
         both = (expected > 0) & (track.values > 0)
         assert both.sum() > 0.85 * (expected > 0).sum()
         ratio = track.values[both] / expected[both]
-        assert np.median(np.abs(1200 * np.log2(ratio))) < 20
+        cents = 1200 * np.log2(ratio)
+        assert np.median(np.abs(cents)) < 20
 
 
 @pytest.mark.parametrize("align", ["cut", "dtw"])
@@ -187,7 +191,9 @@ def cheapest(distances):
     total = np.full((n + 1, m + 1), np.inf)
     total[0, 0] = 0
     for i, j in np.ndindex(n, m):
-        before = total[i : i + 2, j : j + 2].min()  # the fourth is not reached yet
+        rows = slice(i, i + 2)
+        columns = slice(j, j + 2)
+        before = total[rows, columns].min()  # the fourth is not reached yet
         total[i + 1, j + 1] = distances[i, j] + before
     return total[-1, -1]
 

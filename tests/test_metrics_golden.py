@@ -127,16 +127,26 @@ def test_tracks_and_embeddings(folder, row):
 @FOLDERS
 def test_means_over_the_set(folder):
     """Each pair's values are held to elsewhere; here what a set of them comes to."""
-    values, means, told = read_json(folder / "values.json"), read_json(folder / "aggregate.json"), []
+    pairs = read_json(folder / "values.json").values()
+    means = read_json(folder / "aggregate.json")
+    differences = []
     for section, expected in means.items():
         for key, mean in expected.items():
-            if key.startswith("v_uv_f1_POOLED"):
-                counted = [v["upstream"][key.replace("v_uv_f1_POOLED", "v_uv_counts_tp_fp_fn")] for v in values.values()]
-                ratios = [Ratio(2 * tp, 2 * tp + fp + fn, {"tp": tp, "fp": fp, "fn": fn}) for tp, fp, fn in counted]
-                compare(key, pooled_summary(ratios)["mean"], mean, 1e-9, told)
-            else:
-                compare(key, summary([v[section][key] for v in values.values()])["mean"], mean, 1e-9, told)
-    assert not told, "\n".join(told)
+            row = pooled_voicing(pairs, key) if key.startswith(POOLED) else summary([pair[section][key] for pair in pairs])
+            compare(key, row["mean"], mean, 1e-9, differences)
+    assert not differences, "\n".join(differences)
+
+
+POOLED = "v_uv_f1_POOLED"
+
+
+def pooled_voicing(pairs, key):
+    counts_key = key.replace(POOLED, "v_uv_counts_tp_fp_fn")
+    ratios = []
+    for pair in pairs:
+        tp, fp, fn = pair["upstream"][counts_key]
+        ratios.append(Ratio(2 * tp, 2 * tp + fp + fn, {"tp": tp, "fp": fp, "fn": fn}))
+    return pooled_summary(ratios)
 
 
 @here(not (GOLDEN / "inter/_mcep_example.npz").is_file())
@@ -205,27 +215,31 @@ def test_inception_scores(arrays):
     kept, values = arrays
     for name, expected in values["inception_score"].items():
         for key, value in expected.items():
-            shuffle, splits = "_shuffle" in key, int(key.rsplit("splits", 1)[1])
-            found = distribution.inception_score(kept[name], splits, shuffle=shuffle)[key.startswith("is_std")]
-            assert found == pytest.approx(value, rel=1e-9, abs=1e-9), f"{name} {key}"
+            splits = int(key.rsplit("splits", 1)[1])
+            mean, std = distribution.inception_score(kept[name], splits, shuffle="_shuffle" in key)
+            score = std if key.startswith("is_std") else mean
+            assert score == pytest.approx(value, rel=1e-9, abs=1e-9), f"{name} {key}"
 
 
 def test_divergences(arrays):
     kept, values = arrays
     for name, expected in values["kl"].items():
-        base, generated = name.split(" ")[0], name.split("gen=")[1].split(" ")[0]
+        base = name.split(" ")[0]
+        generated = name.split("gen=")[1].split(" ")[0]
         ref = kept[base]
         deg = kept[generated.replace("*", base)] if "*" in generated else ref
-        sigmoid = [1 / (1 + np.exp(-side.astype(np.float64))) for side in (ref, deg)]
+        by_softmax = [distribution.softmax(side) for side in (ref, deg)]
+        by_sigmoid = [distribution.sigmoid(side) for side in (ref, deg)]
         found = {
-            "audioldm_eval_softmax(EPS=1e-6)": (distribution.loose_divergence(*map(distribution.softmax, (ref, deg))), 1e-5),
-            "audioldm_eval_sigmoid(EPS=1e-6)": (distribution.loose_divergence(*sigmoid), 1e-5),
+            "audioldm_eval_softmax(EPS=1e-6)": (distribution.loose_divergence(*by_softmax), 1e-5),
+            "audioldm_eval_sigmoid(EPS=1e-6)": (distribution.loose_divergence(*by_sigmoid), 1e-5),
             "exact_softmax_KL(ref||gen)_float64": (distribution.divergence(ref, deg), 1e-9),
             "exact_softmax_KL(gen||ref)_float64": (distribution.divergence(deg, ref), 1e-9),
             "exact_bernoulli_KL(ref||gen)_summed_over_classes_float64": (distribution.bernoulli_divergence(ref, deg), 1e-9),
         }
         for key, value in expected.items():
-            assert found[key][0] == pytest.approx(value, rel=found[key][1], abs=found[key][1]), f"{name} {key}"
+            divergence, tolerance = found[key]
+            assert divergence == pytest.approx(value, rel=tolerance, abs=tolerance), f"{name} {key}"
 
 
 EDGE_NAMES = {"pesq_pypesq_raw": "pesq", "energy_rmse_db": "energy_rmse", "energy_pc_db": "energy_pc", "mcd_dtw_sl": "mcd"}
