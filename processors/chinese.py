@@ -17,11 +17,16 @@ from typing import Any
 
 from processors.g2p import BOUNDARY, MARKS, clean, read_lexicon, spell, tidy
 from processors.lexicon.published import FINALS, INITIALS
+from processors.rules import any_of
 
 HAN = r"[\u3400-\u9fff\uf900-\ufaff\u3007\U00020000-\U0003ffff]"
 LATIN = r"[A-Za-zÀ-ÖØ-öø-ÿ]"
 PIECE = re.compile(rf"(?P<han>{HAN}+)|(?P<latin>{LATIN}+(?:'{LATIN}+)*)|(?P<mark>[{re.escape(''.join(sorted(MARKS)))}])")
+INITIAL = re.compile(f"(?:{any_of(INITIALS)})?")
+TONED = frozenset(final + tone for final in FINALS for tone in "12345")
+IN_FULL = {"iu": "iou", "ui": "uei", "un": "uen", "ue": "ve"}
 NUMERALS = "零〇一二三四五六七八九十"
+BEFORE_FIRST = frozenset(NUMERALS + "点第期周拜初统唯万单专")  # behind these 一 is a number or "first"
 # Interjections that are written without a vowel, and the nearest sound that has one.
 HUMMED = {"n": "en", "ng": "en", "m": "mu", "hm": "heng", "hng": "heng", "ê": "ei"}
 # One character, several readings: its part of speech (jieba's tags) tells them apart.
@@ -58,18 +63,20 @@ def pinyin(text: str, *, path: str | None = None) -> list[str]:
     from processors.chinese_numbers import normalise, unify
 
     written = normalise(clean(unify(text), "cmn"))
-    foreign = sorted({c for c in PIECE.sub("", written) if c.isalpha()})
+    foreign = sorted(filter(str.isalpha, set(PIECE.sub("", written))))
     if foreign:
         raise ValueError(f"{', '.join(map(repr, foreign))} is neither Chinese nor in Latin letters: write it so, or leave it out.")
     entries = read_lexicon(path) if path else {}
     tokens: list[str] = []
-    for piece in PIECE.finditer(written):
-        if piece["mark"]:
-            tokens.append(piece[0])
-        elif piece["latin"]:
-            tokens += [*(entries.get(piece[0].lower()) or english(piece[0])), BOUNDARY]
+    for match in PIECE.finditer(written):
+        piece = match[0]
+        if match["mark"]:
+            tokens.append(piece)
+        elif match["latin"]:
+            tokens += entries.get(piece.lower()) or english(piece)
+            tokens.append(BOUNDARY)
         else:
-            tokens += spoken(words_of(piece[0], path))
+            tokens += spoken(words_of(piece, path))
     return tidy(tokens)
 
 
@@ -116,71 +123,114 @@ def words_of(text: str, path: str | None = None) -> list[Word]:
     """The words of a run of Chinese characters with the tones of speech. Raises ValueError for a character without a reading."""
     entries = read_lexicon(path) if path else {}
     words: list[Word] = []
-    for found in _tagger(path).lcut(text):
-        phones = entries.get(found.word, [])
-        if found.flag == "ud" and words and words[-1].text == "长":
+    for tagged in _tagger(path).lcut(text):
+        phones = entries.get(tagged.word, [])
+        if tagged.flag == "ud" and words and words[-1].text == "长":
             words[-1].syllables = ["zhang3"]  # 长得高: to grow, not to be long
-        words.append(Word(found.word, [] if phones else _read(found.word, found.flag), phones))
-    for ours, group in groupby(words, key=lambda word: not word.phones):
-        if ours:
+        syllables = [] if phones else _syllables(tagged.word, tagged.flag)
+        words.append(Word(tagged.word, syllables, phones))
+    for is_read, group in groupby(words, key=lambda word: not word.phones):
+        if is_read:
             move_tones(list(group))
     return words
 
 
-def _read(word: str, tag: str) -> list[str]:
+def _syllables(word: str, tag: str) -> list[str]:
     from pypinyin import Style, lazy_pinyin
 
     if (word, tag) in TAGGED:
         return [TAGGED[word, tag]]
-
-    def unread(characters: str) -> list[str]:
-        raise ValueError(f"{characters!r} has no reading that pypinyin knows: give it a line in phone.lexicon.")
-
-    syllables = lazy_pinyin(word, style=Style.TONE3, neutral_tone_with_five=True, errors=unread)
-    twice = len(word) == 2 and word[0] == word[1]
-    if word in NEUTRAL or (twice and (word[0] in DOUBLED or tag == "v")):
-        syllables[-1] = syllables[-1][:-1] + "5"
-        if twice and tag == "v" and syllables[0][-1] == "3":  # 想想: the lost third tone still moves the first
-            syllables[0] = syllables[0][:-1] + "2"
+    syllables = lazy_pinyin(word, style=Style.TONE3, neutral_tone_with_five=True, errors=_refuse)
+    is_double = len(word) == 2 and word[0] == word[1]
+    is_double_verb = is_double and tag == "v"
+    if word in NEUTRAL or is_double_verb or (is_double and word[0] in DOUBLED):
+        syllables[-1] = _with_tone(syllables[-1], "5")
+    if is_double_verb and syllables[0][-1] == "3":  # 想想: the lost third tone still moves the first
+        syllables[0] = _with_tone(syllables[0], "2")
     return syllables
+
+
+def _refuse(characters: str) -> list[str]:
+    raise ValueError(f"{characters!r} has no reading that pypinyin knows: give it a line in phone.lexicon.")
+
+
+def _with_tone(syllable: str, tone: str) -> str:
+    return syllable[:-1] + tone
 
 
 def move_tones(words: list[Word]) -> None:
     """The tones of 一 and 不 by what follows, across words; of two third tones in one word, the first becomes a second."""
-    places = [(word, i) for word in words for i in range(len(word.syllables))]
     text = "".join(word.text for word in words)
-    for k, (word, i) in enumerate(places):
-        follows = places[k + 1][0].syllables[places[k + 1][1]][-1] if k + 1 < len(places) else ""
-        if text[k] == "不" and word.syllables[i] in ("bu2", "bu4"):
-            word.syllables[i] = "bu2" if follows == "4" else "bu4"
-        elif text[k] == "一":
-            ends = i > 0 and i == len(word.text) - 1 and text[k - 1] not in "这那每某另"
-            word.syllables[i] = "yi" + ("1" if ends else _tone_of_one(text[max(0, k - 1) : k], text[k + 1 : k + 2], follows))
+    tones = [syllable[-1] for word in words for syllable in word.syllables]
+    place = 0
     for word in words:
-        for i, (this, after) in enumerate(zip(word.syllables, word.syllables[1:], strict=False)):
-            if this[-1] == after[-1] == "3":
-                word.syllables[i] = this[:-1] + "2"
+        for i in range(len(word.syllables)):
+            before = text[max(0, place - 1) : place]
+            after = text[place + 1 : place + 2]
+            tone_after = tones[place + 1] if place + 1 < len(tones) else ""
+            if text[place] == "不":
+                _move_bu(word, i, tone_after)
+            elif text[place] == "一":
+                _move_yi(word, i, before, after, tone_after)
+            place += 1
+    for word in words:
+        _move_third_tones(word)
 
 
-def _tone_of_one(before: str, after: str, follows: str) -> str:
+def _move_bu(word: Word, i: int, tone_after: str) -> None:
+    if word.syllables[i] in ("bu2", "bu4"):
+        word.syllables[i] = "bu2" if tone_after == "4" else "bu4"
+
+
+def _move_yi(word: Word, i: int, before: str, after: str, tone_after: str) -> None:
+    ends_word = i > 0 and i == len(word.text) - 1 and before not in "这那每某另"
+    tone = "1" if ends_word else _tone_of_one(before, after, tone_after)
+    word.syllables[i] = f"yi{tone}"
+
+
+def _move_third_tones(word: Word) -> None:
+    for i, after in enumerate(word.syllables[1:]):
+        if word.syllables[i][-1] == after[-1] == "3":
+            word.syllables[i] = _with_tone(word.syllables[i], "2")
+
+
+def _tone_of_one(before: str, after: str, tone_after: str) -> str:
     """一 keeps its first tone where it is a digit, an ordinal or a date; it is a fourth, or a second before a fourth, as "a"."""
-    if not after or after[0] in NUMERALS + "月号" or before[-1:] in tuple(NUMERALS + "点第期周拜初统唯万单专"):
+    if not after or after in NUMERALS + "月号" or before in BEFORE_FIRST:
         return "1"
-    return "2" if follows == "4" or (follows == "5" and after[0] == "个") else "4"
+    if tone_after == "4" or (tone_after == "5" and after == "个"):
+        return "2"
+    return "4"
 
 
 def spoken(words: list[Word]) -> list[str]:
     """The phones of words with "_" behind each; 儿 that only colours the syllable before it is the phone "rr"."""
     tokens: list[str] = []
-    for i, word in enumerate(words):
-        coloured = word.text[-1] == "儿" and (words[i - 1].text[-1] if i and len(word.text) == 1 else word.text[-2:-1])
-        if not coloured or coloured in CHILD or word.phones:
-            tokens += [*(word.phones or [p for s in word.syllables for p in parts(s)]), BOUNDARY]
-            continue
-        if len(word.text) == 1:
-            tokens.pop()  # "花" and "儿" cut apart are one syllable
-        tokens += [*(p for s in word.syllables[:-1] for p in parts(s)), "rr", BOUNDARY]
+    before = ""
+    for word in words:
+        if word.phones:
+            tokens += word.phones
+        elif not _is_coloured(word, before):
+            tokens += _phones(word.syllables)
+        else:
+            if len(word.text) == 1:
+                tokens.pop()  # "花" and "儿" cut apart are one syllable
+            tokens += [*_phones(word.syllables[:-1]), "rr"]
+        tokens.append(BOUNDARY)
+        before = word.text
     return tokens
+
+
+def _is_coloured(word: Word, before: str) -> bool:
+    """Whether the word ends with a 儿 that is no syllable; `before` is the word before."""
+    if word.text[-1] != "儿":
+        return False
+    bearer = before[-1:] if len(word.text) == 1 else word.text[-2]
+    return bearer != "" and bearer not in CHILD
+
+
+def _phones(syllables: list[str]) -> list[str]:
+    return [phone for syllable in syllables for phone in parts(syllable)]
 
 
 def parts(syllable: str) -> list[str]:
@@ -188,16 +238,17 @@ def parts(syllable: str) -> list[str]:
 
     ü is v; the vowels of "zi" and "zhi" are ii and iii; iou, uei and uen are written in full. Raises ValueError for no pinyin.
     """
-    body, tone = (syllable[:-1], syllable[-1]) if syllable[-1:].isdigit() else (syllable, "5")
+    body, tone = re.fullmatch(r"(.*?)(\d?)", syllable, re.DOTALL).groups()
     body = HUMMED.get(body, body).replace("ü", "v")
-    initial = next((i for i in sorted(INITIALS, key=len, reverse=True) if body.startswith(i)), "")
-    final = body[len(initial) :]
+    initial = INITIAL.match(body)[0]
+    final = body.removeprefix(initial)
     if initial in ("j", "q", "x", "y") and final[:1] == "u":
         final = "v" + final[1:]
     elif initial in ("zh", "ch", "sh", "r", "z", "c", "s") and final == "i":
         final = "ii" if initial in ("z", "c", "s") else "iii"
     else:
-        final = {"iu": "iou", "ui": "uei", "un": "uen", "ue": "ve"}.get(final, final)
-    if final not in FINALS or tone not in "12345":
+        final = IN_FULL.get(final, final)
+    toned = final + (tone or "5")
+    if toned not in TONED:
         raise ValueError(f"{syllable!r} is no syllable of pinyin.")
-    return [initial, final + tone] if initial else [final + tone]
+    return [initial, toned] if initial else [toned]

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
 from decimal import Decimal
 
+from processors.rules import Rule, any_of, applied, compiled
 from processors.spelling import roman
 
 DIGITS = "零一二三四五六七八九"
@@ -31,10 +31,9 @@ COUNTED = (
     "个|只|条|件|张|本|台|辆|位|名|家|种|次(?!方)|遍|回|天|年(?!级)|周|岁|点|块|元|角|米|公里|公斤|厘米|毫米|倍|杯|瓶|碗|间|座|栋|层|斤|克|吨|"
     "夜|晚|升|小时|分钟|秒|美元|欧元|英镑|港元|平方|立方|头|匹|朵|棵|颗|封|份|场|句|首|把|双|对|套|门|支|根|口|篇|片|万|千|亿"
 )
-
-
 SCALES = {"K": 10**3, "k": 10**3, "M": 10**6, "m": 10**6, "B": 10**9, "bn": 10**9}
 SQUARES = {"²": "平方", "³": "立方"}
+POWERS = {"2": "平方", "3": "立方"}
 LENGTHS = {"km": "公里", "m": "米", "dm": "分米", "cm": "厘米", "mm": "毫米"}
 # What is measured, and what it is measured by: 米/秒 and 元/斤, not 男/女.
 PER = (
@@ -76,18 +75,23 @@ def cardinal(number: str) -> str:
 
 def _circled(match: re.Match) -> str:
     """①②③ are labels, not 123; a pause parts one from the text behind it."""
-    labels = [cardinal(unicodedata.normalize("NFKC", c)) for c in match[0]]
-    apart = "," if any(len(label) > 1 for label in labels) else ""
-    return apart.join(labels) + ("," if match.string[match.end() : match.end() + 1].isalnum() else "")
+    labels = [cardinal(unicodedata.normalize("NFKC", sign)) for sign in match[0]]
+    is_long = any(len(label) > 1 for label in labels)
+    words = ("," if is_long else "").join(labels)
+    after = match.string[match.end() : match.end() + 1]
+    return f"{words}," if after.isalnum() else words
 
 
 def _power(match: re.Match) -> str:
     exponent = unicodedata.normalize("NFKC", match[2]).replace("\u2212", "-")
-    return f"{match[1]}的{ {'2': '平方', '3': '立方'}.get(exponent) or exponent + '次方'}"
+    words = POWERS.get(exponent, f"{exponent}次方")
+    return f"{match[1]}的{words}"
 
 
 def _scaled(match: re.Match) -> str:
-    return f"{match[1]}{int(Decimal(match[2].replace(',', '')) * SCALES[match[3]])}"
+    symbol, amount, scale = match.groups()
+    whole = int(Decimal(amount.replace(",", "")) * SCALES[scale])
+    return f"{symbol}{whole}"
 
 
 def _long(match: re.Match) -> str:
@@ -99,7 +103,7 @@ def _telephone(match: re.Match) -> str:
     groups = re.findall(r"\d+", match[0])
     if len(groups) == 1 and len(groups[0]) == 11:  # a mobile's eleven digits are said in threes and fours
         groups = [groups[0][:3], groups[0][3:7], groups[0][7:]]
-    return ",".join(digits(group).replace("一", "幺") for group in groups) + " "
+    return ",".join(map(_called_digits, groups)) + " "
 
 
 def _called(match: re.Match) -> str:
@@ -107,37 +111,52 @@ def _called(match: re.Match) -> str:
 
 
 def _called_digits(number: str) -> str:
+    """A number that is called has another name for its ones."""
     return digits(number).replace("一", "幺")
 
 
+def _counted(number: str) -> str:
+    """A number of a clock or a calendar: "05" is "五"."""
+    return cardinal(str(int(number)))
+
+
 def _date(match: re.Match) -> str:
-    return f"{digits(match[1])}年{cardinal(str(int(match[3])))}月{cardinal(str(int(match[4])))}日"
+    year, _, month, day = match.groups()
+    return f"{digits(year)}年{_counted(month)}月{_counted(day)}日"
 
 
 def _time(match: re.Match) -> str:
-    hour, minute, second = int(match[1]), match[2], match[3]
-    words = ("两" if hour == 2 else cardinal(str(hour))) + "点"
+    hour, minute, second = match.groups()
+    hours = "两" if int(hour) == 2 else _counted(hour)
+    words = f"{hours}点"
+    if minute != "00" and minute[0] == "0":
+        words += "零"
     if minute != "00" or second:
-        words += ("零" if minute[0] == "0" and minute != "00" else "") + cardinal(str(int(minute))) + "分"
-    return words + (cardinal(str(int(second))) + "秒" if second else "")
+        words += f"{_counted(minute)}分"
+    if second:
+        words += f"{_counted(second)}秒"
+    return words
 
 
 def _money(match: re.Match) -> str:
-    amount = re.sub(r"(\.\d*?)0+$", r"\1", match[2]).rstrip(".") if "." in match[2] else match[2]
-    return f"{amount}{match[3] or ''}{CURRENCIES[match[1]]}"
+    symbol, amount, scale = match.groups()
+    if "." in amount:
+        amount = re.sub(r"(\.\d*?)0+$", r"\1", amount).rstrip(".")
+    return f"{amount}{scale or ''}{CURRENCIES[symbol]}"
 
 
 def _share(match: re.Match) -> str:
-    of = "百分之" if match[3] == "%" else "千分之"
-    return ("负" if match[1] else "") + of + cardinal(match[2])
+    minus, amount, sign = match.groups()
+    whole = "百分之" if sign == "%" else "千分之"
+    return f"{'负' if minus else ''}{whole}{cardinal(amount)}"
 
 
 # Before characters are brought into one form: 3² is not 32, nor ①② 12.
-WRITTEN: list[tuple[str, str | Callable[[re.Match], str]]] = [
+WRITTEN: list[Rule] = [
     (rf"(?<=[{DIGITS}〇十])[○◯]|[○◯](?=[{DIGITS}〇十○◯])", "〇"),
     (rf"{CIRCLED}{{1,50}}", _circled),
     (r"[\u2160-\u216b]{1,6}", lambda m: str(roman(unicodedata.normalize("NFKC", m[0])))),
-    (rf"(?<![A-Za-z])({'|'.join(LENGTHS)})([²³])", lambda m: SQUARES[m[2]] + LENGTHS[m[1]]),
+    (rf"(?<![A-Za-z])({any_of(LENGTHS)})([²³])", lambda m: SQUARES[m[2]] + LENGTHS[m[1]]),
     (r"㎡", "平方米"),
     (r"㎥", "立方米"),
     (r"(\d|(?<![A-Za-z])[A-Za-z]|[)）])(\u207b?[\u00b9\u00b2\u00b3\u2070-\u2079]{1,9})", _power),
@@ -145,7 +164,7 @@ WRITTEN: list[tuple[str, str | Callable[[re.Match], str]]] = [
     (r"(?<=\d)(?=[\u00bc-\u00be\u2150-\u215e])", "又"),
     (r"[\u00bc-\u00be\u2150-\u215e]", lambda m: unicodedata.normalize("NFKC", m[0]).replace("\u2044", "/")),
 ]
-RULES: list[tuple[str, str | Callable[[re.Match], str]]] = [
+RULES: list[Rule] = [
     (rf"((?:{CALLED})(?:是|为)?:?\s?)(\d{{17,24}})(?!\d)", _called),
     (r"\d{1,16}\.\d{17,}|\d{17,}", _long),
     (r"(?<!\d)((?:[1-9]0[、,]){1,5})(?=[1-9]0后)", lambda m: ",".join(map(digits, re.findall(r"\d+", m[0]))) + ","),
@@ -179,7 +198,7 @@ RULES: list[tuple[str, str | Callable[[re.Match], str]]] = [
     (r"(比分(?:是|为)?|战成|踢成) ?(\d{1,3})[-:](\d{1,3})", lambda m: f"{m[1]}{cardinal(m[2])}比{cardinal(m[3])}"),
     (rf"({NUMBER}) ?[-~] ?({NUMBER}) ?%", lambda m: f"百分之{cardinal(m[1])}到{cardinal(m[2])}"),
     (r"(\d) ?- ?(\d{1,16}) ?(?==)", r"\1减\2"),
-    (rf"((?:{'|'.join(map(re.escape, CURRENCIES))}) ?)({NUMBER}) ?(K|k|M|m|B|bn)(?![A-Za-z])", _scaled),
+    (rf"((?:{any_of(CURRENCIES)}) ?)({NUMBER}) ?(K|k|M|m|B|bn)(?![A-Za-z])", _scaled),
     (r"(?<=[日号月年点分时天岁元米度]) ?[-~] ?(?=\d)", "到"),
     (r"\bwww\.", "www点"),
     (r"(?<=[A-Za-z0-9])\.(?=(?:com|cn|net|org|edu|gov|io|html|pdf|js|py)\b)", "点"),
@@ -199,8 +218,8 @@ RULES: list[tuple[str, str | Callable[[re.Match], str]]] = [
     (r"(?<![\d:])([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?![\d:])", _time),
     (rf"(?<![\dA-Za-z])-\s?(?={NUMBER}(?:到-?{NUMBER})?\s?(?:°C|度))", "零下"),
     (rf"(?:(?<![\dA-Za-z])(-))?({NUMBER})\s?([%‰])", _share),
-    (rf"({'|'.join(map(re.escape, CURRENCIES))})\s?({NUMBER})\s?([千万亿]|百万|千万)?元?", _money),
-    (rf"({NUMBER}[千万亿]?)\s?({'|'.join(map(re.escape, sorted(UNITS, key=len, reverse=True)))})(?![A-Za-z]|/[A-Za-z])",
+    (rf"({any_of(CURRENCIES)})\s?({NUMBER})\s?([千万亿]|百万|千万)?元?", _money),
+    (rf"({NUMBER}[千万亿]?)\s?({any_of(UNITS)})(?![A-Za-z]|/[A-Za-z])",
      lambda m: m[1] + UNITS[m[2]]),
     (r"°C(?![A-Za-z])", "摄氏度"),
     (PER, "每"),
@@ -222,18 +241,16 @@ RULES: list[tuple[str, str | Callable[[re.Match], str]]] = [
     (r"(?<=\w)\s*=\s*(?=\w)", "等于"),
     (r"(?<=\w)\s*&\s*(?=\w)", "和"),
 ]
-FIRST, THEN = ([(re.compile(pattern), to) for pattern, to in rules] for rules in (WRITTEN, RULES))
+FIRST = compiled(WRITTEN)
+THEN = compiled(RULES)
 
 
 def unify(text: str) -> str:
     """`text` with signs and digits in their half-width form, after those that would become others have been said."""
-    for pattern, to in FIRST:
-        text = pattern.sub(to, text)
+    text = applied(FIRST, text)
     return unicodedata.normalize("NFKC", text.replace("…", "."))  # "㎏" becomes "kg"
 
 
 def normalise(text: str) -> str:
     """Chinese `text` as `unify` gives it with no digit left in it."""
-    for pattern, to in (*FIRST, *THEN):
-        text = pattern.sub(to, text)
-    return text
+    return applied(THEN, applied(FIRST, text))

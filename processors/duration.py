@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 from preprocessors.base import Utterance
 from processors.clock import Padding, frame_count
 from processors.feature import Feature
-from processors.g2p import heard
+from processors.g2p import has_sound
 from processors.store import identity, sound_of, textgrid_of
 from processors.text import PAUSES
 from processors.textgrid import UNKNOWN, Interval, read_textgrid, read_tier, write_srt, write_textgrid
@@ -44,7 +44,7 @@ SUFFIX = ".safetensors"  # of an aligner
 def silent(token: str) -> bool:
     """True for a token that may last no time at all: a pause, a mark, a word boundary, in our tables and published ones."""
     bare = token.lstrip("@")
-    return bare in PAUSES or bare in {"sp", "<bos>", "<eos>"} or not heard(bare)
+    return bare in PAUSES or bare in {"sp", "<bos>", "<eos>"} or not has_sound(bare)
 
 
 class Durations(Feature):

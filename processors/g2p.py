@@ -17,7 +17,7 @@ from processors.lexicon.arpabet import from_espeak
 from processors.spelling import name_letters
 
 BOUNDARY = "_"
-MARKS = frozenset(",.!?;:")  # marks that can be heard as a pause or a tone; quotes and brackets cannot
+MARKS = frozenset(",.!?;:")  # marks that are a pause or a tone in speech; quotes and brackets are not
 DASH = re.compile(r"(?<!\d)\s[-–]{1,2}\s|\s[-–]{1,2}\s(?!\d)|\s?[—―]\s?")  # that parts clauses
 POWER = {  # what "^" is said as before a number
     "da": "opløftet i", "de": "hoch", "es": "elevado a", "fi": "potenssiin", "fr": "puissance", "it": "elevato a", "nb": "opphøyd i",
@@ -32,19 +32,24 @@ def clean(text: str, language: str = "en-us") -> str:
     """
     if not text.strip():
         raise ValueError("the text is empty.")
-    english = language.lower().startswith("en")
-    if english:
-        from processors.numbers import normalise
-    kept = normalise(text) if english else _power(plain(text), language)
-    kept = "".join("" if _unsaid(c) else c for c in kept)
-    if not any(_spoken(c, english) for c in kept):
+    is_english = language.lower().startswith("en")
+    written = _english_words(text) if is_english else _powers_in_words(plain(text), language)
+    spoken = "".join(character for character in written if not _unsaid(character))
+    if not any(_spoken(character, is_english) for character in spoken):
         raise ValueError(f"the text {text!r} holds nothing that can be spoken in the language {language!r}: write it in words.")
-    return kept
+    return spoken
 
 
-def _power(text: str, language: str) -> str:
+def _english_words(text: str) -> str:
+    from processors.numbers import normalise
+
+    return normalise(text)
+
+
+def _powers_in_words(text: str, language: str) -> str:
     """2^10 in words, or at least not as 210."""
-    return re.sub(r"(?<=\w) ?\^ ?(?=\w)", f" {POWER.get(language.lower().split('-')[0], '')} ", text)
+    words = POWER.get(language.lower().split("-")[0], "")
+    return re.sub(r"(?<=\w) ?\^ ?(?=\w)", f" {words} ", text)
 
 
 def paused(text: str) -> str:
@@ -93,16 +98,18 @@ def espeak(text: str, language: str = "en-us", *, stress: bool = False) -> list[
 
 def characters(text: str, language: str = "en-us") -> list[str]:
     """The letters themselves, in lower case, vowel signs and accents too: for languages written as they sound, or without a phonemizer."""
-    return tidy([BOUNDARY if c.isspace() else c for c in unicodedata.normalize("NFC", paused(clean(text, language)).lower())])
+    written = paused(clean(text, language)).lower()
+    letters = unicodedata.normalize("NFC", written)
+    return tidy([BOUNDARY if letter.isspace() else letter for letter in letters])
 
 
-def heard(token: str) -> bool:
+def has_sound(token: str) -> bool:
     """True where it holds a letter, a digit, or a sign that belongs to one (a vowel of Hindi, a tone of Thai)."""
-    return any(c.isalnum() or unicodedata.category(c)[0] == "M" for c in token)
+    return any(character.isalnum() or unicodedata.category(character)[0] == "M" for character in token)
 
 
 def tidy(tokens: list[str]) -> list[str]:
-    """Marks that are heard, once each, and boundaries only where no mark already parts the words."""
+    """Marks that a model learns, once each, and boundaries only where no mark already parts the words."""
     kept: list[str] = []
     for token in tokens:
         if token in MARKS:
@@ -113,7 +120,7 @@ def tidy(tokens: list[str]) -> list[str]:
         elif token == BOUNDARY:
             if kept and kept[-1] not in MARKS and kept[-1] != BOUNDARY:
                 kept.append(token)
-        elif heard(token) and (token[0].isalnum() or kept):
+        elif has_sound(token) and (token[0].isalnum() or kept):
             kept.append(token)
     while kept and kept[-1] == BOUNDARY:
         kept.pop()
@@ -161,8 +168,11 @@ def lexicon(text: str, language: str = "en-us", *, path: str | None = None) -> l
     stress = has_stress(path or cmudict())
     tokens: list[str] = []
     for piece in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*|[,.!?;:]", name_letters(clean(text, language))):
-        phones = [piece] if piece in MARKS else entries.get(piece.lower()) or spell(piece, stress=stress)
-        tokens += [*phones, BOUNDARY]
+        if piece in MARKS:
+            tokens.append(piece)
+        else:
+            tokens += entries.get(piece.lower()) or spell(piece, stress=stress)
+        tokens.append(BOUNDARY)
     return tidy(tokens)
 
 
@@ -174,8 +184,11 @@ def has_stress(path: str) -> bool:
 
 def spell(word: str, *, stress: bool = False) -> list[str]:
     """ARPAbet for a word no lexicon has, by espeak."""
-    tokens = raw_espeak(word, "en-us", stress=stress, flags=False)
-    return [phone for token in tokens if any(c.isalnum() for c in token) for phone in from_espeak(token, stress=stress)]
+    phones = []
+    for token in raw_espeak(word, "en-us", stress=stress, flags=False):
+        if any(map(str.isalnum, token)):
+            phones += from_espeak(token, stress=stress)
+    return phones
 
 
 def published_lexicon(text: str, *, path: str | None = None) -> list[str]:
@@ -187,7 +200,10 @@ def published_lexicon(text: str, *, path: str | None = None) -> list[str]:
     entries = read_lexicon(path or cmudict())
 
     def otherwise(piece: str) -> list[str]:
-        words = spoken_words(piece)
-        return [p for w in words for p in ([w] if not w[0].isalpha() else entries.get(w) or spell(w, stress=True))]
+        phones = []
+        for word in spoken_words(piece):
+            is_mark = not word[0].isalpha()
+            phones += [word] if is_mark else entries.get(word) or spell(word, stress=True)
+        return phones
 
     return lexicon_phones(text, entries, otherwise)

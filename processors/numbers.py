@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
 
 from processors.counting import cardinal, digits, ordinal, paired, year
 from processors.dates import clock_time, day, day_of, days, duration, iso_date, numeric_date
@@ -48,7 +47,8 @@ from processors.quantities import (
     vulgar_fraction,
     with_symbol,
 )  # fmt: skip
-from processors.spelling import ABBREVIATIONS, ADDRESSES, Rule, any_of
+from processors.rules import Rule, any_of, applied, compiled
+from processors.spelling import ABBREVIATIONS, ADDRESSES
 
 NUMBER = r"(?:(?:\d{1,3}(?:,\d{3}){1,5}(?!\d)|\d{1,15})(?:\.\d{1,15})?|(?<![\w.])\.\d{1,15})"
 START = r"(?<![A-Za-z\d])(?<!\d[.,/])"  # "DAj31g" holds no grams
@@ -258,24 +258,16 @@ REST: list[Rule] = [
     (r"(?<=\w)[/_](?=\w)", " "),
     (r"\s+", " "),
 ]
-
-
-def _compiled(rules: list[Rule]) -> list[tuple[re.Pattern[str], str | Callable[[re.Match], str]]]:
-    return [(re.compile(pattern), words) for pattern, words in rules]
-
-
-WORDS = _compiled([*SPANS, *SPACES, *ADDRESSES, *ABBREVIATIONS])
-NUMBERS = _compiled([*LISTED, *MEASURED])
-SIGNED = _compiled(REST)
+WORDS = compiled([*SPANS, *SPACES, *ADDRESSES, *ABBREVIATIONS])
+NUMBERS = compiled([*LISTED, *MEASURED])
+SIGNED = compiled(REST)
 DIGIT = re.compile(r"\d")
 
 
 def normalise(text: str) -> str:
     """English `text` with everything that is not spelt as a word written out in words."""
     text = plain(text)
-    for rules in (WORDS, NUMBERS, SIGNED):
-        if rules is NUMBERS and not DIGIT.search(text):
-            continue
-        for pattern, words in rules:
-            text = pattern.sub(words, text)
-    return text.strip()
+    text = applied(WORDS, text)
+    if DIGIT.search(text):
+        text = applied(NUMBERS, text)
+    return applied(SIGNED, text).strip()

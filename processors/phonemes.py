@@ -5,12 +5,17 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Collection
 
-from processors.g2p import BOUNDARY, heard
+from processors.g2p import BOUNDARY, has_sound
 from processors.lexicon.arpabet import FROM_ESPEAK, VOWELS, from_espeak
 from processors.text import Phones
 from utils.registry import nearest
 
 STRESS = "ˈˌ"
+WITHOUT_STRESS = str.maketrans("", "", STRESS)
+STRESS_MARKS = {"1": "ˈ", "2": "ˌ"}
+DIGITS = "012"  # of stress, behind a vowel
+WEAK = {"AH": "ə", "ER": "ɚ"}
+STRONG = {"AH": "ʌ", "ER": "ɜː"}
 SILENT = ".‿|\u0361\u035c"  # between syllables, words and the halves of an affricate: not a sound
 SAME = {"g": "ɡ", "r": "ɹ", "ʧ": "tʃ", "ʤ": "dʒ", "ɝ": "ɜː", "'": "ˈ", ":": "ː"}  # as many people write it, as espeak does
 
@@ -26,11 +31,14 @@ def phones_of(written: str, alphabet: str, phone: Phones) -> list[str]:
         raise ValueError(f'this model reads letters, not phonemes: respell {written!r}, for example with <sub alias="...">.')
     written = unicodedata.normalize("NFC", written)
     if in_arpabet(phone):
-        found = written.upper().split() if alphabet == "arpabet" else _arpabet(written)
-        return [_stored(sound, phone) for sound in found]
-    words = _from_arpabet(written, phone) if alphabet == "arpabet" else written.split()
+        phones = written.upper().split() if alphabet == "arpabet" else _arpabet_of(written)
+        return [_stored(name, phone) for name in phones]
+    words = [_ipa_of(written, phone)] if alphabet == "arpabet" else written.split()
     boundary = " " if phone.symbols == "vits" else BOUNDARY
-    return [token for word in words for token in [boundary, *_ipa(word, phone)]][1:]
+    tokens = []
+    for word in words:
+        tokens += [boundary, *_ipa_tokens(word, phone)]
+    return tokens[1:]
 
 
 def in_arpabet(phone: Phones) -> bool:
@@ -40,21 +48,31 @@ def in_arpabet(phone: Phones) -> bool:
 
 def _symbols(written: str, phone: Phones) -> list[str]:
     """Symbols of the model's own table, checked: parted by spaces, or each a character where all symbols are."""
-    characters = phone.symbols in ("vits", "letters", "amphion-letters") or (phone.symbols and phone.g2p == "characters")
-    found = list(" ".join(written.split())) if characters and "@" not in written else written.split()
-    phone.encode(found)
-    return found
+    are_letters = phone.symbols in ("vits", "letters", "amphion-letters") or (phone.symbols and phone.g2p == "characters")
+    symbols = written.split()
+    if are_letters and "@" not in written:
+        symbols = list(" ".join(symbols))
+    phone.encode(symbols)
+    return symbols
 
 
-def _ipa(word: str, phone: Phones) -> list[str]:
-    known = {_parted(symbol): symbol for symbol in phone.table if heard(symbol) or symbol in STRESS}
-    letters, word = set("".join(known)), _parted(word)
-    word = "".join(SAME.get(c, c) if c not in letters else c for c in word if c not in SILENT or c in letters)
+def _ipa_tokens(word: str, phone: Phones) -> list[str]:
+    """One word in IPA as tokens of the model."""
+    known = {_parted(symbol): symbol for symbol in phone.table if has_sound(symbol) or symbol in STRESS}
+    letters = set("".join(known))
+    word = "".join(_spelt(letter, letters) for letter in _parted(word))
     if phone.symbols == "vits":
-        known |= {c: c for c in set(word) & set(phone.table)}  # each character is a symbol
-    elif not letters & set(STRESS):
-        word = "".join(c for c in word if c not in STRESS)
+        known |= {letter: letter for letter in word if letter in phone.ids}  # each character is a symbol
+    elif letters.isdisjoint(STRESS):
+        word = word.translate(WITHOUT_STRESS)
     return [known[sound] for sound in _longest(word, known)]
+
+
+def _spelt(letter: str, letters: Collection[str]) -> str:
+    """The letter as espeak writes it, unless the model has it as it is; "" for what is no sound."""
+    if letter in letters:
+        return letter
+    return "" if letter in SILENT else SAME.get(letter, letter)
 
 
 def _parted(sound: str) -> str:
@@ -63,56 +81,70 @@ def _parted(sound: str) -> str:
 
 
 def _longest(word: str, known: Collection[str]) -> list[str]:
-    """`word` cut into known symbols, the longest first; a vowel that is known only long, or only short, is taken so."""
-    found, at, most = [], 0, max(map(len, known), default=1)
-    while at < len(word):
-        size = next((n for n in range(most, 0, -1) if len(word) >= at + n and word[at : at + n] in known), 0)
-        if size:
-            found.append(word[at : at + size])
-        elif word[at] + "ː" in known:
-            found.append(word[at] + "ː")
-        elif word[at] != "ː" or not found:
-            raise ValueError(f"the phonemes {word!r}: the model never saw this one. " + nearest(word[at], known, "sound"))
-        at += size or 1
-    return found
+    """`word` parted into known symbols, the longest first; a vowel that is known only long, or only short, is taken so."""
+    sounds = []
+    place = 0
+    longest = max(map(len, known), default=1)
+    while place < len(word):
+        letter = word[place]
+        beginnings = (word[place : place + size] for size in range(longest, 0, -1))
+        sound = next((beginning for beginning in beginnings if beginning in known), "")
+        if sound:
+            sounds.append(sound)
+        elif letter + "ː" in known:
+            sounds.append(letter + "ː")
+        elif letter != "ː" or not sounds:
+            raise ValueError(f"the phonemes {word!r}: the model never saw this one. " + nearest(letter, known, "sound"))
+        place += len(sound) or 1
+    return sounds
 
 
-def _arpabet(written: str) -> list[str]:
+def _arpabet_of(written: str) -> list[str]:
     """ARPAbet with stress digits of IPA; the stress mark before a syllable goes to its vowel."""
-    found, mark = [], ""
+    phones: list[str] = []
+    mark = ""
     for word in written.split():
-        word = "".join(SAME.get(c, c) for c in word if c not in SILENT)
+        word = "".join(_spelt(letter, ()) for letter in word)
         for token in _longest(word, FROM_ESPEAK.keys() | set(STRESS)):
             if token in STRESS:
                 mark = token
                 continue
-            phones = from_espeak(mark + token, stress=True)
-            mark = "" if any(p.rstrip("012") in VOWELS for p in phones) else mark
-            found += phones
-    return found
+            syllable = from_espeak(mark + token, stress=True)
+            phones += syllable
+            if any(phone.rstrip(DIGITS) in VOWELS for phone in syllable):
+                mark = ""
+    return phones
 
 
-def _stored(sound: str, phone: Phones) -> str:
-    """ARPAbet as the model's table writes it: behind "@" or not, with stress or without. Raises ValueError."""
-    bare = sound.lstrip("@")
-    plain = bare.rstrip("012")
-    for spelling in (bare, plain, *(plain + digit for digit in "102")):
+def _stored(name: str, phone: Phones) -> str:
+    """An ARPAbet phone as the model's table writes it: behind "@" or not, with stress or without. Raises ValueError."""
+    bare = name.lstrip("@")
+    plain = bare.rstrip(DIGITS)
+    for spelling in (bare, plain, plain + "1", plain + "0", plain + "2"):
         for mark in ("@", ""):
             if mark + spelling in phone.ids:
                 return mark + spelling
-    raise ValueError(nearest(sound, [s.lstrip("@") for s in phone.table if s.lstrip("@")[:1].isupper()], "ARPAbet phone"))
+    names = [symbol.lstrip("@") for symbol in phone.table]
+    raise ValueError(nearest(name, [name for name in names if name[:1].isupper()], "ARPAbet phone"))
 
 
-def _from_arpabet(written: str, phone: Phones) -> list[str]:
-    """One word of IPA from ARPAbet: of each phone the spelling that the model knows."""
-    letters, word = set("".join(phone.table)), ""
-    for sound in written.upper().split():
-        plain, digit = sound.rstrip("012"), sound[-1:]
-        spellings = [ipa for ipa, phones in FROM_ESPEAK.items() if phones == plain]
-        if not spellings:
-            raise ValueError(nearest(sound, {p for phones in FROM_ESPEAK.values() for p in phones.split()}, "ARPAbet phone"))
-        weak = {"AH": "ə", "ER": "ɚ"} if digit == "0" else {"AH": "ʌ", "ER": "ɜː"}
-        spellings = [weak[plain], *spellings] if plain in weak else spellings
-        fitting = [ipa for ipa in spellings if ipa in phone.ids] or [ipa for ipa in spellings if set(ipa) <= letters]
-        word += {"1": "ˈ", "2": "ˌ"}.get(digit, "") + (fitting or spellings)[0]
-    return [word]
+def _ipa_of(written: str, phone: Phones) -> str:
+    """One word in IPA of ARPAbet: of each phone the spelling that the model knows."""
+    return "".join(_ipa_phone(name, phone) for name in written.upper().split())
+
+
+def _ipa_phone(name: str, phone: Phones) -> str:
+    plain = name.rstrip(DIGITS)
+    digit = name[-1:]
+    spellings = [ipa for ipa, phones in FROM_ESPEAK.items() if phones == plain]
+    if not spellings:
+        names = set(" ".join(FROM_ESPEAK.values()).split())
+        raise ValueError(nearest(name, names, "ARPAbet phone"))
+    if plain in STRONG:
+        usual = WEAK if digit == "0" else STRONG
+        spellings = [usual[plain], *spellings]
+    letters = set("".join(phone.table))
+    known = [ipa for ipa in spellings if ipa in phone.ids]
+    spelt = [ipa for ipa in spellings if letters.issuperset(ipa)]
+    best = [*known, *spelt, *spellings][0]
+    return STRESS_MARKS.get(digit, "") + best

@@ -6,7 +6,6 @@ The stop of an abbreviation is a pause only where a sentence ends with it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from processors.counting import ordinal
 from processors.lexicon.english import (
@@ -26,8 +25,8 @@ from processors.lexicon.english import (
     STARTERS,
     TITLES,
 )  # fmt: skip
+from processors.rules import Rule, any_of
 
-Rule = tuple[str, str | Callable[[re.Match], str]]
 FIRST = "|".join(word.capitalize() for word in sorted(STARTERS))  # of a sentence
 ROMAN = r"(?!L\b)(?=[IVXL][IVXLC]{0,7}\b)(?:X[CL]|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXLC])\b(?!'(?!s\b))"
 ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
@@ -42,11 +41,6 @@ WORD = r"[\w-]{1,63}"
 def stop_after(match: re.Match, ends: re.Pattern[str] = ENDS_OR_STARTS) -> str:
     """The stop of an abbreviation where it also ends a sentence."""
     return "." if ends.match(match.string, match.end()) else ""
-
-
-def any_of(words: object) -> str:
-    """A pattern for any of the words, the longest first."""
-    return "|".join(map(re.escape, sorted(words, key=len, reverse=True)))
 
 
 def _address(match: re.Match) -> str:

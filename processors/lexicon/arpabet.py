@@ -18,9 +18,19 @@ def from_espeak(token: str, *, stress: bool = False) -> list[str]:
     plain = token.strip("ˈˌ")
     if plain not in FROM_ESPEAK:
         raise ValueError(f"espeak's {token!r} has no ARPAbet phone: give the word a line in the lexicon, or use g2p \"espeak\".")
-    degree = "1" if "ˈ" in token else "2" if "ˌ" in token else "0"
     phones = FROM_ESPEAK[plain].split()
-    first = next((i for i, phone in enumerate(phones) if phone in VOWELS), -1)
     if not stress:
         return phones
-    return [p + (degree if i == first else "0") if p in VOWELS else p for i, p in enumerate(phones)]
+    degree = _degree(token)
+    for place, phone in enumerate(phones):
+        if phone in VOWELS:
+            phones[place] = phone + degree
+            degree = "0"  # the first vowel bears the stress
+    return phones
+
+
+def _degree(token: str) -> str:
+    """The stress of an espeak token: 1 is the main one, 2 the second."""
+    if "ˈ" in token:
+        return "1"
+    return "2" if "ˌ" in token else "0"

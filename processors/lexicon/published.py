@@ -115,16 +115,19 @@ def _published_number(match: re.Match) -> str:
 
 def _published_dollars(match: re.Match) -> str:
     amount = match[1].replace(",", "")
-    parts = amount.split(".")
-    if len(parts) > 2:
+    if amount.count(".") > 1:
         return amount + " dollars"
-    dollars, cents = int(parts[0] or 0), int(parts[1] or 0) if len(parts) == 2 else 0
-    said = []
-    if dollars:
-        said.append(f"{dollars} {'dollar' if dollars == 1 else 'dollars'}")
-    if cents:
-        said.append(f"{cents} {'cent' if cents == 1 else 'cents'}")
-    return ", ".join(said) or "zero dollars"
+    dollars, _, cents = amount.partition(".")
+    coins = []
+    if int(dollars or 0):
+        coins.append(_counted(int(dollars), "dollar"))
+    if int(cents or 0):
+        coins.append(_counted(int(cents), "cent"))
+    return ", ".join(coins) or "zero dollars"
+
+
+def _counted(number: int, coin: str) -> str:
+    return f"{number} {coin}" if number == 1 else f"{number} {coin}s"
 
 
 def _published_ordinal(match: re.Match) -> str:
@@ -183,7 +186,7 @@ def english_cleaners(text: str) -> str:
 
 
 def english_cleaners2(text: str) -> str:
-    """The text of english_cleaners, numbers left to espeak, as IPA with stress: VITS."""
+    """ASCII, lower case, abbreviations in words, numbers as espeak reads them, in IPA with stress: VITS."""
     from processors.espeak import as_published
     from processors.spelling import name_letters
 
@@ -217,9 +220,11 @@ def characters(text: str, cleaner: str = "english_cleaners") -> list[str]:
     """The symbols of a text for the tables "amphion" and "ming024": letters of the cleaned text, and phones in {braces}."""
     from utils.registry import pick
 
-    clean, tokens = pick(CLEANERS, cleaner, "cleaner"), []
+    clean = pick(CLEANERS, cleaner, "cleaner")
+    tokens = []
     for i, piece in enumerate(re.split(r"\{(.+?)\}", text)):
-        tokens += ["@" + phone for phone in piece.split()] if i % 2 else clean(piece)
+        in_braces = i % 2 == 1
+        tokens += ["@" + phone for phone in piece.split()] if in_braces else clean(piece)
     known = set(ming024()) - {"_"}  # the padding cannot be said
     return [token for token in tokens if token in known]
 
@@ -246,6 +251,6 @@ def spoken_words(piece: str) -> list[str]:
     import unicodedata
 
     text = unicodedata.normalize("NFD", expand_numbers(piece))
-    text = "".join(c for c in text if unicodedata.category(c) != "Mn").lower()
+    text = "".join(character for character in text if unicodedata.category(character) != "Mn").lower()
     text = re.sub(r"[^ a-z'.,?!\-]", "", text).replace("i.e.", "that is").replace("e.g.", "for example")
     return re.findall(r"[a-z](?:[a-z'\-]*[a-z])?|\.\.\.|[.,?!'\-]", text)
