@@ -37,6 +37,7 @@ setup(
         "numba>=0.60",
         "numpy>=2,<2.5",
         "praat-parselmouth>=0.4.6",
+        "pyarrow>=20",
         "pydantic>=2.10,<3",
         "pyworld>=0.3.5",
         "pyyaml>=6",

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import math
 import os
 import pkgutil
 import reprlib
+import sys
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -53,7 +54,8 @@ class Utterance:
         return Audio.read(self.audio, rate, start=self.start or 0.0, seconds=None if whole else self.seconds)
 
 
-KINDS = {known.name: str if known.type == "str" else (int, float) for known in fields(Utterance)}
+NUMBERS = ("seconds", "start")
+KINDS = {known.name: (int, float) if known.name in NUMBERS else str for known in fields(Utterance)}
 
 
 @dataclass
@@ -90,30 +92,44 @@ def read_manifest(path: Path) -> list[Utterance]:
 
     Raises ValueError naming the line that is no utterance, or whose id leads out of the folder of its arrays.
     """
+    return list(manifest_rows(path))
+
+
+def manifest_rows(path: Path, say: Callable[[str], Any] = log.warning) -> Iterator[Utterance]:
+    """As `read_manifest`, one after another; what is left out is told by `say`."""
     if not Path(path).is_file():
         raise ValueError(f"no manifest {path}: run the preprocess stage first (run.sh --stage 1).")
-    rows = (_utterance(line, f"{path}:{number}") for number, line in read_lines(path))
-    return [row for row in rows if row]
+    for number, line in read_lines(path):
+        source = f"{path}:{number}"
+        try:
+            yield _utterance(line, source)
+        except LongName as error:
+            say(f"  left out {source}: {error}")
 
 
-def _utterance(line: str, source: str) -> Utterance | None:
+def _utterance(line: str, source: str) -> Utterance:
     row = parse_json(line, dict[str, Any], source)
     for name, value in row.items():
         if name not in KINDS:
             raise ValueError(f"{source}: {nearest(name, KINDS, 'field')}")
-        if not isinstance(value, KINDS[name]) or isinstance(value, bool) or not (isinstance(value, str) or 0 <= value < math.inf):
+        if not _valid(name, value):
             raise ValueError(f"{source}: {name} cannot be {reprlib.repr(value)}: run the preprocess stage again.")
     if "id" not in row:
         raise ValueError(f"{source}: it has no id: run the preprocess stage again.")
     try:
         check_name(row["id"], "the id")
         check_name(row.get("dataset") or "none", "the dataset")
-    except LongName as error:
-        log.warning(f"  left out {source}: {error}")
-        return None
+    except LongName:
+        raise
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
     return Utterance(**row)
+
+
+def _valid(name: str, value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, KINDS[name]):
+        return False
+    return name not in NUMBERS or 0 <= value <= sys.float_info.max
 
 
 def write_manifest(path: Path, utterances: list[Utterance]) -> Path:
@@ -250,17 +266,26 @@ def _resolved(utterance: Utterance) -> Utterance:
 
 
 def _tell(name: str, report: Report, splits: dict[str, list[Utterance]], path: Path) -> None:
-    hours = sum(u.seconds for us in splits.values() for u in us) / 3600
-    log.info(f"{name}: {', '.join(f'{n} {s}' for s, n in report.counts.items())}; {hours:.2f} hours.")
-    for kind, rows in (("skipped", report.skipped), ("doubtful", report.warnings)):
-        alike = Counter(reason for _, reason in rows)
-        for reason, count in alike.most_common(5):
-            identity = next(i for i, r in rows if r == reason)
-            log.warning(f"  {kind} {identity}{f' and {count - 1} more' if count > 1 else ''}: {reason}")
-        if len(alike) > 5:
-            log.warning(f"  ... {len(rows)} {kind} in all, listed in {path}.")
+    seconds = 0.0
+    counts = []
+    for split, utterances in splits.items():
+        seconds += sum(utterance.seconds for utterance in utterances)
+        counts.append(f"{len(utterances)} {split}")
+    log.info(f"{name}: {', '.join(counts)}; {seconds / 3600:.2f} hours.")
+    _tell_rows("skipped", report.skipped, path)
+    _tell_rows("doubtful", report.warnings, path)
 
 
-def read_splits(folder: Path, datasets: list[str], split: str) -> list[Utterance]:
-    """The utterances of one split of several prepared corpora, in order."""
-    return [u for name in datasets for u in read_manifest(Path(folder) / name / f"{split}.jsonl")]
+def _tell_rows(kind: str, rows: list[tuple[str, str]], path: Path) -> None:
+    """The five reasons that most of the (id, reason) have, each with the first of its ids."""
+    ids: dict[str, list[str]] = {}
+    for identity, reason in rows:
+        ids.setdefault(reason, []).append(identity)
+    alike = Counter({reason: len(named) for reason, named in ids.items()})
+    for reason, count in alike.most_common(5):
+        first = ids[reason][0]
+        if count > 1:
+            first += f" and {count - 1} more"
+        log.warning(f"  {kind} {first}: {reason}")
+    if len(ids) > 5:
+        log.warning(f"  ... {len(rows)} {kind} in all, listed in {path}.")

@@ -18,9 +18,10 @@ import numpy as np
 
 from preprocessors.base import Utterance, changed
 from processors.arrays import Arrays
+from processors.corpus import Corpus, all_learned
 from processors.feature import Feature
 from processors.frames import Frames
-from processors.store import NEXT, Corpus, all_learned, identity, sweep
+from processors.store import NEXT, identity, sweep
 from utils.digest import digest, digest_of_file
 from utils.log import log
 from utils.registry import load_object, pick

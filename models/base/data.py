@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.utils.data import Dataset, get_worker_info
 from models.base.splits import speaker_name
 from preprocessors.base import Utterance
 from processors.features import FeatureSet
+from processors.manifest import Manifest
 from processors.store import identity
 
 LENGTHS = {"sample": "samples", "frame": "frames", "token": "tokens"}
@@ -26,7 +28,7 @@ class Utterances(Dataset):
 
     def __init__(
         self,
-        utterances: list[Utterance],
+        utterances: Sequence[Utterance],
         features: FeatureSet,
         names: list[str],
         speakers: list[str],
@@ -34,7 +36,8 @@ class Utterances(Dataset):
         segment_frames: int | None = None,
         seed: int = 0,
     ) -> None:
-        self.utterances, self.features, self.names = utterances, features, names
+        self.utterances = Manifest.of(utterances)
+        self.features, self.names = features, names
         self.speakers = {speaker: number for number, speaker in enumerate(speakers)}
         self.segment_frames, self.seed = segment_frames, seed
         self.desks: Any = None
@@ -43,12 +46,12 @@ class Utterances(Dataset):
         return len(self.utterances)
 
     @property
-    def seconds(self) -> list[float]:
+    def seconds(self) -> np.ndarray:
         """How long each utterance is as a network sees it."""
         longest = np.inf
         if self.segment_frames:
             longest = self.segment_frames * self.features.hop_size / self.features.sample_rate
-        return [min(u.seconds, longest) for u in self.utterances]
+        return np.minimum(self.utterances.seconds, longest)
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         epoch, index = key

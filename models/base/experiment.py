@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import subprocess
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -11,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models import MODELS, Spec
-from models.base.splits import Division, divide, speaker_name
-from preprocessors.base import SPLITS, Utterance, corpora, read_splits
+from models.base.splits import Division, divide, speaker_names
+from preprocessors.base import SPLITS, corpora
+from processors.corpus import Corpus
 from processors.features import FEATURES, FeatureSet
-from processors.store import Corpus, identity
+from processors.manifest import Manifest, read_splits
 from utils.config import Config, ConfigError, build, check, load_config
 from utils.files import ROOT, check_shape, read_json
 from utils.names import check_name
@@ -95,22 +97,24 @@ class Experiment:
         return Corpus(self.datasets, self.everything())
 
     @cached_property
-    def manifests(self) -> dict[str, list[Utterance]]:
+    def manifests(self) -> dict[str, Manifest]:
         """The utterances of each split as the preprocess stage left them, usable or not; read once."""
         return {split: read_splits(self.processed_dir, self.datasets, split) for split in SPLITS}
 
-    def everything(self) -> list[Utterance]:
+    def everything(self) -> Manifest:
         """The utterances of all splits, usable or not."""
-        return [utterance for split in SPLITS for utterance in self.manifests[split]]
+        return functools.reduce(operator.add, self.manifests.values())
 
-    def utterances(self, split: str) -> list[Utterance]:
+    def utterances(self, split: str) -> Manifest:
         """The utterances of a split, without those that the extract stage listed as unusable."""
+        found = self.manifests[split]
         refused = self.features.refused(self.corpus)
-        return [u for u in self.manifests[split] if identity(u) not in refused]
+        return found.without(refused) if refused else found
 
     @cached_property
     def speakers(self) -> list[str]:
-        return sorted({speaker_name(u) for u in self.utterances("train")})
+        _, names = speaker_names(self.utterances("train"))
+        return sorted(set(names))
 
     @cached_property
     def model_class(self) -> type[nn.Module]:
@@ -120,7 +124,7 @@ class Experiment:
         """The utterances to train, validate and test with; see `models.base.splits.divide`."""
         return divide({split: self.utterances(split) for split in SPLITS}, voices)
 
-    def data(self, utterances: list[Utterance], *, voices: list[str], segment_frames: int | None, seed: int) -> Utterances:
+    def data(self, utterances: Manifest, *, voices: list[str], segment_frames: int | None, seed: int) -> Utterances:
         """The Dataset of some utterances, with the features that the model reads; `voices` are numbered in this order.
 
         Raises ValueError for no utterances.

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from preprocessors.base import SPLITS, Utterance
+from processors.manifest import Manifest
 from processors.store import identity
 from utils.log import log
 from utils.names import some
@@ -21,36 +24,47 @@ SHOWN = 5  # names in a message
 class Division:
     """The utterances of each split, and what is to be said of how they were chosen."""
 
-    splits: dict[str, list[Utterance]]
+    splits: dict[str, Manifest]
     notes: dict[str, list[str]] = field(default_factory=lambda: {split: [] for split in SPLITS})
 
-    def take(self, split: str) -> list[Utterance]:
+    def take(self, split: str) -> Manifest:
         """The utterances of a split, once it is said how they were chosen."""
         for note in self.notes[split]:
             log.warning(f"{split}: {note}")
         return self.splits[split]
 
 
-def divide(splits: dict[str, list[Utterance]], voices: Collection[str] | None) -> Division:
+def divide(splits: dict[str, Sequence[Utterance]], voices: Collection[str] | None) -> Division:
     """`splits` ("train", "valid" and "test") as a model can use them; the same ones are always divided alike.
 
     `voices` are the speakers that the model knows, None where it tells none apart: utterances of others are left out. Where
     nothing is left to validate with, some training utterances are held back; where nothing is left to test with, what
     validates is tested. A split stays empty only where there is no training utterance either.
     """
-    made = Division({})
-    for name in SPLITS:
-        made.splits[name] = [u for u in splits[name] if voices is None or speaker_name(u) in voices]
-        strangers = [u for u in splits[name] if voices is not None and speaker_name(u) not in voices]
-        if strangers:
-            who = some(sorted({speaker_name(u) for u in strangers}), SHOWN)
-            made.notes[name].append(f"{len(strangers)} utterance(s) of speakers that the model does not know are left out: {who}.")
+    made = Division({name: Manifest.of(splits[name]) for name in SPLITS})
+    if voices is not None:
+        for name in SPLITS:
+            _leave_out_strangers(made, name, set(voices))
     if not made.splits["valid"] and made.splits["train"]:
         _fill_valid(made, one_voice=voices is None)
     if not made.splits["test"] and made.splits["valid"]:
         made.splits["test"] = made.splits["valid"]
         made.notes["test"] += ["no utterance is left of this split: those that validate are taken, too.", *made.notes["valid"]]
     return made
+
+
+def _leave_out_strangers(made: Division, split: str, voices: set[str]) -> None:
+    utterances = made.splits[split]
+    numbers, names = speaker_names(utterances)
+    known = np.array([name in voices for name in names], dtype=bool)
+    kept = known[numbers]
+    if kept.all():
+        return
+    made.splits[split] = utterances.take(kept)
+    gone = np.unique(numbers[~kept])
+    who = some(sorted({names[number] for number in gone}), SHOWN)
+    count = len(kept) - int(kept.sum())
+    made.notes[split].append(f"{count} utterance(s) of speakers that the model does not know are left out: {who}.")
 
 
 def _fill_valid(made: Division, *, one_voice: bool) -> None:
@@ -64,26 +78,42 @@ def _fill_valid(made: Division, *, one_voice: bool) -> None:
     made.notes["valid"].append(f"no utterance is left of this split: {len(held)} taken from training, {how}: {names}.")
 
 
-def hold_back(train: list[Utterance], *, one_voice: bool) -> tuple[list[Utterance], list[Utterance]]:
+def hold_back(train: Manifest, *, one_voice: bool) -> tuple[Manifest, Manifest]:
     """`train` without a twentieth, and that twentieth: by a hash of their ids, so that it does not move; no speaker's last one."""
-
-    def voice(utterance: Utterance) -> str:
-        return "" if one_voice else speaker_name(utterance)
-
-    left, held = Counter(map(voice, train)), []
+    numbers, names = speaker_names(train)
+    voices = {name: 0 if one_voice else number for number, name in enumerate(names)}
+    voice_of = np.array([voices[name] for name in names], dtype=np.int64)[numbers]
+    left = Counter(voice_of.tolist())
+    held: list[int] = []
     wanted = max(1, min(MOST, round(SHARE * len(train))))
-    for utterance in sorted(train, key=_hash):
-        if len(held) < wanted and left[voice(utterance)] > 1:
-            left[voice(utterance)] -= 1
-            held.append(utterance)
-    gone = set(held)
-    return [u for u in train if u not in gone], held
+    for place in np.argsort(_hashes(train), kind="stable").tolist():
+        if len(held) == wanted:
+            break
+        if left[voice_of[place]] > 1:
+            left[voice_of[place]] -= 1
+            held.append(place)
+    kept = np.ones(len(train), dtype=bool)
+    kept[held] = False
+    return train.take(kept), train.take(np.array(held, dtype=np.int64))
 
 
 def speaker_name(utterance: Utterance) -> str:
     """The name of a voice across corpora: "vctk_p225"."""
-    return f"{utterance.dataset}_{utterance.speaker or 'default'}"
+    return _speaker_name(utterance.dataset, utterance.speaker)
 
 
-def _hash(utterance: Utterance) -> str:
-    return hashlib.sha1(identity(utterance).encode()).hexdigest()
+def speaker_names(utterances: Manifest) -> tuple[np.ndarray, list[str]]:
+    """For each utterance a number, and the `speaker_name` that each number stands for; two numbers may have one name."""
+    numbers, pairs = utterances.distinct("dataset", "speaker")
+    return numbers, [_speaker_name(*pair) for pair in pairs]
+
+
+def _speaker_name(dataset: str, speaker: str) -> str:
+    return f"{dataset}_{speaker or 'default'}"
+
+
+def _hashes(utterances: Manifest) -> np.ndarray:
+    """The SHA-1 of each identity, (utterances,) of 20 bytes."""
+    chunks = utterances.identities.chunks
+    names = (name for chunk in chunks for name in chunk.to_pylist())
+    return np.fromiter((hashlib.sha1(name.encode()).digest() for name in names), dtype="S20", count=len(utterances))
