@@ -65,17 +65,22 @@ def preferences(systems: Iterable[str], rated: Sequence[tuple[str, Mapping[str, 
 
     pairs = []
     for first, second in itertools.combinations(systems, 2):
-        heard = [_preferred(trial, value) for _, trial, value in rated if set(trial["systems"]) == {first, second}]
-        wins, n = heard.count(first), heard.count(first) + heard.count(second)
-        test = binomtest(wins, n) if n else None
-        edges = test.proportion_ci(LEVEL) if test else None
-        row = {"a": first, "b": second, "prefer_a": wins, "prefer_b": n - wins, "none": heard.count("")}
-        pairs.append(row | {
-            "share_a": wins / n if n else None, "interval": [float(edges.low), float(edges.high)] if edges else None,
-            "p": float(test.pvalue) if test else None, "p_holm": None,
-        })  # fmt: skip
+        choices = [_preferred(trial, value) for _, trial, value in rated if set(trial["systems"]) == {first, second}]
+        wins = choices.count(first)
+        losses = choices.count(second)
+        row = {"a": first, "b": second, "prefer_a": wins, "prefer_b": losses, "none": choices.count("")}
+        row |= {"share_a": None, "interval": None, "p": None, "p_holm": None}
+        n = wins + losses
+        if n:
+            test = binomtest(wins, n)
+            edges = test.proportion_ci(LEVEL)
+            row["share_a"] = wins / n
+            row["interval"] = [float(edges.low), float(edges.high)]
+            row["p"] = float(test.pvalue)
+        pairs.append(row)
     tested = [row for row in pairs if row["p"] is not None]
-    for row, p in zip(tested, holm([row["p"] for row in tested]), strict=True):
+    corrected = holm([row["p"] for row in tested])
+    for row, p in zip(tested, corrected, strict=True):
         row["p_holm"] = p
     return {"pairs": pairs}
 
@@ -90,23 +95,41 @@ def t_interval(values: Sequence[float]) -> list[float] | None:
     return [float(np.mean(values)) - half, float(np.mean(values)) + half]
 
 
-def table(found: Mapping[str, Any]) -> str:
+def table(scores: Mapping[str, Any]) -> str:
     """The scores in Markdown."""
-    if found["kind"] == "mos":
-        lines = [["system", "MOS", "95 % interval", "over listeners", "ratings"]]
-        for system, row in found["systems"].items():
-            mean = "-" if row["mean"] is None else f"{row['mean']:.2f}"
-            lines.append([system, mean, _span(row["interval"]), _span(row["interval_listeners"]), str(row["n"])])
-    else:
-        lines = [["A", "B", "A preferred", "B preferred", "no difference", "share of A", "95 % interval", "p", "p (Holm)"]]
-        for row in found["pairs"]:
-            share = "-" if row["share_a"] is None else f"{row['share_a']:.2f}"
-            ps = ["-" if row[k] is None else f"{row[k]:.3g}" for k in ("p", "p_holm")]
-            counts = [str(row[k]) for k in ("prefer_a", "prefer_b", "none")]
-            lines.append([row["a"], row["b"], *counts, share, _span(row["interval"]), *ps])
-    lines.insert(1, ["---"] * len(lines[0]))
-    told = f"{found['question']} ({found['listeners']} listeners)"
-    return "\n".join([told, "", *("| " + " | ".join(c.replace("|", "\\|") for c in line) + " |" for line in lines)])
+    rows = _opinion_cells(scores["systems"]) if scores["kind"] == "mos" else _preference_cells(scores["pairs"])
+    rows.insert(1, ["---"] * len(rows[0]))
+    lines = [f"{scores['question']} ({scores['listeners']} listeners)", ""]
+    for row in rows:
+        cells = [cell.replace("|", "\\|") for cell in row]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _opinion_cells(systems: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    rows = [["system", "MOS", "95 % interval", "over listeners", "ratings"]]
+    for system, row in systems.items():
+        mean = _number(row["mean"], ".2f")
+        interval = _span(row["interval"])
+        over_listeners = _span(row["interval_listeners"])
+        rows.append([system, mean, interval, over_listeners, str(row["n"])])
+    return rows
+
+
+def _preference_cells(pairs: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    rows = [["A", "B", "A preferred", "B preferred", "no difference", "share of A", "95 % interval", "p", "p (Holm)"]]
+    for row in pairs:
+        counts = [str(row[name]) for name in ("prefer_a", "prefer_b", "none")]
+        share = _number(row["share_a"], ".2f")
+        interval = _span(row["interval"])
+        p = _number(row["p"], ".3g")
+        p_holm = _number(row["p_holm"], ".3g")
+        rows.append([row["a"], row["b"], *counts, share, interval, p, p_holm])
+    return rows
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
 
 
 def _span(interval: Sequence[float] | None) -> str:

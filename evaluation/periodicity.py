@@ -13,7 +13,10 @@ from utils.audio import Audio
 if TYPE_CHECKING:
     from torch import Tensor
 
-HOP_SIZE, FMIN, FMAX, SILENCE_DB = 256, 0.0, 1500.0, -60
+HOP_SIZE = 256
+FMIN = 0.0
+FMAX = 1500.0
+SILENCE_DB = -60
 
 
 def periodicity(audio: Audio, *, device: str) -> Frames:
@@ -21,23 +24,32 @@ def periodicity(audio: Audio, *, device: str) -> Frames:
     import torch
     import torchcrepe
 
-    sound, hop = torch.from_numpy(audio.samples)[None], HOP_SIZE
+    sound = torch.from_numpy(audio.samples)[None]
+    hop = HOP_SIZE
     if audio.rate != crepe.RATE:
-        sound, hop = torchcrepe.resample(sound, audio.rate), int(HOP_SIZE * crepe.RATE / audio.rate)
-    heard = crepe.salience(sound[0].numpy(), np.arange(1 + sound.shape[1] // hop) * hop, device=device)
-    found = torch.from_numpy(crepe.confidence(heard, crepe.path(heard, FMIN, FMAX)))[None]
+        sound = torchcrepe.resample(sound, audio.rate)
+        hop = int(HOP_SIZE * crepe.RATE / audio.rate)
+    frames = 1 + sound.shape[1] // hop
+    salience = crepe.salience(sound[0].numpy(), np.arange(frames) * hop, device=device)
+    path = crepe.path(salience, FMIN, FMAX)
+    confidence = torch.from_numpy(crepe.confidence(salience, path))[None]
     padded = torch.nn.functional.pad(sound, (crepe.WINDOW // 2, crepe.WINDOW // 2))
-    loud = [_where_heard(found[:, i : i + crepe.BLOCK], padded, i, hop) for i in range(0, found.shape[1], crepe.BLOCK)]
-    return Frames(np.concatenate(loud), 0.0, hop / crepe.RATE)
+    blocks = []
+    for first in range(0, confidence.shape[1], crepe.BLOCK):
+        block = confidence[:, first : first + crepe.BLOCK]
+        blocks.append(_without_silence(block, padded, first, hop))
+    return Frames(np.concatenate(blocks), 0.0, hop / crepe.RATE)
 
 
-def _where_heard(found: Tensor, padded: Tensor, first: int, hop: int) -> np.ndarray:
-    """`found` (1, frames) from frame `first` on, with zeros where the sound is silent."""
+def _without_silence(confidence: Tensor, padded: Tensor, first: int, hop: int) -> np.ndarray:
+    """`confidence` (1, frames) from frame `first` on, with zeros where the sound is silent."""
     import torchcrepe
 
-    stop = (first + found.shape[1] - 1) * hop + crepe.WINDOW
+    begin = first * hop
+    end = begin + (confidence.shape[1] - 1) * hop + crepe.WINDOW
     silence = torchcrepe.threshold.Silence(SILENCE_DB)
-    return silence(found, padded[:, first * hop : stop], crepe.RATE, hop, pad=False)[0].numpy()
+    audible = silence(confidence, padded[:, begin:end], crepe.RATE, hop, pad=False)
+    return audible[0].numpy()
 
 
 def periodicity_settings(rate: int) -> dict[str, Any]:
