@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SHOWN = 20  # lines of each kind, unless --all
+KINDS = ("of other shapes", "of other types", "of other values")  # of a tensor that two checkpoints have
 
 
 @dataclass
@@ -39,10 +40,12 @@ class Contents:
 def main(argv: list[str] | None = None) -> int:
     made = parser(__doc__, config=False)
     does = made.add_subparsers(dest="command", required=True, metavar="show|diff|convert")
-    show, diff, convert = (does.add_parser(name) for name in ("show", "diff", "convert"))
+    show = does.add_parser("show")
     show.add_argument("path")
+    diff = does.add_parser("diff")
     diff.add_argument("path")
     diff.add_argument("other")
+    convert = does.add_parser("convert")
     convert.add_argument("path", help="the foreign checkpoint")
     convert.add_argument("out", help="the folder of the release: a new or empty one")
     convert.add_argument("--half", action="store_true", help="store weights as float16: half the size")
@@ -52,7 +55,8 @@ def main(argv: list[str] | None = None) -> int:
     for each in (show, diff):
         each.add_argument("--all", action="store_true", help=f"every line, not the first {SHOWN} of a kind")
     options = made.parse_args(argv)
-    return {"show": _show, "diff": _diff, "convert": _convert}[options.command](options)
+    commands = {"show": _show, "diff": _diff, "convert": _convert}
+    return commands[options.command](options)
 
 
 def contents(path: str | Path, *, which: str = "newest", model_type: str | None = None) -> Contents:
@@ -63,12 +67,13 @@ def contents(path: str | Path, *, which: str = "newest", model_type: str | None 
     place = resolve(path, which=which)
     if is_release(place):
         card, weights = read_release(place)
-        found = Contents(place, container(place / "model.safetensors"), "ours", weights, _leaves(card), card)
+        packing = container(place / "model.safetensors")
+        checkpoint = Contents(place, packing, "ours", weights, _leaves(card), card)
     else:
-        found = _foreign(place, model_type)
-    if found.card is not None and not found.trouble:
-        found.trouble = _misfits(found)
-    return found
+        checkpoint = _foreign(place, model_type)
+    if checkpoint.card is not None and not checkpoint.trouble:
+        checkpoint.trouble = _misfits(checkpoint)
+    return checkpoint
 
 
 def _foreign(place: Path, model_type: str | None) -> Contents:
@@ -82,7 +87,8 @@ def _foreign(place: Path, model_type: str | None) -> Contents:
         if not raw:
             raise refusal or error from error
         return _bare(place, raw, str(error))
-    settings = _leaves(card) | {f"(in the file) {k}": v for k, v in raw.items() if not _is_tensor(v)}
+    settings = _leaves(card)
+    settings |= {f"(in the file) {key}": value for key, value in raw.items() if not _is_tensor(value)}
     return Contents(place, container(place), _program(place), state, settings, card)
 
 
@@ -97,8 +103,8 @@ def _raw(place: Path) -> tuple[dict[str, Any], ValueError | None]:
 
 
 def _bare(place: Path, raw: dict[str, Any], reason: str) -> Contents:
-    tensors = {k: v for k, v in raw.items() if _is_tensor(v)}
-    settings = {k: v for k, v in raw.items() if not _is_tensor(v)}
+    tensors = {key: value for key, value in raw.items() if _is_tensor(value)}
+    settings = {key: value for key, value in raw.items() if not _is_tensor(value)}
     return Contents(place, container(place), "unknown", tensors, settings, trouble=[reason])
 
 
@@ -116,11 +122,13 @@ def _program(place: Path) -> str:
     return "unknown"
 
 
-def _misfits(found: Contents) -> list[str]:
+def _misfits(checkpoint: Contents) -> list[str]:
     from models.base.task import build_for, misfits
 
+    tensors = checkpoint.tensors
     try:
-        return misfits(build_for(found.card, found.tensors, str(found.path)), found.tensors)
+        model = build_for(checkpoint.card, tensors, str(checkpoint.path))
+        return misfits(model, tensors)
     except ValueError as error:
         return str(error).splitlines()
 
@@ -133,7 +141,9 @@ def container(path: Path) -> str:
         head = file.read(9)
     if path.suffix == ".safetensors" or head[8:9] == b"{":
         return "safetensors"
-    return "torch zip" if head[:2] == b"PK" else "torch pickle of before 1.6" if head[:1] == b"\x80" else "unknown"
+    if head[:2] == b"PK":
+        return "torch zip"
+    return "torch pickle of before 1.6" if head[:1] == b"\x80" else "unknown"
 
 
 def _is_tensor(value: Any) -> bool:
@@ -145,46 +155,65 @@ def _leaves(value: Any, at: str = "", depth: int = 100) -> dict[str, Any]:
     if not depth:
         raise ValueError(f"what lies at {at[:80]}... is nested without end: it is no checkpoint of weights.")
     if isinstance(value, dict) and value:
-        pairs = [(f"{at}.{key}" if at else str(key), item) for key, item in value.items()]
-    elif isinstance(value, list | tuple) and any(isinstance(v, dict | list) or _is_tensor(v) for v in value):
-        pairs = [(f"{at}[{i}]", item) for i, item in enumerate(value)]
+        prefix = f"{at}." if at else ""
+        items = {f"{prefix}{key}": item for key, item in value.items()}
+    elif isinstance(value, list | tuple) and any(map(_is_nested, value)):
+        items = {f"{at}[{i}]": item for i, item in enumerate(value)}
     else:
         return {at: value}
-    return {k: v for key, item in pairs for k, v in _leaves(item, key, depth - 1).items()}
+    leaves = {}
+    for path, item in items.items():
+        leaves |= _leaves(item, path, depth - 1)
+    return leaves
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, dict | list) or _is_tensor(value)
 
 
 # show
 
 
 def _show(options: Any) -> int:
-    found = contents(options.path, which=options.which, model_type=options.model_type)
+    checkpoint = contents(options.path, which=options.which, model_type=options.model_type)
     limit = None if options.all else SHOWN
-    parameters = sum(t.numel() for t in found.tensors.values())
-    model = found.card["model_type"] if found.card else "unknown"
-    print(f"{found.path}\n  container   {found.container}\n  program     {found.program}\n  model       {model}")
-    print(f"  tensors     {len(found.tensors)}, {parameters:,} numbers ({parameters / 1e6:.2f} M)")
-    print(f"  loads       {'yes' if found.card and not found.trouble else 'no:'}")
-    _print_some([f"              {line}" for line in found.trouble], limit)
+    _print_facts(checkpoint)
+    _print_some([f"              {line}" for line in checkpoint.trouble], limit)
     print("\nsettings")
-    _print_some([f"  {key:58} {_word(value)}" for key, value in found.settings.items()], limit)
-    print("\ntensors" + (" (under our names)" if found.program not in ("ours", "unknown") else ""))
-    _print_some([_line(name, t) for name, t in found.tensors.items()], limit)
+    _print_some([f"  {key:58} {_json(value)}" for key, value in checkpoint.settings.items()], limit)
+    renamed = checkpoint.program not in ("ours", "unknown")
+    print("\ntensors (under our names)" if renamed else "\ntensors")
+    _print_some([_line(name, tensor) for name, tensor in checkpoint.tensors.items()], limit)
     return 0
 
 
+def _print_facts(checkpoint: Contents) -> None:
+    parameters = sum(tensor.numel() for tensor in checkpoint.tensors.values())
+    model = checkpoint.card["model_type"] if checkpoint.card else "unknown"
+    loads = checkpoint.card and not checkpoint.trouble
+    print(checkpoint.path)
+    print(f"  container   {checkpoint.container}")
+    print(f"  program     {checkpoint.program}")
+    print(f"  model       {model}")
+    print(f"  tensors     {len(checkpoint.tensors)}, {parameters:,} numbers ({parameters / 1e6:.2f} M)")
+    print(f"  loads       {'yes' if loads else 'no:'}")
+
+
 def _line(name: str, tensor: Tensor) -> str:
-    kind = str(tensor.dtype).removeprefix("torch.")
+    dtype = str(tensor.dtype).removeprefix("torch.")
     values = tensor.double()
-    broken = int((~values.isfinite()).sum())
+    norm = float(values.norm())
+    finite = values.isfinite()
+    broken = int((~finite).sum())
     note = f"   {broken} NaN or infinite" if broken else ""
-    return f"  {name:58} {_shape(tensor):22} {kind:9} norm {float(values.norm()):.6g}{note}"
+    return f"  {name:58} {_shape(tensor):22} {dtype:9} norm {norm:.6g}{note}"
 
 
 def _shape(tensor: Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "scalar"
 
 
-def _word(value: Any) -> str:
+def _json(value: Any) -> str:
     text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= 90 else text[:87] + "..."
 
@@ -199,46 +228,69 @@ def _print_some(lines: list[str], limit: int | None) -> None:
 
 
 def _diff(options: Any) -> int:
-    a, b = (contents(p, which=options.which, model_type=options.model_type) for p in (options.path, options.other))
-    found = differences(a, b)
+    choices = {"which": options.which, "model_type": options.model_type}
+    first = contents(options.path, **choices)
+    second = contents(options.other, **choices)
     limit = None if options.all else SHOWN
-    for title, lines in found.items():
-        if lines:
-            print(title)
-            _print_some([f"  {line}" for line in lines], limit)
-    if not any(found.values()):
-        print(f"the same: {len(a.tensors)} tensors and {len(a.settings)} settings.")
-    return int(any(found.values()))
+    different = {title: lines for title, lines in differences(first, second).items() if lines}
+    for title, lines in different.items():
+        print(title)
+        _print_some([f"  {line}" for line in lines], limit)
+    if not different:
+        print(f"the same: {len(first.tensors)} tensors and {len(first.settings)} settings.")
+    return int(bool(different))
 
 
-def differences(a: Contents, b: Contents) -> dict[str, list[str]]:
-    """How `a` differs from `b`, by kind, a line each; every list is empty where nothing does."""
-    shared = [name for name in a.tensors if name in b.tensors]
-    pairs = [(name, a.tensors[name], b.tensors[name]) for name in shared]
-    alike = [(name, x, y) for name, x, y in pairs if x.shape == y.shape]
-    keys = [key for key in {**a.settings, **b.settings} if _plain(a.settings.get(key)) != _plain(b.settings.get(key))]
+def differences(first: Contents, second: Contents) -> dict[str, list[str]]:
+    """How two checkpoints differ, by kind, a line each; every list is empty where nothing does."""
+    shared = [name for name in first.tensors if name in second.tensors]
+    compared = [_compared(name, first.tensors[name], second.tensors[name]) for name in shared]
     return {
-        "settings": [f"{key}: {_word(a.settings.get(key))} and {_word(b.settings.get(key))}" for key in keys],
-        f"only in {a.path}": [_line(name, a.tensors[name]).strip() for name in a.tensors if name not in b.tensors],
-        f"only in {b.path}": [_line(name, b.tensors[name]).strip() for name in b.tensors if name not in a.tensors],
-        "of other shapes": [f"{name}: {_shape(x)} and {_shape(y)}" for name, x, y in pairs if x.shape != y.shape],
-        "of other types": [f"{name}: {x.dtype} and {y.dtype}" for name, x, y in alike if x.dtype != y.dtype],
-        "of other values": [line for name, x, y in alike if (line := _moved(name, x, y))],
+        "settings": _changed_settings(first, second),
+        f"only in {first.path}": _only_in(first, second),
+        f"only in {second.path}": _only_in(second, first),
+        **{kind: [line for changes in compared for line in changes[kind]] for kind in KINDS},
     }
 
 
-def _plain(value: Any) -> str:
-    return json.dumps(value, default=str)
+def _changed_settings(first: Contents, second: Contents) -> list[str]:
+    lines = []
+    for key in {**first.settings, **second.settings}:
+        before = first.settings.get(key)
+        after = second.settings.get(key)
+        if json.dumps(before, default=str) != json.dumps(after, default=str):
+            lines.append(f"{key}: {_json(before)} and {_json(after)}")
+    return lines
 
 
-def _moved(name: str, x: Tensor, y: Tensor) -> str:
+def _only_in(checkpoint: Contents, other: Contents) -> list[str]:
+    own = checkpoint.tensors.keys() - other.tensors.keys()
+    return [_line(name, tensor).strip() for name, tensor in checkpoint.tensors.items() if name in own]
+
+
+def _compared(name: str, first: Tensor, second: Tensor) -> dict[str, list[str]]:
+    """How a tensor differs in two checkpoints, by KINDS."""
+    lines: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    if first.shape != second.shape:
+        lines["of other shapes"].append(f"{name}: {_shape(first)} and {_shape(second)}")
+        return lines
+    if first.dtype != second.dtype:
+        lines["of other types"].append(f"{name}: {first.dtype} and {second.dtype}")
+    change = _change(first.double(), second.double())
+    if change:
+        lines["of other values"].append(f"{name}: {change}")
+    return lines
+
+
+def _change(first: Tensor, second: Tensor) -> str:
     import torch
 
-    x, y = x.double(), y.double()
-    if torch.equal(x, y):
+    if torch.equal(first, second):
         return ""
-    largest, size = float((x - y).abs().max()), float(y.norm())
-    return f"{name}: by {largest:.3g} at most, {float((x - y).norm()) / max(size, 1e-30):.3g} of its norm"
+    change = first - second
+    largest = float(change.abs().max())
+    norm = max(float(second.norm()), 1e-30)
+    return f"by {largest:.3g} at most, {float(change.norm()) / norm:.3g} of its norm"
 
 
 # convert
@@ -262,12 +314,19 @@ def convert(path: str | Path, out: str | Path, *, which: str = "newest", model_t
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is there already: name a new folder.")
-    found = contents(path, which=which, model_type=model_type)
-    if found.card is None or found.trouble:
-        raise ValueError("\n  ".join([f"{path} cannot be converted:", *(found.trouble or ["its program is not known"])]))
-    weights = {k: v.half() if half and v.is_floating_point() else v for k, v in found.tensors.items()}
-    made_by = {"versions": versions(), "converted_from": f"{found.program}: {found.path.name}"}
-    card = {**found.card, **made_by, "parameters": sum(t.numel() for t in weights.values())}
+    source = contents(path, which=which, model_type=model_type)
+    if source.card is None or source.trouble:
+        reasons = source.trouble or ["its program is not known"]
+        raise ValueError("\n  ".join([f"{path} cannot be converted:", *reasons]))
+    weights = source.tensors
+    if half:
+        weights = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
+    card = {
+        **source.card,
+        "versions": versions(),
+        "converted_from": f"{source.program}: {source.path.name}",
+        "parameters": sum(tensor.numel() for tensor in weights.values()),
+    }
     save_release(out, card, weights)
     load(out, device="cpu")
     return out

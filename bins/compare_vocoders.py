@@ -33,12 +33,13 @@ def main(argv: list[str] | None = None) -> int:
     options = made.parse_args(argv)
     points = points_of(options.points)
     sets = options.set + (_kept_at(points) if points else [])
-    configs = {name: merged(path, options.shared, sets) for name, path in map(found, options.recipes)}
+    recipes = dict(map(recipe_of, options.recipes))
+    configs = {name: merged(path, options.shared, sets) for name, path in recipes.items()}
     folder = Path(next(iter(configs.values()))["log_dir"])
     if options.stage != "table":
         _run(configs, folder, points, options)
     text = table([(name, folder / name) for name in configs], points) + "\n"
-    (folder / "README.md").parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "README.md").write_text(text, encoding="utf-8")
     print(text)
     return 0
@@ -55,20 +56,22 @@ def points_of(text: str | None) -> list[int]:
 def _kept_at(points: list[int]) -> list[str]:
     """Settings under which a run ends at the last point and keeps a checkpoint at each."""
     every = math.gcd(*points)
-    return [f"train.{name}={value}" for name, value in
-            (("max_steps", max(points)), ("save_every", every), ("keep_last", max(points) // every))]  # fmt: skip
+    last = max(points)
+    return [f"train.max_steps={last}", f"train.save_every={every}", f"train.keep_last={last // every}"]
 
 
-def found(recipe: str) -> tuple[str, Path]:
+def recipe_of(recipe: str) -> tuple[str, Path]:
     """The name and the config of a recipe. Raises ValueError with the choices."""
     from utils.registry import nearest
 
     path = Path(recipe)
     if path.is_file():
-        return (path.parent.name if path.stem == "exp_config" else f"{path.parent.name}-{path.stem}"), path
+        folder = path.parent.name
+        return folder if path.stem == "exp_config" else f"{folder}-{path.stem}", path
     if (path / "exp_config.json").is_file():
         return path.name, path / "exp_config.json"
-    known = {p.parent.name: p for p in (ROOT / "egs/vocoder").rglob("exp_config.json")}
+    configs = (ROOT / "egs/vocoder").rglob("exp_config.json")
+    known = {config.parent.name: config for config in configs}
     if recipe not in known:
         raise ValueError(nearest(recipe, known, "recipe"))
     return recipe, known[recipe]
@@ -90,26 +93,47 @@ def merged(path: Path, shared: str, overrides: list[str]) -> dict[str, Any]:
 
 def _run(configs: dict[str, dict[str, Any]], folder: Path, points: list[int], options: Any) -> None:
     from bins import recipe
-    from models.base.checkpoint import step_name
     from utils.files import write_json
 
-    asked = recipe.stages(options.stage)
-    first = [stage for stage in asked if recipe.STAGES[stage] < 3]
-    limit = ["--limit", str(options.limit)] if options.limit else []
+    stages = recipe.stages(options.stage)
     for name, config in configs.items():
-        run = folder / name
-        path = write_json(run / "config.json", config)
-        words = [str(run), "--config", str(path), "--name", name, *(["--gpu", options.gpu] if options.gpu else [])]
-        for program in first:
-            _stage(program, words)
+        run_folder = folder / name
+        path = write_json(run_folder / "config.json", config)
+        words = [str(run_folder), "--config", str(path), "--name", name]
+        if options.gpu:
+            words += ["--gpu", options.gpu]
+        for stage in stages:
+            if recipe.STAGES[stage] < 3:
+                _stage(stage, words)
         for point in points or [None]:
-            result = _result(run, point)
-            if "infer" in asked:
-                chosen = ["--checkpoint", str(run / "checkpoint" / step_name(point))] if point else []
-                _stage("infer", [*words, *chosen, "--out", str(result), *limit])
-            if "evaluate" in asked:
-                sides = [word for side in ("reference", "generated") for word in (f"--{side}", str(result / side))]
-                _stage("evaluate", [*words, *sides, "--out", str(result / "result.json")])
+            if "infer" in stages:
+                _stage("infer", [*words, *_inference(run_folder, point, options.limit)])
+            if "evaluate" in stages:
+                _stage("evaluate", [*words, *_evaluation(run_folder, point)])
+
+
+def _inference(run_folder: Path, point: int | None, limit: int | None) -> list[str]:
+    from models.base.checkpoint import step_name
+
+    words = ["--out", str(_result(run_folder, point))]
+    if point:
+        words += ["--checkpoint", str(run_folder / "checkpoint" / step_name(point))]
+    if limit:
+        words += ["--limit", str(limit)]
+    return words
+
+
+def _evaluation(run_folder: Path, point: int | None) -> list[str]:
+    result = _result(run_folder, point)
+    places = {
+        "--reference": result / "reference",
+        "--generated": result / "generated",
+        "--out": result / "result.json",
+    }
+    words = []
+    for option, place in places.items():
+        words += [option, str(place)]
+    return words
 
 
 def _stage(stage: str, words: list[str]) -> None:
@@ -129,28 +153,45 @@ def table(runs: list[tuple[str, Path]], points: Sequence[int] = ()) -> str:
     "-" is what there is not yet. A metric's mean stands with half its 95 % interval where it has one. Raises ValueError when no
     run has a result.
     """
+    rows = [(name, run, point) for name, run in runs for point in (points or (None,))]
+    results = [_metrics(run, point) for _, run, point in rows]
+    metrics = {metric: row for result in results for metric, row in result.items()}
+    if not metrics:
+        raise ValueError(f"no result of {', '.join(name for name, _ in runs)} yet: run the stages up to evaluate first.")
+    heads = [_head(metric, row) for metric, row in metrics.items()]
+    lines = [
+        ["vocoder", "parameters", "steps", *heads],
+        ["---", "---:", "---:", *["---:"] * len(heads)],
+    ]
+    for (name, folder, point), result in zip(rows, results, strict=True):
+        cells = [_cell(result.get(metric)) for metric in metrics]
+        lines.append([name, *_size(folder, point), *cells])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _metrics(run: Path, point: int | None) -> dict[str, Any]:
+    """{metric: row} of a run's result; empty where there is none yet."""
     from evaluation.result import read_result
     from evaluation.shapes import Means
 
-    rows = [(name, run, point) for name, run in runs for point in (points or (None,))]
-    results = {row: read_result(path, Means) for row in rows if (path := _result(*row[1:]) / "result.json").is_file()}
-    if not results:
-        raise ValueError(f"no result of {', '.join(name for name, _ in runs)} yet: run the stages up to evaluate first.")
-    metrics = {m: about for result in results.values() for m, about in result["metrics"].items()}
-    arrows = {m: "higher" if about["higher_is_better"] else "lower" for m, about in metrics.items()}
-    heads = [f"{m} ({row['unit']}, {arrows[m]})" if row["unit"] else f"{m} ({arrows[m]})" for m, row in metrics.items()]
-    lines = [["vocoder", "parameters", "steps", *heads], ["---", "---:", "---:", *["---:"] * len(heads)]]
-    for row in rows:
-        cells = [_cell(results[row]["metrics"].get(m)) if row in results else "-" for m in metrics]
-        lines.append([row[0], *_size(*row[1:]), *cells])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    path = _result(run, point) / "result.json"
+    return read_result(path, Means)["metrics"] if path.is_file() else {}
+
+
+def _head(metric: str, row: dict[str, Any]) -> str:
+    better = "higher" if row["higher_is_better"] else "lower"
+    about = [row["unit"], better] if row["unit"] else [better]
+    return f"{metric} ({', '.join(about)})"
 
 
 def _cell(row: dict[str, Any] | None) -> str:
     if row is None or row["mean"] is None:
         return "-"
-    low_high = row.get("interval")
-    return f"{row['mean']:.4g}" + (f" ± {(low_high[1] - low_high[0]) / 2:.2g}" if low_high else "")
+    mean = f"{row['mean']:.4g}"
+    if not row.get("interval"):
+        return mean
+    low, high = row["interval"]
+    return f"{mean} ± {(high - low) / 2:.2g}"
 
 
 def _size(run: Path, point: int | None) -> tuple[str, str]:

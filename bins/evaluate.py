@@ -49,7 +49,8 @@ def main(argv: list[str] | None = None) -> int:
             log.info(f"{name} failed on {utterance}: {reason}")
     # A metric without a single value is no evaluation: whoever called must not take it for one, unless that will do.
     measured = [bool(row["n"]) for row in result.metrics.values()]
-    return int(not (any(measured) if options.partial else all(measured)))
+    enough = any(measured) if options.partial else all(measured)
+    return 0 if enough else 1
 
 
 def options_parser() -> argparse.ArgumentParser:
@@ -112,10 +113,11 @@ def _list(options: argparse.Namespace) -> int:
 
     asked = Options(**choices_of(options))
     for name, row in sorted(all_metrics().items()):
+        unit = f" [{row.unit}]" if row.unit else ""
+        print(f"{name}{unit}\n    {row.doc}")
         lack = row.absent(asked)
-        print(
-            f"{name}{' [' + row.unit + ']' if row.unit else ''}\n    {row.doc}{chr(10) + '    NOT HERE: it ' + lack if lack else ''}"
-        )
+        if lack:
+            print(f"    NOT HERE: it {lack}")
         if name in UPSTREAM:
             print(f"    --definition upstream: {UPSTREAM[name].doc}")
     return 0
@@ -132,7 +134,10 @@ def _out(out: str | None, dump_folder: str | None, generated: str) -> Path:
         raise ValueError("--out and --dump_folder say the same thing: give one.")
     if out and Path(out).suffix != ".json":
         raise ValueError(f"--out {out}: it must end in .json.")
-    return Path(out) if out else Path(dump_folder or os.path.dirname(os.path.abspath(generated))) / "result.json"
+    if out:
+        return Path(out)
+    beside = os.path.dirname(os.path.abspath(generated))
+    return Path(dump_folder or beside) / "result.json"
 
 
 def rate_of(text: str | None) -> int | None:

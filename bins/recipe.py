@@ -44,11 +44,11 @@ def main(argv: list[str] | None = None) -> int:
     options, rest = made.parse_known_args(argv)
     programs = stages(options.stage)
     rest = [RENAMED.get(word, word) for word in rest]
-    if rest and len({STAGES[p] for p in programs}) > 1:
+    numbers = {STAGES[program] for program in programs}
+    if rest and len(numbers) > 1:
         raise ValueError(f"{' '.join(rest)}: options of a stage need a single --stage, one of {', '.join(STAGES)}.")
-    config = (
-        Path(options.config) if options.config else Path(options.recipe) / ("tiny.json" if options.tiny else "exp_config.json")
-    )
+    default = "tiny.json" if options.tiny else "exp_config.json"
+    config = Path(options.config or Path(options.recipe) / default)
     if not config.is_file():
         raise ValueError(f"no config {config}: is {options.recipe} a recipe's folder?")
     name = "tiny" if options.tiny and options.name == "default" else options.name
@@ -56,9 +56,8 @@ def main(argv: list[str] | None = None) -> int:
     for program in programs:
         code = _run(command(program, config, name, options, rest), options)
         if code:
-            print(
-                f"error: the stage {program} failed (exit code {code}); mend it and run the same command again.", file=sys.stderr
-            )
+            advice = "mend it and run the same command again"
+            print(f"error: the stage {program} failed (exit code {code}); {advice}.", file=sys.stderr)
             return code
     if not options.dry_run:
         _tell(config, name, programs, options, rest)
@@ -67,39 +66,63 @@ def main(argv: list[str] | None = None) -> int:
 
 def stages(asked: str) -> list[str]:
     """The programs of "3", "train", "1-2" or "preprocess-train", in order. Raises ValueError with the choices."""
-    ends = [STAGES.get(end.strip(), end.strip()) for end in asked.split("-")]
-    numbers = sorted(set(STAGES.values()))
-    if len(ends) > 2 or any(str(end) not in map(str, numbers) for end in ends):
-        raise ValueError(f"--stage {asked}: choose 1 to {numbers[-1]}, one of {', '.join(STAGES)}, or a range such as 1-2.")
     if asked in STAGES:
         return [asked]
-    low, high = int(ends[0]), int(ends[-1])
-    found = [program for program, number in STAGES.items() if low <= number <= high]
-    if not found:
+    ends = [_number(end.strip()) for end in asked.split("-")]
+    if len(ends) > 2 or None in ends:
+        last = max(STAGES.values())
+        raise ValueError(f"--stage {asked}: choose 1 to {last}, one of {', '.join(STAGES)}, or a range such as 1-2.")
+    low = ends[0]
+    high = ends[-1]
+    if low > high:
         raise ValueError(f"--stage {asked}: the range runs backwards.")
-    return found
+    return [program for program, number in STAGES.items() if low <= number <= high]
+
+
+def _number(end: str) -> int | None:
+    """The number of a stage, which may be given by name; None where there is no such stage."""
+    numbers = {str(number): number for number in STAGES.values()}
+    return STAGES.get(end, numbers.get(end))
 
 
 def command(program: str, config: Path, name: str, options: Any, rest: list[str]) -> list[str]:
     """The command of one stage, as a user could type it."""
-    sets = [word for setting in options.set for word in ("--set", setting)]
+    words = [sys.executable, "-m"]
     gpus = options.gpu.split(",") if options.gpu else []
-    launch = [sys.executable, "-m"]
     if program == "train" and len(gpus) > 1:
-        launch += ["accelerate.commands.launch", "--multi_gpu", "--num_processes", str(len(gpus)), "-m"]
+        words += ["accelerate.commands.launch", "--multi_gpu", "--num_processes", str(len(gpus)), "-m"]
+    words.append(f"bins.{program}")
     if program == "evaluate":
-        return [*launch, "bins.evaluate", *_compared(config, name, options), *rest]
-    named = ["--name", name] if program in ("train", "infer") else []
-    return [*launch, f"bins.{program}", "--config", str(config), *named, *sets, *rest]
+        return [*words, *_compared(config, name, options), *rest]
+    words += ["--config", str(config)]
+    if program in ("train", "infer"):
+        words += ["--name", name]
+    return [*words, *_sets(options), *rest]
+
+
+def _sets(options: Any) -> list[str]:
+    words = []
+    for setting in options.set:
+        words += ["--set", setting]
+    return words
 
 
 def _compared(config: Path, name: str, options: Any) -> list[str]:
     """The two folders that the infer stage filled, and what this task is measured by."""
     task = _task(config, options)
     result = _folder(config, name, options) / "result"
-    folders = ["--reference", str(result / "reference"), "--generated", str(result / "generated")]
-    how = ["--metrics", task.metrics, "--align", task.align, "--length_ratio", f"{task.length_ratio:g}", "--partial"]
-    return [*folders, *how, "--out", str(result / "result.json")]
+    choices = {
+        "--reference": result / "reference",
+        "--generated": result / "generated",
+        "--metrics": task.metrics,
+        "--align": task.align,
+        "--length_ratio": f"{task.length_ratio:g}",
+        "--out": result / "result.json",
+    }
+    words = ["--partial"]
+    for option, value in choices.items():
+        words += [option, str(value)]
+    return words
 
 
 def _folder(config: Path, name: str, options: Any) -> Path:
@@ -133,10 +156,10 @@ def _tell(config: Path, name: str, programs: list[str], options: Any, rest: list
     folder = _folder(config, name, options)
     result = folder / "result"
     lines = []
-    split = "infer" in programs and not any(word.split("=")[0] in INPUTS for word in rest)
-    for label, pattern in (("hear", "generated/*.wav"), ("see", "pictures/*.png")):
-        found = sorted(result.glob(pattern))
-        lines += [f"  {label:5} {found[0]}   ({len(found)} in all)"] if found and split else []
+    inputs = [word for word in rest if word.split("=")[0] in INPUTS]
+    if "infer" in programs and not inputs:
+        lines += _first("hear", result / "generated", "*.wav")
+        lines += _first("see", result / "pictures", "*.png")
     table = result / "result.md"
     if table.is_file() and "evaluate" in programs:
         lines += [f"  read  {table}", "", table.read_text(encoding="utf-8").strip()]
@@ -144,15 +167,24 @@ def _tell(config: Path, name: str, programs: list[str], options: Any, rest: list
         print("\n".join(["", "Done.", *lines]))
     if "infer" in programs:
         example = _task(config, options).example
-        print(f"\nNext: {_again(name, options)} --stage infer {example}\n      tensorboard --logdir {folder / 'log'}")
+        print(f"\nNext: {_again(name, options)} --stage infer {example}")
+        print(f"      tensorboard --logdir {folder / 'log'}")
+
+
+def _first(label: str, folder: Path, pattern: str) -> list[str]:
+    """A line that names the first file of a folder, if it has one, and how many there are."""
+    files = sorted(folder.glob(pattern))
+    return [f"  {label:5} {files[0]}   ({len(files)} in all)"] if files else []
 
 
 def _again(name: str, options: Any) -> str:
     """The command that runs stages of the same run: of the same config and settings."""
-    config = ["--config", options.config] if options.config else []
-    tiny = ["--tiny"] if options.tiny else []
-    sets = [word for setting in options.set for word in ("--set", setting)]
-    return shlex.join(["python", "-m", "bins.recipe", options.recipe, *config, *tiny, *sets, "--name", name])
+    words = ["python", "-m", "bins.recipe", options.recipe]
+    if options.config:
+        words += ["--config", options.config]
+    if options.tiny:
+        words.append("--tiny")
+    return shlex.join([*words, *_sets(options), "--name", name])
 
 
 if __name__ == "__main__":

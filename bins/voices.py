@@ -1,4 +1,4 @@
-"""Does a model of several voices keep them apart? Each is heard by Resemblyzer beside recordings of all of them.
+"""Does a model of several voices keep them apart? Resemblyzer compares what it says with recordings of all of them.
 
     python -m bins.voices --config egs/tts/VITS/vctk.json --name vctk --limit 20
 
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from bins.cli import parser, run
@@ -28,8 +29,11 @@ RECORDINGS = 10  # of each voice that a result is compared with
 
 
 @dataclass(frozen=True)
-class Heard:
-    """One sound: how it was made, whose voice it should have, whose it was before (or the same), its likeness to each voice."""
+class Judged:
+    """One sound: how it was made, whose voice it should have, whose it was before (or the same), its likeness to each voice.
+
+    The fields are the keys of voices.json.
+    """
 
     made: str
     wanted: str
@@ -37,15 +41,20 @@ class Heard:
     likeness: dict[str, float]
 
     @property
-    def others(self) -> float:
-        """The mean likeness to the voices that are neither wanted nor the source; nan where there is none."""
-        rest = [value for name, value in self.likeness.items() if name not in (self.wanted, self.source)]
-        return sum(rest) / len(rest) if rest else float("nan")
+    def others(self) -> float | None:
+        """The mean likeness to the voices that are neither wanted nor the source; None where there is none."""
+        others = [value for name, value in self.likeness.items() if name not in (self.wanted, self.source)]
+        return mean(others) if others else None
+
+    @property
+    def nearest(self) -> str:
+        """The voice that it is most like."""
+        return max(self.likeness, key=self.likeness.__getitem__)
 
 
 def main(argv: list[str] | None = None) -> int:
     made = parser(__doc__)
-    made.add_argument("-n", "--name", required=True, help="the run to hear")
+    made.add_argument("-n", "--name", required=True, help="the run to judge")
     made.add_argument("--which", choices=("newest", "best"), default="newest", help="which checkpoint of the run")
     made.add_argument("--limit", type=int, help="at most so many utterances of the test split")
     made.add_argument("--targets", type=int, default=5, help="voices that each recording is converted to, at most (default 5)")
@@ -64,14 +73,15 @@ def main(argv: list[str] | None = None) -> int:
         raise ValueError(f"the train split has one voice ({', '.join(known)}): this tells voices apart, and needs two or more.")
     utterances = experiment.division(known).take("test")[: options.limit]
     if not utterances:
-        raise ValueError("the test split holds no utterance of a voice of the train split: there is nothing to hear.")
-    heard = hear(load(folder, which=options.which), utterances, known, out, options.targets)
-    text = table(heard)
-    write_json(out / "voices.json", [vars(one) for one in heard])
+        raise ValueError("the test split holds no utterance of a voice of the train split: there is nothing to judge.")
+    task = load(folder, which=options.which)
+    sounds = judge(task, utterances, known, out, options.targets)
+    text = table(sounds)
+    write_json(out / "voices.json", [vars(sound) for sound in sounds])
     write_whole(out / "voices.md", lambda path: path.write_text(text, encoding="utf-8"))
-    _draw(heard, sorted(known), out / "voices.png")
+    _draw(sounds, sorted(known), out / "voices.png")
     print(text)
-    log.info(f"{len(heard)} sounds, the table and a picture in {out}")
+    log.info(f"{len(sounds)} sounds, the table and a picture in {out}")
     return 0
 
 
@@ -81,12 +91,15 @@ def _known(utterances: list[Utterance]) -> dict[str, list[Utterance]]:
 
     known: dict[str, list[Utterance]] = defaultdict(list)
     for utterance in utterances:
-        if len(known[speaker_name(utterance)]) < RECORDINGS:
-            known[speaker_name(utterance)].append(utterance)
+        recordings = known[speaker_name(utterance)]
+        if len(recordings) < RECORDINGS:
+            recordings.append(utterance)
     return dict(known)
 
 
-def hear(task: Any, utterances: list[Utterance], known: dict[str, list[Utterance]], out: Path, targets: int) -> list[Heard]:
+def judge(
+    task: Any, utterances: list[Utterance], known: dict[str, list[Utterance]], out: Path, targets: int
+) -> list[Judged]:
     """All recordings, what the model says of their texts, and their conversions.
 
     What cannot be said, and sounds of no voice, are left out and named.
@@ -94,34 +107,52 @@ def hear(task: Any, utterances: list[Utterance], known: dict[str, list[Utterance
     from tqdm import tqdm
 
     from evaluation.similarity import cosine
-    from models.base.splits import speaker_name
     from utils.log import log
 
-    rate = task.rate
-    voices = {name: _voice(name, some, rate) for name, some in known.items()}
-    found = []
+    voices = {name: _voice(name, recordings, task.rate) for name, recordings in known.items()}
+    sounds = []
     for utterance in tqdm(utterances, desc="voices", unit="file"):
-        source = speaker_name(utterance)
-        after = sorted(name for name in voices if name > source) + sorted(name for name in voices if name < source)
-        for made, wanted, make in _ways(task, utterance, source, after[:targets]):
+        for way in _ways(task, utterance, list(voices), targets):
             try:
-                audio = make()
-                audio.write(out / made / f"{utterance.id}_{wanted}.wav")
-                mine = embedding(audio)
+                audio = way.make()
+                audio.write(out / way.made / f"{utterance.id}_{way.wanted}.wav")
+                own = embedding(audio)
             except ValueError as error:
-                log.warning(f"{utterance.id}, {made} as {wanted}: {error}")
+                log.warning(f"{utterance.id}, {way.made} as {way.wanted}: {error}")
                 continue
-            found.append(Heard(made, wanted, source, {name: float(cosine(mine, voice)[0, 0]) for name, voice in voices.items()}))
-    return found
+            likeness = {name: float(cosine(own, voice)[0, 0]) for name, voice in voices.items()}
+            sounds.append(Judged(way.made, way.wanted, way.source, likeness))
+    return sounds
 
 
-def _ways(task: Any, utterance: Utterance, source: str, targets: list[str]) -> list[tuple[str, str, Callable[[], Any]]]:
-    """What to hear of an utterance: (how it is made, the wanted voice, what makes it)."""
+@dataclass(frozen=True)
+class _Way:
+    """How a sound of an utterance comes about; the fields are those of `Judged`."""
+
+    made: str
+    wanted: str
+    source: str
+    make: Callable[[], Any]
+
+
+def _ways(task: Any, utterance: Utterance, voices: list[str], targets: int) -> list[_Way]:
+    """As it was recorded, as the model says its text, and converted to the next `targets` voices in order."""
+    from models.base.splits import speaker_name
+
+    source = speaker_name(utterance)
     recorded = utterance.read(task.rate)
-    ways = [("recorded", source, lambda: recorded), ("spoken", source, lambda: task.sample(utterance).audio)]
-    if hasattr(task.model, "convert"):
-        convert = partial(task.convert, recorded, source_speaker=source, seed=0)
-        ways += [("converted", name, partial(convert, target_speaker=name)) for name in targets]
+    ways = [
+        _Way("recorded", source, source, lambda: recorded),
+        _Way("spoken", source, source, lambda: task.sample(utterance).audio),
+    ]
+    if not hasattr(task.model, "convert"):
+        return ways
+    convert = partial(task.convert, recorded, source_speaker=source, seed=0)
+    others = sorted(set(voices) - {source})
+    behind = [name for name in others if name > source]
+    before = [name for name in others if name < source]
+    for name in (behind + before)[:targets]:
+        ways.append(_Way("converted", name, source, partial(convert, target_speaker=name)))
     return ways
 
 
@@ -136,46 +167,59 @@ def _voice(name: str, utterances: list[Utterance], rate: int) -> np.ndarray:
     """The mean embedding, (1, 256), of what is speech among a voice's recordings. Raises ValueError where nothing is."""
     from utils.log import log
 
-    found = []
+    embeddings = []
     for utterance in utterances:
         try:
-            found.append(embedding(utterance.read(rate)))
+            embeddings.append(embedding(utterance.read(rate)))
         except ValueError as error:
             log.warning(f"{utterance.id}, recorded for comparison: {error}")
-    if not found:
+    if not embeddings:
         raise ValueError(f"{name}: none of its first {len(utterances)} training recordings holds speech to compare with; look at them.")
-    return sum(found) / len(found)
+    return sum(embeddings) / len(embeddings)
 
 
-def table(heard: list[Heard]) -> str:
+def table(sounds: list[Judged]) -> str:
     """Markdown: how alike, on average, what was made is to each kind of voice, and how often the wanted one is the nearest."""
-    rows = [
+    lines = [
         "| | sounds | to the wanted voice | to the source's | to others | nearest is the wanted |",
         "|---|--:|--:|--:|--:|--:|",
     ]
-    for made in dict.fromkeys(one.made for one in heard):
-        some = [one for one in heard if one.made == made]
-        wanted = sum(one.likeness[one.wanted] for one in some) / len(some)
-        before = [one.likeness[one.source] for one in some if one.source != one.wanted]
-        rest = [one.others for one in some if one.others == one.others]
-        nearest = sum(max(one.likeness, key=one.likeness.__getitem__) == one.wanted for one in some)
-        parts = [made, str(len(some)), f"{wanted:.2f}"]
-        parts += [f"{sum(values) / len(values):.2f}" if values else "-" for values in (before, rest)]
-        rows.append(f"| {' | '.join(parts)} | {nearest} of {len(some)} |")
-    return "\n".join(rows) + "\n"
+    for made in dict.fromkeys(sound.made for sound in sounds):
+        group = [sound for sound in sounds if sound.made == made]
+        wanted = [sound.likeness[sound.wanted] for sound in group]
+        source = [sound.likeness[sound.source] for sound in group if sound.source != sound.wanted]
+        others = [sound.others for sound in group if sound.others is not None]
+        right = [sound for sound in group if sound.nearest == sound.wanted]
+        cells = [made, str(len(group)), _mean(wanted), _mean(source), _mean(others), f"{len(right)} of {len(group)}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
-def _draw(heard: list[Heard], names: list[str], path: Path) -> None:
-    """For each way of making, the wanted voice (rows) against the voices heard (columns)."""
-    import numpy as np
+def _mean(values: list[float]) -> str:
+    return f"{mean(values):.2f}" if values else "-"
 
+
+def _draw(sounds: list[Judged], names: list[str], path: Path) -> None:
+    """For each way of making, the wanted voice (rows) against the voices of the recordings (columns)."""
     from visualization.plot import matrices, save
 
-    shown = {}
-    for made in dict.fromkeys(one.made for one in heard):
-        rows = [[one for one in heard if (one.made, one.wanted) == (made, name)] for name in names]
-        shown[made] = np.array([[np.mean([o.likeness[n] for o in row]) if row else np.nan for n in names] for row in rows])
-    save(matrices(shown, names, across="likeness to recordings of", along="should be"), path)
+    tables = {}
+    for made in dict.fromkeys(sound.made for sound in sounds):
+        group = [sound for sound in sounds if sound.made == made]
+        tables[made] = _likeness(group, names)
+    save(matrices(tables, names, across="likeness to recordings of", along="should be"), path)
+
+
+def _likeness(sounds: list[Judged], names: list[str]) -> np.ndarray:
+    """The mean likeness (wanted voice, voice of the recordings); nan where nothing should have that voice."""
+    import numpy as np
+
+    likeness = np.full((len(names), len(names)), np.nan)
+    for row, wanted in enumerate(names):
+        own = [sound for sound in sounds if sound.wanted == wanted]
+        if own:
+            likeness[row] = [np.mean([sound.likeness[name] for sound in own]) for name in names]
+    return likeness
 
 
 if __name__ == "__main__":

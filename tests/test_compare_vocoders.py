@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bins.compare_vocoders import SHARED, found, main, merged, table
+from bins.compare_vocoders import SHARED, main, merged, recipe_of, table
 from tests.conftest import ROOT
 from utils.config import ConfigError, load_config
 from utils.files import write_json
@@ -14,7 +14,7 @@ FILLED = ["dataset_path.ljspeech=here"]
 
 @pytest.mark.parametrize("recipe", ["hifigan", "egs/vocoder/gan/hifigan", "egs/vocoder/gan/hifigan/v3.json"])
 def test_what_is_shared_wins_and_the_rest_is_the_recipes(recipe):
-    name, path = found(recipe if "/" not in recipe else str(ROOT / recipe))
+    name, path = recipe_of(recipe if "/" not in recipe else str(ROOT / recipe))
     assert name == ("hifigan-v3" if recipe.endswith("v3.json") else "hifigan")
     config, own, shared = merged(path, str(ROOT / SHARED), FILLED), load_config(path), load_config(ROOT / SHARED)
     for key in ("dataset", "log_dir"):
@@ -26,9 +26,9 @@ def test_what_is_shared_wins_and_the_rest_is_the_recipes(recipe):
 
 def test_what_does_not_fit_is_listed():
     with pytest.raises(ValueError, match="did you mean 'hifigan'"):
-        found("hifigun")
+        recipe_of("hifigun")
     with pytest.raises(ConfigError, match="did you mean 'max_steps'"):
-        merged(found("hifigan")[1], str(ROOT / SHARED), [*FILLED, "train.max_step=3"])
+        merged(recipe_of("hifigan")[1], str(ROOT / SHARED), [*FILLED, "train.max_step=3"])
 
 
 def result(**metrics):

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 from bins import voices
-from bins.voices import Heard, table
+from bins.voices import Judged, table
 from tests.conftest import ROOT
 from tests.test_recipes import demo, stage  # noqa: F401 (a fixture)
 
 
 def test_the_table_counts_what_is_nearest():
     heard = [
-        Heard("recorded", "a", "a", {"a": 0.9, "b": 0.5, "c": 0.3}),
-        Heard("converted", "b", "a", {"a": 0.4, "b": 0.8, "c": 0.2}),
-        Heard("converted", "c", "a", {"a": 0.6, "b": 0.4, "c": 0.5}),
+        Judged("recorded", "a", "a", {"a": 0.9, "b": 0.5, "c": 0.3}),
+        Judged("converted", "b", "a", {"a": 0.4, "b": 0.8, "c": 0.2}),
+        Judged("converted", "c", "a", {"a": 0.6, "b": 0.4, "c": 0.5}),
     ]
     assert table(heard).splitlines()[2:] == [
         "| recorded | 1 | 0.90 | - | 0.40 | 1 of 1 |",
@@ -25,7 +25,7 @@ def test_the_table_counts_what_is_nearest():
 
 def test_two_voices_have_no_others():
     assert (
-        table([Heard("converted", "b", "a", {"a": 0.4, "b": 0.8})]).splitlines()[2]
+        table([Judged("converted", "b", "a", {"a": 0.4, "b": 0.8})]).splitlines()[2]
         == "| converted | 1 | 0.80 | 0.40 | - | 1 of 1 |"
     )
 

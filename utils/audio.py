@@ -56,8 +56,10 @@ class Audio:
 
         check_rate("the sound to resample", self.rate)
         check_rate("the resampled sound", rate)
-        check_length(f"{self.seconds:.1f} s brought from {self.rate} Hz to {rate} Hz", len(self.samples) * rate / self.rate)
-        return Audio(soxr.resample(self.samples, self.rate, rate, "HQ"), rate, self.doubts)
+        length = len(self.samples) * rate / self.rate
+        check_length(f"{self.seconds:.1f} s brought from {self.rate} Hz to {rate} Hz", length)
+        samples = soxr.resample(self.samples, self.rate, rate, "HQ")
+        return Audio(samples, rate, self.doubts)
 
     @property
     def seconds(self) -> float:
@@ -78,7 +80,10 @@ class Audio:
 
     def normalised(self, peak_db: float = -1.0) -> Audio:
         """The same sound with its peak at `peak_db` of full scale; silence stays as it is."""
-        return self if self.silent else Audio(self.samples * (10 ** (peak_db / 20) / self.peak), self.rate)
+        if self.silent:
+            return self
+        gain = 10 ** (peak_db / 20) / self.peak
+        return Audio(self.samples * gain, self.rate)
 
 
 def join(parts: list[Audio], gap_seconds: float = 0.0) -> Audio:
@@ -86,9 +91,12 @@ def join(parts: list[Audio], gap_seconds: float = 0.0) -> Audio:
     rates = {part.rate for part in parts}
     if len(rates) != 1:
         raise AudioError(f"cannot join sounds of rates {sorted(rates)}: resample them first.")
-    gap = np.zeros(round(gap_seconds * parts[0].rate), dtype=np.float32)
-    pieces = [piece for part in parts for piece in (part.samples, gap)]
-    return Audio(np.concatenate(pieces[:-1]), parts[0].rate)
+    rate = parts[0].rate
+    gap = np.zeros(round(gap_seconds * rate), dtype=np.float32)
+    samples = [parts[0].samples]
+    for part in parts[1:]:
+        samples += [gap, part.samples]
+    return Audio(np.concatenate(samples), rate)
 
 
 def pieces(samples: np.ndarray, size: int, hop: int) -> np.ndarray:

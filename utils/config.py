@@ -63,7 +63,8 @@ def _find(path: str | Path, asked_by: Path | None) -> Path:
 
 def _read(path: Path, chain: tuple[Path, ...], problems: list[str]) -> dict:
     if path in chain:
-        raise ConfigError([f"base_config: a loop, {' -> '.join(p.name for p in (*chain, path))}"], str(path))
+        loop = " -> ".join(config.name for config in (*chain, path))
+        raise ConfigError([f"base_config: a loop, {loop}"], str(path))
     try:
         pairs = read_json5(path, _Pairs)
     except ValueError as error:
@@ -74,7 +75,10 @@ def _read(path: Path, chain: tuple[Path, ...], problems: list[str]) -> dict:
     base = own.pop("base_config", None)
     if not isinstance(base, str | None):
         raise ConfigError([f"base_config: the path of another config is expected, got {reprlib.repr(base)}"], str(path))
-    return own if base is None else merge(_read(_find(base, path), (*chain, path), problems), own)
+    if base is None:
+        return own
+    below = _read(_find(base, path), (*chain, path), problems)
+    return merge(below, own)
 
 
 class _Pairs(list):

@@ -25,6 +25,7 @@ BLOCK = 2**16  # samples that are decoded at once
 HIGHEST = 8.0  # float sound may go beyond 1; integers called floats go to 127, 32,767 or 8,388,607
 CANCELLED = 0.15  # power of the channels' sum, 1 if they have nothing to do with one another: codecs leave some of what cancels
 TOLERATED, CUT = 0.01, 0.1  # seconds missing: some programs count the header as sound; beyond CUT, words are
+NO_LENGTH = 2**62  # frames that libsndfile gives for what it cannot measure
 UNKNOWN = 0x7FF00000  # bytes; programs that write to a pipe give such sizes, or 0, because they do not know the end yet
 EXACT = ("PCM_", "FLOAT", "DOUBLE", "ULAW", "ALAW")  # codings that are entered anywhere without what came before
 PROMISE = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
@@ -44,6 +45,38 @@ class Sound:
     samples: np.ndarray
     rate: int
     doubts: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Section:
+    """`count` frames of a file from frame `first` on; None: to its end."""
+
+    first: int
+    count: int | None
+
+    @classmethod
+    def of(cls, start: float, seconds: float | None, rate: int) -> Section:
+        return cls(round(start * rate), None if seconds is None else round(seconds * rate))
+
+    def within(self, frames: int) -> int:
+        """How many frames of it a file of `frames` has; less than 0 where it begins behind the end."""
+        rest = frames - self.first
+        return rest if self.count is None else min(self.count, rest)
+
+
+@dataclass(frozen=True)
+class Mono:
+    """A section mixed to `samples` (samples,), with the sum of squares of each channel and the highest sample of all."""
+
+    samples: np.ndarray
+    energies: np.ndarray
+    highest: float
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the channels cancel one another in the mix."""
+        mixed = np.dot(self.samples, self.samples)
+        return bool(len(self.energies) * mixed < CANCELLED * self.energies.mean())
 
 
 def decode(path: str | Path, start: float = 0.0, seconds: float | None = None) -> Sound:
@@ -74,42 +107,50 @@ def check_length(what: str, samples: float, most: int = MOST_SAMPLES) -> None:
 
 def _sound(path: str | Path, start: float, seconds: float | None) -> Sound:
     with _opened(path) as file:
-        rate, log, promised = file.samplerate, file.extra_info, _promised(path, file)
+        rate = file.samplerate
         check_rate(f"audio {path}", rate)
-        first, count = round(start * rate), None if seconds is None else round(seconds * rate)
-        mono, power, highest = _gathered(path, file, first, count, lambda block: block.mean(axis=1))
-    _check(path, mono, highest, start)
-    doubts = _cut_short(path, len(mono), promised - first, count, rate) if promised else []
+        log = file.extra_info
+        promised = _promised(path, file)
+        section = Section.of(start, seconds, rate)
+        mono = _mixed(path, file, section, lambda block: block.mean(axis=1))
+    _check(path, mono, start)
+    doubts = []
+    if promised:
+        doubts += _cut_short(path, len(mono.samples), section.within(promised), rate)
     doubts += _oddities(path, log)
-    if len(power) * np.dot(mono, mono) < CANCELLED * power.mean():
-        loudest = int(power.argmax())
-        with _opened(path) as file:
-            mono, *_ = _gathered(path, file, first, count, lambda block: block[:, loudest])
-        doubts.append(f"its {len(power)} channels cancel one another: channel {loudest + 1} alone is read")
-    return Sound(mono, rate, doubts)
+    if not mono.cancelled:
+        return Sound(mono.samples, rate, doubts)
+    loudest = int(mono.energies.argmax())
+    doubts.append(f"its {len(mono.energies)} channels cancel one another: channel {loudest + 1} alone is read")
+    with _opened(path) as file:
+        mono = _mixed(path, file, section, lambda block: block[:, loudest])
+    return Sound(mono.samples, rate, doubts)
 
 
-def _check(path: str | Path, mono: np.ndarray, highest: float, start: float) -> None:
-    if not len(mono):
-        beyond = f"has nothing from {start} s on" if start else "is empty: it holds no samples"
-        raise AudioError(f"audio {path} {beyond}.")
-    if not math.isfinite(highest):
+def _check(path: str | Path, mono: Mono, start: float) -> None:
+    if not len(mono.samples):
+        reason = f"has nothing from {start} s on" if start else "is empty: it holds no samples"
+        raise AudioError(f"audio {path} {reason}.")
+    if not math.isfinite(mono.highest):
         raise AudioError(f"audio {path} holds NaN or infinite samples: export it again.")
-    if highest > HIGHEST:
+    if mono.highest > HIGHEST:
         raise AudioError(
-            f"audio {path} reaches {highest:.6g}, and float sound goes from -1 to 1: it seems to hold integers. Divide them by what is "
+            f"audio {path} reaches {mono.highest:.6g}, and float sound goes from -1 to 1: it seems to hold integers. Divide them by what is "
             "full scale (32768 for 16 bits) and export it again."
         )
 
 
 def _oddities(path: str | Path, log: str) -> list[str]:
     """What libsndfile noticed about the file, as doubts."""
-    doubts, unread = [], REST.search(log)
+    doubts = []
     if "lacks an end-of-stream bit" in log:
         doubts.append("it may be cut short: an Ogg file ends with a mark, this one does not")
-    size = Path(path).stat().st_size
-    if unread and size - int(unread[1]) > UNREAD * size:
-        doubts.append(f"its header may promise too little: {size - int(unread[1])} bytes after its sound are not read")
+    end = REST.search(log)
+    if end:
+        size = Path(path).stat().st_size
+        unread = size - int(end[1])
+        if unread > UNREAD * size:
+            doubts.append(f"its header may promise too little: {unread} bytes after its sound are not read")
     return doubts
 
 
@@ -134,47 +175,57 @@ def _opened(path: str | Path) -> Any:
     if file.frames or file.format not in ("WAV", "WAVEX") or "\nEnd\n" in file.extra_info:
         return file
     file.close()
-    return _forward()(io.BytesIO(Path(path).read_bytes().replace(b"data\0\0\0\0", b"data\xff\xff\xff\xff", 1)))
+    content = Path(path).read_bytes()
+    endless = content.replace(b"data\0\0\0\0", b"data\xff\xff\xff\xff", 1)
+    return _forward()(io.BytesIO(endless))
 
 
 def _promised(path: str | Path, file: Any) -> int:
     """Frames that the file says it has; 0 where it does not say. libsndfile already lowers those of a WAV to what there is."""
     said = PROMISE.search(file.extra_info)
     if said:
-        promised, held = int(said[1]), int(said[2])
+        promised = int(said[1])
+        held = int(said[2])
         return round(file.frames * promised / held) if held and promised < UNKNOWN else 0
     if file.format == "MP3":  # without this mark the length is a guess
         with open(path, "rb") as raw:
             return file.frames if re.search(b"Xing|Info", raw.read(2**20)) else 0
-    return 0 if file.format == "OGG" or file.frames > 2**62 else file.frames
+    return 0 if file.format == "OGG" or not _has_length(file) else file.frames
 
 
-def _gathered(
-    path: str | Path, file: Any, first: int, count: int | None, mix: Callable[[np.ndarray], np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Frames `first` to `first + count` mixed to (samples,); the power of each channel; the highest sample of all."""
-    exact = file.format == "FLAC" or file.subtype.startswith(EXACT)
+def _has_length(file: Any) -> bool:
+    return file.frames < NO_LENGTH
+
+
+def _mixed(path: str | Path, file: Any, section: Section, mix: Callable[[np.ndarray], np.ndarray]) -> Mono:
+    """The section of `file`; `mix` makes a block (frames, channels) one of (frames,)."""
     most = min(MOST_SAMPLES, SMALL_FILE + SAMPLES_A_BYTE * Path(path).stat().st_size)
-    if file.frames < 2**62:
-        check_length(f"audio {path}", file.frames - first if count is None else min(count, file.frames - first), most)
-    if exact and first:
-        file.seek(min(first, file.frames))
-    parts, length, power, highest = [np.zeros(0, np.float32)], 0, np.zeros(file.channels), 0.0
-    for block in _blocks(file, 0 if exact else first, count):
+    if _has_length(file):
+        check_length(f"audio {path}", section.within(file.frames), most)
+    parts = [np.zeros(0, np.float32)]
+    length = 0
+    energies = np.zeros(file.channels)
+    highest = 0.0
+    for block in _blocks(file, section):
         parts.append(mix(block))
         length += len(block)
         check_length(f"audio {path}", length, most)
-        power += np.square(block, dtype=np.float64).sum(axis=0)
+        energies += np.square(block, dtype=np.float64).sum(axis=0)
         highest = float(np.maximum(highest, np.abs(block).max()))
-    return np.concatenate(parts), power, highest
+    return Mono(np.concatenate(parts), energies, highest)
 
 
-def _blocks(file: Any, skip: int, count: int | None) -> Iterator[np.ndarray]:
-    """Blocks of (frames, channels) from where `file` is, without the first `skip` frames, `count` in all."""
-    size, end = max(1, BLOCK // file.channels), None if count is None else skip + count
+def _blocks(file: Any, section: Section) -> Iterator[np.ndarray]:
+    """The section in blocks (frames, channels); where a file cannot be entered in the middle, it is decoded from its beginning."""
+    size = max(1, BLOCK // file.channels)
+    skip = section.first
+    if skip and (file.format == "FLAC" or file.subtype.startswith(EXACT)):
+        file.seek(min(skip, file.frames))
+        skip = 0
+    end = math.inf if section.count is None else skip + section.count
     at = 0
-    while end is None or at < end:
-        block = file.read(size if end is None else min(size, end - at), dtype="float32", always_2d=True)
+    while at < end:
+        block = file.read(int(min(size, end - at)), dtype="float32", always_2d=True)
         if not len(block):
             return
         if at + len(block) > skip:
@@ -182,11 +233,12 @@ def _blocks(file: Any, skip: int, count: int | None) -> Iterator[np.ndarray]:
         at += len(block)
 
 
-def _cut_short(path: str | Path, held: int, promised: int, count: int | None, rate: int) -> list[str]:
-    """A doubt where a little of what was promised is missing. Raises AudioError where words are."""
-    wanted = promised if count is None else min(count, promised)
-    missing = (wanted - held) / rate
-    said = f"its header promises {wanted / rate:.2f} s, and it holds {held / rate:.2f} s"
+def _cut_short(path: str | Path, held: int, promised: int, rate: int) -> list[str]:
+    """A doubt where a little of the promised frames is missing. Raises AudioError where words are."""
+    missing = (promised - held) / rate
+    if missing <= TOLERATED:
+        return []
+    lengths = f"its header promises {promised / rate:.2f} s, and it holds {held / rate:.2f} s"
     if missing > CUT:
-        raise AudioError(f"audio {path} is cut short: {said}. Copy or export it again.")
-    return [f"it is cut short: {said}"] if missing > TOLERATED else []
+        raise AudioError(f"audio {path} is cut short: {lengths}. Copy or export it again.")
+    return [f"it is cut short: {lengths}"]

@@ -22,11 +22,14 @@ def one_line(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    pieces, end = [], 0
+    line = ""
+    end = 0
     for kept in KEPT.finditer(text):
-        pieces += [_escaped(text[end : kept.start()]), kept[0].replace("|", r"\|")]
+        line += _escaped(text[end : kept.start()])
+        line += kept[0].replace("|", r"\|")
         end = kept.end()
-    return STARTS.sub(_started, "".join([*pieces, _escaped(text[end:])]))
+    line += _escaped(text[end:])
+    return STARTS.sub(_started, line)
 
 
 def _escaped(text: str) -> str:

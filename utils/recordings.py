@@ -18,7 +18,7 @@ def find_audio(folder: Path) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise ValueError(f"no folder {folder}: check the path.")
-    found: dict[str, Path] = {}
+    recordings: dict[str, Path] = {}
     for path in files_under(folder):
         if path.suffix.lower() not in SUFFIXES:
             continue
@@ -29,12 +29,12 @@ def find_audio(folder: Path) -> dict[str, Path]:
         if not stem.isprintable() and any(0xD800 <= ord(letter) < 0xE000 for letter in stem):
             log.warning(f"{ascii(str(path))} is left out: its name is not in UTF-8; rename it.")
             continue
-        if stem in found:
-            raise ValueError(f"{found[stem]} and {path} have the same stem, which pairs files: rename or move one.")
-        found[stem] = path
-    if not found:
+        if stem in recordings:
+            raise ValueError(f"{recordings[stem]} and {path} have the same stem, which pairs files: rename or move one.")
+        recordings[stem] = path
+    if not recordings:
         raise ValueError(f"no audio in {folder}, looked for {', '.join(sorted(SUFFIXES))}.")
-    return found
+    return recordings
 
 
 def stem_of(name: str) -> str:

@@ -11,12 +11,18 @@ from typing import Any
 def nearest(name: str, choices: Iterable[str], what: str) -> str:
     """The sentence for an unknown name: the nearest choice and the whole list."""
     choices = sorted(choices)
-    close = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
-    if not close:  # "FASTSPEECH" is nearer to "FastSpeech2" than its letters say
-        folded = {choice.lower(): choice for choice in choices}
-        close = [folded[c] for c in difflib.get_close_matches(str(name).lower(), folded, n=1, cutoff=0.5)]
-    hint = f", did you mean {close[0]!r}?" if close else "."
-    return f"unknown {what} {name!r}{hint} Choices: {', '.join(choices) or 'none'}."
+    close = _close(str(name), choices)
+    if close is None:  # "FASTSPEECH" is nearer to "FastSpeech2" than its letters say
+        lowered = {choice.lower(): choice for choice in choices}
+        close = lowered.get(_close(str(name).lower(), lowered))
+    hint = f", did you mean {close!r}?" if close is not None else "."
+    listed = ", ".join(choices) or "none"
+    return f"unknown {what} {name!r}{hint} Choices: {listed}."
+
+
+def _close(name: str, choices: Iterable[str]) -> str | None:
+    matches = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+    return matches[0] if matches else None
 
 
 def pick(table: Mapping[str, Any], name: str, what: str) -> Any:

@@ -48,7 +48,7 @@ CODECS = {
 
 
 def assemble(name: str, *, title: str, style: str, script: str, data: Any, **parts: str) -> str:
-    """The page with the body `name`.html, with `style` and `script` (names of files beside it) inside, `data` as JSON, and `parts`, which are HTML.
+    """The page with the body `name`.html, `style` and `script` (names of files beside it), `data` as JSON, and `parts`, which are HTML.
 
     Its policy allows this very script and style, and pictures and sounds of the page itself: nothing else runs, nothing is fetched.
     """
