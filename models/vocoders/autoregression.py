@@ -132,5 +132,5 @@ def drawer(output: Output, rows: int, seed: int) -> Draw:
 
 
 def contiguous(*weights: Tensor) -> tuple[np.ndarray, ...]:
-    """Weights as contiguous float32, which the compiled loops want; their matrices go through `product.panels` as well."""
+    """Weights as contiguous float32, which the compiled loops want."""
     return tuple(np.ascontiguousarray(w.detach().float().cpu().numpy()) for w in weights)

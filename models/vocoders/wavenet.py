@@ -211,18 +211,16 @@ class Loop:
     def __init__(
         self, model: WaveNet, rows: int, temperature: float, *, speaker: Tensor | None = None, first: Tensor | None = None
     ) -> None:
-        from models.vocoders.product import panels
-
         self.model, self.temperature, self.who = model, temperature, model.speaker_vector(speaker)
         m, layers, (dense1, dense2) = model, model.conv_layers, (model.last_conv_layers[1], model.last_conv_layers[3])
-        ends = [torch.cat([_matrix(layer.conv1x1_out), _matrix(layer.conv1x1_skip)], 1) for layer in layers]
+        ends = [torch.cat([layer.conv1x1_out.weight, layer.conv1x1_skip.weight])[..., 0] for layer in layers]
         biases = [torch.cat([layer.conv1x1_out.bias, layer.conv1x1_skip.bias]) for layer in layers]
-        taps = [layer.conv.weight.permute(2, 1, 0).flatten(0, 1) for layer in layers]
-        first_matrix, *given = contiguous(_matrix(m.first_conv), m.first_conv.bias, torch.stack(biases), dense1.bias, dense2.bias)
-        bias_first, bias_last, bias1, bias2 = given
-        matrices = contiguous(torch.stack(taps), torch.stack(ends), _matrix(dense1), _matrix(dense2))
-        dilated, last, after1, after2 = (panels(matrix) for matrix in matrices)
-        self.weights = (first_matrix, bias_first, dilated, last, bias_last, after1, bias1, after2, bias2)
+        taps = [layer.conv.weight.transpose(1, 2).flatten(1) for layer in layers]
+        self.weights = contiguous(
+            *(_matrix(m.first_conv), m.first_conv.bias),
+            *(torch.stack(taps), torch.stack(ends), torch.stack(biases)),
+            *(dense1.weight[..., 0], dense1.bias, dense2.weight[..., 0], dense2.bias),
+        )
         dilations = np.array([layer.conv.dilation[0] for layer in layers])
         lengths = dilations * (layers[0].conv.kernel_size[0] - 1) + 1
         self.plan = (dilations, np.cumsum(lengths) - lengths, lengths)

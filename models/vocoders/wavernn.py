@@ -117,17 +117,14 @@ class Loop:
     """WaveRNN going on sample by sample; what the condition adds to each layer is worked out for a stretch at once."""
 
     def __init__(self, model: WaveRNN, rows: int, temperature: float) -> None:
-        from models.vocoders.product import panels
-
         self.model, self.temperature = model, temperature
         m, size, wide = model, model.rnn1.hidden_size, model.fc1.out_features
-        weights = contiguous(
+        self.weights = contiguous(
             m.I.weight[:, 0],
-            *(m.rnn1.weight_ih_l0.T, m.rnn1.weight_hh_l0.T, m.rnn1.bias_ih_l0, m.rnn1.bias_hh_l0),
-            *(m.rnn2.weight_ih_l0[:, :size].T, m.rnn2.weight_hh_l0.T, m.rnn2.bias_hh_l0),
-            *(m.fc1.weight[:, :size].T, m.fc2.weight[:, :wide].T, m.fc3.weight.T, m.fc3.bias),
+            *(m.rnn1.weight_ih_l0, m.rnn1.weight_hh_l0, m.rnn1.bias_ih_l0, m.rnn1.bias_hh_l0),
+            *(m.rnn2.weight_ih_l0[:, :size], m.rnn2.weight_hh_l0, m.rnn2.bias_hh_l0),
+            *(m.fc1.weight[:, :size], m.fc2.weight[:, :wide], m.fc3.weight, m.fc3.bias),
         )
-        self.weights = tuple(panels(w) if w.ndim == 2 else w for w in weights)
         self.state = (np.zeros(rows, np.float32), np.zeros((rows, size), np.float32), np.zeros((rows, size), np.float32))
 
     def __call__(self, condition: Tensor, draws: np.ndarray) -> np.ndarray:
