@@ -77,17 +77,23 @@ def _sample(y, kind, draws, temperature, values):
     steps = y.shape[1] - 1
     for row in range(len(y)):
         picked = pick(y[row], kind, draws[row], temperature)
-        values[row] = 2 * picked / steps - 1 if kind == 0 else picked
+        if kind == 0:
+            picked = 2 * picked / steps - 1
+        values[row] = picked
 
 
 @numba.njit(cache=True, nogil=True)
 def _gru(inputs, past, hidden):
     """One step: `inputs` and `past` (rows, 3 * size) are both sides' products with biases; `hidden` (rows, size) moves on."""
     size = hidden.shape[1]
-    reset = _sigmoid(inputs[:, :size] + past[:, :size])
-    update = _sigmoid(inputs[:, size : 2 * size] + past[:, size : 2 * size])
-    candidate = _tanh(inputs[:, 2 * size :] + reset * past[:, 2 * size :])
-    hidden[:] = candidate + update * (hidden - candidate)
+    double = 2 * size
+    gates = _sigmoid(inputs[:, :double] + past[:, :double])
+    reset = gates[:, :size]
+    update = gates[:, size:]
+    remembered = reset * past[:, double:]
+    candidate = _tanh(inputs[:, double:] + remembered)
+    change = update * (hidden - candidate)
+    hidden[:] = candidate + change
 
 
 @numba.njit(cache=True, nogil=True)
