@@ -4,7 +4,7 @@ from setuptools import find_packages, setup
 
 TOP = ["bins", "evaluation", "models", "modules", "preprocessors", "processors", "utils", "visualization"]
 EXTRAS = {
-    "tts": ["phonemizer>=3.3", "espeakng-loader>=0.2.4", "num2words>=0.5.14", "unidecode>=1.3", "praatio>=6.2"],
+    "tts": ["phonemizer>=3.3", "espeakng-loader>=0.2.4", "num2words>=0.5.14", "unidecode>=1.3"],
     "chinese": ["pypinyin>=0.53", "cn2an>=0.5.22", "jieba>=0.42.1"],
     "crepe": ["torchcrepe>=0.0.24"],
     "onnx": ["onnx>=1.18", "onnxruntime>=1.22"],

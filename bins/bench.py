@@ -19,11 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import bins.benches
-from bins.benches.measure import Row, best, row
+from bins.benches.measure import Row, row
 from bins.cli import parser, run
 from utils.files import ROOT
-
-__all__ = ["best", "row"]  # for benches
 
 Benches = dict[str, Callable[[], list[Row]]]
 

@@ -78,7 +78,7 @@ def model_card(card: dict[str, Any], about: dict[str, str], result: dict[str, An
     import inspect
     import json
 
-    from evaluation.base import markdown
+    from evaluation.result import markdown
     from models import MODELS
     from utils.markdown import one_line, paragraphs
     from utils.registry import load_object

@@ -19,14 +19,13 @@ from evaluation.lengths import lengths_of, warn_of_lengths
 from evaluation.metric import METRICS, UPSTREAM, Align, Metric, Options, Ratio, refuse_silence, version
 from evaluation.models import SOURCES
 from evaluation.pair import Pair, Recording
-from evaluation.result import Result, markdown, pooled_summary, set_summary, summary
+from evaluation.result import Result, pooled_summary, set_summary, summary
 from utils import pretrained
 from utils.log import log
 from utils.parallel import parallel
 from utils.recordings import find_audio
 from utils.registry import nearest, pick
 
-__all__ = ["Result", "all_metrics", "evaluate", "find_audio", "markdown"]
 ERRORS = (ValueError, ArithmeticError, RuntimeError)  # the libraries' own: PESQ and Praat raise kinds of RuntimeError
 Item = tuple[str, "Path | None", "Path | None", list[str]]  # stem, reference, generated, names of metrics
 
@@ -34,7 +33,8 @@ Item = tuple[str, "Path | None", "Path | None", list[str]]  # stem, reference, g
 def all_metrics() -> dict[str, Metric]:
     """METRICS, once every module of this folder has added its rows."""
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        importlib.import_module(f"evaluation.{module.name}")
+        if module.name != "loops":  # holds no metric, and imports the compiler
+            importlib.import_module(f"evaluation.{module.name}")
     return METRICS
 
 

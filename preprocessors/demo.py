@@ -33,6 +33,7 @@ from preprocessors.layout import lines
 from utils.audio import Audio
 from utils.files import write_whole
 from utils.log import log
+from utils.textgrid import Interval, write_textgrid
 
 NOISE = 10 ** (-62 / 20)  # digital silence is no recording: recognisers and log spectra both want a floor of noise
 EDGE = 0.15  # seconds of silence before and after
@@ -149,7 +150,6 @@ def vocabulary() -> set[str]:
     return set(re.findall(r"[a-z]+", re.sub(r"\{\w+\}", " ", TEMPLATES).lower() + " " + slots.lower()))
 
 
-Interval = tuple[str, float, float]  # label, start and end in seconds
 
 
 class Synthesiser:
@@ -259,17 +259,6 @@ class Synthesiser:
         return middle
 
 
-def textgrid(path: Path, tiers: dict[str, list[Interval]], seconds: float) -> Path:
-    """Writes the tiers in Praat's long format; what lies between intervals is silence: ""."""
-    from praatio import textgrid as praat
-    from praatio.data_classes.interval_tier import IntervalTier
-
-    grid = praat.Textgrid(0.0, seconds)
-    for name, intervals in tiers.items():
-        grid.addTier(IntervalTier(name, [(start, end, label) for label, start, end in intervals if label], 0.0, seconds))
-    return write_whole(path, lambda p: grid.save(str(p), format="long_textgrid", includeBlankSpaces=True))
-
-
 def _record(speak: Synthesiser, folder: Path, name: str, text: str, voice: Voice, rng: np.random.Generator) -> float:
     """Writes one utterance with its times; returns its seconds."""
     spoken, *tiers = speak(text, voice)
@@ -278,7 +267,8 @@ def _record(speak: Synthesiser, folder: Path, name: str, text: str, voice: Voice
     audio = Audio(samples + NOISE * rng.standard_normal(len(samples)), spoken.rate)
     audio.write(folder / "wavs" / f"{name}.wav")
     shifted = [[(label, start + EDGE, end + EDGE) for label, start, end in tier] for tier in tiers]
-    textgrid(folder / "TextGrid" / f"{name}.TextGrid", dict(zip(("phones", "words"), shifted, strict=True)), audio.seconds)
+    grid = folder / "TextGrid" / f"{name}.TextGrid"
+    write_textgrid(grid, dict(zip(("phones", "words"), shifted, strict=True)), seconds=audio.seconds)
     return audio.seconds
 
 

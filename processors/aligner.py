@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from processors.hmm import PHONE_STATES, AlignmentError, Chain, Mixtures, best_path, chain_of, log_sum, occupation, powers_of
+from processors.hmm import PHONE_STATES, AlignmentError, Chain, Mixtures, chain_of, powers_of
+from processors.loops import best_path, log_sum, occupation
 from utils.audio import Audio
 from utils.digest import digest
 from utils.files import write_whole

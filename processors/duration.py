@@ -20,17 +20,15 @@ from processors.feature import Feature
 from processors.g2p import has_sound
 from processors.store import identity, sound_of, textgrid_of
 from processors.text import PAUSES
-from processors.textgrid import UNKNOWN, Interval, read_textgrid, read_tier, write_srt, write_textgrid
 from utils.audio import Audio
 from utils.digest import digest
 from utils.files import read_json, write_json
 from utils.log import log
 from utils.parallel import parallel
+from utils.textgrid import UNKNOWN, Interval, read_tier, write_srt, write_textgrid
 
 if TYPE_CHECKING:
     from processors.features import FeatureSet
-
-__all__ = ["Durations", "read_textgrid", "write_srt", "write_textgrid"]
 
 POOR_FIT = 6.0  # times the usual spread below the usual fit; a text of another utterance lies 50 times below
 SECONDS_PER_PHONE = (0.035, 0.35)  # a mean outside says that text and sound do not belong together

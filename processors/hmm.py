@@ -1,4 +1,4 @@
-"""Hidden Markov models of token sequences: the chain of states, the best path, the weight of all paths, Gaussian mixtures.
+"""Hidden Markov models of token sequences: the chain of states, and Gaussian mixtures; the paths through it are in `loops.py`.
 
 Rabiner, A Tutorial on Hidden Markov Models, 1989, https://doi.org/10.1109/5.18626.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 PHONE_STATES = 3
@@ -68,87 +67,6 @@ def chain_of(tokens: list[str], pauses: frozenset[str], names: dict[str, int]) -
     return Chain(np.array(units), np.array(jump), np.array(owner), first, last)
 
 
-@numba.njit(cache=True, nogil=True)
-def best_path(scores, units, jump, stay, go, first, last):
-    """The best state per frame (frames,), and the log likelihood; scores (frames, units of the chain)."""
-    frames, states = len(scores), len(units)
-    low = -1e30
-    best = np.full(states, low)
-    back = np.zeros((frames, states), dtype=np.int8)
-    best[0] = scores[0, units[0]]
-    if first > 0:
-        best[first] = scores[0, units[first]]
-    for t in range(1, frames):
-        for s in range(states - 1, -1, -1):  # downwards, so that best[s - 1] is still that of the frame before
-            value, how = best[s] + stay[s], 0
-            if s > 0 and best[s - 1] + go[s - 1] > value:
-                value, how = best[s - 1] + go[s - 1], 1
-            if jump[s] >= 0 and best[jump[s]] + go[jump[s]] > value:
-                value, how = best[jump[s]] + go[jump[s]], 2
-            best[s] = value + scores[t, units[s]]
-            back[t, s] = how
-    s = states - 1
-    if last > 0 and best[s - last] > best[s]:
-        s -= last
-    score = best[s]
-    path = np.empty(frames, dtype=np.int64)
-    for t in range(frames - 1, -1, -1):
-        path[t] = s
-        if back[t, s] == 1:
-            s -= 1
-        elif back[t, s] == 2:
-            s = jump[s]
-    return path, score
-
-
-@numba.njit(cache=True, nogil=True)
-def _add(a, b):
-    high, below = (a, b) if a > b else (b, a)
-    return high if high - below > 40.0 else high + np.log1p(np.exp(below - high))
-
-
-@numba.njit(cache=True, nogil=True)
-def occupation(scores, units, jump, stay, go, first, last):
-    """How likely each unit sounds in each frame, over all paths (Baum-Welch), (frames, units); and the log likelihood."""
-    frames, states = len(scores), len(units)
-    low = -1e30
-    forward = np.full((frames, states), low)
-    forward[0, 0] = scores[0, units[0]]
-    if first > 0:
-        forward[0, first] = scores[0, units[first]]
-    for t in range(1, frames):
-        for s in range(states):
-            total = forward[t - 1, s] + stay[s]
-            if s > 0:
-                total = _add(total, forward[t - 1, s - 1] + go[s - 1])
-            if jump[s] >= 0:
-                total = _add(total, forward[t - 1, jump[s]] + go[jump[s]])
-            forward[t, s] = total + scores[t, units[s]]
-    backward = np.full(states, low)
-    backward[states - 1] = 0.0
-    likelihood = forward[frames - 1, states - 1]
-    if last > 0:
-        backward[states - 1 - last] = 0.0
-        likelihood = _add(likelihood, forward[frames - 1, states - 1 - last])
-    shares = np.zeros(scores.shape, dtype=np.float32)
-    after = np.empty(states)
-    for t in range(frames - 1, -1, -1):
-        for s in range(states):
-            share = forward[t, s] + backward[s] - likelihood
-            if share > -20.0:
-                shares[t, units[s]] += np.exp(share)
-        for s in range(states):
-            after[s] = backward[s] + scores[t, units[s]]
-        for s in range(states):
-            backward[s] = after[s] + stay[s]
-            if s + 1 < states:
-                backward[s] = _add(backward[s], after[s + 1] + go[s])
-        for s in range(states):
-            if jump[s] >= 0:
-                backward[jump[s]] = _add(backward[jump[s]], after[s] + go[jump[s]])
-    return shares, likelihood
-
-
 class Mixtures:
     """A Gaussian mixture for every unit: weights (units, n), means and variances (units, n, dims), and the chance to stay (units,)."""
 
@@ -175,21 +93,3 @@ class Mixtures:
 def powers_of(rows: np.ndarray) -> np.ndarray:
     """1, x and x^2, (frames, 1 + 2 dims): with these, all Gaussians are one matrix product."""
     return np.concatenate([np.ones((len(rows), 1), np.float32), rows, rows**2], axis=1)
-
-
-@numba.njit(cache=True, nogil=True)
-def log_sum(parts):
-    """log(sum(exp(parts))) over the last axis, (frames, units, n) -> (frames, units); numpy is four times slower on short axes."""
-    frames, units, n = parts.shape
-    out = np.empty((frames, units), dtype=np.float32)
-    for t in range(frames):
-        for u in range(units):
-            high = parts[t, u, 0]
-            for k in range(1, n):
-                high = max(high, parts[t, u, k])
-            total = np.float32(0.0)
-            for k in range(n):
-                below = parts[t, u, k] - high
-                total += np.exp(below) if below > -16.0 else np.float32(0.0)  # float32 would not feel it
-            out[t, u] = high + np.log(total)
-    return out

@@ -231,7 +231,7 @@ def as_textgrid(tokens: list[str]) -> list[str]:
 
 def textgrid_tokens(path: str) -> list[str]:
     """The labels of the phones tier; silences that touch are one "sil", and one stands at either end, even without time."""
-    from processors.duration import read_textgrid
+    from utils.textgrid import read_textgrid
 
     return _bounded([label for label, _, _ in read_textgrid(path, "phones")])
 

@@ -9,10 +9,10 @@ import pytest
 from bins.extract import extract
 from preprocessors.base import Utterance, prepare, read_manifest, write_manifest
 from processors.g2p import read_lexicon
-from processors.textgrid import write_textgrid
 from tests.test_preprocessors import TREES
 from tests.test_store import WORDS, arrays, edit, experiment, make, pitch, say, staged, tree
 from utils.audio import Audio
+from utils.textgrid import write_textgrid
 
 
 def manifests(folder):

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from preprocessors.base import Utterance
-from processors import aligner, hmm
+from processors import aligner, hmm, loops
 from processors.aligner import RATE, Aligner
-from processors.duration import Durations, alignment_path, read_textgrid, word_times, write_srt, write_textgrid
+from processors.duration import Durations, alignment_path, word_times
 from processors.text import textgrid_tokens
 from tests.conftest import SHARED
 from utils.audio import Audio
 from utils.files import read_json
+from utils.textgrid import read_textgrid, write_srt, write_textgrid
 
 SHORT = '''File type = "ooTextFile"
 Object class = "TextGrid"
@@ -392,10 +393,10 @@ def test_viterbi_and_baum_welch_equal_brute_force(monkeypatch) -> None:
 
     paths = _all_paths(chain, 7)
     weights = np.array([weight(path) for path in paths])
-    path, score = hmm.best_path(scores, *steps)
+    path, score = loops.best_path(scores, *steps)
     assert tuple(path) == paths[int(weights.argmax())]
     assert score == pytest.approx(weights.max())
-    shares, likelihood = hmm.occupation(scores, *steps)
+    shares, likelihood = loops.occupation(scores, *steps)
     assert likelihood == pytest.approx(np.logaddexp.reduce(weights))
     expected = np.zeros((7, 3))
     for way, mass in zip(paths, np.exp(weights - likelihood), strict=True):

@@ -9,9 +9,9 @@ import pytest
 
 from bins.evaluate import main
 from evaluation import base
-from evaluation.base import evaluate, markdown
+from evaluation.base import evaluate
 from evaluation.metric import Ratio
-from evaluation.result import pooled_summary, set_summary, summary
+from evaluation.result import markdown, pooled_summary, set_summary, summary
 from tests.conftest import ROOT
 from tests.test_metrics import noisy, voice
 from utils.audio import Audio

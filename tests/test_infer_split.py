@@ -8,9 +8,9 @@ from models.base.checkpoint import save_release
 from models.base.experiment import Experiment
 from models.base.task import Sample, load
 from preprocessors.base import prepare
-from processors.textgrid import write_textgrid
 from tests.conftest import toy_config
 from tests.test_store import WORDS, make
+from utils.textgrid import write_textgrid
 
 SIZES = {"hidden": 16, "encoder_layers": 1, "decoder_layers": 1, "conv_filter": 16, "predictor_filter": 16, "postnet": False}
 

@@ -61,3 +61,15 @@ def test_weights_are_unpickled_in_one_place_only():
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_files_stay_small(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 420, "one idea, one file: what is the second idea here?"
+
+
+def test_numba_is_called_in_one_way():
+    """Compiled loops stand in files named loops.py, which are imported where they run: the compiler takes half a second to load."""
+    for path in FILES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        compiled = {name.split(".")[0] for name in imports(path)} & {"numba", "llvmlite"}
+        assert not compiled or path.name == "loops.py", f"{path}: move what is compiled into a loops.py beside it"
+        if compiled:
+            functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+            ways = {ast.unparse(node) for function in functions for node in function.decorator_list}
+            assert compiled == {"numba"} and ways == {"numba.njit(cache=True, nogil=True)"}, f"{path}: {ways}"

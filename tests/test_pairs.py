@@ -12,12 +12,13 @@ import pytest
 
 from bins.compare import main as compare_main
 from bins.evaluate import main
-from evaluation.base import evaluate, markdown
+from evaluation.base import evaluate
 from evaluation.compare import compare, results_of, systems_of
 from evaluation.journal import Journal, pack
 from evaluation.listening_score import score
 from evaluation.metric import METRICS, Options
 from evaluation.pair import Pair
+from evaluation.result import markdown
 from tests.test_metrics import noisy, voice
 from utils.audio import Audio
 from utils.files import read_json, read_jsonl, write_json, write_jsonl

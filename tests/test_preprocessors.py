@@ -270,7 +270,7 @@ def test_demo_phones_are_those_of_the_text(spoken):
 
 
 def test_demo_times_fill_the_sound(spoken):
-    from processors.textgrid import read_textgrid
+    from utils.textgrid import read_textgrid
 
     for u in demo.utterances(spoken):
         seconds = Audio.read(u.audio).seconds
@@ -283,7 +283,7 @@ def test_demo_times_fill_the_sound(spoken):
 
 def test_demo_times_are_where_the_sound_is(spoken):
     """Vowels are loud, fricatives are noisy, silences are faint, where the TextGrid says they are."""
-    from processors.textgrid import read_textgrid
+    from utils.textgrid import read_textgrid
 
     loud, faint, hiss, hum = [], [], [], []
     for u in demo.utterances(spoken):

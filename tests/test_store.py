@@ -10,10 +10,10 @@ from models.base.experiment import Experiment
 from preprocessors.base import Utterance, prepare, read_manifest
 from processors.features import FeatureSet
 from processors.g2p import read_lexicon
-from processors.textgrid import write_textgrid
 from tests.conftest import RATE, toy_config
 from tests.test_duration import SOUNDS, _sound
 from utils.audio import Audio
+from utils.textgrid import write_textgrid
 
 FEATURES = {"phone": {"g2p": "characters"}, "duration": {}, "f0": {}, "mel": {"n_fft": 512, "win_size": 512, "n_mel": 20}}
 WORDS = ["moe sa", "nase mo", "sane om", "me noas", "oma sen", "ame sno", "eno mas", "some na"]

@@ -13,7 +13,7 @@ from processors.lexicon import published
 from processors.lexicon.arpabet import FROM_ESPEAK, from_espeak
 from processors.numbers import normalise
 from processors.text import Phones, as_textgrid, interspersed
-from processors.textgrid import write_textgrid
+from utils.textgrid import write_textgrid
 
 WRITTEN = [
     ("It is 7.", "It is seven."),

@@ -19,11 +19,11 @@ from preprocessors.base import Utterance
 from processors.script import SENTENCE
 from processors.sentences import LONGEST
 from processors.text import Phones
-from processors.textgrid import read_textgrid
 from tests.conftest import ROOT
 from tests.test_models import card_of
 from tests.test_readme import blocks
 from utils.audio import Audio, AudioError
+from utils.textgrid import read_textgrid
 
 NAMES = ["FastSpeech2", "VITS", "Jets"]
 LETTERS = ["<pad>", "sil", *"_.,;:!?", *"abcdefghijklmnopqrstuvwxyz"]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from bins.benches.alignment import batched_search
 from bins.extract import extract
 from models import load
 from models.base.checkpoint import Checkpoints, save_release
@@ -16,7 +17,7 @@ from models.base.experiment import Experiment, build_model
 from models.base.task import fit_weights
 from models.tts.vits import VITS
 from models.vocoders.decoding import Decoder, SpectralDecoder
-from modules.alignment import durations, durations_torch, path_of
+from modules.alignment import durations, path_of
 from modules.attention import RelativeAttention, RelativeEncoder, gathered, spread
 from modules.coupling import Flip, Flow, ResidualCoupling
 from modules.discriminators.vits import VITSDiscriminator
@@ -88,7 +89,7 @@ def likeliest(scores):
     return best[1].tolist()
 
 
-@pytest.mark.parametrize("search", [durations, durations_torch])
+@pytest.mark.parametrize("search", [durations, batched_search])
 @pytest.mark.parametrize("shape", [(1, 1), (5, 1), (4, 4), (7, 3), (9, 5), (10, 4)])
 def test_alignment_is_the_likeliest(search, shape):
     frames, tokens = shape
@@ -102,13 +103,13 @@ def test_alignment_is_the_likeliest(search, shape):
 def test_both_searches_agree_on_a_ragged_batch():
     frames, tokens = torch.tensor([200, 57, 31, 5]), torch.tensor([40, 50, 31, 5])
     scores = 3 * torch.randn(4, 200, 50)
-    first, second = durations(scores, frames, tokens), durations_torch(scores, frames, tokens)
+    first, second = durations(scores, frames, tokens), batched_search(scores, frames, tokens)
     assert torch.equal(first, second) and torch.equal(first.sum(1), frames)
     path = path_of(first, 200)
     assert torch.equal(path.sum(1).long(), first) and path.sum(2).max() == 1
 
 
-@pytest.mark.parametrize("search", [durations, durations_torch])
+@pytest.mark.parametrize("search", [durations, batched_search])
 def test_more_tokens_than_frames_give_the_last_ones_a_frame_each(search):
     found = search(torch.randn(1, 3, 5), torch.tensor([3]), torch.tensor([5]))
     assert found.tolist() == [[0, 0, 1, 1, 1]]

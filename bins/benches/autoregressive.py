@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bins.benches.measure import best, row
 from models.vocoders.autoregression import condition, drawer, generate, run
 from models.vocoders.wavenet import WaveNet
 from models.vocoders.wavernn import WaveRNN
@@ -64,8 +65,6 @@ def _wavenet(model: WaveNet, told: Tensor, draws: Tensor, temperature: float) ->
 
 def autoregressive(seconds: float = 10.0) -> list[dict[str, Any]]:
     """Both networks at their published sizes on one core: plain, compiled, and ten seconds in folds of a quarter of one."""
-    from bins.bench import best, row
-
     torch.set_num_threads(1)
     torch.manual_seed(0)
     sizes = {"n_mel": 80, "sample_rate": 22050}

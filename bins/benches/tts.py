@@ -1,4 +1,4 @@
-"""Speed of VITS, whole and part by part, how soon a long text is heard, and its alignment search beside what one would use instead."""
+"""Speed of VITS, whole and part by part, and how soon a long text is heard."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ LONG = " ".join([SENTENCE] * 264)  # five thousand words
 
 def benches() -> dict[str, Callable[[], list[Row]]]:
     return {
-        "alignment": alignment,
         "vits": partial(speaking, "exp_config", "VITS", "3.5 or more"),
         "vits-small": partial(speaking, "small", "VITS small", ""),
         "vits-first": first_sentence,
@@ -25,35 +24,6 @@ def benches() -> dict[str, Callable[[], list[Row]]]:
         "vits-training": partial(training, "exp_config"),
         "vits-small-training": partial(training, "small"),
     }
-
-
-def alignment() -> list[Row]:
-    """Eight utterances handed from frames to tokens: numba (in use), batched torch, and plain Python on one of the eight."""
-    import torch
-
-    from modules.alignment import durations, durations_torch
-
-    scores, frames, tokens = torch.randn(8, FRAMES, TOKENS), torch.full((8,), FRAMES), torch.full((8,), TOKENS)
-    ways = {"numba": durations, "torch": durations_torch}
-    taken = {name: one_core(lambda w=way: w(scores, frames, tokens)) for name, way in ways.items()}
-    taken["plain Python"] = 8 * one_core(lambda: plain_search(scores[0].tolist()), times=1)
-    return [row(f"alignment search, 8 x {FRAMES} x {TOKENS}: {name}", spent, "seconds") for name, spent in taken.items()]
-
-
-def plain_search(scores: list[list[float]]) -> list[int]:
-    """The same search as its definition reads, for one utterance."""
-    frames, tokens = len(scores), len(scores[0])
-    best = [[float("-inf")] * tokens for _ in range(frames)]
-    best[0][0] = scores[0][0]
-    for t in range(1, frames):
-        for n in range(min(tokens, t + 1)):
-            best[t][n] = scores[t][n] + max(best[t - 1][n], best[t - 1][n - 1] if n else float("-inf"))
-    found, n = [0] * tokens, tokens - 1
-    for t in range(frames - 1, -1, -1):
-        found[n] += 1
-        if t and n and (n == t or best[t - 1][n] < best[t - 1][n - 1]):
-            n -= 1
-    return found
 
 
 def speaking(config: str, name: str, target: str) -> list[Row]:

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 
 from processors.duration import silent
-from processors.textgrid import Interval, write_srt, write_textgrid
 from utils.audio import Audio, join
+from utils.textgrid import Interval, write_srt, write_textgrid
 
 FADE = 0.005  # seconds: too short to be heard as a fade, long enough that a step is no click
 

@@ -7,7 +7,7 @@ import torch
 from models.base.task import fit_weights
 from models.tts.vits import VITS
 from models.upstream.vits_maps import from_upstream
-from modules.alignment import durations_torch, path_of
+from modules.alignment import durations, path_of
 from modules.noise import Noise
 from modules.posterior import divergence
 from processors.mel import MelSpectrogram
@@ -41,7 +41,7 @@ def training(model, given, c):
     linear, speaker = given["spec"].transpose(1, 2), given.get("sid")
     noise = {"posterior": given["train.noise_q"], "slice": given["train.rand_slice"], "duration": given.get("train.noise_sdp")}
     out = model.teach(phone, tokens, linear, frames, speaker, noise)
-    assert torch.equal(durations_torch(out["scores"], frames, tokens), out["duration"])
+    assert torch.equal(durations(out["scores"], frames, tokens), out["duration"])
     back = model.flow.inverse(out["z_p"], out["frame_mask"], model.voice(speaker, len(phone)))
     made = {
         "enc_p.hidden": out["hidden"],

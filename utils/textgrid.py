@@ -2,7 +2,7 @@
 
 Both text formats hold the same strings and numbers in the same order, and Praat itself skips whatever else
 stands between them, so one reader of twenty lines serves both. (praatio 6.2 takes the words "item [1]:" or
-a line break within a label for structure, hence our own; the tests hold it against Praat.)
+a line break within a label for structure, hence our own for all; the tests hold it against Praat.)
 """
 
 from __future__ import annotations
@@ -79,22 +79,32 @@ def _decode(data: bytes) -> str:
 
 def _tiers(text: str) -> Iterator[tuple[str, list[Interval], float]]:
     """Name, intervals and end of each interval tier."""
-    tokens = (m["text"].replace('""', '"') if m["number"] is None else float(m["number"]) for m in TOKEN.finditer(text))
+    tokens = map(_value, TOKEN.finditer(text))
     if [next(tokens), next(tokens)] != ["ooTextFile", "TextGrid"]:
         raise ValueError("its first lines are not those of a TextGrid")
-    _, _, count = next(tokens), next(tokens), next(tokens)
+    _, _, count = (next(tokens) for _ in range(3))
     name = ""
     for _ in range(int(count)):
         kind = next(tokens)
         _check_size(kind, name)
         name, _, end, size = (next(tokens) for _ in range(4))
         if kind == "IntervalTier":
-            rows = [(next(tokens), next(tokens), next(tokens)) for _ in range(int(size))]
-            yield name, [(str(label), float(start), float(end)) for start, end, label in rows], float(end)
-        else:  # points, each a time and a mark
-            for _ in range(2 * int(size)):
-                next(tokens)
+            yield name, [_interval(tokens) for _ in range(int(size))], float(end)
+            continue
+        for _ in range(2 * int(size)):  # points, each a time and a mark
+            next(tokens)
     _check_size(next(tokens, ""), name)
+
+
+def _value(token: re.Match[str]) -> str | float:
+    if token["number"] is None:
+        return token["text"].replace('""', '"')
+    return float(token["number"])
+
+
+def _interval(tokens: Iterator[str | float]) -> Interval:
+    start, end, label = (next(tokens) for _ in range(3))
+    return str(label), float(start), float(end)
 
 
 def _check_size(following: str | float, tier: str) -> None:
@@ -111,25 +121,40 @@ def _canonical(name: str) -> str:
     return SPELLINGS.get(last, last)
 
 
-def write_textgrid(path: str | Path, tiers: dict[str, list[Interval]]) -> Path:
-    """Writes the named tiers in Praat's long format; gaps become empty intervals, labels without length are left out."""
-    seconds = max((end for intervals in tiers.values() for _, _, end in intervals), default=0.0)
-    if not seconds:
+def write_textgrid(path: str | Path, tiers: dict[str, list[Interval]], *, seconds: float = 0.0) -> Path:
+    """Writes the named tiers in Praat's long format; gaps become empty intervals, labels without length are left out.
+
+    `seconds`: how long the sound is, where it goes on after the last interval.
+    """
+    last = max((end for intervals in tiers.values() for _, _, end in intervals), default=0.0)
+    if not last:
         raise ValueError(f"not writing {path}: its tiers {list(tiers)} hold no interval.")
+    seconds = max(seconds, last)
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {seconds:.9g}"]
     lines += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
     for number, (name, intervals) in enumerate(tiers.items(), 1):
-        rows = _filled(intervals, seconds)
-        lines += [f"    item [{number}]:", '        class = "IntervalTier"', f"        name = {_quoted(name)}"]
-        lines += ["        xmin = 0", f"        xmax = {seconds:.9g}", f"        intervals: size = {len(rows)}"]
-        for i, (label, start, end) in enumerate(rows, 1):
-            lines += [f"        intervals [{i}]:", f"            xmin = {start:.9g}", f"            xmax = {end:.9g}"]
-            lines += [f"            text = {_quoted(label)}"]
-    return write_whole(Path(path), lambda p: p.write_text("\n".join(lines) + "\n", encoding="utf-8"))
+        lines.append(f"    item [{number}]:")
+        lines += _tier_lines(name, _filled(intervals, seconds), seconds)
+    text = "\n".join(lines) + "\n"
+    return write_whole(Path(path), lambda p: p.write_text(text, encoding="utf-8"))
+
+
+def _tier_lines(name: str, intervals: list[Interval], seconds: float) -> list[str]:
+    lines = ['        class = "IntervalTier"', f"        name = {_quoted(name)}"]
+    lines += ["        xmin = 0", f"        xmax = {seconds:.9g}"]
+    lines.append(f"        intervals: size = {len(intervals)}")
+    for number, (label, start, end) in enumerate(intervals, 1):
+        lines.append(f"        intervals [{number}]:")
+        lines.append(f"            xmin = {start:.9g}")
+        lines.append(f"            xmax = {end:.9g}")
+        lines.append(f"            text = {_quoted(label)}")
+    return lines
 
 
 def _filled(intervals: list[Interval], seconds: float) -> list[Interval]:
-    rows, at = [], 0.0
+    """With an empty interval wherever there was none."""
+    rows: list[Interval] = []
+    at = 0.0
     for label, start, end in [*intervals, ("", seconds, seconds)]:
         if start > at:
             rows.append(("", at, start))
