@@ -13,7 +13,7 @@ EXTRAS = {
         "regex>=2024.11", "resemblyzer>=0.1.4", "torchcrepe>=0.0.24", "transformers>=5,<6",
     ],
     "cluster": ["dask>=2025.1", "distributed>=2025.1"],
-    "dev": ["pytest>=8.3", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.9", "jiwer>=4", "pocketsphinx>=5"],
+    "dev": ["hmmlearn>=0.3.3", "pytest>=8.3", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.9", "jiwer>=4", "pocketsphinx>=5"],
 }
 
 setup(

@@ -78,19 +78,22 @@ def ragged(a, b, lows, highs):
     cost = np.full((n, width), np.inf)
     steps = np.zeros((n, width), np.uint8)
     for i in range(n):
-        for j in range(lows[i], highs[i]):
+        low = lows[i]
+        for j in range(low, highs[i]):
             best = np.inf
             step = UP
             if i and lows[i - 1] <= j < highs[i - 1]:
                 best = cost[i - 1, j - lows[i - 1]]
-            if j > lows[i] and cost[i, j - 1 - lows[i]] < best:
-                best = cost[i, j - 1 - lows[i]]
+            if j > low and cost[i, j - 1 - low] < best:
+                best = cost[i, j - 1 - low]
                 step = LEFT
-            if i and lows[i - 1] <= j - 1 < highs[i - 1] and cost[i - 1, j - 1 - lows[i - 1]] < best:
-                best = cost[i - 1, j - 1 - lows[i - 1]]
-                step = BOTH
+            if i and lows[i - 1] <= j - 1 < highs[i - 1]:
+                both = cost[i - 1, j - 1 - lows[i - 1]]
+                if both < best:
+                    best = both
+                    step = BOTH
             if i == 0 and j == 0:
                 best = 0.0
-            cost[i, j - lows[i]] = _distance(a[i], b[j]) + best
-            steps[i, j - lows[i]] = step
+            cost[i, j - low] = _distance(a[i], b[j]) + best
+            steps[i, j - low] = step
     return walk(steps, lows, 0, n - 1, len(b) - 1)[:-1]

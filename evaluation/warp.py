@@ -45,7 +45,8 @@ def _band(n: int, m: int, radius: int) -> tuple[np.ndarray, int]:
     if n * width > MOST_CELLS:
         raise ValueError(f"{n} frames are too many for dynamic time warping: cut the recording up, or take --align cut.")
     centres = np.arange(n) * (m - 1) // max(n - 1, 1)
-    return (centres - radius).clip(0, m - width), width
+    firsts = (centres - radius).clip(0, m - width)
+    return firsts, width
 
 
 def fast_warp(a: np.ndarray, b: np.ndarray, radius: int = 1) -> np.ndarray:
@@ -76,12 +77,13 @@ def _window(coarse: np.ndarray, n: int, m: int, radius: int) -> tuple[np.ndarray
     for offset in range(-radius, radius + 1):
         rows = coarse[:, 0] + offset
         inside = (rows >= 0) & (rows < size)
+        rows = rows[inside]
         columns = coarse[inside, 1]
-        np.minimum.at(low, rows[inside], columns - radius)
-        np.maximum.at(high, rows[inside], columns + radius + 1)
-    rows = np.arange(n) // 2
-    lows = (2 * low[rows]).clip(0, m)
-    highs = (2 * high[rows]).clip(0, m)
+        np.minimum.at(low, rows, columns - radius)
+        np.maximum.at(high, rows, columns + radius + 1)
+    of_frame = np.arange(n) // 2
+    lows = (2 * low[of_frame]).clip(0, m)
+    highs = (2 * high[of_frame]).clip(0, m)
     return lows, highs
 
 

@@ -37,14 +37,21 @@ class Aligner(nn.Module):
 
         `hidden` (batch, tokens, channels), `mel` (batch, frames, n_mel), `tokens` and `frames` (batch,) lengths.
         """
-        tokens, frames = tokens.to(mel.device), frames.to(mel.device)
-        text, sound = valid(tokens, hidden.shape[1])[:, None], valid(frames, mel.shape[1])[:, None]
+        tokens = tokens.to(mel.device)
+        frames = frames.to(mel.device)
+        width = hidden.shape[1]
+        length = mel.shape[1]
+        token_mask = valid(tokens, width)[:, None]
+        frame_mask = valid(frames, length)[:, None]
         with torch.autocast(mel.device.type, enabled=False):
-            words = self._through((self.t_conv1, self.t_conv2), hidden.float(), text)
-            heard = self._through((self.f_conv1, self.f_conv2, self.f_conv3), mel.float(), sound)
-            likely = (-distance(heard, words)).masked_fill(~text, -torch.inf).log_softmax(2)
-            likely = likely + log_prior(tokens, frames, hidden.shape[1], mel.shape[1], one_more=self.as_published)
-        return likely.masked_fill(~(text & sound.transpose(1, 2)), -torch.inf)
+            text = self._through((self.t_conv1, self.t_conv2), hidden.float(), token_mask)
+            sound = self._through((self.f_conv1, self.f_conv2, self.f_conv3), mel.float(), frame_mask)
+            nearness = -distance(sound, text)
+            likelihood = nearness.masked_fill(~token_mask, -torch.inf).log_softmax(2)
+            prior = log_prior(tokens, frames, width, length, one_more=self.as_published)
+            likelihood = likelihood + prior
+        inside = token_mask & frame_mask.transpose(1, 2)
+        return likelihood.masked_fill(~inside, -torch.inf)
 
     def _through(self, layers: tuple[nn.Module, ...], x: Tensor, mask: Tensor) -> Tensor:
         x = x.transpose(1, 2)
@@ -57,8 +64,12 @@ class Aligner(nn.Module):
 def distance(a: Tensor, b: Tensor) -> Tensor:
     """Euclidean distances (batch, n, m) of (batch, n, channels) and (batch, m, channels), without a tensor of all differences."""
     middle = b.mean(1, keepdim=True).detach()  # small numbers lose less when their squares are subtracted
-    a, b = a - middle, b - middle
-    square = a.square().sum(2)[:, :, None] + b.square().sum(2)[:, None] - 2 * a @ b.transpose(1, 2)
+    a = a - middle
+    b = b - middle
+    squares_a = a.square().sum(2)[:, :, None]
+    squares_b = b.square().sum(2)[:, None]
+    products = 2 * a @ b.transpose(1, 2)
+    square = squares_a + squares_b - products
     return square.clamp(min=1e-10).sqrt()
 
 

@@ -44,10 +44,12 @@ def log_mel(audio: Audio) -> np.ndarray:
     import librosa
 
     samples = audio.resample(RATE).samples
-    samples = np.append(samples[:1], samples[1:] - 0.97 * samples[:-1])
+    emphasised = samples[1:] - 0.97 * samples[:-1]
+    samples = np.append(samples[:1], emphasised)
     spectrum = librosa.stft(samples, n_fft=N_FFT, hop_length=HOP, win_length=WINDOW, center=True, pad_mode="constant")
     bank = librosa.filters.mel(sr=RATE, n_fft=N_FFT, n_mels=N_MEL, fmin=60.0)
-    return np.log(np.maximum(bank @ np.abs(spectrum) ** 2, 1e-8)).T.astype(np.float32)
+    energies = bank @ np.abs(spectrum) ** 2
+    return np.log(np.maximum(energies, 1e-8)).T.astype(np.float32)
 
 
 def cepstra(mel: np.ndarray) -> np.ndarray:
@@ -160,19 +162,26 @@ class Aligner:
         if not observed:
             raise ValueError("nothing to learn from: no utterance says anything.")
         rows = np.concatenate(observed)
-        quiet = rows[:, 0] <= np.quantile(rows[:, 0], 0.1)
-        prior = np.stack([rows[~quiet].mean(0), rows[~quiet].var(0) + VARIANCE_FLOOR]).astype(np.float64)
-        means, variances = (np.repeat(row[None, None], 1 + PHONE_STATES * len(names), axis=0) for row in prior)
-        means[0, 0], variances[0, 0] = rows[quiet].mean(0), rows[quiet].var(0) + VARIANCE_FLOOR
-        stay = np.full(len(means), 0.8)
-        return cls(names, Mixtures(np.ones((len(means), 1)), means, variances, stay), prior)
+        loudness = rows[:, 0]
+        quiet = loudness <= np.quantile(loudness, 0.1)
+        prior = _moments(rows[~quiet]).astype(np.float64)
+        units = 1 + PHONE_STATES * len(names)
+        means = np.repeat(prior[0][None, None], units, axis=0)
+        variances = np.repeat(prior[1][None, None], units, axis=0)
+        means[0, 0], variances[0, 0] = _moments(rows[quiet])
+        weights = np.ones((units, 1))
+        stay = np.full(units, 0.8)
+        return cls(names, Mixtures(weights, means, variances, stay), prior)
 
     def _round(self, pairs: list[tuple[np.ndarray, Chain]], threads: ThreadPoolExecutor, *, soft: bool) -> None:
         mixtures = self.mixtures
-        total = Statistics(np.zeros(mixtures.table.shape), np.zeros(len(mixtures.stay)))
-        for units, sums, visits, likelihood, frames in threads.map(lambda pair: self._count(*pair, soft), pairs):
-            total.sums[units] += sums
-            total.visits[units] += visits
+        sums = np.zeros(mixtures.table.shape)
+        visits = np.zeros(len(mixtures.stay))
+        total = Statistics(sums, visits)
+        counts = threads.map(lambda pair: self._count(*pair, soft), pairs)
+        for units, more_sums, more_visits, likelihood, frames in counts:
+            total.sums[units] += more_sums
+            total.visits[units] += more_visits
             total.likelihood += likelihood
             total.frames += frames
         self.mixtures = self._estimate(total)
@@ -183,15 +192,19 @@ class Aligner:
         powers = powers_of(rows)
         parts = self.mixtures.parts(powers, units)
         scores = log_sum(parts)
+        steps = self._steps(chain, index)
         if soft:
-            shares, likelihood = occupation(scores, *self._steps(chain, index))
+            shares, likelihood = occupation(scores, *steps)
         else:
-            path, likelihood = best_path(scores, *self._steps(chain, index))
+            path, likelihood = best_path(scores, *steps)
             shares = np.zeros_like(scores)
             shares[np.arange(len(rows)), index[path]] = 1
-        shares = np.exp(parts - scores[..., None]) * shares[..., None]
-        sums = (shares.reshape(len(rows), -1).T @ powers).reshape(*parts.shape[1:], -1)
-        return units, sums, np.bincount(index, minlength=len(units)), likelihood, len(rows)
+        within = np.exp(parts - scores[..., None])
+        shares = within * shares[..., None]
+        flat = shares.reshape(len(rows), -1)
+        sums = (flat.T @ powers).reshape(*parts.shape[1:], -1)
+        visits = np.bincount(index, minlength=len(units))
+        return units, sums, visits, likelihood, len(rows)
 
     def _steps(self, chain: Chain, index: np.ndarray) -> tuple:
         stay = self.mixtures.stay[chain.units]
@@ -202,32 +215,45 @@ class Aligner:
         mean, variance = self.prior
         dims = len(mean)
         counts = total.sums[..., :1]
-        means = (total.sums[..., 1 : 1 + dims] + PRIOR_FRAMES * mean) / (counts + PRIOR_FRAMES)
-        squares = (total.sums[..., 1 + dims :] + PRIOR_FRAMES * (variance + mean**2)) / (counts + PRIOR_FRAMES)
-        weights = (counts[..., 0] + 1e-3) / (counts[..., 0] + 1e-3).sum(-1, keepdims=True)
+        sums = total.sums[..., 1 : 1 + dims]
+        square_sums = total.sums[..., 1 + dims :]
+        square = variance + mean**2
+        means = (sums + PRIOR_FRAMES * mean) / (counts + PRIOR_FRAMES)
+        squares = (square_sums + PRIOR_FRAMES * square) / (counts + PRIOR_FRAMES)
+        variances = np.maximum(squares - means**2, VARIANCE_FLOOR)
+        shares = counts[..., 0] + 1e-3
+        weights = shares / shares.sum(-1, keepdims=True)
         occupied = counts.sum((1, 2))
-        stay = np.clip(1 - total.visits / np.maximum(occupied, 1), 0.3, 0.98)
+        left = total.visits / np.maximum(occupied, 1)
+        stay = np.clip(1 - left, 0.3, 0.98)
         stay = np.where(occupied < 2 * PRIOR_FRAMES, 0.7, stay)
         stay[0] = 0.95  # optional pauses are visited less than the chains say
-        return Mixtures(weights, means, np.maximum(squares - means**2, VARIANCE_FLOOR), stay)
+        return Mixtures(weights, means, variances, stay)
 
     def align(self, audio: Audio, tokens: list[str], pauses: frozenset[str]) -> Alignment:
         """The most likely times of `tokens` in `audio`. Raises AlignmentError when it is too short for them."""
-        rows, seconds = observe(audio), audio.seconds
+        rows = observe(audio)
+        seconds = audio.seconds
         chain = chain_of(tokens, pauses, self.names)
         if len(rows) < chain.shortest:
-            raise AlignmentError(f"{seconds:.2f} s are too short for {len(tokens)} tokens ({chain.shortest * SECONDS:.2f} s at least)")
-        scores = log_sum(self.mixtures.parts(powers_of(rows), np.arange(len(self.mixtures.stay))))
+            least = chain.shortest * SECONDS
+            raise AlignmentError(f"{seconds:.2f} s are too short for {len(tokens)} tokens ({least:.2f} s at least)")
+        every = np.arange(len(self.mixtures.stay))
+        parts = self.mixtures.parts(powers_of(rows), every)
+        scores = log_sum(parts)
         path, _ = best_path(scores, *self._steps(chain, chain.units))
         chosen = chain.units[path]
         speech = chosen > 0
-        loss = scores[np.arange(len(rows)), chosen] - scores.max(1)
+        chosen_scores = scores[np.arange(len(rows)), chosen]
+        loss = chosen_scores - scores.max(1)
+        score = float(loss[speech].mean().round(4))
         # Frame t is centred at t x 5 ms, so a token begins half a frame before its first one.
-        firsts = np.searchsorted(chain.owner[path], np.arange(len(tokens)))
+        owners = chain.owner[path]
+        firsts = np.searchsorted(owners, np.arange(len(tokens)))
         starts = np.clip((firsts - 0.5) * SECONDS, 0.0, seconds)
         starts[firsts == len(rows)] = seconds
         ends = np.append(starts[1:], seconds)
-        return Alignment(list(tokens), _rounded(starts), _rounded(ends), float(loss[speech].mean().round(4)))
+        return Alignment(list(tokens), _rounded(starts), _rounded(ends), score)
 
     def save(self, path: Path) -> Path:
         """Writes safetensors; tokens stand in its metadata as JSON."""
@@ -249,6 +275,11 @@ class Aligner:
             return cls(names, Mixtures(**arrays), prior)
         except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
             raise ValueError(f"{path} is damaged ({error}): run the extract stage again, and the aligner is trained anew.") from error
+
+
+def _moments(rows: np.ndarray) -> np.ndarray:
+    """Mean and variance of rows (frames, dims), (2, dims)."""
+    return np.stack([rows.mean(0), rows.var(0) + VARIANCE_FLOOR])
 
 
 def _rounded(times: np.ndarray) -> list[float]:

@@ -7,7 +7,7 @@ import re
 import shutil
 from dataclasses import asdict
 from functools import lru_cache, partial
-from itertools import groupby
+from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -77,8 +77,10 @@ class Durations(Feature):
         ends = self._by_textgrid(utterance, tokens, audio) if self._timed(utterance) else self._aligned(utterance, tokens)
         # A token has the frames whose centres lie in it; frame i is centred on i + 1/2 hops, or on i.
         earlier = 0.5 if self.padding == "center" else 0.0
-        frames = np.round(np.array(ends) * self.sample_rate / self.hop_size + earlier).astype(np.int64)
-        frames = np.minimum(np.maximum.accumulate(frames), total)
+        hops = np.array(ends) * self.sample_rate / self.hop_size
+        frames = np.round(hops + earlier).astype(np.int64)
+        frames = np.maximum.accumulate(frames)
+        frames = np.minimum(frames, total)
         frames[-1] = total
         return np.diff(frames, prepend=0).astype(np.int32)
 
@@ -136,8 +138,9 @@ class Durations(Feature):
         rows = [u for u in utterances if self.source != "textgrid" and not self._has_textgrid(u)]
         if not rows:
             return {}
-        read = dict(parallel(partial(_tokens, features), rows, what="phones", jobs=jobs, cluster=cluster, lost=_no_tokens))
-        tokens = {name: found for name, found in read.items() if found}
+        how = {"jobs": jobs, "cluster": cluster}
+        read = dict(parallel(partial(_tokens, features), rows, what="phones", lost=_no_tokens, **how))
+        tokens = {name: sequence for name, sequence in read.items() if sequence}
         gone = list(read.values()).count(GONE)
         lost = {"lost": gone} if gone else {}
         work = [(u, tokens[identity(u)]) for u in rows if identity(u) in tokens]
@@ -145,14 +148,13 @@ class Durations(Feature):
             return lost
         corpora = "+".join(sorted({u.dataset for u, _ in work}))
         name = _trained(work, folder, corpora, jobs)
-        done = parallel(partial(_align, folder, name), work, what="align", jobs=jobs, cluster=cluster, lost=_not_aligned)
-        failed = dict(sorted(f for f in done if f))
-        distrusted = failed | distrust(folder, [u for u, _ in work if identity(u) not in failed])
-        listed = write_json(_distrusted(folder, name), distrusted)
-        log.info(f"aligned {len(work) - len(failed)} of {len(work)} utterances; {len(distrusted)} to listen to, listed in {listed}.")
-        for named, reason in list(distrusted.items())[:5]:
-            log.warning(f"  listen to {named}: {reason}")
-        return {"aligner": name, "aligned": len(work) - len(failed), "failed": len(failed), "distrusted": len(distrusted)} | lost
+        done = parallel(partial(_align, folder, name), work, what="align", lost=_not_aligned, **how)
+        failed = dict(sorted(failure for failure in done if failure))
+        aligned = [u for u, _ in work if identity(u) not in failed]
+        distrusted = failed | distrust(folder, aligned)
+        _report(distrusted, _distrusted(folder, name), len(aligned), len(work))
+        counts = {"aligned": len(aligned), "failed": len(failed), "distrusted": len(distrusted)}
+        return {"aligner": name, **counts, **lost}
 
     def tidy(self, folder: Path, learned: list[dict[str, Any]]) -> None:
         """Aligners that no corpora name any more go, with the durations that they gave."""
@@ -164,6 +166,15 @@ class Durations(Feature):
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
+
+
+def _report(distrusted: dict[str, str], path: Path, aligned: int, total: int) -> None:
+    """Writes the list of what to listen to, and says the worst."""
+    write_json(path, distrusted)
+    log.info(f"aligned {aligned} of {total} utterances; {len(distrusted)} to listen to, listed in {path}.")
+    worst = list(distrusted.items())[:5]
+    for name, reason in worst:
+        log.warning(f"  listen to {name}: {reason}")
 
 
 def alignment_path(folder: Path, utterance: Utterance) -> Path:
@@ -205,9 +216,12 @@ def _trained(work: list[tuple[Utterance, list[str]]], folder: Path, corpora: str
     sequences = [tokens for _, tokens in work]
     every = {token for sequence in sequences for token in sequence}
     pauses = frozenset(filter(silent, every))
-    chosen = lessons(sequences, [identity(u) for u in rows], [u.seconds for u in rows], pauses)
-    taught = [[sequences[i], sound_of(rows[i])] for i in chosen]
-    name = f"aligner-{corpora}-{digest([EDITION, sorted(every), taught])}{SUFFIX}"
+    keys = [identity(u) for u in rows]
+    seconds = [u.seconds for u in rows]
+    chosen = lessons(sequences, keys, seconds, pauses)
+    learnt_from = [[sequences[i], sound_of(rows[i])] for i in chosen]
+    basis = digest([EDITION, sorted(every), learnt_from])
+    name = f"aligner-{corpora}-{basis}{SUFFIX}"
     if not _readable(folder / name):
         hours = sum(rows[i].seconds for i in chosen) / 3600
         log.info(f"{len(rows)} utterances have no TextGrid: the aligner learns from {hours:.2f} hours of them, a minute or two.")
@@ -278,20 +292,37 @@ def _alignment(folder: Path, name: str, utterance: Utterance, tokens: list[str])
 
 def word_times(times: list[Interval], text: str) -> list[Interval]:
     """The spoken runs between pauses; named by the words of the text where they are as many, else by their phones."""
-    runs = [list(run) for quiet, run in groupby(times, lambda row: silent(row[0])) if not quiet]
-    words = [word.strip(".,;:!?\"()“”") for word in text.split() if any(c.isalnum() for c in word)]
-    names = words if len(words) == len(runs) else ["".join(token for token, _, _ in run) for run in runs]
-    return [(name, run[0][1], run[-1][2]) for name, run in zip(names, runs, strict=True)]
+    runs = _spoken_runs(times)
+    names = [word.strip(".,;:!?\"()“”") for word in text.split() if any(c.isalnum() for c in word)]
+    if len(names) != len(runs):
+        names = ["".join(token for token, _, _ in run) for run in runs]
+    words = []
+    for name, run in zip(names, runs, strict=True):
+        _, start, _ = run[0]
+        _, _, end = run[-1]
+        words.append((name, start, end))
+    return words
+
+
+def _spoken_runs(times: list[Interval]) -> list[list[Interval]]:
+    runs = groupby(times, lambda row: silent(row[0]))
+    return [list(run) for quiet, run in runs if not quiet]
 
 
 def distrust(folder: Path, utterances: list[Utterance]) -> dict[str, str]:
     """The utterances whose alignment a person should listen to, worst fit first, each with the reason."""
-    found = [(identity(u), read_json(p, Aligned)) for u in utterances if (p := alignment_path(folder, u)).is_file()]
-    scores = [row["score"] for _, row in found]
-    usual = float(np.median(scores)) if scores else 0.0
-    spread = float(np.median(np.abs(np.array(scores) - usual))) if scores else 0.0
+    alignments = {}
+    for utterance in utterances:
+        path = alignment_path(folder, utterance)
+        if path.is_file():
+            alignments[identity(utterance)] = read_json(path, Aligned)
+    if not alignments:
+        return {}
+    scores = np.array([row["score"] for row in alignments.values()])
+    usual = float(np.median(scores))
+    spread = float(np.median(np.abs(scores - usual)))
     lowest = usual - max(POOR_FIT * spread, 0.5)  # a synthetic corpus has next to no spread
-    rows = sorted(found, key=lambda item: item[1]["score"])
+    rows = sorted(alignments.items(), key=lambda item: item[1]["score"])
     reasons = {name: _doubt(row, usual, lowest) for name, row in rows}
     return {name: reason for name, reason in reasons.items() if reason}
 
@@ -299,14 +330,20 @@ def distrust(folder: Path, utterances: list[Utterance]) -> dict[str, str]:
 def _doubt(row: dict[str, Any], usual: float, lowest: float) -> str:
     times = zip(row["tokens"], row["starts"], row["ends"], strict=True)
     spoken = np.array([end - start for token, start, end in times if not silent(token)])
-    squeezed, mean = float((spoken < SQUEEZED).mean()), float(spoken.mean())
+    squeezed = float((spoken < SQUEEZED).mean())
+    mean = float(spoken.mean())
+    milliseconds = mean * 1000
+    longest = spoken.max()
+    shortest_mean, longest_mean = SECONDS_PER_PHONE
     if row["score"] < lowest:
         return f"the sound fits its text poorly: {row['score']:.2f} nats a frame, {usual:.2f} is usual"
-    if mean < SECONDS_PER_PHONE[0] or squeezed > SQUEEZED_SHARE:
-        return f"the text is too long for the sound: {mean * 1000:.0f} ms a phone, {squeezed:.0%} of them as short as can be"
-    if mean > SECONDS_PER_PHONE[1]:
-        return f"the text is too short for the sound: {mean * 1000:.0f} ms a phone"
-    return f"one phone lasts {spoken.max():.1f} s" if spoken.max() > LONG else ""
+    if mean < shortest_mean or squeezed > SQUEEZED_SHARE:
+        return f"the text is too long for the sound: {milliseconds:.0f} ms a phone, {squeezed:.0%} of them as short as can be"
+    if mean > longest_mean:
+        return f"the text is too short for the sound: {milliseconds:.0f} ms a phone"
+    if longest > LONG:
+        return f"one phone lasts {longest:.1f} s"
+    return ""
 
 
 def match(tokens: list[str], intervals: list[Interval]) -> list[float]:
@@ -328,8 +365,8 @@ def match(tokens: list[str], intervals: list[Interval]) -> list[float]:
 
 
 def _compare(spoken: list[str], labels: list[str]) -> None:
-    for i in range(max(len(spoken), len(labels))):
-        token, label = (side[i] if i < len(side) else "the end" for side in (spoken, labels))
+    pairs = zip_longest(spoken, labels, fillvalue="the end")
+    for i, (token, label) in enumerate(pairs):
         if _plain(token) != _plain(label):
             before = " ".join(spoken[max(0, i - 4) : i]) or "the start"
             unknown = f" ({UNKNOWN!r} is an unknown word: add it to the aligner's dictionary and align again.)" if label == UNKNOWN else ""

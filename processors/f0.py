@@ -201,19 +201,3 @@ def interpolate(f0: np.ndarray) -> np.ndarray:
     if not len(frames):
         return f0
     return np.interp(np.arange(len(f0)), frames, f0[frames]).astype(f0.dtype)
-
-
-def shift(f0: np.ndarray, semitones: float) -> np.ndarray:
-    """`f0` moved up by that many semitones; unvoiced frames stay unvoiced."""
-    return f0 * np.float32(2 ** (semitones / 12))
-
-
-def to_coarse(f0: np.ndarray, *, fmin: float = 50.0, fmax: float = 1100.0, bins: int = 256) -> np.ndarray:
-    """The bin of each frame, int64 from 1 to `bins` - 1, evenly spaced in mel from `fmin` to `fmax`; unvoiced is bin 1."""
-    low, high = _mel(np.array([fmin, fmax]))
-    position = (_mel(f0) - low) * (bins - 2) / (high - low) + 1
-    return np.rint(position.clip(1, bins - 1)).astype(np.int64)
-
-
-def _mel(hertz: np.ndarray) -> np.ndarray:
-    return 1127 * np.log1p(hertz / 700)

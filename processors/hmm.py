@@ -52,13 +52,17 @@ def chain_of(tokens: list[str], pauses: frozenset[str], names: dict[str, int]) -
     if pauses.issuperset(tokens):
         raise AlignmentError(f"nothing is spoken in {tokens}")
     spoken = [i for i, token in enumerate(tokens) if token not in pauses]
-    units, jump, owner = [], [], []
+    units: list[int] = []
+    jump: list[int] = []
+    owner: list[int] = []
     for i, token in enumerate(tokens):
-        pause, after_pause = token in pauses, i > 0 and tokens[i - 1] in pauses
-        if pause and after_pause:
+        after_pause = i > 0 and tokens[i - 1] in pauses
+        if token in pauses and after_pause:
             continue
-        states = [0] * PAUSE_STATES if pause else [1 + PHONE_STATES * names[token] + k for k in range(PHONE_STATES)]
-        over = len(units) - PAUSE_STATES - 1 if after_pause and i != spoken[0] else -1
+        states = _states(token, pauses, names)
+        over = -1
+        if after_pause and i != spoken[0]:
+            over = len(units) - PAUSE_STATES - 1
         jump += [over] + [-1] * (len(states) - 1)
         units += states
         owner += [i] * len(states)
@@ -67,15 +71,28 @@ def chain_of(tokens: list[str], pauses: frozenset[str], names: dict[str, int]) -
     return Chain(np.array(units), np.array(jump), np.array(owner), first, last)
 
 
+def _states(token: str, pauses: frozenset[str], names: dict[str, int]) -> list[int]:
+    """The distributions of a token's states."""
+    if token in pauses:
+        return [0] * PAUSE_STATES
+    first = 1 + PHONE_STATES * names[token]
+    return list(range(first, first + PHONE_STATES))
+
+
 class Mixtures:
     """A Gaussian mixture for every unit: weights (units, n), means and variances (units, n, dims), and the chance to stay (units,)."""
 
     def __init__(self, weights: np.ndarray, means: np.ndarray, variances: np.ndarray, stay: np.ndarray) -> None:
-        self.weights, self.means, self.variances, self.stay = weights, means, variances, stay
+        self.weights = weights
+        self.means = means
+        self.variances = variances
+        self.stay = stay
         precision = 1 / variances
-        norm = np.log(2 * np.pi * variances).sum(-1) + (means**2 * precision).sum(-1)
+        volume = np.log(2 * np.pi * variances).sum(-1)
+        norm = volume + (means**2 * precision).sum(-1)
         constant = np.log(weights) - 0.5 * norm
-        table = np.concatenate([constant[..., None], means * precision, -0.5 * precision], axis=-1)
+        columns = [constant[..., None], means * precision, -0.5 * precision]
+        table = np.concatenate(columns, axis=-1)
         self.table = table.astype(np.float32)  # (units, n, 1 + 2 dims)
 
     def parts(self, powers: np.ndarray, units: np.ndarray) -> np.ndarray:

@@ -18,17 +18,19 @@ def best_path(scores, units, jump, stay, go, first, last):
     states = len(units)
     best = np.full(states, LOW)
     back = np.zeros((frames, states), dtype=np.int8)
+    # A path begins in the first state, or behind the pause where one may be passed over.
     best[0] = scores[0, units[0]]
     if first > 0:
         best[first] = scores[0, units[first]]
     for t in range(1, frames):
         for s in range(states - 1, -1, -1):  # downwards, so that best[s - 1] is still that of the frame before
             value = best[s] + stay[s]
+            over = jump[s]
             if s > 0 and best[s - 1] + go[s - 1] > value:
                 value = best[s - 1] + go[s - 1]
                 back[t, s] = 1
-            if jump[s] >= 0 and best[jump[s]] + go[jump[s]] > value:
-                value = best[jump[s]] + go[jump[s]]
+            if over >= 0 and best[over] + go[over] > value:
+                value = best[over] + go[over]
                 back[t, s] = 2
             best[s] = value + scores[t, units[s]]
     end = states - 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from processors.f0 import F0, METHODS, interpolate, praat_f0, shift, to_coarse
+from processors.f0 import F0, METHODS, interpolate, praat_f0
 from processors.features import FeatureSet
 from processors.mel import (
     MEL_CONVENTIONS,
@@ -449,17 +449,6 @@ def test_bridges_between_voiced_stretches():
     assert not interpolate(np.zeros(4, dtype=np.float32)).any()
     assert len(interpolate(np.zeros(0, dtype=np.float32))) == 0
     assert interpolate(track).dtype == np.float32
-
-
-def test_a_shift_keeps_silence_and_an_octave_doubles():
-    np.testing.assert_allclose(shift(np.array([0, 110], dtype=np.float32), 12), [0, 220])
-
-
-def test_coarse_bins_span_the_range():
-    np.testing.assert_array_equal(to_coarse(np.array([0.0, 20.0, 50.0, 1100.0, 4000.0])), [1, 1, 1, 255, 255])
-    mel = 1127 * np.log(1 + np.array([50, 220, 1100]) / 700)
-    assert to_coarse(np.array([220.0]))[0] == round((mel[1] - mel[0]) * 254 / (mel[2] - mel[0]) + 1)
-    assert (np.diff(to_coarse(np.linspace(50, 1100, 5000))) <= 1).all()
 
 
 def test_praats_raw_track_says_when_a_sound_is_too_short():

@@ -173,11 +173,6 @@ def read_lines(path: Path, bad: list[tuple[int, str]] | None = None) -> Iterator
                 bad.append((number, reason))
 
 
-def read_jsonl(path: Path, shape: Any = dict[str, Any]) -> list[Any]:
-    """The objects of a JSON-lines file, in order, each of that shape. Raises ValueError naming file and line."""
-    return [parse_json(line, shape, f"{path}:{number}") for number, line in read_lines(path)]
-
-
 @functools.lru_cache(maxsize=64)
 def _adapter(shape: Any) -> Any:
     from pydantic import TypeAdapter

@@ -9,6 +9,7 @@ from bins.benches.measure import Row, one_core, row
 from modules.alignment import durations
 
 FRAMES, TOKENS = 344, 81  # four seconds of speech, with blanks
+NOWHERE = float("-inf")  # the log-likelihood of a place that no way leads to
 
 
 def alignment() -> list[Row]:
@@ -29,15 +30,19 @@ def alignment() -> list[Row]:
 def batched_search(scores: Tensor, frames: Tensor, tokens: Tensor) -> Tensor:
     """As `modules.alignment.durations`; all items at once, a step a frame, on the device of `scores`."""
     moves = _moves(scores.detach().float())
+    batch, length, width = scores.shape
+    frames = frames.to(scores.device)
     token = tokens.to(scores.device) - 1
-    durations = torch.zeros(scores.shape[0], scores.shape[2], dtype=torch.long, device=scores.device)
-    for frame in range(scores.shape[1] - 1, -1, -1):
-        active = frames.to(scores.device) > frame
-        durations.scatter_add_(1, token[:, None], active[:, None].long())
-        moved = moves[frame].gather(1, token[:, None])[:, 0]
-        step = (token > 0) & active & ((token >= frame) | moved)
+    counts = torch.zeros(batch, width, dtype=torch.long, device=scores.device)
+    for frame in range(length - 1, -1, -1):
+        active = frames > frame
+        place = token[:, None]
+        counts.scatter_add_(1, place, active[:, None].long())
+        moved = moves[frame].gather(1, place)[:, 0]
+        may = (token > 0) & active
+        step = may & ((token >= frame) | moved)
         token = token - step.long()
-    return durations
+    return counts
 
 
 def _moves(scores: Tensor) -> list[Tensor]:
@@ -75,10 +80,12 @@ def plain_search(scores: list[list[float]]) -> list[int]:
 def _best(scores: list[list[float]]) -> list[list[float]]:
     """The log-likelihood of the best way to each (frame, token)."""
     tokens = len(scores[0])
-    best = [[float("-inf")] * tokens for _ in scores]
+    best = [[NOWHERE] * tokens for _ in scores]
     best[0][0] = scores[0][0]
     for t in range(1, len(scores)):
+        before = best[t - 1]
         for token in range(min(tokens, t + 1)):
-            come = best[t - 1][token - 1] if token else float("-inf")
-            best[t][token] = scores[t][token] + max(best[t - 1][token], come)
+            come = before[token - 1] if token else NOWHERE
+            stay = before[token]
+            best[t][token] = scores[t][token] + max(stay, come)
     return best

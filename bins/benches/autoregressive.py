@@ -23,27 +23,35 @@ def generate_plain(model: WaveRNN | WaveNet, mel: Tensor, *, samples: int, tempe
     """
     draws = torch.from_numpy(drawer(model.output, len(mel), seed)(samples)).to(mel.device)
     everyone = torch.arange(len(mel), device=mel.device)
-    told = condition(model, mel, everyone, torch.zeros_like(everyone), samples)
-    return (_wavernn if isinstance(model, WaveRNN) else _wavenet)(model, told, draws, temperature)
+    conditions = condition(model, mel, everyone, torch.zeros_like(everyone), samples)
+    plain = _wavernn if isinstance(model, WaveRNN) else _wavenet
+    return plain(model, conditions, draws, temperature)
 
 
-def _wavernn(model: WaveRNN, told: Tensor, draws: Tensor, temperature: float) -> Tensor:
-    mel, aux1, aux2, aux3, aux4 = (part.unbind(1) for part in model._split(told))
-    cells = [_cell(model.rnn1), _cell(model.rnn2)]
-    size = model.rnn1.hidden_size
-    x, h1, h2 = told.new_zeros(len(told)), told.new_zeros(len(told), size), told.new_zeros(len(told), size)
-    out = []
-    for t in range(told.shape[1]):
-        hidden = model.I(torch.cat([x[:, None], mel[t], aux1[t]], 1))
-        h1 = cells[0](hidden, h1)
-        hidden = hidden + h1
-        h2 = cells[1](torch.cat([hidden, aux2[t]], 1), h2)
-        hidden = hidden + h2
-        hidden = F.relu(model.fc1(torch.cat([hidden, aux3[t]], 1)))
-        hidden = F.relu(model.fc2(torch.cat([hidden, aux4[t]], 1)))
-        x = model.output.sample(model.fc3(hidden), draws[t], temperature)
-        out.append(x)
-    return torch.stack(out, 1)
+def _wavernn(model: WaveRNN, conditions: Tensor, draws: Tensor, temperature: float) -> Tensor:
+    mel, aux1, aux2, aux3, aux4 = (part.unbind(1) for part in model._split(conditions))
+    gru1 = _cell(model.rnn1)
+    gru2 = _cell(model.rnn2)
+    rows = len(conditions)
+    hidden1 = conditions.new_zeros(rows, model.rnn1.hidden_size)
+    hidden2 = torch.zeros_like(hidden1)
+    sample = conditions.new_zeros(rows)
+    samples = []
+    for t in range(conditions.shape[1]):
+        x = torch.cat([sample[:, None], mel[t], aux1[t]], 1)
+        x = model.I(x)
+        hidden1 = gru1(x, hidden1)
+        x = x + hidden1
+        hidden2 = gru2(torch.cat([x, aux2[t]], 1), hidden2)
+        x = x + hidden2
+        x = torch.cat([x, aux3[t]], 1)
+        x = F.relu(model.fc1(x))
+        x = torch.cat([x, aux4[t]], 1)
+        x = F.relu(model.fc2(x))
+        y = model.fc3(x)
+        sample = model.output.sample(y, draws[t], temperature)
+        samples.append(sample)
+    return torch.stack(samples, 1)
 
 
 def _cell(gru: torch.nn.GRU) -> torch.nn.GRUCell:
@@ -52,14 +60,20 @@ def _cell(gru: torch.nn.GRU) -> torch.nn.GRUCell:
     return cell.to(gru.weight_ih_l0.device)
 
 
-def _wavenet(model: WaveNet, told: Tensor, draws: Tensor, temperature: float) -> Tensor:
-    field, told = model.receptive_field_samples, told.transpose(1, 2)
-    values = torch.full((len(told), 1), model.silence, device=told.device)
-    who = torch.zeros(1, dtype=torch.long, device=told.device) if model.speaker_channels else None
-    for t in range(told.shape[2]):
+def _wavenet(model: WaveNet, conditions: Tensor, draws: Tensor, temperature: float) -> Tensor:
+    field = model.receptive_field_samples
+    conditions = conditions.transpose(1, 2)
+    device = conditions.device
+    values = torch.full((len(conditions), 1), model.silence, device=device)
+    speaker = None
+    if model.speaker_channels:
+        speaker = torch.zeros(1, dtype=torch.long, device=device)
+    for t in range(conditions.shape[2]):
         begin = max(0, t + 1 - field)
-        y = model.predict(model.inputs(values[:, begin:]), told[:, :, begin : t + 1], who)[..., -1]
-        values = torch.cat([values, model.output.sample(y, draws[t], temperature)[:, None]], 1)
+        inputs = model.inputs(values[:, begin:])
+        y = model.predict(inputs, conditions[:, :, begin : t + 1], speaker)[..., -1]
+        value = model.output.sample(y, draws[t], temperature)
+        values = torch.cat([values, value[:, None]], 1)
     return values[:, 1:]
 
 
@@ -104,6 +118,12 @@ def _whole_field(model: WaveNet, mel: Tensor, best: Any) -> float:
     """Seconds of one sample of the plain loop once its receptive field is full; the first samples of a sound cost less."""
     field = model.receptive_field_samples
     begin = torch.zeros(1, dtype=torch.long)
-    told = condition(model, mel, begin, begin, field).transpose(1, 2)
-    heard, draws = model.inputs(torch.zeros(1, field)), torch.full((1, model.output.draws), 0.5)
-    return best(lambda: model.output.sample(model.predict(heard, told)[..., -1], draws), 8)
+    conditions = condition(model, mel, begin, begin, field).transpose(1, 2)
+    inputs = model.inputs(torch.zeros(1, field))
+    draws = torch.full((1, model.output.draws), 0.5)
+
+    def sample() -> Tensor:
+        y = model.predict(inputs, conditions)[..., -1]
+        return model.output.sample(y, draws)
+
+    return best(sample, 8)

@@ -25,12 +25,18 @@ def evaluation(pairs: int = PAIRS) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         few, some, many = (_written(Path(folder) / str(n), n) for n in (FEW, SLOW_PAIRS, pairs))
         evaluate(*few, names, jobs=1)  # imports, compilers and weights are paid for once, by neither side
-        alone = {name: _work(lambda name=name: evaluate(*few, [name], jobs=1)) * pairs / FEW for name in names}
-        one_pass = _work(lambda: evaluate(*few, quick, jobs=1)) * pairs / FEW
+        few_alone = {name: _work(lambda name=name: evaluate(*few, [name], jobs=1)) for name in names}
+        few_together = _work(lambda: evaluate(*few, quick, jobs=1))
         together = _wall(lambda: evaluate(*many, quick))
-        with_slow = together + _wall(lambda: evaluate(*some, [SLOW])) * pairs / SLOW_PAIRS
-    rows = [row(f"evaluate: {name} alone, {pairs} pairs of 5 s, one core", seconds, "s") for name, seconds in alone.items()]
-    work, others = sum(alone.values()), sum(alone[name] for name in quick)
+        slow_alone = _wall(lambda: evaluate(*some, [SLOW]))
+    alone = {name: seconds * pairs / FEW for name, seconds in few_alone.items()}
+    one_pass = few_together * pairs / FEW
+    slow = slow_alone * pairs / SLOW_PAIRS
+    with_slow = together + slow
+    work = sum(alone.values())
+    others = sum(alone[name] for name in quick)
+    about = f"alone, {pairs} pairs of 5 s, one core"
+    rows = [row(f"evaluate: {name} {about}", seconds, "s") for name, seconds in alone.items()]
     rows += [
         row(f"evaluate: {len(quick)} metrics (all but {SLOW}) in one pass, one core", one_pass, "s"),
         row(f"evaluate: {len(quick)} in one pass, all cores", together, "s"),
@@ -40,7 +46,8 @@ def evaluation(pairs: int = PAIRS) -> list[Row]:
         row(f"evaluate: the same ratio with {SLOW}", work / with_slow, "times"),
     ]
     times = _crepe()
-    theirs = work + alone.get(SLOW, 0) * (times["value"] - 1)
+    more = times["value"] - 1
+    theirs = work + alone.get(SLOW, 0) * more
     return [*rows, times, row(f"evaluate: the same ratio, {SLOW} alone by its package", theirs / with_slow, "times")]
 
 
@@ -94,6 +101,12 @@ def _voice(i: int, seconds: float = SECONDS):
     from utils.audio import Audio
 
     t = np.arange(round(seconds * RATE)) / RATE
-    phase = 2 * np.pi * np.cumsum(120 + 2 * i % 90 + 20 * np.sin(2 * np.pi * 0.7 * t)) / RATE
-    voice = sum(np.sin(k * phase) / k for k in range(1, 16)) * (0.1 + np.sin(2 * np.pi * 1.5 * t) ** 2)
-    return Audio(0.1 * voice + 0.001 * np.random.default_rng(i).standard_normal(len(t)), RATE)
+    lowest = 120 + 2 * i % 90
+    vibrato = np.sin(2 * np.pi * 0.7 * t)
+    pitch = lowest + 20 * vibrato
+    phase = 2 * np.pi * np.cumsum(pitch) / RATE
+    harmonics = sum(np.sin(k * phase) / k for k in range(1, 16))
+    syllables = 0.1 + np.sin(2 * np.pi * 1.5 * t) ** 2
+    noise = np.random.default_rng(i).standard_normal(len(t))
+    voice = harmonics * syllables
+    return Audio(0.1 * voice + 0.001 * noise, RATE)

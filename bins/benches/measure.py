@@ -39,9 +39,12 @@ def voice(seconds: float = SECONDS, rate: int = 22050):
     import numpy as np
 
     t = np.arange(round(seconds * rate)) / rate
-    phase = 2 * np.pi * np.cumsum(150 + 40 * np.sin(2 * np.pi * 0.7 * t)) / rate
+    vibrato = np.sin(2 * np.pi * 0.7 * t)
+    pitch = 150 + 40 * vibrato
+    phase = 2 * np.pi * np.cumsum(pitch) / rate
+    harmonics = sum(np.sin(k * phase) / k for k in range(1, 12))
     noise = np.random.default_rng(0).standard_normal(len(t))
-    return (sum(np.sin(k * phase) / k for k in range(1, 12)) * 0.1 + 0.003 * noise).astype(np.float32)
+    return (harmonics * 0.1 + 0.003 * noise).astype(np.float32)
 
 
 def corpus_experiment(folder: Path, *, clips: int) -> Any:

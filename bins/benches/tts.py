@@ -33,9 +33,12 @@ def speaking(config: str, name: str, target: str) -> list[Row]:
     from modules.masks import valid
 
     model = network(config).eval().fold()
-    phone, frames = torch.randint(1, 178, (1, TOKENS)), torch.tensor([FRAMES])
-    tokens, mask = torch.tensor([TOKENS]), valid(frames, FRAMES)[:, None].float()
-    z, length = torch.randn(1, model.flow.flows[0].half * 2, FRAMES), FRAMES * HOP / RATE
+    phone = torch.randint(1, 178, (1, TOKENS))
+    tokens = torch.tensor([TOKENS])
+    frames = torch.tensor([FRAMES])
+    mask = valid(frames, FRAMES)[:, None].float()
+    z = torch.randn(1, model.flow.flows[0].half * 2, FRAMES)
+    length = FRAMES * HOP / RATE
     read = model.enc_p(phone, tokens)
     given = (read["hidden"], read["token_mask"])
     parts: dict[str, Callable[[], Any]] = {
@@ -51,8 +54,10 @@ def speaking(config: str, name: str, target: str) -> list[Row]:
         both = sum(best(work) for work in parts.values())
         torch.set_num_threads(threads)
     whole = sum(taken.values())
-    made = [row(name, length / whole, "x real time", target=target), row(f"{name}: two cores", length / both, "x real time")]
-    return made + [row(f"{name}: {part} alone", length / spent, "x real time") for part, spent in taken.items()]
+    rows = [row(name, length / whole, "x real time", target=target)]
+    rows.append(row(f"{name}: two cores", length / both, "x real time"))
+    rows += [row(f"{name}: {part} alone", length / spent, "x real time") for part, spent in taken.items()]
+    return rows
 
 
 def first_sentence() -> list[Row]:

@@ -69,15 +69,19 @@ class Output:
     def log_prob(self, y: Tensor, audio: Tensor) -> Tensor:
         """Nats (batch, samples) of `audio` (batch, samples) in [-1, 1] under `y` (batch, samples, channels); a density for Gaussians."""
         if self.kind == "categorical":
-            return F.log_softmax(y, -1).gather(-1, self.label(audio)[..., None])[..., 0]
+            labels = self.label(audio)[..., None]
+            return F.log_softmax(y, -1).gather(-1, labels)[..., 0]
         weights, means, scales = self._mixture(y)
         scales = scales.clamp(min=self.log_scale_min)
-        centred = audio.clamp(-1, 1)[..., None] - means
+        value = audio.clamp(-1, 1)[..., None]
+        centred = value - means
         if self.kind == "gaussian":
-            each = -0.5 * (centred * torch.exp(-scales)).square() - scales - 0.5 * math.log(2 * math.pi)
+            standard = centred * torch.exp(-scales)
+            each = -0.5 * standard.square() - scales - 0.5 * math.log(2 * math.pi)
         else:
-            each = _logistic_mass(audio.clamp(-1, 1)[..., None], centred, scales, self.classes)
-        return torch.logsumexp(F.log_softmax(weights, -1) + each, -1)
+            each = _logistic_mass(value, centred, scales, self.classes)
+        log_weights = F.log_softmax(weights, -1)
+        return torch.logsumexp(log_weights + each, -1)
 
     def sample(self, y: Tensor, draws: Tensor, temperature: float = 1.0) -> Tensor:
         """Values in [-1, 1] (batch,) from `y` (batch, channels), and `draws` (batch, draws) as `draw` makes them.
@@ -85,18 +89,28 @@ class Output:
         `temperature` 0 gives the most probable class, or the mean of the most probable mixture.
         """
         if self.kind == "categorical":
-            if not temperature:
-                return self.value(y.argmax(-1))
-            steps = F.softmax((y / temperature).double(), -1).cumsum(-1)
-            below = (steps < draws[:, :1] * steps[:, -1:]).sum(-1)
-            return self.value(below.clamp(max=self.classes - 1))
+            return self.value(self._sample_class(y, draws, temperature))
         weights, means, scales = self._mixture(y)
-        noise = -torch.log(-torch.log(draws[:, :-1])) if self.mixtures > 1 else 0
-        chosen = (weights + temperature * noise).argmax(-1, keepdim=True)
-        mean, scale = means.gather(-1, chosen)[:, 0], scales.gather(-1, chosen)[:, 0]
-        last = draws[:, -1]
-        away = last if self.kind == "gaussian" else torch.log(last) - torch.log1p(-last)
-        return (mean + torch.exp(scale) * temperature * away).clamp(-1, 1)
+        if self.mixtures > 1:
+            noise = -torch.log(-torch.log(draws[:, :-1]))
+            weights = weights + temperature * noise
+        chosen = weights.argmax(-1, keepdim=True)
+        mean = means.gather(-1, chosen)[:, 0]
+        scale = scales.gather(-1, chosen)[:, 0]
+        noise = draws[:, -1]
+        if self.kind == "logistic":
+            noise = torch.log(noise) - torch.log1p(-noise)
+        value = mean + torch.exp(scale) * temperature * noise
+        return value.clamp(-1, 1)
+
+    def _sample_class(self, y: Tensor, draws: Tensor, temperature: float) -> Tensor:
+        if not temperature:
+            return y.argmax(-1)
+        probabilities = F.softmax((y / temperature).double(), -1)
+        cumulative = probabilities.cumsum(-1)
+        goal = draws[:, :1] * cumulative[:, -1:]
+        below = (cumulative < goal).sum(-1)
+        return below.clamp(max=self.classes - 1)
 
     def _mixture(self, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if y.shape[-1] == 2:
@@ -107,12 +121,19 @@ class Output:
 
 def _logistic_mass(audio: Tensor, centred: Tensor, scales: Tensor, classes: int) -> Tensor:
     """The logarithm of what a logistic has within half a step of each quantised value; the ends take the tails."""
-    half, sharp = 1 / (classes - 1), torch.exp(-scales)
-    upper, lower = (centred + half) * sharp, (centred - half) * sharp
+    half = 1 / (classes - 1)
+    sharpness = torch.exp(-scales)
+    upper = (centred + half) * sharpness
+    lower = (centred - half) * sharpness
+    below_upper = F.logsigmoid(upper)
+    above_lower = F.logsigmoid(-lower)
     # s(u) - s(l) = s(u) s(-l) (1 - e^(l - u)) holds to the last digit where the difference of two sigmoids would cancel.
-    inner = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(-2 * half * sharp))
-    first, last = audio < -1 + half, audio > 1 - half
-    return torch.where(first, F.logsigmoid(upper), torch.where(last, F.logsigmoid(-lower), inner))
+    share = -torch.expm1(-2 * half * sharpness)
+    between = below_upper + above_lower + torch.log(share)
+    first = audio < -1 + half
+    last = audio > 1 - half
+    inner = torch.where(last, above_lower, between)
+    return torch.where(first, below_upper, inner)
 
 
 def mu_law_encode(audio: Tensor, classes: int) -> Tensor:
