@@ -13,7 +13,7 @@ from fractions import Fraction
 
 import regex
 
-from evaluation.normalise import bare, unpunctuated
+from evaluation.letters import bare, unpunctuated
 from processors import numbers
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

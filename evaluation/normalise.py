@@ -13,6 +13,8 @@ from decimal import Decimal
 
 import regex
 
+from evaluation import english
+from evaluation.letters import bare, unpunctuated
 from processors import chinese_numbers
 from utils.registry import nearest
 
@@ -27,9 +29,7 @@ ALIKE = {  # letters that are typed for one another, or as one pleases
     "ru": str.maketrans({"ё": "е"}),
 }
 WHISPERS = ("basic", "letters", "no_diacritics")  # ways of Whisper's normaliser that are no language
-APOSTROPHES = regex.compile("[’‘ʼʻ＇`´ʹ′]")
-# Written or left out as one pleases: Arabic vowel signs and the long stroke, Hebrew points and accents.
-OPTIONAL_ARABIC = r"\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08d3-\u08ff"
+# Hebrew points and accents, which are written or left out as one pleases.
 OPTIONAL_HEBREW = r"\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
 LONGEST = 15  # digits that are read as one number
 
@@ -46,8 +46,6 @@ def normaliser(language: str, kind: str = "standard") -> Callable[[str], str]:
     code = code_of(language)
     if code != "en":
         return functools.partial(standard, code=code)
-    from evaluation import english
-
     return english.normalise
 
 
@@ -57,9 +55,7 @@ def levelled(target: str, hypothesis: str, language: str, kind: str = "standard"
     target = level(target)
     hypothesis = level(hypothesis)
     if kind == "standard" and code_of(language) == "en":
-        from evaluation.english import agreed
-
-        hypothesis = agreed(target, hypothesis)
+        hypothesis = english.agreed(target, hypothesis)
     return target, hypothesis
 
 
@@ -103,24 +99,6 @@ def standard(text: str, code: str) -> str:
     text = regex.sub(r"(?<=\p{Latin})·(?=\p{Latin})", "", text)  # Catalan "l·l"
     text = regex.sub(r"\d+(?:\.\d+)?", lambda found: _number(found[0], code), unpunctuated(text))
     return " ".join(regex.findall(r"\X", text.replace(" ", "")) if code in LETTERS else text.split())
-
-
-def bare(text: str) -> str:
-    """`text` composed and in small letters: one width, one apostrophe, one kind of digits, nothing that is invisible or optional."""
-    text = unicodedata.normalize("NFKC", APOSTROPHES.sub("'", text))
-    text = unicodedata.normalize("NFKC", text.casefold()).replace("i̇", "i")
-    # Composing takes the Thai and Lao vowels am apart, around a tone.
-    text = regex.sub("\u0e4d([\u0e48-\u0e4b]?)\u0e32", "\\1\u0e33", text)
-    text = regex.sub("\u0ecd([\u0ec8-\u0ecb]?)\u0eb2", "\\1\u0eb3", text)
-    text = regex.sub(f"[{OPTIONAL_ARABIC}]|\\p{{Cf}}", "", text)
-    return regex.sub(r"\p{Nd}", lambda found: str(unicodedata.decimal(found[0])), text)
-
-
-def unpunctuated(text: str) -> str:
-    """`text` with a space for each mark of punctuation, symbol and control; numbers keep a decimal point, which a comma may be."""
-    text = regex.sub(r"(?<=\d)[.,](?=\d{3}(?!\d))", "", text)
-    text = regex.sub(r"(?<=\d),(?=\d)", ".", text)
-    return regex.sub(r"[^\P{P}.]|\p{S}|\p{Cc}|(?<!\d)\.|\.(?!\d)", " ", text)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -73,3 +73,31 @@ def test_numba_is_called_in_one_way():
             functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
             ways = {ast.unparse(node) for function in functions for node in function.decorator_list}
             assert compiled == {"numba"} and ways == {"numba.njit(cache=True, nogil=True)"}, f"{path}: {ways}"
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    """Imports within functions count too: whoever reads the one of two files must not have to read the other first."""
+    names = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in FILES}
+    known = set(names.values())
+    needs = {name: set(modules_of(path, known)) - {name} for path, name in names.items()}
+    ends = True
+    while ends:  # take away, again and again, what needs nothing that is left, and what nothing that is left needs
+        needed = {name for others in needs.values() for name in others}
+        ends = {name for name, others in needs.items() if not others & needs.keys() or name not in needed}
+        needs = {name: others for name, others in needs.items() if name not in ends}
+    assert needs.keys() <= {"models.base.tables", "models.base.task"}, f"these lean on one another: {sorted(needs)}"
+
+
+def modules_of(path, known):
+    """The modules of ours that a file imports; names for type checkers do not count."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    guards = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    passed = {id(node) for guard in guards for node in ast.walk(guard)}
+    for node in ast.walk(tree):
+        if id(node) in passed:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in known)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            parts = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from parts & known or {node.module} & known
