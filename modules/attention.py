@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-AWAY = -1e4  # a score that no softmax hears; finite, so that a row of padding gives numbers
+AWAY = -1e4  # a score whose weight is 0 after the softmax; finite, so that a row of padding gives numbers
 
 
 class ChannelNorm(nn.Module):
@@ -35,22 +35,36 @@ class RelativeAttention(nn.Module):
         super().__init__()
         if channels % heads:
             raise ValueError(f"heads: {channels} channels cannot be shared by {heads} heads: choose a divisor.")
-        self.heads, self.window, size = heads, window, channels // heads
-        self.conv_q, self.conv_k, self.conv_v, self.conv_o = (nn.Conv1d(channels, channels, 1) for _ in range(4))
+        self.heads = heads
+        self.window = window
+        self.conv_q = nn.Conv1d(channels, channels, 1)
+        self.conv_k = nn.Conv1d(channels, channels, 1)
+        self.conv_v = nn.Conv1d(channels, channels, 1)
+        self.conv_o = nn.Conv1d(channels, channels, 1)
         for layer in (self.conv_q, self.conv_k, self.conv_v):
             nn.init.xavier_uniform_(layer.weight)
-        self.emb_rel_k = nn.Parameter(torch.randn(1, 2 * window + 1, size) * size**-0.5)
-        self.emb_rel_v = nn.Parameter(torch.randn(1, 2 * window + 1, size) * size**-0.5)
+        size = channels // heads
+        distances = 2 * window + 1
+        self.emb_rel_k = nn.Parameter(torch.randn(1, distances, size) * size**-0.5)
+        self.emb_rel_v = nn.Parameter(torch.randn(1, distances, size) * size**-0.5)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """`x` (batch, channels, places), `mask` (batch, 1, places): 1 where a place may be looked at."""
-        q, k, v = (self._heads(layer(x)) for layer in (self.conv_q, self.conv_k, self.conv_v))
+        q = self._heads(self.conv_q(x))
+        k = self._heads(self.conv_k(x))
+        v = self._heads(self.conv_v(x))
         q = q * q.shape[-1] ** -0.5
-        scores = q @ k.transpose(2, 3) + spread(q @ self.emb_rel_k.to(q.dtype).transpose(1, 2), self.window)
-        weights = self.dropout(scores.masked_fill(mask[:, :, None] == 0, AWAY).softmax(-1))
-        heard = weights @ v + gathered(weights, self.window) @ self.emb_rel_v.to(weights.dtype)
-        return self.conv_o(heard.transpose(2, 3).flatten(1, 2))
+        by_content = q @ k.transpose(2, 3)
+        by_distance = q @ self.emb_rel_k.to(q.dtype).transpose(1, 2)
+        scores = by_content + spread(by_distance, self.window)
+        hidden = mask[:, :, None] == 0
+        scores = scores.masked_fill(hidden, AWAY)
+        weights = self.dropout(scores.softmax(-1))
+        near = gathered(weights, self.window)
+        attended = weights @ v + near @ self.emb_rel_v.to(weights.dtype)
+        attended = attended.transpose(2, 3).flatten(1, 2)
+        return self.conv_o(attended)
 
     def _heads(self, x: Tensor) -> Tensor:
         """(batch, channels, places) as (batch, heads, places, channels of a head)."""
@@ -64,20 +78,24 @@ def spread(near: Tensor, window: int) -> Tensor:
     """
     places = near.shape[-2]
     width = places + 2 * window
-    flat = F.pad(near, (0, width - near.shape[-1] + 1)).flatten(-2)[..., : places * width]
-    return flat.unflatten(-1, (places, width))[..., window : window + places]
+    longer = F.pad(near, (0, width - near.shape[-1] + 1))
+    flat = longer.flatten(-2)[..., : places * width]
+    moved = flat.unflatten(-1, (places, width))
+    return moved[..., window : window + places]
 
 
 def gathered(weights: Tensor, window: int) -> Tensor:
     """The other way: of (..., places, places) the values up to `window` from the diagonal, (..., places, 2 window + 1)."""
     places = weights.shape[-1]
     width = places + 2 * window
-    flat = F.pad(F.pad(weights, (window, window)).flatten(-2), (0, places))
-    return flat.unflatten(-1, (places, width + 1))[..., : 2 * window + 1]
+    flat = F.pad(weights, (window, window)).flatten(-2)
+    longer = F.pad(flat, (0, places))
+    moved = longer.unflatten(-1, (places, width + 1))
+    return moved[..., : 2 * window + 1]
 
 
 class ConvFeedForward(nn.Module):
-    """Two convolutions with a ReLU between; nothing is heard from beyond the end."""
+    """Two convolutions with a ReLU between; what lies beyond the end has no say."""
 
     def __init__(self, channels: int, filter_channels: int, kernel: int, dropout: float) -> None:
         super().__init__()
@@ -107,12 +125,11 @@ class RelativeEncoder(nn.Module):
         eps: float = 1e-5,
     ) -> None:
         super().__init__()
-        many = range(layers)
         self.dropout = nn.Dropout(dropout)
-        self.attn_layers = nn.ModuleList(RelativeAttention(channels, heads, window, dropout) for _ in many)
-        self.norm_layers_1 = nn.ModuleList(ChannelNorm(channels, eps) for _ in many)
-        self.ffn_layers = nn.ModuleList(ConvFeedForward(channels, filter_channels, kernel_size, dropout) for _ in many)
-        self.norm_layers_2 = nn.ModuleList(ChannelNorm(channels, eps) for _ in many)
+        self.attn_layers = nn.ModuleList(RelativeAttention(channels, heads, window, dropout) for _ in range(layers))
+        self.norm_layers_1 = nn.ModuleList(ChannelNorm(channels, eps) for _ in range(layers))
+        self.ffn_layers = nn.ModuleList(ConvFeedForward(channels, filter_channels, kernel_size, dropout) for _ in range(layers))
+        self.norm_layers_2 = nn.ModuleList(ChannelNorm(channels, eps) for _ in range(layers))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """`x` (batch, channels, places), `mask` (batch, 1, places): 1 where real. Padding comes out as zero."""

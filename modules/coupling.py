@@ -28,12 +28,14 @@ class ResidualCoupling(nn.Module):
         super().__init__()
         if channels % 2:
             raise ValueError(f"a coupling halves its channels: {channels} must be even.")
-        self.half, self.mean_only = channels // 2, mean_only
+        self.half = channels // 2
+        self.mean_only = mean_only
         self.pre = nn.Conv1d(self.half, hidden, 1)
         self.enc = GatedStack(
             channels=hidden, kernel_size=kernel_size, dilations=(1,) * layers, condition_channels=condition_channels
         )
-        self.post = almost_zero(nn.Conv1d(hidden, self.half * (1 if mean_only else 2), 1))
+        moments = 1 if mean_only else 2
+        self.post = almost_zero(nn.Conv1d(hidden, moments * self.half, 1))
 
     def forward(self, x: Tensor, mask: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         kept, moved = x.split(self.half, 1)
@@ -47,9 +49,12 @@ class ResidualCoupling(nn.Module):
         return torch.cat([kept, (moved - shift) * (-log_scale).exp() * mask], 1)
 
     def _look(self, kept: Tensor, mask: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
-        seen = self.post(heard(self.enc, self.pre(kept), mask, condition)) * mask
-        seen = seen.float()  # what is undone later must not have been rounded by autocast
-        return (seen, torch.zeros_like(seen)) if self.mean_only else seen.split(self.half, 1)
+        hidden = on_planes(self.enc, self.pre(kept), mask, condition)
+        moments = self.post(hidden) * mask
+        moments = moments.float()  # what is undone later must not have been rounded by autocast
+        if self.mean_only:
+            return moments, torch.zeros_like(moments)
+        return moments.split(self.half, 1)
 
 
 class Flip(nn.Module):
@@ -76,9 +81,12 @@ class Flow(nn.Module):
         return back(self.flows, y, mask, condition)
 
 
-def heard(stack: GatedStack, x: Tensor, mask: Tensor, condition: Tensor | None) -> Tensor:
+def on_planes(stack: GatedStack, x: Tensor, mask: Tensor, condition: Tensor | None) -> Tensor:
     """A stack of planes over (batch, channels, places); `condition` (batch, channels, 1 or places)."""
-    return stack(planes(x), None if condition is None else planes(condition), mask.unsqueeze(2)).squeeze(2) * mask
+    if condition is not None:
+        condition = planes(condition)
+    out = stack(planes(x), condition, mask.unsqueeze(2))
+    return out.squeeze(2) * mask
 
 
 def through(flows: nn.ModuleList, x: Tensor, mask: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:

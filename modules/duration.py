@@ -30,11 +30,14 @@ class DurationPredictor(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor, condition: Tensor | None = None) -> Tensor:
-        """`x` (batch, channels, tokens), `mask` (batch, 1, tokens); nothing is taught to what lies before."""
-        x = _conditioned(x, self.cond, condition)
-        x = self.dropout(self.norm_1(F.relu(self.conv_1(x * mask))))
-        x = self.dropout(self.norm_2(F.relu(self.conv_2(x * mask))))
-        return (self.proj(x * mask) * mask)[:, 0]
+        """`x` (batch, channels, tokens), `mask` (batch, 1, tokens); no gradient goes to what lies before."""
+        x = _conditioned(x.detach(), self.cond, condition)
+        x = F.relu(self.conv_1(x * mask))
+        x = self.dropout(self.norm_1(x))
+        x = F.relu(self.conv_2(x * mask))
+        x = self.dropout(self.norm_2(x))
+        log_frames = self.proj(x * mask) * mask
+        return log_frames[:, 0]
 
 
 class StochasticDurationPredictor(nn.Module):
@@ -49,10 +52,12 @@ class StochasticDurationPredictor(nn.Module):
         self, channels: int, kernel_size: int = 3, dropout: float = 0.5, flows: int = 4, layers: int = 3, condition_channels: int = 0
     ) -> None:
         super().__init__()
-        self.pre, self.proj = nn.Conv1d(channels, channels, 1), nn.Conv1d(channels, channels, 1)
+        self.pre = nn.Conv1d(channels, channels, 1)
+        self.proj = nn.Conv1d(channels, channels, 1)
         self.convs = DilatedConvs(channels, kernel_size, layers, dropout)
         self.flows = _flows(channels, kernel_size, layers, flows)
-        self.post_pre, self.post_proj = nn.Conv1d(1, channels, 1), nn.Conv1d(channels, channels, 1)
+        self.post_pre = nn.Conv1d(1, channels, 1)
+        self.post_proj = nn.Conv1d(channels, channels, 1)
         self.post_convs = DilatedConvs(channels, kernel_size, layers, dropout)
         self.post_flows = _flows(channels, kernel_size, layers, flows)
         self.cond = nn.Conv1d(condition_channels, channels, 1) if condition_channels else None
@@ -61,38 +66,47 @@ class StochasticDurationPredictor(nn.Module):
         """An upper bound on -log p(durations), (batch,) in nats.
 
         `x` (batch, channels, tokens), `mask` (batch, 1, tokens), `durations` (batch, tokens) frames, `noise` (batch, 2, tokens)
-        standard normal. Nothing is taught to what lies before.
+        standard normal. No gradient goes to what lies before.
         """
-        hidden, w = self._see(x, mask, condition), durations[:, None].to(x.dtype)
-        seen = self.post_proj(self.post_convs(self.post_pre(w), mask)) * mask
-        noise = noise * mask
-        drawn, log_det = through(self.post_flows, noise, mask, hidden + seen)
-        raw, second = drawn.split(1, 1)
-        part = raw.sigmoid() * mask
-        log_det = log_det + ((F.logsigmoid(raw) + F.logsigmoid(-raw)) * mask).sum((1, 2))
-        log_q = _log_normal(noise, mask) - log_det
-
-        length = ((w - part) * mask).clamp(min=1e-5).log() * mask
-        z, log_det = through(self.flows, torch.cat([length, second], 1), mask, hidden)
-        log_p = _log_normal(z, mask) + log_det - length.sum((1, 2))
+        hidden = self._hidden(x, mask, condition)
+        frames = durations[:, None].to(x.dtype)
+        part, second, log_q = self._posterior(frames, mask, noise * mask, hidden)
+        log_length = ((frames - part) * mask).clamp(min=1e-5).log() * mask
+        z, log_det = through(self.flows, torch.cat([log_length, second], 1), mask, hidden)
+        log_p = _log_normal(z, mask) + log_det - log_length.sum((1, 2))
         return log_q - log_p
+
+    def _posterior(
+        self, frames: Tensor, mask: Tensor, noise: Tensor, hidden: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The part of a frame to take off, the second variable, each (batch, 1, tokens), and their log density (batch,)."""
+        condition = self.post_convs(self.post_pre(frames), mask)
+        condition = self.post_proj(condition) * mask
+        latent, log_det = through(self.post_flows, noise, mask, hidden + condition)
+        logit, second = latent.split(1, 1)
+        part = logit.sigmoid() * mask
+        log_slope = F.logsigmoid(logit) + F.logsigmoid(-logit)
+        log_det = log_det + (log_slope * mask).sum((1, 2))
+        return part, second, _log_normal(noise, mask) - log_det
 
     def sample(self, x: Tensor, mask: Tensor, noise: Tensor, condition: Tensor | None = None) -> Tensor:
         """Log durations (batch, tokens) of `noise` (batch, 2, tokens): standard normal, scaled for more or less variety."""
-        hidden, z = self._see(x, mask, condition), noise
-        affine, _, *rest = self.flows  # the first coupling moves the second variable alone, which nobody hears
+        hidden = self._hidden(x, mask, condition)
+        affine, _, *rest = self.flows  # the first coupling moves the second variable alone, of which nothing is used
+        z = noise
         for flow in (*reversed(rest), affine):
             z = flow.inverse(z, mask, hidden)
         return z[:, 0]
 
-    def _see(self, x: Tensor, mask: Tensor, condition: Tensor | None) -> Tensor:
-        x = _conditioned(self.pre(x.detach()), self.cond, condition, detach=False)
+    def _hidden(self, x: Tensor, mask: Tensor, condition: Tensor | None) -> Tensor:
+        x = _conditioned(self.pre(x.detach()), self.cond, condition)
         return self.proj(self.convs(x, mask)) * mask
 
 
-def _conditioned(x: Tensor, layer: nn.Module | None, condition: Tensor | None, *, detach: bool = True) -> Tensor:
-    x = x.detach() if detach else x
-    return x if layer is None or condition is None else x + layer(condition.detach())
+def _conditioned(x: Tensor, layer: nn.Module | None, condition: Tensor | None) -> Tensor:
+    if layer is None or condition is None:
+        return x
+    return x + layer(condition.detach())
 
 
 def _log_normal(z: Tensor, mask: Tensor) -> Tensor:
@@ -101,8 +115,10 @@ def _log_normal(z: Tensor, mask: Tensor) -> Tensor:
 
 
 def _flows(channels: int, kernel_size: int, layers: int, flows: int) -> nn.ModuleList:
-    steps = [step for _ in range(flows) for step in (SplineCoupling(channels, kernel_size, layers), Flip())]
-    return nn.ModuleList([Affine(2), *steps])
+    steps: list[nn.Module] = [Affine(2)]
+    for _ in range(flows):
+        steps += [SplineCoupling(channels, kernel_size, layers), Flip()]
+    return nn.ModuleList(steps)
 
 
 class Affine(nn.Module):
@@ -125,10 +141,12 @@ class SplineCoupling(nn.Module):
 
     def __init__(self, channels: int, kernel_size: int, layers: int, bins: int = 10) -> None:
         super().__init__()
-        self.channels, self.bins = channels, bins
+        self.channels = channels
+        self.bins = bins
         self.pre = nn.Conv1d(1, channels, 1)
         self.convs = DilatedConvs(channels, kernel_size, layers)
-        self.proj = almost_zero(nn.Conv1d(channels, 3 * bins - 1, 1))
+        curve = nn.Conv1d(channels, 3 * bins - 1, 1)
+        self.proj = almost_zero(curve)
 
     def forward(self, x: Tensor, mask: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         y, log_slope = self._move(x, mask, condition, inverse=False)
@@ -139,11 +157,18 @@ class SplineCoupling(nn.Module):
 
     def _move(self, x: Tensor, mask: Tensor, condition: Tensor | None, *, inverse: bool) -> tuple[Tensor, Tensor]:
         kept, moved = x.split(1, 1)
-        shape = (self.proj(self.convs(self.pre(kept), mask, condition)) * mask).transpose(1, 2)[:, None]
-        widths, heights, slopes = shape.split([self.bins, self.bins, self.bins - 1], -1)
-        size = self.channels**-0.5
-        moved, log_slope = rational_quadratic(moved, widths * size, heights * size, slopes, inverse=inverse)
-        return torch.cat([kept, moved], 1) * mask, log_slope
+        hidden = self.pre(kept)
+        hidden = self.convs(hidden, mask, condition)
+        curve = self.proj(hidden) * mask
+        curve = curve.transpose(1, 2)[:, None]
+        bins = self.bins
+        widths, heights, slopes = curve.split([bins, bins, bins - 1], -1)
+        scale = self.channels**-0.5
+        widths = widths * scale
+        heights = heights * scale
+        moved, log_slope = rational_quadratic(moved, widths, heights, slopes, inverse=inverse)
+        y = torch.cat([kept, moved], 1) * mask
+        return y, log_slope
 
 
 class DilatedConvs(nn.Module):
@@ -151,19 +176,34 @@ class DilatedConvs(nn.Module):
 
     def __init__(self, channels: int, kernel_size: int, layers: int, dropout: float = 0.0) -> None:
         super().__init__()
-        rates = [kernel_size**i for i in range(layers)]
-        self.convs_sep = nn.ModuleList(
-            nn.Conv1d(channels, channels, kernel_size, groups=channels, dilation=d, padding=(kernel_size - 1) * d // 2)
-            for d in rates
-        )
-        self.convs_1x1 = nn.ModuleList(nn.Conv1d(channels, channels, 1) for _ in rates)
-        self.norms_1 = nn.ModuleList(ChannelNorm(channels) for _ in rates)
-        self.norms_2 = nn.ModuleList(ChannelNorm(channels) for _ in rates)
+        self.convs_sep = nn.ModuleList()
+        for layer in range(layers):
+            rate = kernel_size**layer
+            padding = (kernel_size - 1) * rate // 2
+            self.convs_sep.append(
+                nn.Conv1d(
+                    channels,
+                    channels,
+                    kernel_size,
+                    groups=channels,
+                    dilation=rate,
+                    padding=padding,
+                )
+            )
+        self.convs_1x1 = nn.ModuleList(nn.Conv1d(channels, channels, 1) for _ in range(layers))
+        self.norms_1 = nn.ModuleList(ChannelNorm(channels) for _ in range(layers))
+        self.norms_2 = nn.ModuleList(ChannelNorm(channels) for _ in range(layers))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor, condition: Tensor | None = None) -> Tensor:
-        x = x if condition is None else x + condition
-        for apart, norm_1, across, norm_2 in zip(self.convs_sep, self.norms_1, self.convs_1x1, self.norms_2, strict=True):
-            y = F.gelu(norm_1(apart(x * mask)))
-            x = x + self.dropout(F.gelu(norm_2(across(y))))
+        if condition is not None:
+            x = x + condition
+        for depthwise, norm_1, pointwise, norm_2 in zip(
+            self.convs_sep, self.norms_1, self.convs_1x1, self.norms_2, strict=True
+        ):
+            hidden = depthwise(x * mask)
+            hidden = F.gelu(norm_1(hidden))
+            hidden = pointwise(hidden)
+            hidden = F.gelu(norm_2(hidden))
+            x = x + self.dropout(hidden)
         return x * mask

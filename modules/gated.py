@@ -26,24 +26,30 @@ class GatedStack(nn.Module):
         super().__init__()
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size: {kernel_size} of a gated stack must be odd, for example 3 or 5.")
-        widths = [2 * channels] * (len(dilations) - 1) + [channels]  # the last layer has no successor to pass a residual to
-        padding = [(kernel_size - 1) * d // 2 for d in dilations]
-        self.in_layers = nn.ModuleList(
-            weight_norm(nn.Conv1d(channels, 2 * channels, kernel_size, dilation=d, padding=p))
-            for d, p in zip(dilations, padding, strict=True)
-        )
+        layers = len(dilations)
+        self.reach = 0  # places on either side that have a say
+        self.in_layers = nn.ModuleList()
+        for dilation in dilations:
+            padding = (kernel_size - 1) * dilation // 2
+            conv = nn.Conv1d(channels, 2 * channels, kernel_size, dilation=dilation, padding=padding)
+            self.in_layers.append(weight_norm(conv))
+            self.reach += padding
+        widths = [2 * channels] * (layers - 1) + [channels]  # the last layer has no successor to pass a residual to
         self.res_skip_layers = nn.ModuleList(weight_norm(nn.Conv1d(channels, width, 1)) for width in widths)
-        whole = 2 * channels * len(dilations)
-        self.cond_layer = weight_norm(nn.Conv1d(condition_channels, whole, 1)) if condition_channels else None
-        self.reach = sum(padding)  # places on either side that have a say
+        self.cond_layer = None
+        if condition_channels:
+            self.cond_layer = weight_norm(nn.Conv1d(condition_channels, 2 * channels * layers, 1))
 
     def forward(self, x: Tensor, condition: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        x, total = masked(x, mask), None
-        for into, out, share in zip(self.in_layers, self.res_skip_layers, self._shares(condition), strict=True):
-            hidden = run(into, x)
+        x = masked(x, mask)
+        total = None
+        layers = zip(self.in_layers, self.res_skip_layers, self._shares(condition), strict=True)
+        for in_layer, res_skip_layer, share in layers:
+            hidden = run(in_layer, x)
             if share is not None:
-                hidden = plus(hidden, F.conv2d(condition, share[0].unsqueeze(2), share[1]))
-            skip = run(out, gate(hidden))
+                weight, bias = share
+                hidden = plus(hidden, F.conv2d(condition, weight.unsqueeze(2), bias))
+            skip = run(res_skip_layer, gate(hidden))
             if skip.shape[1] > x.shape[1]:
                 residual, skip = skip.chunk(2, 1)
                 x = masked(plus(x, residual), mask)
@@ -55,7 +61,9 @@ class GatedStack(nn.Module):
         layers = len(self.in_layers)
         if self.cond_layer is None or condition is None:
             return [None] * layers
-        return list(zip(self.cond_layer.weight.chunk(layers), self.cond_layer.bias.chunk(layers), strict=True))
+        weights = self.cond_layer.weight.chunk(layers)
+        biases = self.cond_layer.bias.chunk(layers)
+        return list(zip(weights, biases, strict=True))
 
 
 def gate(hidden: Tensor, *, tanh_first: bool = True) -> Tensor:

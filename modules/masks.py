@@ -37,5 +37,7 @@ def average(values: Tensor, durations: Tensor) -> Tensor:
     """The mean of `values` (batch, frames) over each token of `durations` (batch, tokens); 0 for a token without frames."""
     sums = torch.nn.functional.pad(values.double().cumsum(1), (1, 0))
     ends = durations.cumsum(1).clamp(max=values.shape[1])
-    totals = sums.gather(1, ends) - sums.gather(1, (ends - durations).clamp(min=0))
-    return (totals / durations.clamp(min=1)).to(values.dtype)
+    starts = (ends - durations).clamp(min=0)
+    totals = sums.gather(1, ends) - sums.gather(1, starts)
+    means = totals / durations.clamp(min=1)
+    return means.to(values.dtype)

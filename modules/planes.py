@@ -20,10 +20,13 @@ def run(layer: nn.Module, x: Tensor) -> Tensor:
     """An `nn.Conv1d` or `nn.ConvTranspose1d`, or a causal one, on what `planes` makes."""
     if isinstance(layer, CausalConv1d | CausalConvTranspose1d):
         return layer.on_planes(x)
-    weight, padding = layer.weight.unsqueeze(2), (0, layer.padding[0])
+    weight = layer.weight.unsqueeze(2)
+    padding = (0, *layer.padding)
     if isinstance(layer, nn.ConvTranspose1d):
-        return F.conv_transpose2d(x, weight, layer.bias, (1, layer.stride[0]), padding, (0, layer.output_padding[0]))
-    return F.conv2d(x, weight, layer.bias, 1, padding, (1, layer.dilation[0]))
+        stride = (1, *layer.stride)
+        return F.conv_transpose2d(x, weight, layer.bias, stride, padding, (0, *layer.output_padding))
+    dilation = (1, *layer.dilation)
+    return F.conv2d(x, weight, layer.bias, 1, padding, dilation)
 
 
 class CausalConv1d(nn.Conv1d):
@@ -32,7 +35,9 @@ class CausalConv1d(nn.Conv1d):
     def on_planes(self, x: Tensor) -> Tensor:
         """See `run`."""
         before = (self.kernel_size[0] - 1) * self.dilation[0]
-        return F.conv2d(F.pad(x, (before, 0)), self.weight.unsqueeze(2), self.bias, 1, 0, (1, self.dilation[0]))
+        padded = F.pad(x, (before, 0))
+        weight = self.weight.unsqueeze(2)
+        return F.conv2d(padded, weight, self.bias, 1, 0, (1, *self.dilation))
 
 
 class CausalConvTranspose1d(nn.ConvTranspose1d):
@@ -42,4 +47,6 @@ class CausalConvTranspose1d(nn.ConvTranspose1d):
         """See `run`."""
         stride = self.stride[0]
         x = torch.cat([x[..., :1], x], dim=3)
-        return F.conv_transpose2d(x, self.weight.unsqueeze(2), self.bias, (1, stride))[..., stride:-stride]
+        weight = self.weight.unsqueeze(2)
+        samples = F.conv_transpose2d(x, weight, self.bias, (1, stride))
+        return samples[..., stride:-stride]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from modules.coupling import heard
+from modules.coupling import on_planes
 from modules.gated import GatedStack
 from modules.masks import valid
 from modules.noise import Noise
@@ -24,15 +24,25 @@ class PosteriorEncoder(nn.Module):
 
     def forward(self, linear: Tensor, frames: Tensor, voice: Tensor | None, noise: Noise) -> dict[str, Tensor]:
         """z, m_q, logs_q (batch, latent, frames); frame_mask (batch, 1, frames)."""
-        mask = valid(frames.to(linear.device), linear.shape[1])[:, None].to(self.pre.weight.dtype)
-        hidden = heard(self.enc, self.pre(linear.transpose(1, 2)), mask, voice)
-        m_q, logs_q = (self.proj(hidden) * mask).float().chunk(2, 1)
-        z = (m_q + noise.normal(*m_q.shape, name="posterior") * logs_q.exp()) * mask
+        longest = linear.shape[1]
+        places = valid(frames.to(linear.device), longest)
+        mask = places[:, None].to(self.pre.weight.dtype)
+        spectrum = linear.transpose(1, 2)
+        hidden = self.pre(spectrum)
+        hidden = on_planes(self.enc, hidden, mask, voice)
+        moments = self.proj(hidden) * mask
+        m_q, logs_q = moments.float().chunk(2, 1)
+        drawn = noise.normal(*m_q.shape, name="posterior")
+        z = m_q + drawn * logs_q.exp()
+        z = z * mask
         return {"z": z, "m_q": m_q, "logs_q": logs_q, "frame_mask": mask}
 
 
 def divergence(out: dict[str, Tensor]) -> Tensor:
     """KL of the posterior from the prior, in nats a latent frame, estimated at the drawn point."""
-    m_p, logs_p = out["m_p_frames"], out["logs_p_frames"]
-    kl = logs_p - out["logs_q"] - 0.5 + 0.5 * (out["z_p"] - m_p).square() * torch.exp(-2 * logs_p)
-    return (kl * out["frame_mask"]).sum() / out["frame_mask"].sum()
+    logs_p = out["logs_p_frames"]
+    logs_q = out["logs_q"]
+    mask = out["frame_mask"]
+    distance = (out["z_p"] - out["m_p_frames"]).square()
+    kl = logs_p - logs_q - 0.5 + 0.5 * distance * torch.exp(-2 * logs_p)
+    return (kl * mask).sum() / mask.sum()

@@ -12,7 +12,8 @@ class VariancePredictor(nn.Module):
 
     def __init__(self, channels: int, filter_channels: int, kernel: int, dropout: float, see_padding: bool) -> None:
         super().__init__()
-        self.dropout, self.see_padding = nn.Dropout(dropout), see_padding
+        self.dropout = nn.Dropout(dropout)
+        self.see_padding = see_padding
         # Published code pads the second by 1 whatever the kernel, which only a kernel of 3 survives: there both agree.
         self.conv_layer = nn.ModuleDict(
             {
@@ -27,9 +28,12 @@ class VariancePredictor(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         seen = 1.0 if self.see_padding else mask[..., None]
         for number in (1, 2):
-            x = F.relu(self.conv_layer[f"conv1d_{number}"](x * seen))
-            x = self.dropout(self.conv_layer[f"layer_norm_{number}"](x))
-        return self.linear_layer(x)[..., 0].masked_fill(~mask, 0.0)
+            conv = self.conv_layer[f"conv1d_{number}"]
+            norm = self.conv_layer[f"layer_norm_{number}"]
+            x = F.relu(conv(x * seen))
+            x = self.dropout(norm(x))
+        numbers = self.linear_layer(x)[..., 0]
+        return numbers.masked_fill(~mask, 0.0)
 
 
 class Conv(nn.Module):

@@ -29,10 +29,16 @@ class Snake(nn.Module):
         self.beta = nn.Parameter(start.clone()) if beta else None
 
     def forward(self, x: Tensor) -> Tensor:
-        shape = (1, -1) + (1,) * (x.ndim - 2)
-        alpha, beta = (p.exp() if self.log_scale else p for p in (self.alpha, self.alpha if self.beta is None else self.beta))
+        alpha = self.alpha
+        beta = alpha if self.beta is None else self.beta
+        if self.log_scale:
+            alpha = alpha.exp()
+            beta = beta.exp()
+        each_channel = (1, -1) + (1,) * (x.ndim - 2)
         # In place where nothing else holds the tensor: claiming memory costs as much as the sine.
-        return (x * alpha.view(shape)).sin_().square_().mul_((1 / (beta + SMALLEST)).view(shape)).add_(x)
+        ripple = (x * alpha.view(each_channel)).sin_().square_()
+        scale = 1 / (beta + SMALLEST)
+        return ripple.mul_(scale.view(each_channel)).add_(x)
 
 
 class AntiAliased(nn.Module):
@@ -47,65 +53,98 @@ class AntiAliased(nn.Module):
         super().__init__()
         if kernel_size < 2 * ratio or kernel_size % ratio:
             raise ValueError(f"AntiAliased: kernel_size must be a multiple of ratio {ratio}, two or more, got {kernel_size}.")
-        self.act, self.ratio = activation, ratio
-        self.upsample, self.downsample = nn.Module(), nn.Module()
+        self.act = activation
+        self.ratio = ratio
+        self.upsample = nn.Module()
+        self.downsample = nn.Module()
         self.downsample.lowpass = nn.Module()
+        taps = low_pass(0.5 / ratio, 0.6 / ratio, kernel_size).view(1, 1, -1)
         for holder in (self.upsample, self.downsample.lowpass):  # names of the published weights
-            holder.register_buffer("filter", low_pass(0.5 / ratio, 0.6 / ratio, kernel_size).view(1, 1, -1))
-        self.up, self.down = _up_phases(ratio, kernel_size), _down_phases(ratio, kernel_size)
+            holder.register_buffer("filter", taps.clone())
         self.taps = kernel_size // ratio
-        self.margin, self.edge = (max(max(-first, first + self.taps - 1) for _, first in p) for p in (self.down, self.up))
+        self.up = _up_phases(ratio, kernel_size)
+        self.down = _down_phases(ratio, kernel_size)
+        self.edge = self._farthest(self.up)
+        self.margin = self._farthest(self.down)
+
+    def _farthest(self, phases: list[tuple[int, int]]) -> int:
+        """How many samples on either side the filters of `phases` read."""
+        last_tap = self.taps - 1
+        return max(max(-first, first + last_tap) for _, first in phases)
 
     @property
     def reach(self) -> int:
-        both = [-(up + down) for (_, up), (_, down) in zip(self.up, self.down, strict=True)]
-        return max(*both, *(2 * (self.taps - 1) - b for b in both))
+        last_tap = 2 * (self.taps - 1)  # of both filters one after the other
+        distances = []
+        for (_, up), (_, down) in zip(self.up, self.down, strict=True):
+            before = -(up + down)
+            distances += [before, last_tap - before]
+        return max(distances)
 
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim == 3:
             return self(planes(x)).squeeze(2)
         if torch.onnx.is_in_onnx_export():
             return self.plainly(x)
-        samples, piece = x.shape[3], max(1, PIECE // (x.shape[0] * x.shape[1]))
+        batch, channels, _, samples = x.shape
+        piece = max(1, PIECE // (batch * channels))
         if torch.is_grad_enabled() or x.device.type != "cpu" or samples <= piece:
             return self._whole(x)
-        made = torch.empty_like(x)
+        activated = torch.empty_like(x)
         for begin in range(0, samples, piece):
             first = max(0, begin - self.reach)
-            part = self._whole(x[..., first : begin + piece + self.reach])
-            made[..., begin : begin + piece] = part[..., begin - first : begin - first + piece]
-        return made
+            end = begin + piece
+            part = self._whole(x[..., first : end + self.reach])
+            activated[..., begin:end] = part[..., begin - first : end - first]
+        return activated
 
     def plainly(self, x: Tensor) -> Tensor:
         """The same with the samples between in a row: what formats such as ONNX have operations for."""
-        ratio, size, channels = self.ratio, int(self.upsample.filter.shape[2]), int(x.shape[1])
-        more, whole, left = self.taps - 1, (self.taps - 1) * ratio, (size - ratio) // 2
-        up, down = (f.unsqueeze(2).expand(channels, 1, 1, size) for f in (self.upsample.filter, self.downsample.lowpass.filter))
-        wider = F.conv_transpose2d(F.pad(x, (more, more, 0, 0), mode="replicate"), ratio * up, None, (1, ratio), groups=channels)
-        between = self.act(wider[..., whole + left : wider.shape[3] - whole - (size - ratio - left)])
-        margin = (size // 2 - (1 - size % 2), size // 2, 0, 0)
-        return F.conv2d(F.pad(between, margin, mode="replicate"), down, None, (1, ratio), groups=channels)
+        channels = int(x.shape[1])
+        size = self.taps * self.ratio
+        stride = (1, self.ratio)
+        up = self.ratio * _of_each_channel(self.upsample.filter, channels)
+        pad = self.taps - 1
+        padded = F.pad(x, (pad, pad, 0, 0), mode="replicate")
+        wider = F.conv_transpose2d(padded, up, None, stride, groups=channels)
+        surplus = size - self.ratio  # samples that the filter adds, half of them on the left
+        left = pad * self.ratio + surplus // 2
+        end = left + self.ratio * x.shape[3]
+        between = self.act(wider[..., left:end])
+        half = size // 2
+        padded = F.pad(between, (half - 1 + size % 2, half, 0, 0), mode="replicate")
+        down = _of_each_channel(self.downsample.lowpass.filter, channels)
+        return F.conv2d(padded, down, None, stride, groups=channels)
 
     def _whole(self, x: Tensor) -> Tensor:
-        pad, samples, made = self.margin + self.edge, x.shape[3], None
-        phases = self._between(F.pad(x, (pad, pad, 0, 0), mode="replicate"), samples)
-        for phase, (start, first) in zip(phases, self.down, strict=True):
+        samples = x.shape[3]
+        pad = self.margin + self.edge
+        padded = F.pad(x, (pad, pad, 0, 0), mode="replicate")
+        total = None
+        for phase, (start, first) in zip(self._between(padded, samples), self.down, strict=True):
             taps = self.downsample.lowpass.filter[..., start :: self.ratio]
             begin = self.margin + first
-            part = _filter(self.act(phase[..., begin : begin + samples + taps.shape[2] - 1]), taps)
-            made = part if made is None else made.add_(part)
-        return made
+            end = begin + samples + self.taps - 1
+            activated = self.act(phase[..., begin:end])
+            part = _filter(activated, taps)
+            total = part if total is None else total.add_(part)
+        return total
 
     def _between(self, x: Tensor, samples: int) -> list[Tensor]:
         """The phases of the upsampled `x`, each with `margin` samples more on either side: what lies at the edges, repeated."""
-        phases, length = [], samples + 2 * self.margin
+        length = samples + 2 * self.margin
+        phases = []
         for start, first in self.up:
-            taps = self.ratio * self.upsample.filter[..., start :: self.ratio].flip(2)
+            taps = self.upsample.filter[..., start :: self.ratio].flip(2)
             begin = self.edge + first
-            phases.append(_filter(x[..., begin : begin + length + taps.shape[2] - 1], taps))
-        first, last = phases[0][..., self.margin].clone(), phases[-1][..., -self.margin - 1].clone()
+            end = begin + length + self.taps - 1
+            phase = _filter(x[..., begin:end], self.ratio * taps)
+            phases.append(phase)
+        left_edge = phases[0][..., self.margin].clone()
+        right_edge = phases[-1][..., -self.margin - 1].clone()
         for phase in phases:
-            phase[..., : self.margin], phase[..., -self.margin :] = first[..., None], last[..., None]
+            phase[..., : self.margin] = left_edge[..., None]
+            phase[..., -self.margin :] = right_edge[..., None]
         return phases
 
 
@@ -115,31 +154,46 @@ def low_pass(cutoff: float, half_width: float, size: int) -> Tensor:
     The Kaiser window's shape follows from the attenuation that the size allows, by Kaiser's own formula.
     """
     attenuation = 2.285 * (size // 2 - 1) * math.pi * 4 * half_width + 7.95
-    shape = 0.0
+    beta = 0.0
     if attenuation > 50:
-        shape = 0.1102 * (attenuation - 8.7)
+        beta = 0.1102 * (attenuation - 8.7)
     elif attenuation >= 21:
-        shape = 0.5842 * (attenuation - 21) ** 0.4 + 0.07886 * (attenuation - 21)
+        beta = 0.5842 * (attenuation - 21) ** 0.4 + 0.07886 * (attenuation - 21)
+    window = torch.kaiser_window(size, periodic=False, beta=beta)
     time = torch.arange(size) - (size - 1) / 2
-    taps = 2 * cutoff * torch.kaiser_window(size, periodic=False, beta=shape) * torch.sinc(2 * cutoff * time)
+    taps = 2 * cutoff * window * torch.sinc(2 * cutoff * time)
     return taps / taps.sum()
 
 
 def _filter(x: Tensor, taps: Tensor) -> Tensor:
     """The same `taps` (1, 1, taps) along every channel of (batch, channels, 1, samples)."""
     channels = x.shape[1]
-    return F.conv2d(x, taps.to(x.dtype).unsqueeze(2).expand(channels, -1, -1, -1), groups=channels)
+    return F.conv2d(x, _of_each_channel(taps.to(x.dtype), channels), groups=channels)
+
+
+def _of_each_channel(taps: Tensor, channels: int) -> Tensor:
+    """`taps` (1, 1, taps) as the weight (channels, 1, 1, taps) of a convolution in `channels` groups."""
+    return taps.unsqueeze(2).expand(channels, -1, -1, -1)
 
 
 def _up_phases(ratio: int, size: int) -> list[tuple[int, int]]:
     """For each phase: the first of its taps (every `ratio`-th is its), and the earliest sample it reads, from its own."""
-    taps, left = size // ratio, (size - ratio) // 2
-    starts = [(phase + left) % ratio for phase in range(ratio)]
-    return [(start, (phase + left - start) // ratio - (taps - 1)) for phase, start in enumerate(starts)]
+    last_tap = size // ratio - 1
+    left = (size - ratio) // 2
+    phases = []
+    for phase in range(ratio):
+        start = (phase + left) % ratio
+        first = (phase + left - start) // ratio - last_tap
+        phases.append((start, first))
+    return phases
 
 
 def _down_phases(ratio: int, size: int) -> list[tuple[int, int]]:
     """As `_up_phases`, for what each phase gives to the sum."""
     left = size // 2 - (size % 2 == 0)
-    starts = [(phase + left) % ratio for phase in range(ratio)]
-    return [(start, (start - left - phase) // ratio) for phase, start in enumerate(starts)]
+    phases = []
+    for phase in range(ratio):
+        start = (phase + left) % ratio
+        first = (start - left - phase) // ratio
+        phases.append((start, first))
+    return phases

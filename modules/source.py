@@ -33,8 +33,12 @@ class HarmonicSource(nn.Module):
         phases: PHASES = "sample",
     ) -> None:
         super().__init__()
-        self.sample_rate, self.voices = sample_rate, harmonics + 1
-        self.amplitude, self.noise, self.threshold, self.phases = amplitude, noise, threshold, phases
+        self.sample_rate = sample_rate
+        self.voices = harmonics + 1
+        self.amplitude = amplitude
+        self.noise = noise
+        self.threshold = threshold
+        self.phases = phases
         self.l_linear = nn.Linear(self.voices, 1)
 
     def forward(
@@ -67,7 +71,8 @@ class HarmonicSource(nn.Module):
         if phase is None:
             phase = torch.rand(1, self.voices, generator=generator, device=f0.device)
             phase[:, 0] = 0
-        cycles = (sample_cycles if self.phases == "sample" else frame_cycles)(f0, samples, self.sample_rate, self.voices, phase)
+        cycles_of = sample_cycles if self.phases == "sample" else frame_cycles
+        cycles = cycles_of(f0, samples, self.sample_rate, self.voices, phase)
         voiced = (f0 > self.threshold).float().repeat_interleave(samples, dim=1).unsqueeze(2)
         waves = self.amplitude * torch.sin(2 * math.pi * cycles)
         if noise is None:
@@ -79,17 +84,23 @@ class HarmonicSource(nn.Module):
 def sample_cycles(f0: Tensor, samples: int, sample_rate: float, voices: int, phase: Tensor) -> Tensor:
     """Phases (batch, samples, voices), each frame of one pitch, going on from where the one before ended."""
     step = (f0 / sample_rate).unsqueeze(2)
-    inside = step * torch.arange(1, samples + 1, device=f0.device)
+    n = torch.arange(1, samples + 1, device=f0.device)
+    inside = step * n
     fundamental = _joined(inside).reshape(len(f0), -1, 1)
-    return fundamental * torch.arange(1, voices + 1, device=f0.device) + phase.reshape(-1, 1, voices)
+    numbers = torch.arange(1, voices + 1, device=f0.device)
+    starts = phase.reshape(-1, 1, voices)
+    return fundamental * numbers + starts
 
 
 def gliding_cycles(f0: Tensor, samples: int, sample_rate: float) -> Tensor:
     """Phases (batch, samples) of a pitch that moves in a straight line from each frame to the next."""
     step = (f0 / sample_rate).unsqueeze(2)
-    change = F.pad(step[:, 1:] - step[:, :-1], (0, 0, 0, 1))
+    change = step.diff(dim=1)
+    change = F.pad(change, (0, 0, 0, 1))
     n = torch.arange(1, samples + 1, device=f0.device)
-    return _joined(step * n + change * (n * (n - 1) / (2 * samples))).reshape(len(f0), -1)
+    share = n * (n - 1) / (2 * samples)
+    inside = step * n + change * share
+    return _joined(inside).reshape(len(f0), -1)
 
 
 def _joined(inside: Tensor) -> Tensor:
@@ -101,9 +112,18 @@ def _joined(inside: Tensor) -> Tensor:
 def frame_cycles(f0: Tensor, samples: int, sample_rate: float, voices: int, phase: Tensor) -> Tensor:
     """Phases (batch, samples, voices) by way of the frames: how many whole turns to leave out, and where, is seen on the
     frames' phases drawn out in straight lines; the turns themselves are those of each frame's own pitch."""
-    step = (f0.unsqueeze(2) * torch.arange(1, voices + 1, device=f0.device) / sample_rate).remainder(1)
-    step = torch.cat([step[:, :1] + phase.reshape(-1, 1, voices), step[:, 1:]], dim=1)
-    coarse = (step.double().cumsum(1).float() * samples).transpose(1, 2)
-    coarse = F.interpolate(coarse, scale_factor=samples, mode="linear", align_corners=True).transpose(1, 2).remainder(1)
-    wraps = F.pad((coarse[:, 1:] < coarse[:, :-1]).to(step.dtype), (0, 0, 1, 0))
-    return (step.repeat_interleave(samples, dim=1) - wraps).double().cumsum(1).to(step.dtype)
+    numbers = torch.arange(1, voices + 1, device=f0.device)
+    step = f0.unsqueeze(2) * numbers / sample_rate
+    step = step.remainder(1)
+    starts = phase.reshape(-1, 1, voices)
+    first = step[:, :1] + starts
+    step = torch.cat([first, step[:, 1:]], dim=1)
+    coarse = step.double().cumsum(1).float() * samples
+    coarse = coarse.transpose(1, 2)
+    coarse = F.interpolate(coarse, scale_factor=samples, mode="linear", align_corners=True)
+    coarse = coarse.transpose(1, 2).remainder(1)
+    later = coarse[:, 1:]
+    wrapped = later < coarse[:, :-1]
+    turns = F.pad(wrapped.to(step.dtype), (0, 0, 1, 0))
+    steps = step.repeat_interleave(samples, dim=1) - turns
+    return steps.double().cumsum(1).to(step.dtype)

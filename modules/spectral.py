@@ -21,10 +21,16 @@ def overlap_add(pieces: Tensor, hop_size: int) -> Tensor:
     """Pieces (batch, frames, size), each `hop_size` after the one before, as one (batch, (frames - 1) * hop_size + size)."""
     frames, size = pieces.shape[1:]
     parts = -(-size // hop_size)
-    rows = F.pad(pieces, (0, parts * hop_size - size)).unflatten(2, (parts, hop_size))
+    padded = F.pad(pieces, (0, parts * hop_size - size))
+    rows = padded.unflatten(2, (parts, hop_size))
     # Whole rows are moved, not samples: ten times as fast on a CPU as F.fold, which gathers one sample at a time.
-    shifted = [F.pad(rows[:, :, i], (0, 0, i, parts - 1 - i)) for i in range(parts)]
-    return sum(shifted[1:], shifted[0]).flatten(1)[:, : (frames - 1) * hop_size + size]
+    total = F.pad(rows[:, :, 0], (0, 0, 0, parts - 1))
+    for part in range(1, parts):
+        after = parts - 1 - part
+        moved = F.pad(rows[:, :, part], (0, 0, part, after))
+        total = total + moved
+    length = (frames - 1) * hop_size + size
+    return total.flatten(1)[:, :length]
 
 
 class InverseSTFT(nn.Module):
@@ -43,26 +49,39 @@ class InverseSTFT(nn.Module):
                 f"inverse STFT: 0 < hop_size < win_size <= n_fft is needed, got hop_size {hop_size}, win_size {win_size}, "
                 f"n_fft {n_fft}."
             )
-        self.hop_size, self.n_fft, self.win_size, self.margin = hop_size, n_fft, win_size, (n_fft - win_size) // 2
-        cut = n_fft // 2 if padding == "center" else (n_fft - hop_size) // 2
-        self.start, self.extra = cut - self.margin, n_fft - 2 * cut - hop_size
+        self.hop_size = hop_size
+        self.n_fft = n_fft
+        self.win_size = win_size
+        self.margin = (n_fft - win_size) // 2
+        trimmed = n_fft // 2 if padding == "center" else (n_fft - hop_size) // 2
+        self.start = trimmed - self.margin
+        self.extra = n_fft - 2 * trimmed - hop_size
         self.register_buffer("window", torch.hann_window(win_size), persistent=False)
-        self.register_buffer(
-            "basis", _inverse_dft(n_fft)[:, self.margin : self.margin + win_size] * self.window, persistent=False
-        )
+        basis = _inverse_dft(n_fft)[:, self.margin : self.margin + win_size]
+        self.register_buffer("basis", basis * self.window, persistent=False)
 
     def forward(self, real: Tensor, imag: Tensor, *, full: bool = False) -> Tensor:
         frames = real.shape[1]
-        wave = overlap_add(self._pieces(real.float(), imag.float()), self.hop_size)
-        weight = overlap_add(self.window.square().expand(1, frames, -1), self.hop_size)
-        published = frames * self.hop_size + self.extra
+        samples = frames * self.hop_size
+        pieces = self._pieces(real.float(), imag.float())
+        wave = overlap_add(pieces, self.hop_size)
+        windows = self.window.square().expand(1, frames, -1)
+        weight = overlap_add(windows, self.hop_size)
+        stop = self.start + samples + self.extra
         if full:
-            short = max(0, self.start + self.hop_size - self.win_size)  # a hop that no window reaches to the end of
-            wave, weight = (F.pad(x, (0, short)) for x in (wave, weight))
-            rest = weight[:, self.start + published :].clamp(min=LEAST_WEIGHT)
-            weight = torch.cat([weight[:, : self.start + published], rest], 1)
-        stop = self.start + (frames * self.hop_size if full else published)
+            wave, weight = self._filled(wave, weight, stop)
+            stop = self.start + samples
         return wave[:, self.start : stop] / weight[:, self.start : stop]
+
+    def _filled(self, wave: Tensor, weight: Tensor, stop: int) -> tuple[Tensor, Tensor]:
+        """Both for the whole of every hop: zeros where no window reaches, no weight behind `stop` that would magnify noise."""
+        missing = max(0, self.start + self.hop_size - self.win_size)
+        wave = F.pad(wave, (0, missing))
+        weight = F.pad(weight, (0, missing))
+        published = weight[:, :stop]
+        rest = weight[:, stop:].clamp(min=LEAST_WEIGHT)
+        weight = torch.cat([published, rest], 1)
+        return wave, weight
 
     def _pieces(self, real: Tensor, imag: Tensor) -> Tensor:
         # Formats such as ONNX know no complex numbers; a matrix does the same, at 7 % of Vocos' whole time instead of 2 %.
@@ -117,10 +136,14 @@ def _reach(size: int, hop_size: int, start: int) -> int:
 def _inverse_dft(n_fft: int) -> Tensor:
     """(2 * (n_fft // 2 + 1), n_fft): what each real and imaginary part of a half spectrum adds to each sample."""
     k = torch.arange(n_fft // 2 + 1, dtype=torch.float64)[:, None]
-    angle = 2 * math.pi / n_fft * (k * torch.arange(n_fft, dtype=torch.float64) % n_fft)
+    n = torch.arange(n_fft, dtype=torch.float64)
+    turns = k * n % n_fft
+    angle = 2 * math.pi / n_fft * turns
     alone = (k == 0) | (2 * k == n_fft)  # every other bin stands for its mirror image too
     share = torch.where(alone, 1.0, 2.0) / n_fft
-    return torch.cat([share * angle.cos(), -share * angle.sin() * ~alone]).float()
+    real = share * angle.cos()
+    imag = -share * angle.sin() * ~alone
+    return torch.cat([real, imag]).float()
 
 
 def _inverse_mdct(hop_size: int) -> Tensor:
@@ -128,4 +151,7 @@ def _inverse_mdct(hop_size: int) -> Tensor:
     n = torch.arange(2 * hop_size, dtype=torch.float64) + 0.5
     k = torch.arange(hop_size, dtype=torch.float64)[:, None] + 0.5
     window = (math.pi / (2 * hop_size) * n).sin()
-    return ((2 / hop_size) ** 0.5 * (math.pi / hop_size * (n + hop_size / 2) * k).cos() * window).float()
+    scale = (2 / hop_size) ** 0.5
+    angle = math.pi / hop_size * (n + hop_size / 2) * k
+    basis = scale * angle.cos() * window
+    return basis.float()

@@ -26,19 +26,26 @@ def rational_quadratic(
     place = x.clamp(-bound, bound)
     left, width = _edges(widths, bound)
     floor, height = _edges(heights, bound)
-    slope = LEAST + F.softplus(F.pad(slopes, (1, 1), value=math.log(math.expm1(1 - LEAST))))
+    of_one = math.log(math.expm1(1 - LEAST))  # what becomes a slope of 1
+    slope = LEAST + F.softplus(F.pad(slopes, (1, 1), value=of_one))
     number = _bin(place, floor if inverse else left)
-    here = [_take(t, number) for t in (left, width, floor, height, slope[..., :-1], slope[..., 1:])]
-    y, log_slope = (_place if inverse else _height)(place, *here)
+    curve = [_take(values, number) for values in (left, width, floor, height, slope[..., :-1], slope[..., 1:])]
+    y, log_slope = _place(place, *curve) if inverse else _height(place, *curve)
     return torch.where(inside, y, x), torch.where(inside, log_slope, torch.zeros_like(x))
 
 
 def _edges(free: Tensor, bound: float) -> tuple[Tensor, Tensor]:
     """Where each bin begins (..., bins), from -bound, and how far it reaches."""
-    share = LEAST + (1 - LEAST * free.shape[-1]) * free.softmax(-1)
-    edges = F.pad(share.cumsum(-1), (1, 0)) * 2 * bound - bound
-    edges = torch.cat([edges[..., :-1], torch.full_like(edges[..., -1:], bound)], -1)  # the sum is not quite one
-    return edges[..., :-1], edges.diff(dim=-1)
+    bins = free.shape[-1]
+    to_share = 1 - LEAST * bins
+    shares = LEAST + to_share * free.softmax(-1)
+    ends = F.pad(shares.cumsum(-1), (1, 0))
+    edges = ends * 2 * bound - bound
+    begins = edges[..., :-1]
+    last = torch.full_like(begins[..., :1], bound)  # the sum is not quite one
+    edges = torch.cat([begins, last], -1)
+    sizes = edges.diff(dim=-1)
+    return begins, sizes
 
 
 def _bin(place: Tensor, edges: Tensor) -> Tensor:
@@ -52,24 +59,33 @@ def _take(values: Tensor, number: Tensor) -> Tensor:
 def _height(
     x: Tensor, left: Tensor, width: Tensor, floor: Tensor, height: Tensor, first: Tensor, last: Tensor
 ) -> tuple[Tensor, Tensor]:
-    t, mean = (x - left) / width, height / width
+    t = (x - left) / width
+    mean = height / width
     mixed = t * (1 - t)
     below = mean + (first + last - 2 * mean) * mixed
-    y = floor + height * (mean * t.square() + first * mixed) / below
-    return y, _log_slope(t, mixed, mean, first, last, below)
+    above = mean * t.square() + first * mixed
+    y = floor + height * above / below
+    log_slope = _log_slope(t, mixed, mean, first, last, below)
+    return y, log_slope
 
 
 def _place(
     y: Tensor, left: Tensor, width: Tensor, floor: Tensor, height: Tensor, first: Tensor, last: Tensor
 ) -> tuple[Tensor, Tensor]:
-    mean, above = height / width, y - floor
+    mean = height / width
+    above = y - floor
     bend = above * (first + last - 2 * mean)
-    a, b, c = bend + height * (mean - first), height * first - bend, -mean * above
-    root = (b.square() - 4 * a * c).clamp(min=0).sqrt()
+    # The place within the bin is the root of a quadratic.
+    a = bend + height * (mean - first)
+    b = height * first - bend
+    c = -mean * above
+    discriminant = b.square() - 4 * a * c
+    root = discriminant.clamp(min=0).sqrt()
     t = 2 * c / (-b - root)
     mixed = t * (1 - t)
     below = mean + (first + last - 2 * mean) * mixed
-    return left + t * width, -_log_slope(t, mixed, mean, first, last, below)
+    log_slope = _log_slope(t, mixed, mean, first, last, below)
+    return left + t * width, -log_slope
 
 
 def _log_slope(t: Tensor, mixed: Tensor, mean: Tensor, first: Tensor, last: Tensor, below: Tensor) -> Tensor:

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 def sinusoids(length: int, channels: int, device: torch.device | None = None) -> Tensor:
     """(length, channels) positions: sines in even channels, cosines in odd ones."""
     places = torch.arange(length, device=device, dtype=torch.float64)[:, None]
-    pairs = torch.arange(channels, device=device) // 2 * 2
-    angles = places / 10000 ** (pairs.double() / channels)
-    even = torch.arange(channels, device=device) % 2 == 0
-    return torch.where(even, angles.sin(), angles.cos()).float()
+    numbers = torch.arange(channels, device=device)
+    pairs = numbers // 2 * 2
+    wavelengths = 10000 ** (pairs.double() / channels)
+    angles = places / wavelengths
+    positions = torch.where(numbers % 2 == 0, angles.sin(), angles.cos())
+    return positions.float()
 
 
 class FFTBlocks(nn.Module):
@@ -70,17 +72,30 @@ class SelfAttention(nn.Module):
         super().__init__()
         if channels % heads:
             raise ValueError(f"{channels} channels cannot be shared by {heads} heads: choose a multiple.")
-        self.heads, self.dropout = heads, nn.Dropout(dropout)
-        self.w_qs, self.w_ks, self.w_vs = (nn.Linear(channels, channels) for _ in range(3))
+        self.heads = heads
+        self.dropout = nn.Dropout(dropout)
+        self.w_qs = nn.Linear(channels, channels)
+        self.w_ks = nn.Linear(channels, channels)
+        self.w_vs = nn.Linear(channels, channels)
+        deviation = math.sqrt(2.0 / (channels + channels // heads))
         for layer in (self.w_qs, self.w_ks, self.w_vs):
-            nn.init.normal_(layer.weight, std=math.sqrt(2.0 / (channels + channels // heads)))
+            nn.init.normal_(layer.weight, std=deviation)
         self.fc = nn.Linear(channels, channels)
         self.layer_norm = nn.LayerNorm(channels)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        q, k, v = (layer(x).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer in (self.w_qs, self.w_ks, self.w_vs))
-        heard = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])
-        return self.layer_norm(self.dropout(self.fc(heard.transpose(1, 2).flatten(2))) + x)
+        q = self._heads(self.w_qs(x))
+        k = self._heads(self.w_ks(x))
+        v = self._heads(self.w_vs(x))
+        keys = mask[:, None, None, :]
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=keys)
+        attended = attended.transpose(1, 2).flatten(2)
+        out = self.dropout(self.fc(attended))
+        return self.layer_norm(out + x)
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """(batch, places, channels) as (batch, heads, places, channels of a head)."""
+        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
 
 
 class ConvFeedForward(nn.Module):
@@ -89,12 +104,16 @@ class ConvFeedForward(nn.Module):
     def __init__(self, channels: int, filter_channels: int, kernels: tuple[int, int], dropout: float) -> None:
         super().__init__()
         first, second = kernels
-        self.w_1 = nn.Conv1d(channels, filter_channels, first, padding=(first - 1) // 2)
-        self.w_2 = nn.Conv1d(filter_channels, channels, second, padding=(second - 1) // 2)
-        self.layer_norm, self.dropout = nn.LayerNorm(channels), nn.Dropout(dropout)
+        first_padding = (first - 1) // 2
+        second_padding = (second - 1) // 2
+        self.w_1 = nn.Conv1d(channels, filter_channels, first, padding=first_padding)
+        self.w_2 = nn.Conv1d(filter_channels, channels, second, padding=second_padding)
+        self.layer_norm = nn.LayerNorm(channels)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        h = F.relu(self.w_1(x.transpose(1, 2)))
+        hidden = F.relu(self.w_1(x.transpose(1, 2)))
         if mask is not None:  # the bias of the first makes something of nothing beyond the end
-            h = h * mask[:, None]
-        return self.layer_norm(self.dropout(self.w_2(h).transpose(1, 2)) + x)
+            hidden = hidden * mask[:, None]
+        out = self.w_2(hidden).transpose(1, 2)
+        return self.layer_norm(self.dropout(out) + x)
