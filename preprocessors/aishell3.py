@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from preprocessors.base import Utterance, by_hash
-from preprocessors.layout import lines, recordings, twins, without_suffix
+from preprocessors.layout import Reasons, recordings, rows, twins, without_suffix
 
 PARTS = ("train", "test")
 
@@ -27,11 +27,13 @@ def _parts(root: Path) -> list[Path]:
     return parts
 
 
-def _listed(part: Path, bad: list[tuple[str, str]] | None = None) -> Iterator[tuple[str, str]]:
+def _listed(part: Path, bad: Reasons | None = None) -> Iterator[tuple[str, str]]:
     """(<speaker>/<id>, text) of every line of content.txt; lines in another encoding go to `bad`."""
-    for name, spoken in (row[:2] for row in lines(part / "content.txt", 2, "\t", bad)):
-        # Characters and their pinyin take turns.
-        yield f"{name[:7]}/{without_suffix(name.strip())}", "".join(spoken.split()[::2])
+    for file, spoken, *_ in rows(part / "content.txt", 2, "\t", bad):
+        speaker = file[:7]
+        name = without_suffix(file.strip())
+        characters = spoken.split()[::2]  # their pinyin stands between them
+        yield f"{speaker}/{name}", "".join(characters)
 
 
 def utterances(root: Path) -> Iterator[Utterance]:
@@ -51,13 +53,16 @@ def split(utterance: Utterance) -> str:
     return "valid" if by_hash(utterance) == "valid" else "train"
 
 
-def orphans(root: Path) -> list[tuple[str, str]]:
+def orphans(root: Path) -> Reasons:
     """Lines without a recording or in another encoding, and recordings without a line."""
-    strays: list[tuple[str, str]] = []
+    strays: Reasons = []
     for part in _parts(root):
-        named, found = {name for name, _ in _listed(part, strays)}, recordings(part / "wav")
-        strays += [(_id(name), f"its recording {part.name}/wav/{name} is missing") for name in sorted(named - set(found))]
-        strays += [(_id(name), "content.txt does not name it") for name in sorted(set(found) - named)]
+        named = {name for name, _ in _listed(part, strays)}
+        found = recordings(part / "wav").keys()
+        lost = sorted(named - found)
+        unlisted = sorted(found - named)
+        strays += [(_id(name), f"its recording {part.name}/wav/{name} is missing") for name in lost]
+        strays += [(_id(name), "content.txt does not name it") for name in unlisted]
         strays += [(_id(name), reason) for name, reason in twins(part / "wav")]
     return strays
 

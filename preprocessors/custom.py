@@ -15,11 +15,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from preprocessors.base import Utterance
-from preprocessors.layout import by_name, lines, named, own_name, recordings, safe, text_of, twins
+from preprocessors.layout import Reasons, by_name, named, own_name, recordings, rows, safe, text_of, twins
 from utils.tree import composed, files_under
 
 METADATA = "metadata.csv"
 TEXTS = (".txt", ".lab")
+Row = tuple[str, str, str, str]  # name of a recording, speaker, text, language
 OWN_SPEAKER = 0.9  # speakers a line, from where on they seem to be none
 
 
@@ -29,14 +30,22 @@ def textgrids(root: Path, names: Iterable[str]) -> dict[str, str]:
     It has the recording's path within `TextGrid/` or lies beside it; else its file name must be that of one recording alone,
     as where an aligner sorted them by speaker.
     """
-    grids, names = _grids(root), list(names)
-    stems, known = Counter(map(_stem, names)), Counter(map(_stem, grids))
-    alone = {_stem(key): path for key, path in grids.items() if known[_stem(key)] == 1 == stems[_stem(key)]}
-    found = {name: grids.get(name) or alone.get(_stem(name)) for name in names}
-    return {name: str(path) for name, path in found.items() if path}
+    names = list(names)
+    grids = _grids(root)
+    recordings_of = Counter(map(_stem, names))
+    grids_of = Counter(map(_stem, grids))
+    by_stem = {_stem(name): path for name, path in grids.items()}
+    found = {}
+    for name in names:
+        stem = _stem(name)
+        if name in grids:
+            found[name] = str(grids[name])
+        elif recordings_of[stem] == 1 == grids_of[stem]:
+            found[name] = str(by_stem[stem])
+    return found
 
 
-def unused_textgrids(root: Path, names: Iterable[str]) -> list[tuple[str, str]]:
+def unused_textgrids(root: Path, names: Iterable[str]) -> Reasons:
     """(id, why) of the TextGrids that belong to no recording, or to more than one."""
     used = set(textgrids(root, names).values())
     why = "is ignored: its name is not that of one recording, or another TextGrid has it too"
@@ -45,36 +54,50 @@ def unused_textgrids(root: Path, names: Iterable[str]) -> list[tuple[str, str]]:
 
 def _grids(root: Path) -> dict[str, Path]:
     """Path within the corpus, without suffix and without the folder that holds all TextGrids or recordings -> absolute path."""
-    found: dict[str, Path] = {}
     root = root.absolute()
-    grids = {name: paths[0] for name, paths in by_name(files_under(root), root, [".textgrid"]).items()}
-    for name in sorted(grids, key=lambda name: (not name.lower().startswith("textgrid/"), name)):  # those of that folder go first
+    grids = by_name(files_under(root), root, [".textgrid"])
+    found: dict[str, Path] = {}
+    for name in sorted(grids, key=_own_folder_first):
         top, _, within = name.partition("/")
-        found.setdefault(within if within and top.lower() in ("textgrid", "wavs") else name, grids[name])
+        is_holder = within and top.lower() in ("textgrid", "wavs")
+        found.setdefault(within if is_holder else name, grids[name][0])
     return found
+
+
+def _own_folder_first(name: str) -> tuple[bool, str]:
+    return not name.lower().startswith("textgrid/"), name
 
 
 def _stem(name: str) -> str:
     return name.rsplit("/", 1)[-1]
 
 
-def _listed(root: Path, bad: list[tuple[str, str]] | None = None) -> Iterator[tuple[str, str, str, str]]:
-    """(recording as written, speaker, text, language) of metadata.csv; lines in another encoding go to `bad`."""
-    rows = list(lines(root / METADATA, 2, bad=bad))
-    twice = _says_twice(rows)
-    for name, *fields in rows:
-        if len(fields) == 1 or twice:
-            speaker, text, language = own_name(root), fields[-1].strip() or fields[0], ""
-        else:
-            speaker, text, language = (*fields, "")[:3]
-        yield name, composed(speaker).strip(" \t"), text.strip(), language.strip() or Utterance.language
+def _listed(root: Path, bad: Reasons | None = None) -> Iterator[Row]:
+    """The lines of metadata.csv, recordings as written there; lines in another encoding go to `bad`."""
+    listed = list(rows(root / METADATA, 2, bad=bad))
+    twice = _says_twice(listed)
+    for name, *fields in listed:
+        if twice or len(fields) == 1:
+            text = fields[-1].strip() or fields[0]
+            fields = [own_name(root), text]
+        speaker, text, *others = fields
+        language = others[0].strip() if others else ""
+        speaker = composed(speaker).strip(" \t")
+        yield name, speaker, text.strip(), language or Utterance.language
 
 
-def _says_twice(rows: list[list[str]]) -> bool:
+def _says_twice(listed: list[list[str]]) -> bool:
     """Whether the lines are LJSpeech's, id|text|text: the second field has words of the third, and is hardly ever the same."""
-    pairs = [[set(field.lower().split()) for field in row[1:]] for row in rows if len(row) == 3]
-    alike = [first for first, second in pairs if first and 2 * len(first & second) >= len(first)]
-    return bool(alike) and len(alike) > len(rows) / 2 and len({row[1] for row in rows}) >= OWN_SPEAKER * len(rows)
+    alike = [row for row in listed if len(row) == 3 and _repeats(row[1], row[2])]
+    are_most = len(alike) > len(listed) / 2
+    return are_most and len({row[1] for row in listed}) >= OWN_SPEAKER * len(listed)
+
+
+def _repeats(first: str, second: str) -> bool:
+    """Whether half of the words of the first field stand in the second too."""
+    words = set(first.lower().split())
+    shared = words & set(second.lower().split())
+    return bool(words) and 2 * len(shared) >= len(words)
 
 
 def _folder(root: Path) -> Path:
@@ -86,8 +109,8 @@ def utterances(root: Path) -> Iterator[Utterance]:
     """The recordings, with their texts where they have one; with metadata.csv, those that it names."""
     found = recordings(_folder(root))
     grids = textgrids(root, found)
-    rows = _named(root, found) if (root / METADATA).is_file() else _beside(root, found)
-    for name, speaker, text, language in rows:
+    listed = _named(root, found) if (root / METADATA).is_file() else _beside(root, found)
+    for name, speaker, text, language in listed:
         yield Utterance(
             id=safe(name),
             speaker=speaker,
@@ -98,58 +121,82 @@ def utterances(root: Path) -> Iterator[Utterance]:
         )
 
 
-def _named(root: Path, found: dict[str, Path]) -> Iterator[tuple[str, str, str, str]]:
+def _named(root: Path, found: dict[str, Path]) -> Iterator[Row]:
     for written, *rest in _listed(root):
         name = named(found, written, root)
         if name:
             yield name, *rest
 
 
-def _beside(root: Path, found: dict[str, Path]) -> Iterator[tuple[str, str, str, str]]:
+def _beside(root: Path, found: dict[str, Path]) -> Iterator[Row]:
     texts = _texts(root)
     for name in found:
         folder, _, _ = name.rpartition("/")
+        speaker = folder.split("/")[0] or own_name(root)
         text, _ = text_of(texts.get(name, []), "")
-        yield name, folder.split("/")[0] or own_name(root), text, Utterance.language
+        yield name, speaker, text, Utterance.language
 
 
 def _texts(root: Path) -> dict[str, list[Path]]:
     return by_name(files_under(_folder(root)), _folder(root), TEXTS)
 
 
-def orphans(root: Path) -> list[tuple[str, str]]:
+def orphans(root: Path) -> Reasons:
     """Transcripts and TextGrids without a recording; with metadata.csv, also recordings it does not name."""
     found = recordings(_folder(root))
     strays = [(safe(name), reason) for name, reason in twins(_folder(root))]
-    if (root / METADATA).is_file():
-        names = {written: named(found, written, root) for written, *_ in _listed(root, strays)}
-        lost = sorted(written for written, name in names.items() if not name)
-        strays += [(safe(name), f"metadata.csv names it, but there is no recording {name}") for name in lost]
-        strays += [(safe(name), "it has no line in metadata.csv") for name in sorted(set(found) - set(names.values()))]
-    else:
-        texts = _texts(root)
-        lost = [path for name in sorted(set(texts) - set(found)) for path in texts[name]]
-        strays += [(safe(path.stem), f"{path} has no recording beside it") for path in lost]
+    strays += _unlisted(root, found) if (root / METADATA).is_file() else _lone_texts(root, found)
     return strays + unused_textgrids(root, found)
 
 
-def mute(root: Path) -> list[tuple[str, str]]:
+def _unlisted(root: Path, found: dict[str, Path]) -> Reasons:
+    strays: Reasons = []
+    names = {}
+    for written, *_ in _listed(root, strays):
+        names[written] = named(found, written, root)
+    lost = sorted(written for written, name in names.items() if not name)
+    others = sorted(found.keys() - set(names.values()))
+    for name in lost:
+        strays.append((safe(name), f"metadata.csv names it, but there is no recording {name}"))
+    for name in others:
+        strays.append((safe(name), "it has no line in metadata.csv"))
+    return strays
+
+
+def _lone_texts(root: Path, found: dict[str, Path]) -> Reasons:
+    texts = _texts(root)
+    lost = [path for name in sorted(texts.keys() - found.keys()) for path in texts[name]]
+    return [(safe(path.stem), f"{path} has no recording beside it") for path in lost]
+
+
+def mute(root: Path) -> Reasons:
     """Why recordings have no text, where texts lie beside them."""
     if (root / METADATA).is_file():
         return []
     texts = _texts(root)
-    why = {name: text_of(texts.get(name, []), "it has no transcript beside it")[1] for name in recordings(_folder(root))}
-    return [(safe(name), reason) for name, reason in why.items() if reason]
+    mutes = []
+    for name in recordings(_folder(root)):
+        _, reason = text_of(texts.get(name, []), "it has no transcript beside it")
+        if reason:
+            mutes.append((safe(name), reason))
+    return mutes
 
 
-def doubts(root: Path) -> list[tuple[str, str]]:
+def doubts(root: Path) -> Reasons:
     """Says where the second field of metadata.csv seems to hold texts, as LJSpeech's does, and not speakers."""
-    rows = list(lines(root / METADATA, 2)) if (root / METADATA).is_file() else []
-    if _says_twice(rows):
+    listed = list(rows(root / METADATA, 2)) if (root / METADATA).is_file() else []
+    if _says_twice(listed):
         return [(METADATA, "its lines are read as id|text|text, LJSpeech's, not as id|speaker|text: the second field repeats the third")]
-    speakers = {row[1].strip() for row in rows if len(row) > 2}
-    words = max((len(speaker.split()) for speaker in speakers), default=0)
-    if len(rows) < 2 or len(speakers) < OWN_SPEAKER * len(rows) or (len(rows) < 10 and words < 3):
+    speakers = {row[1].strip() for row in listed if len(row) > 2}
+    if not _seem_texts(speakers, len(listed)):
         return []
     advice = "If the second field is a text, name the dataset ljspeech (id|text|text); if it is no speaker, leave it out (id|text)"
-    return [(METADATA, f"{len(rows)} lines name {len(speakers)} speakers, e.g. {rows[0][1][:60]!r}. {advice}.")]
+    return [(METADATA, f"{len(listed)} lines name {len(speakers)} speakers, e.g. {listed[0][1][:60]!r}. {advice}.")]
+
+
+def _seem_texts(speakers: set[str], n_lines: int) -> bool:
+    """Whether names of speakers are too many, or in a short list too long, to be such."""
+    most_words = max((len(speaker.split()) for speaker in speakers), default=0)
+    if n_lines < 2 or len(speakers) < OWN_SPEAKER * n_lines:
+        return False
+    return n_lines >= 10 or most_words >= 3

@@ -23,13 +23,14 @@ import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from preprocessors.base import Utterance
 from preprocessors.custom import textgrids
-from preprocessors.layout import lines
+from preprocessors.layout import rows
 from utils.audio import Audio
 from utils.files import write_whole
 from utils.log import log
@@ -155,9 +156,15 @@ def vocabulary() -> set[str]:
 class Synthesiser:
     """espeak-ng by its C interface, which also tells when each phone and word begins."""
 
-    AUDIO_RETRIEVAL, PHONEME_EVENTS, PHONEME_IPA = 2, 1, 2
+    AUDIO_RETRIEVAL = 2
+    PHONEME_EVENTS = 1
+    PHONEME_IPA = 2
     RATE = 1  # number of the parameter
-    WORD, END, PHONEME = 1, 5, 7  # types of events
+    WORD = 1  # types of events
+    END = 5
+    PHONEME = 7
+    UTF_8 = 1
+    CHARACTERS = 1  # what places are counted in
 
     def __init__(self) -> None:
         import ctypes
@@ -172,7 +179,8 @@ class Synthesiser:
             ]  # fmt: skip
 
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
-        data, flags = espeakng_loader.get_data_path(), self.PHONEME_EVENTS | self.PHONEME_IPA
+        data = espeakng_loader.get_data_path()
+        flags = self.PHONEME_EVENTS | self.PHONEME_IPA
         self.rate = self._library.espeak_Initialize(self.AUDIO_RETRIEVAL, 0, str(data).encode(), flags)
         if self.rate <= 0:
             raise ValueError(f"espeak-ng does not start with the data in {data}: reinstall espeakng-loader.")
@@ -200,9 +208,11 @@ class Synthesiser:
         self._events.clear()
         self._take(voice)
         encoded = text.encode()
-        self._library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, 1, None, None)  # 1: UTF-8, counted in characters
+        size = len(encoded) + 1
+        self._library.espeak_Synth(encoded, size, 0, self.CHARACTERS, 0, self.UTF_8, None, None)
         samples = np.concatenate(self._chunks).astype(np.float32) / 32768
-        return Audio(samples, self.rate), *self._times(text, len(samples) / self.rate)
+        phones, words = self._times(text, len(samples) / self.rate)
+        return Audio(samples, self.rate), phones, words
 
     def _take(self, voice: Voice) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -216,15 +226,19 @@ class Synthesiser:
         """Phones and words from the events, in seconds."""
         phones: list[Interval] = []
         words: list[Interval] = []
-        word, said = "", self._words(text)
+        word = ""
+        spoken = self._words(text)
         for event, after in zip(self._events, self._following(round(seconds * self.rate)), strict=True):
             kind, _, sample, label = event
+            kind_after, sample_after, label_after = after
             if kind == self.WORD:
-                word = said.pop(0)
+                word = spoken.pop(0)
             if kind != self.PHONEME:
                 continue
-            label, start, end = label.strip("ˈˌ"), sample / self.rate, after[1] / self.rate
-            if not label and after[0] == self.PHONEME and after[2] and phones:
+            label = label.strip("ˈˌ")
+            start = sample / self.rate
+            end = sample_after / self.rate
+            if not label and kind_after == self.PHONEME and label_after and phones:
                 label, start, _ = phones.pop()  # a held breath between two vowels of a clause belongs to the first
             elif label and end <= start and phones:
                 start = self._share(phones)
@@ -239,11 +253,12 @@ class Synthesiser:
     def _words(self, text: str) -> list[str]:
         """The words that espeak speaks as one, in order: "in the" may be one of them."""
         starts = [position - 1 for kind, position, _, _ in self._events if kind == self.WORD]
-        return [text[a:b].strip(" ,.?!:;") for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
+        return [text[first:last].strip(" ,.?!:;") for first, last in pairwise([*starts, len(text)])]
 
     def _following(self, total: int) -> Iterator[tuple[int, int, str]]:
         """For each event (type, sample, label) of the next that ends a phone."""
-        following, last = [], (self.END, total, "")
+        following = []
+        last = (self.END, total, "")
         for kind, _, sample, label in reversed(self._events):
             following.append(last)
             if kind in (self.PHONEME, self.END):
@@ -259,32 +274,41 @@ class Synthesiser:
         return middle
 
 
-def _record(speak: Synthesiser, folder: Path, name: str, text: str, voice: Voice, rng: np.random.Generator) -> float:
+def _record(synthesiser: Synthesiser, folder: Path, name: str, text: str, voice: Voice, rng: np.random.Generator) -> float:
     """Writes one utterance with its times; returns its seconds."""
-    spoken, *tiers = speak(text, voice)
-    edge = round(EDGE * spoken.rate)
-    samples = np.pad(spoken.normalised(-3.0).samples, edge)
-    audio = Audio(samples + NOISE * rng.standard_normal(len(samples)), spoken.rate)
+    speech, phones, words = synthesiser(text, voice)
+    edge = round(EDGE * speech.rate)
+    levelled = speech.normalised(-3.0)
+    padded = np.pad(levelled.samples, edge)
+    noise = NOISE * rng.standard_normal(len(padded))
+    audio = Audio(padded + noise, speech.rate)
+    tiers = {"phones": _behind_edge(phones), "words": _behind_edge(words)}
     audio.write(folder / "wavs" / f"{name}.wav")
-    shifted = [[(label, start + EDGE, end + EDGE) for label, start, end in tier] for tier in tiers]
-    grid = folder / "TextGrid" / f"{name}.TextGrid"
-    write_textgrid(grid, dict(zip(("phones", "words"), shifted, strict=True)), seconds=audio.seconds)
+    write_textgrid(folder / "TextGrid" / f"{name}.TextGrid", tiers, seconds=audio.seconds)
     return audio.seconds
+
+
+def _behind_edge(intervals: list[Interval]) -> list[Interval]:
+    return [(label, start + EDGE, end + EDGE) for label, start, end in intervals]
 
 
 def make(folder: str | Path, *, seed: int = 0, sentences: int = SENTENCES, voices: tuple[Voice, ...] = VOICES) -> Path:
     """Makes the corpus in `folder`, `sentences` for each voice; the same seed gives the same files."""
-    folder, speak, rows, seconds = Path(folder), Synthesiser(), [], 0.0
+    folder = Path(folder)
+    synthesiser = Synthesiser()
     texts = iter(_sentences(sentences * len(voices), random.Random(seed), held_out=False))
+    metadata = []
+    seconds = 0.0
     for voice in voices:
         rng = np.random.default_rng([seed, *voice.name.encode()])
         for i in range(sentences):
-            name, text = f"{voice.name}-{i:03d}", next(texts)
-            seconds += _record(speak, folder, name, text, voice, rng)
-            rows.append(f"{name}|{voice.name}|{text}\n")
+            name = f"{voice.name}-{i:03d}"
+            text = next(texts)
+            seconds += _record(synthesiser, folder, name, text, voice, rng)
+            metadata.append(f"{name}|{voice.name}|{text}\n")
     # Last, so that a folder with metadata.csv is a whole corpus.
-    write_whole(folder / "metadata.csv", lambda p: p.write_text("".join(rows), encoding="utf-8"))
-    log.info(f"demo: made {len(rows)} utterances, {seconds / 60:.1f} minutes, in {folder}.")
+    write_whole(folder / "metadata.csv", lambda path: path.write_text("".join(metadata), encoding="utf-8"))
+    log.info(f"demo: made {len(metadata)} utterances, {seconds / 60:.1f} minutes, in {folder}.")
     return folder
 
 
@@ -297,9 +321,9 @@ def ensure(root: str | Path) -> None:
 def utterances(root: Path) -> Iterator[Utterance]:
     """The utterances of the corpus, which is made first if it is not there."""
     ensure(root)
-    rows = list(lines(root / "metadata.csv", 3))
-    grids = textgrids(root, [name for name, *_ in rows])
-    for name, speaker, text in rows:
+    listed = list(rows(root / "metadata.csv", 3))
+    grids = textgrids(root, [name for name, *_ in listed])
+    for name, speaker, text in listed:
         audio = (root / "wavs" / f"{name}.wav").absolute()
         yield Utterance(id=name, speaker=speaker, audio=str(audio), text=text, textgrid=grids.get(name, ""))
 

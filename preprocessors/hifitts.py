@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 
 from preprocessors.base import Utterance
-from preprocessors.layout import recordings, twins, without_suffix
+from preprocessors.layout import Reasons, in_another_encoding, recordings, twins, without_suffix
 from utils.files import read_lines
 from utils.tree import composed
 
@@ -25,22 +25,26 @@ PARTS = {"train": "train", "dev": "valid", "test": "test"}
 
 
 def _manifests(root: Path) -> list[Path]:
-    found = sorted(path for path in root.glob("*_manifest_*.json") if path.stem.rsplit("_", 1)[-1] in PARTS)
-    found = [path for path in found if not path.name.startswith(".")]
-    if not found:
+    manifests = [path for path in sorted(root.glob("*_manifest_*.json")) if _part(path) in PARTS and path.name[0] != "."]
+    if not manifests:
         raise ValueError(f"hifitts: {root} holds no <reader>_manifest_<clean or other>_<train, dev or test>.json.")
-    return found
+    return manifests
 
 
-def _rows(root: Path, bad: list[tuple[str, str]] | None = None) -> Iterator[tuple[Path, str, str]]:
+def _part(manifest: Path) -> str:
+    return manifest.stem.rsplit("_", 1)[-1]
+
+
+def _rows(root: Path, bad: Reasons | None = None) -> Iterator[tuple[Path, str, str]]:
     """(manifest, <reader>_<clean or other>/<book>/<recording>, text) of every line; lines in another encoding go to `bad`."""
     for manifest in _manifests(root.absolute()):
         unread: list[tuple[int, str]] = []
         for number, line in read_lines(manifest, unread):
             if line.strip():
-                yield manifest, *_row(f"{manifest}:{number}", line)
+                name, text = _row(f"{manifest}:{number}", line)
+                yield manifest, name, text
         if bad is not None:
-            bad.extend((f"{manifest.name}:{number}", f"{reason}: save {manifest} again as UTF-8") for number, reason in unread)
+            bad += in_another_encoding(manifest, unread)
 
 
 def _row(place: str, line: str) -> tuple[str, str]:
@@ -76,12 +80,16 @@ def split(utterance: Utterance) -> str:
 
 @cache
 def _splits(root: Path) -> dict[str, str]:
-    return {_id(name): PARTS[manifest.stem.rsplit("_", 1)[-1]] for manifest, name, _ in _rows(root)}
+    return {_id(name): PARTS[_part(manifest)] for manifest, name, _ in _rows(root)}
 
 
-def orphans(root: Path) -> list[tuple[str, str]]:
+def orphans(root: Path) -> Reasons:
     """Lines without a recording or in another encoding, and recordings that no manifest names."""
-    bad: list[tuple[str, str]] = []
-    named, found = {name for _, name, _ in _rows(root, bad)}, recordings(root / "audio")
-    lost = [(_id(name), f"its recording audio/{name} is missing") for name in sorted(named - set(found))]
-    return bad + lost + twins(root / "audio") + [(_id(name), "no manifest names it") for name in sorted(set(found) - named)]
+    strays: Reasons = []
+    folder = root / "audio"
+    named = {name for _, name, _ in _rows(root, strays)}
+    found = recordings(folder).keys()
+    strays += [(_id(name), f"its recording audio/{name} is missing") for name in sorted(named - found)]
+    strays += twins(folder)
+    strays += [(_id(name), "no manifest names it") for name in sorted(found - named)]
+    return strays

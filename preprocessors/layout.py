@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import posixpath
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -16,18 +17,27 @@ from utils.digest import digest_of_bytes
 from utils.files import read_lines, read_text
 from utils.tree import composed, files_under
 
+Reasons = list[tuple[str, str]]  # (id, or file and line; why it is left out, or doubted)
 LONGEST = 180  # bytes of an id; a file's name has 255, endings and temporary names included
 
 
 def by_name(paths: Iterable[Path], folder: Path, endings: Sequence[str]) -> dict[str, list[Path]]:
     """Path within `folder` without its ending -> the files of that name, in the order of `endings`, whose case is ignored."""
-    found: dict[str, list[tuple[int, Path]]] = {}
+    ranked: dict[str, list[tuple[int, Path]]] = defaultdict(list)
     for path in paths:
         name = composed(path.relative_to(folder).as_posix())
-        place = next((i for i, ending in enumerate(endings) if name.lower().endswith(ending)), None)
-        if place is not None:
-            found.setdefault(name[: -len(endings[place])], []).append((place, path))
-    return {name: [path for _, path in sorted(files)] for name, files in found.items()}
+        rank = _rank(name, endings)
+        if rank is not None:
+            stem = name[: -len(endings[rank])]
+            ranked[stem].append((rank, path))
+    for files in ranked.values():
+        files.sort()
+    return {stem: [path for _, path in files] for stem, files in ranked.items()}
+
+
+def _rank(name: str, endings: Sequence[str]) -> int | None:
+    """Which of the endings a name has, the first of several."""
+    return next((rank for rank, ending in enumerate(endings) if name.lower().endswith(ending)), None)
 
 
 def recordings(folder: Path) -> dict[str, Path]:
@@ -35,9 +45,12 @@ def recordings(folder: Path) -> dict[str, Path]:
     return {name: paths[0] for name, paths in _sounds(folder).items()}
 
 
-def twins(folder: Path) -> list[tuple[str, str]]:
+def twins(folder: Path) -> Reasons:
     """(name, why it is left out) of each recording that is there in another format too."""
-    return [(name, f"{path} is left out: {paths[0].name} has the same name") for name, paths in _sounds(folder).items() for path in paths[1:]]
+    left_out = []
+    for name, (first, *others) in _sounds(folder).items():
+        left_out += [(name, f"{path} is left out: {first.name} has the same name") for path in others]
+    return left_out
 
 
 def _sounds(folder: Path) -> dict[str, list[Path]]:
@@ -69,8 +82,12 @@ def own_name(root: Path) -> str:
 
 def safe(name: str) -> str:
     """`name` as one file name: "anna/take 1" -> "anna_take_1". Letters keep their marks."""
-    kept = "".join(c if c in "._-" or unicodedata.category(c)[0] in "LMN" else " " for c in name)
-    return short("_".join(part for part in kept.split(" ") if part).strip("._") or "unnamed")
+    words = "".join(character if _is_safe(character) else " " for character in name).split()
+    return short("_".join(words).strip("._") or "unnamed")
+
+
+def _is_safe(character: str) -> bool:
+    return character in "._-" or unicodedata.category(character)[0] in "LMN"
 
 
 def short(name: str) -> str:
@@ -93,7 +110,7 @@ def text_of(paths: Sequence[Path], missing: str) -> tuple[str, str]:
     return "", f"its transcript {paths[0]} is empty" if paths else missing
 
 
-def lines(path: Path, fields: int, separator: str = "|", bad: list[tuple[str, str]] | None = None) -> Iterator[list[str]]:
+def rows(path: Path, fields: int, separator: str = "|", bad: Reasons | None = None) -> Iterator[list[str]]:
     """The rows of a metadata file, their fields as they stand. Raises ValueError naming the line that has too few of them.
 
     Lines in another encoding are left out, and go to `bad` as (file and line, reason).
@@ -114,4 +131,9 @@ def lines(path: Path, fields: int, separator: str = "|", bad: list[tuple[str, st
             raise ValueError(f"{path}:{number} holds a carriage return: save the file with line feeds between its lines.")
         yield parts
     if bad is not None:
-        bad.extend((f"{path.name}:{number}", f"{reason}: save {path} again as UTF-8") for number, reason in unread)
+        bad += in_another_encoding(path, unread)
+
+
+def in_another_encoding(path: Path, unread: list[tuple[int, str]]) -> Reasons:
+    """The lines of a file that `utils.files.read_lines` could not read, as (file and line, reason)."""
+    return [(f"{path.name}:{number}", f"{reason}: save {path} again as UTF-8") for number, reason in unread]

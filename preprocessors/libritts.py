@@ -17,10 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from preprocessors.base import Utterance
-from preprocessors.layout import SUFFIXES, by_name, text_of
+from preprocessors.layout import SUFFIXES, Reasons, by_name, text_of
 from utils.files import read_lines
 from utils.tree import files_under
 
+Files = tuple[str, Path | None, list[Path]]  # id, recording if there is one, transcripts
 PARTS = {"train": "train", "dev": "valid", "test": "test"}
 TEXTS = (".normalized.txt", ".original.txt")
 FAILED = "libritts_r_failed_speech_restoration_examples"
@@ -33,21 +34,39 @@ def _parts(root: Path) -> list[Path]:
     return parts
 
 
-def _files(root: Path) -> Iterator[tuple[str, Path | None, list[Path]]]:
-    """(id, recording or None, transcripts) of every name in <part>/<speaker>/<chapter>/."""
+def _files(root: Path) -> Iterator[Files]:
+    """What is there of every name in <part>/<speaker>/<chapter>/."""
     for part in _parts(root):
-        paths = [path for path in files_under(part) if len(path.relative_to(part).parts) == 3]
-        sounds, texts = by_name(paths, part, SUFFIXES), by_name(paths, part, TEXTS)
-        for name in sorted({**sounds, **texts}):
-            yield name.rsplit("/", 1)[-1], sounds.get(name, [None])[0], texts.get(name, [])
+        paths = [path for path in files_under(part) if _depth(path, part) == 3]
+        recordings = by_name(paths, part, SUFFIXES)
+        texts = by_name(paths, part, TEXTS)
+        for name in sorted(recordings.keys() | texts.keys()):
+            identity = name.rsplit("/", 1)[-1]
+            recording, *_ = recordings.get(name, [None])
+            yield identity, recording, texts.get(name, [])
+
+
+def _depth(path: Path, folder: Path) -> int:
+    return len(path.relative_to(folder).parts)
 
 
 def _failed(root: Path) -> dict[str, str]:
     """Id -> the list that names it, of the failed restorations of LibriTTS-R. Lists beside LibriTTS itself are not its own."""
-    own = re.sub("[^a-z]", "", root.absolute().name.lower()) == "libritts"
-    folders = [root, root / FAILED] + ([] if own else [root.absolute().parent / FAILED])
-    lists = [path for folder in folders for path in sorted(folder.glob("*_bad_sample_list.txt")) if not path.name.startswith(".")]
-    return {Path(line.strip()).stem: path.name for path in lists for _, line in read_lines(path) if line.strip()}
+    folders = [root, root / FAILED]
+    name = re.sub("[^a-z]", "", root.absolute().name.lower())
+    if name != "libritts":
+        folders.append(root.absolute().parent / FAILED)
+    failed = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*_bad_sample_list.txt")):
+            if not path.name.startswith("."):
+                failed |= dict.fromkeys(_ids(path), path.name)
+    return failed
+
+
+def _ids(path: Path) -> list[str]:
+    lines = [line.strip() for _, line in read_lines(path)]
+    return [Path(line).stem for line in lines if line]
 
 
 def utterances(root: Path) -> Iterator[Utterance]:
@@ -55,7 +74,8 @@ def utterances(root: Path) -> Iterator[Utterance]:
     failed = _failed(root)
     for name, audio, texts in _files(root):
         if audio and name not in failed:
-            yield Utterance(id=name, speaker=audio.parents[1].name, audio=str(audio), text=text_of(texts, "")[0])
+            text, _ = text_of(texts, "")
+            yield Utterance(id=name, speaker=audio.parents[1].name, audio=str(audio), text=text)
 
 
 def split(utterance: Utterance) -> str:
@@ -63,18 +83,23 @@ def split(utterance: Utterance) -> str:
     return PARTS[Path(utterance.audio).parents[2].name.split("-")[0]]
 
 
-def orphans(root: Path) -> list[tuple[str, str]]:
+def orphans(root: Path) -> Reasons:
     """Recordings whose restoration failed, and transcripts without a recording."""
-    failed, found = _failed(root), []
+    failed = _failed(root)
+    strays = []
     for name, audio, _ in _files(root):
         if not audio:
-            found.append((name, "its transcript has no recording beside it"))
+            strays.append((name, "its transcript has no recording beside it"))
         elif name in failed:
-            found.append((name, f"its restoration failed, says {failed[name]}"))
-    return found
+            strays.append((name, f"its restoration failed, says {failed[name]}"))
+    return strays
 
 
-def mute(root: Path) -> list[tuple[str, str]]:
+def mute(root: Path) -> Reasons:
     """Why recordings have no text."""
-    missing = "it has no transcript beside it (.normalized.txt or .original.txt)"
-    return [(name, why) for name, audio, texts in _files(root) if audio and (why := text_of(texts, missing)[1])]
+    mutes = []
+    for name, audio, texts in _files(root):
+        _, reason = text_of(texts, "it has no transcript beside it (.normalized.txt or .original.txt)")
+        if audio and reason:
+            mutes.append((name, reason))
+    return mutes

@@ -15,34 +15,41 @@ from pathlib import Path
 
 from preprocessors.base import Utterance
 from preprocessors.custom import textgrids, unused_textgrids
-from preprocessors.layout import lines, named, recordings, short, twins
+from preprocessors.layout import Reasons, named, recordings, rows, short, twins
 
 
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every line of metadata.csv that has a recording."""
-    rows = list(lines(root / "metadata.csv", 2))
+    listed = list(rows(root / "metadata.csv", 2))
     found = recordings(root / "wavs")
     grids = textgrids(root, found)
-    for written, *texts in rows:
+    for written, first, *others in listed:
         name = named(found, written, root)
-        if name:
-            first, second = (*texts, "")[:2]
-            grid = grids.get(name, "")
-            yield Utterance(
-                id=_id(name), speaker="ljspeech", audio=str(found[name]), text=second.strip() or first.strip(), textgrid=grid
-            )
+        if not name:
+            continue
+        second = others[0] if others else ""
+        yield Utterance(
+            id=_id(name),
+            speaker="ljspeech",
+            audio=str(found[name]),
+            text=second.strip() or first.strip(),
+            textgrid=grids.get(name, ""),
+        )
 
 
-def orphans(root: Path) -> list[tuple[str, str]]:
+def orphans(root: Path) -> Reasons:
     """Lines without a recording or in another encoding, and recordings without a line."""
-    bad: list[tuple[str, str]] = []
-    rows = [written for written, *_ in lines(root / "metadata.csv", 2, bad=bad)]
-    found = recordings(root / "wavs")
-    names = {written: named(found, written, root) for written in rows}
+    strays: Reasons = []
+    folder = root / "wavs"
+    found = recordings(folder)
+    names = {written: named(found, written, root) for written, *_ in rows(root / "metadata.csv", 2, bad=strays)}
     lost = sorted(written for written, name in names.items() if not name)
-    missing = [(_id(name), f"metadata.csv names it, but wavs/ has no recording {name}") for name in lost]
-    unlisted = [(_id(name), "it has no line in metadata.csv") for name in sorted(set(found) - set(names.values()))]
-    return bad + twins(root / "wavs") + missing + unused_textgrids(root, found) + unlisted
+    unlisted = sorted(found.keys() - set(names.values()))
+    strays += twins(folder)
+    strays += [(_id(name), f"metadata.csv names it, but wavs/ has no recording {name}") for name in lost]
+    strays += unused_textgrids(root, found)
+    strays += [(_id(name), "it has no line in metadata.csv") for name in unlisted]
+    return strays
 
 
 def _id(name: str) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from preprocessors.base import Utterance
-from preprocessors.layout import SUFFIXES, by_name, text_of
+from preprocessors.layout import SUFFIXES, Reasons, by_name, text_of
 from utils.tree import files_under
 
 AUDIO = "wav48_silence_trimmed"
@@ -27,8 +27,9 @@ def _sounds(root: Path) -> dict[str, list[Path]]:
     folder = root.absolute() / AUDIO
     if not folder.is_dir():
         raise ValueError(f"vctk: no folder {folder}: dataset_path.vctk is the folder of version 0.92 that holds it.")
-    found = by_name(files_under(folder), folder, [f"_{MICROPHONE}{suffix}" for suffix in SUFFIXES])
-    return {name: paths for name, paths in sorted(found.items()) if name.count("/") == 1}
+    endings = [f"_{MICROPHONE}{suffix}" for suffix in SUFFIXES]
+    recordings = by_name(files_under(folder), folder, endings)
+    return {name: paths for name, paths in sorted(recordings.items()) if name.count("/") == 1}
 
 
 def _texts(root: Path) -> dict[str, list[Path]]:
@@ -41,17 +42,23 @@ def utterances(root: Path) -> Iterator[Utterance]:
     texts = _texts(root)
     for name, paths in _sounds(root).items():
         speaker, identity = name.split("/")
-        yield Utterance(id=identity, speaker=speaker, audio=str(paths[0]), text=text_of(texts.get(name, []), "")[0])
+        text, _ = text_of(texts.get(name, []), "")
+        yield Utterance(id=identity, speaker=speaker, audio=str(paths[0]), text=text)
 
 
-def orphans(root: Path) -> list[tuple[str, str]]:
+def orphans(root: Path) -> Reasons:
     """Transcripts without a recording."""
     lost = sorted(set(_texts(root)) - set(_sounds(root)))
     return [(name.rsplit("/", 1)[-1], f"its transcript has no recording from {MICROPHONE}") for name in lost]
 
 
-def mute(root: Path) -> list[tuple[str, str]]:
+def mute(root: Path) -> Reasons:
     """Why recordings have no text."""
     texts = _texts(root)
-    why = {name: text_of(texts.get(name, []), f"it has no transcript txt/{name}.txt")[1] for name in _sounds(root)}
-    return [(name.split("/")[1], reason) for name, reason in why.items() if reason]
+    mutes = []
+    for name in _sounds(root):
+        _, reason = text_of(texts.get(name, []), f"it has no transcript txt/{name}.txt")
+        if reason:
+            _, identity = name.split("/")
+            mutes.append((identity, reason))
+    return mutes

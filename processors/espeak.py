@@ -200,7 +200,9 @@ def _separator(word: str, phone: str) -> Any:
 def _short(text: str) -> list[str]:
     """`text` in stretches that espeak reads whole, parted at spaces where there are any."""
     found = []
-    start = last_space = weight = 0
+    start = 0
+    last_space = 0
+    weight = 0
     for place, character in enumerate(text):
         weight += _weight(character)
         if character == " ":

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import groupby
+from itertools import chain, groupby, pairwise
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from processors.phonemes import phones_of
 from processors.sentences import HAN, words
 from processors.text import SILENCE, Phones, as_textgrid
 
+Span = tuple[str, int, int]  # a word, its first token and the one behind its last
 ENDS = (SILENCE, "<bos>", "<eos>")
 # Marks that belong to what stands before.
 LEADING = re.compile(rf"\s*[,.!?;:…]+(?=[\s\"'”’)\]{HAN}]|$)|\s*[{''.join(map(chr, WIDE))}]+")
@@ -35,7 +36,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Chunk:
+class Stretch:
     """The tokens of one part; `spaced`: a space stands before it; `marks`: it is nothing but marks."""
 
     part: Said
@@ -48,7 +49,8 @@ class Reader:
     """Reads lines for the model whose feature `phone` is, in `language`."""
 
     def __init__(self, phone: Phones, language: str) -> None:
-        self.phone, self.language = phone, language
+        self.phone = phone
+        self.language = language
         self.own = phone.symbols is None
         self.bounded = self.own or phone.g2p not in ("lexicon", "pinyin")  # published phones stand without boundaries
         self.plain = copy.copy(phone)
@@ -62,19 +64,21 @@ class Reader:
         if len(parts) == 1 and not parts[0].phones:
             tokens = self.phone(self._utterance(parts[0].text))
             return Reading(tokens, self.phone.encode(tokens), np.full(len(tokens), parts[0].rate))
-        return self._joined(self._chunks(parts))
+        return self._joined(self._stretches(parts))
 
-    def words(self, parts: tuple[Said, ...]) -> list[tuple[str, int, int]]:
+    def words(self, parts: tuple[Said, ...]) -> list[Span]:
         """Each word with its first and the one after its last, counted in spoken tokens."""
-        found, at = [], 0
-        for chunk in self._chunks(parts):
-            spoken = [token for token in chunk.tokens if not silent(token)]
-            if chunk.part.phones:
-                found.append((chunk.part.text or chunk.part.phones, at, at + len(spoken)))
-            elif spoken:
-                found += [(word, at + first, at + last) for word, first, last in self._inside(chunk)]
-            at += len(spoken)
-        return found
+        named = []
+        start = 0
+        for stretch in self._stretches(parts):
+            part = stretch.part
+            size = len(_spoken(stretch.tokens))
+            if part.phones:
+                named.append((part.text or part.phones, start, start + size))
+            elif size:
+                named += [(word, start + first, start + last) for word, first, last in self._inside(stretch)]
+            start += size
+        return named
 
     def _utterance(self, text: str) -> Utterance:
         return Utterance(id="-", text=text.strip(), language=self.language)
@@ -82,30 +86,37 @@ class Reader:
     def _bare(self, text: str) -> list[str]:
         """The tokens of a text without those that only begin and end an utterance."""
         tokens = self.plain(self._utterance(text)).tolist()
-        first, last = tokens[0] in ENDS, len(tokens) > 1 and tokens[-1] in ENDS
-        return tokens[first : len(tokens) - last]
+        if len(tokens) > 1 and tokens[-1] in ENDS:
+            tokens.pop()
+        return tokens[1:] if tokens[0] in ENDS else tokens
 
-    def _chunks(self, parts: tuple[Said, ...]) -> list[Chunk]:
-        found, spaced = [], False
+    def _stretches(self, parts: tuple[Said, ...]) -> list[Stretch]:
+        stretches: list[Stretch] = []
+        spaced = False
         for part in parts:
             if part.phones:
-                found.append(Chunk(part, phones_of(part.phones, part.alphabet, self.phone), spaced or _han(part.text[:1])))
-                spaced = _han(part.text[-1:])
+                tokens = phones_of(part.phones, part.alphabet, self.phone)
+                stretches.append(Stretch(part, tokens, spaced or _is_han(part.text[:1])))
+                spaced = _is_han(part.text[-1:])
                 continue
-            leading = LEADING.match(part.text) if found else None
-            body = part.text[leading.end() :] if leading else part.text
+            text = part.text
+            leading = LEADING.match(text) if stretches else None
             if leading:
-                found.append(Chunk(part, self._marks(leading[0]), False, marks=True))
-            if body.strip():
-                found.append(self._chunk(part, body, spaced))
-            spaced = part.text[-1:].isspace() or _han(part.text[-1:]) or (spaced and not part.text.strip())
-        return found
+                stretches.append(Stretch(part, self._marks(leading[0]), False, marks=True))
+                text = text[leading.end() :]
+            if text.strip():
+                stretches.append(self._stretch(part, text, spaced))
+            spaced = _parts_after(part.text) or (spaced and not part.text.strip())
+        return stretches
 
-    def _chunk(self, part: Said, text: str, spaced: bool) -> Chunk:
-        if any(c.isalnum() for c in text):
-            last = text.rstrip()[-1] if self._drops_last else ""
-            return Chunk(part, self._bare(text) + self._marks(last), spaced or text[:1].isspace() or _han(text[:1]))
-        return Chunk(part, self._marks(text), spaced, marks=True)
+    def _stretch(self, part: Said, text: str, spaced: bool) -> Stretch:
+        if not any(map(str.isalnum, text)):
+            return Stretch(part, self._marks(text), spaced, marks=True)
+        tokens = self._bare(text)
+        if self._drops_last:
+            tokens += self._marks(text.rstrip()[-1])
+        begins_apart = text[:1].isspace() or _is_han(text[:1])
+        return Stretch(part, tokens, spaced or begins_apart)
 
     @property
     def _drops_last(self) -> bool:
@@ -115,26 +126,29 @@ class Reader:
     def _marks(self, text: str) -> list[str]:
         """Marks as the model has them."""
         text = text.translate(WIDE)
+        marks = [sign for sign in text if sign in MARKS]
         if self.own:
-            return [c for c in text if c in MARKS][:1]
+            return marks[:1]
         if not self.bounded:
-            pause = [s for s in ("@sp", "sp") if s in self.phone.ids]
-            return pause if any(c in MARKS for c in text) else []
-        return [c for c in text.strip() if c in self.phone.ids]
+            pause = [symbol for symbol in ("@sp", "sp") if symbol in self.phone.ids]
+            return pause if marks else []
+        return [sign for sign in text.strip() if sign in self.phone.ids]
 
-    def _joined(self, chunks: list[Chunk]) -> Reading:
+    def _joined(self, stretches: list[Stretch]) -> Reading:
         tokens: list[str] = []
         rates: list[float] = []  # of the spoken tokens: these stay when a TextGrid's form loses others
-        for chunk in chunks:
-            if tokens and chunk.spaced and not chunk.marks and self._parted_after(tokens[-1]):
+        for stretch in stretches:
+            begins_word = stretch.spaced and not stretch.marks
+            if tokens and begins_word and self._parted_after(tokens[-1]):
                 tokens.append(self._boundary)
-            tokens += chunk.tokens
-            rates += [chunk.part.rate] * sum(not silent(token) for token in chunk.tokens)
-        tokens = np.array(self._enclosed(tokens))
+            tokens += stretch.tokens
+            rates += [stretch.part.rate] * len(_spoken(stretch.tokens))
+        enclosed = np.array(self._enclosed(tokens))
         if not rates:
-            raise ValueError(f"the text {''.join(chunk.part.text for chunk in chunks)!r} holds nothing that can be spoken.")
-        said = np.cumsum([not silent(token) for token in tokens]).clip(1) - 1  # a pause goes with what is before
-        return Reading(tokens, self.phone.encode(tokens), np.array(rates)[said])
+            raise ValueError(f"the text {''.join(stretch.part.text for stretch in stretches)!r} holds nothing that can be spoken.")
+        is_spoken = [not silent(token) for token in enclosed]
+        owner = np.cumsum(is_spoken).clip(1) - 1  # a pause goes with what is before
+        return Reading(enclosed, self.phone.encode(enclosed), np.array(rates)[owner])
 
     @property
     def _boundary(self) -> str:
@@ -154,40 +168,73 @@ class Reader:
                 tokens.pop()
         return ["<bos>", *tokens, "<eos>"] if self.phone.symbols == "amphion-espeak" else tokens
 
-    def _inside(self, chunk: Chunk) -> list[tuple[str, int, int]]:
-        """The words of a chunk: its runs between boundaries where they are as many, else whatever sounds alike."""
-        named = words(chunk.part.text)
-        sizes = [len(list(run)) for quiet, run in groupby(chunk.tokens, silent) if not quiet]
-        if len(sizes) == len(named):
-            stops = np.cumsum([0, *sizes]).tolist()
-            return list(zip(named, stops[:-1], stops[1:], strict=True))
-        spoken = [token for token in chunk.tokens if not silent(token)]
-        return by_sound(named, spoken, self._alone)
+    def _inside(self, stretch: Stretch) -> list[Span]:
+        """The words of a stretch of text: its runs between boundaries where they are as many, else whatever sounds alike."""
+        named = words(stretch.part.text)
+        runs = groupby(stretch.tokens, silent)
+        sizes = [len(list(run)) for is_silent, run in runs if not is_silent]
+        if len(sizes) != len(named):
+            return by_sound(named, _spoken(stretch.tokens), self._alone)
+        bounds = np.cumsum([0, *sizes]).tolist()
+        return _between(bounds, named)
 
     def _alone(self, word: str) -> list[str]:
         try:
-            return [token for token in self._bare(word) if not silent(token)]
+            return _spoken(self._bare(word))
         except ValueError:  # a bare sign, said only beside others
             return []
 
 
-def _han(character: str) -> bool:
+def _spoken(tokens: list[str]) -> list[str]:
+    return [token for token in tokens if not silent(token)]
+
+
+def _is_han(character: str) -> bool:
     """True for a character that is a word of its own, with or without a space beside it."""
     return bool(re.match(f"[{HAN}]", character))
 
 
-def by_sound(named: list[str], spoken: list[str], alone: Callable[[str], list[str]]) -> list[tuple[str, int, int]]:
-    """Which of the `spoken` tokens each word has, by comparing them with each word `alone`; one not heard joins the word before."""
-    known = {word: alone(word) for word in dict.fromkeys(named)}
-    guess = [(i, token) for i, word in enumerate(named) for token in known[word]]
-    if not guess:
+def _parts_after(text: str) -> bool:
+    """Whether a word behind `text` is another one than its last."""
+    return text[-1:].isspace() or _is_han(text[-1:])
+
+
+def by_sound(named: list[str], spoken: list[str], alone: Callable[[str], list[str]]) -> list[Span]:
+    """Which of the `spoken` tokens each word has, by comparing them with each word `alone`.
+
+    A word without a token joins the word before.
+    """
+    known = {word: alone(word) for word in set(named)}
+    expected = [known[word] for word in named]
+    if not any(expected):
         return [(" ".join(named), 0, len(spoken))] if named and spoken else []
-    owner = np.zeros(len(spoken), dtype=int)
-    for _, a, b, c, d in SequenceMatcher(a=[t for _, t in guess], b=spoken, autojunk=False).get_opcodes():
-        for place in range(c, d):
-            like = a + (place - c) * (b - a) // (d - c) if b > a else max(a - 1, 0)
-            owner[place] = guess[like][0]
-    firsts = [0, *(np.flatnonzero(np.diff(owner)) + 1).tolist(), len(spoken)]
-    bounds = [0, *owner[firsts[1:-1]].tolist(), len(named)]  # the words from one run's to the next
-    labels = [" ".join(named[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
-    return list(zip(labels, firsts, firsts[1:], strict=False))
+    owner = _owners(expected, spoken)
+    changes = np.flatnonzero(np.diff(owner)) + 1
+    first_words = [0, *owner[changes].tolist(), len(named)]
+    labels = [" ".join(named[first:last]) for first, last in pairwise(first_words)]
+    return _between([0, *changes.tolist(), len(spoken)], labels)
+
+
+def _between(bounds: list[int], labels: list[str]) -> list[Span]:
+    """Each label with its first place and the one behind its last."""
+    return [(label, first, last) for label, (first, last) in zip(labels, pairwise(bounds), strict=True)]
+
+
+def _owners(expected: list[list[str]], spoken: list[str]) -> np.ndarray:
+    """For each spoken token, the word that it belongs to; `expected` has the tokens of each word."""
+    words_of_tokens = np.repeat(np.arange(len(expected)), list(map(len, expected)))
+    tokens = list(chain.from_iterable(expected))
+    return words_of_tokens[_counterparts(tokens, spoken)]
+
+
+def _counterparts(expected: list[str], spoken: list[str]) -> np.ndarray:
+    """For each spoken token, the place of the expected one that it stands for."""
+    places = np.zeros(len(spoken), dtype=int)
+    matcher = SequenceMatcher(a=expected, b=spoken, autojunk=False)
+    for _, first, last, start, stop in matcher.get_opcodes():
+        steps = np.arange(stop - start)
+        if last > first:
+            places[start:stop] = first + steps * (last - first) // max(stop - start, 1)
+        else:
+            places[start:stop] = max(first - 1, 0)
+    return places

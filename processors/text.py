@@ -26,6 +26,15 @@ SILENCE = "sil"
 PAD = "<pad>"
 PAUSES = frozenset({SILENCE, sounds.BOUNDARY, *sounds.MARKS})  # tokens that may last no time at all
 LEARNED = ("amphion-espeak", "letters")  # ways to read for which the symbols are found in the data
+MADE_WITH = {  # symbols: what can have turned words into them
+    "amphion": ["lexicon", "characters"],
+    "amphion-espeak": ["espeak"],
+    "amphion-letters": ["lexicon"],
+    "letters": ["characters"],
+    "ming024": ["lexicon", "characters", "pinyin"],
+    "naturalspeech2": ["lexicon"],
+    "vits": ["espeak"],
+}
 
 
 class Phones(Feature):
@@ -61,19 +70,23 @@ class Phones(Feature):
         blanks: bool = False,
         language: str = "",
     ) -> None:
-        self.g2p, self.source, self.lexicon, self.symbols, self.blanks = g2p, source, lexicon, symbols, blanks
-        self.language = self.own_language = language  # what `fit` learnt stands in the first
+        self.g2p = g2p
+        self.source = source
+        self.lexicon = lexicon
+        self.symbols = symbols
+        self.blanks = blanks
+        self.own_language = language
+        self.language = language  # or what `fit` learnt
         self._check()
         self.table: list[str] = []
         if symbols and symbols not in LEARNED:
             from processors.lexicon.published import TABLES
 
-            self._set(TABLES["amphion" if symbols == "amphion-letters" else symbols]())
+            table_of = TABLES["amphion" if symbols == "amphion-letters" else symbols]
+            self._set(table_of())
 
     def _check(self) -> None:
-        speaks = {"vits": ["espeak"], "amphion-espeak": ["espeak"], "naturalspeech2": ["lexicon"]}
-        speaks |= {"amphion-letters": ["lexicon"], "letters": ["characters"], "ming024": ["lexicon", "characters", "pinyin"]}
-        allowed = speaks.get(self.symbols or "", ["lexicon", "characters"] if self.symbols else [self.g2p])
+        allowed = MADE_WITH[self.symbols] if self.symbols else [self.g2p]
         if self.g2p not in allowed:
             raise ValueError(f"phone.g2p: symbols {self.symbols!r} were made with {' or '.join(allowed)}, got {self.g2p!r}.")
         if self.symbols and self.source == "textgrid":
@@ -90,7 +103,8 @@ class Phones(Feature):
         if self.source == "textgrid" and utterance.textgrid:
             return np.array(textgrid_tokens(utterance.textgrid))
         language = self.language or utterance.language
-        return np.array(self.published(utterance.text, language) if self.symbols else self.own(utterance.text, language))
+        tokens_of = self.published if self.symbols else self.own
+        return np.array(tokens_of(utterance.text, language))
 
     def basis(self, utterance: Utterance) -> Any:
         if self.source == "textgrid" and utterance.textgrid:
@@ -129,10 +143,11 @@ class Phones(Feature):
             return ["<bos>", *published.espeak_tokens(sounds.clean(text)), "<eos>"]
         if self.symbols == "vits":
             known = set(self.table) - {"_"}  # what the table lacks was never said: old espeaks dropped brackets
-            return [c for c in published.english_cleaners2(sounds.clean(text)) if c in known]
+            letters = published.english_cleaners2(sounds.clean(text))
+            return [letter for letter in letters if letter in known]
         if self.g2p == "pinyin":
-            tokens = pinyin(text, path=self.lexicon)
-            return ["@sp" if t in sounds.MARKS else f"@{t}" for t in tokens if t != sounds.BOUNDARY]
+            tokens = [token for token in pinyin(text, path=self.lexicon) if token != sounds.BOUNDARY]
+            return ["@sp" if token in sounds.MARKS else f"@{token}" for token in tokens]
         if self.g2p == "characters":
             return published.characters(text)
         phones = sounds.published_lexicon(text, path=self.lexicon)
@@ -143,11 +158,11 @@ class Phones(Feature):
     def _letters(self, text: str) -> list[str]:
         if not self.table:
             return list(text.lower())
-        known = [c if c in self.ids else c.lower() for c in text]
-        kept = [c for c in known if c in self.ids]  # what the table lacks is not said, as where these models come from
-        if not any(c.isalnum() for c in kept):
+        letters = [letter if letter in self.ids else letter.lower() for letter in text]
+        known = [letter for letter in letters if letter in self.ids]  # the rest is not said, as where these models come from
+        if not any(map(str.isalnum, known)):
             raise ValueError(f"phone: the model has no letter of the text {text!r}: is it in another script or language?")
-        return kept
+        return known
 
     def fit(self, utterances: list[Utterance], features: FeatureSet, folder: Path, *, jobs: int, cluster: str) -> dict[str, Any]:
         """Computes (and keeps) the tokens of the corpus, and gives the table of its symbols."""
@@ -156,21 +171,36 @@ class Phones(Feature):
             return {"symbols": self.table}
         if self.g2p == "pinyin":
             packages()  # said once, and not as a fault of every utterance
-        gone: list[str] = []
-        lost = lambda _, reason: gone.append(reason) or reason  # noqa: E731 (used here only)
-        found = list(parallel(partial(_tokens, features), utterances, what="phones", jobs=jobs, cluster=cluster, lost=lost))
-        failed = [reason for reason in found if isinstance(reason, str)]
-        if len(failed) == len(found):
+        tokens, lost = self._tokens_of(utterances, features, jobs, cluster)
+        learned = self._table_of(tokens)
+        languages = {utterance.language for utterance in utterances}
+        if len(languages) == 1 and languages != {Utterance.language}:
+            learned["language"] = languages.pop()
+        if lost:
+            learned["lost"] = lost
+        return learned
+
+    def _tokens_of(
+        self, utterances: list[Utterance], features: FeatureSet, jobs: int, cluster: str
+    ) -> tuple[list[list[str]], int]:
+        """The tokens of each utterance that has some, and how many were lost with their process. Raises ValueError for none at all."""
+        lost: list[str] = []
+
+        def lose(_: Utterance, reason: str) -> str:
+            lost.append(reason)
+            return reason
+
+        results = list(parallel(partial(_tokens, features), utterances, what="phones", jobs=jobs, cluster=cluster, lost=lose))
+        failed = [result for result in results if isinstance(result, str)]
+        if len(failed) == len(results):
             first = f" The first: {failed[0]}" if failed else ""
             raise ValueError(f"phone: none of {len(failed)} utterances gave tokens: do the manifests hold text?{first}")
         if failed:
-            log.warning(f"phone: {len(failed)} of {len(found)} utterances give no tokens; the extract stage lists them.")
-        spoken = {utterance.language for utterance in utterances}
-        language = {"language": spoken.pop()} if len(spoken) == 1 and spoken != {Utterance.language} else {}
-        return self._table_of(found) | language | ({"lost": len(gone)} if gone else {})
+            log.warning(f"phone: {len(failed)} of {len(results)} utterances give no tokens; the extract stage lists them.")
+        return [result for result in results if not isinstance(result, str)], len(lost)
 
-    def _table_of(self, found: list[list[str] | str]) -> dict[str, Any]:
-        seen = set(chain.from_iterable(tokens for tokens in found if isinstance(tokens, list)))
+    def _table_of(self, tokens: list[list[str]]) -> dict[str, Any]:
+        seen = set(chain.from_iterable(tokens))
         if self.symbols == "letters":
             return {"symbols": [PAD, *sorted(seen)]}
         if self.symbols == "amphion-espeak":
@@ -192,7 +222,8 @@ class Phones(Feature):
     def _set(self, symbols: list[str]) -> None:
         from processors.lexicon.published import index
 
-        self.table, self.ids = list(symbols), index(symbols)
+        self.table = list(symbols)
+        self.ids = index(symbols)
 
     def encode(self, tokens: np.ndarray) -> np.ndarray:
         """Ids (tokens,), or (2 tokens + 1,) with blanks. Raises ValueError naming a symbol the table lacks."""
@@ -225,8 +256,8 @@ def interspersed(ids: np.ndarray, blank: int = 0) -> np.ndarray:
 
 def as_textgrid(tokens: list[str]) -> list[str]:
     """Text tokens as a TextGrid would have them: marks are silences, word boundaries are nothing."""
-    labels = ["" if token in sounds.MARKS else token for token in tokens if token != sounds.BOUNDARY]
-    return _bounded(labels)
+    spoken = [token for token in tokens if token != sounds.BOUNDARY]
+    return _bounded(["" if token in sounds.MARKS else token for token in spoken])
 
 
 def textgrid_tokens(path: str) -> list[str]:
