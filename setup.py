@@ -33,6 +33,7 @@ setup(
         "joblib>=1.4",
         "json5>=0.10",
         "librosa>=0.11,<0.12",
+        "lmdb>=1.6",
         "matplotlib>=3.9",
         "numba>=0.60",
         "numpy>=2,<2.5",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from preprocessors.base import Utterance
-from processors.store import read_array, write_array
 from utils.audio import Audio
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class Arrays:
 
     def _load(self, name: str) -> np.ndarray | None:
         path = self._path(name)
-        found = None if self.anew or path is None else read_array(path)
+        found = None if self.anew or path is None else self.features.arrays.read(path)
         if found is not None:
             self.loaded.append(name)
         return found
@@ -57,7 +56,7 @@ class Arrays:
         if problem := feature.problem(array):
             raise ValueError(f"{name} {problem}")
         if path := self._path(name):
-            write_array(path, array)
+            self.features.arrays.write(path, array)
         return array
 
     def _sound(self, rate: int) -> Audio | None:

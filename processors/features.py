@@ -21,7 +21,7 @@ from processors.arrays import Arrays
 from processors.corpus import Corpus, all_learned
 from processors.feature import Feature
 from processors.frames import Frames
-from processors.store import NEXT, identity, sweep
+from processors.store import NEXT, Kind, Store, identity
 from utils.digest import digest, digest_of_file
 from utils.log import log
 from utils.registry import load_object, pick
@@ -57,12 +57,18 @@ class FeatureSet:
     """The features of one config, in the order in which they need one another.
 
     `settings`: feature name -> constructor arguments. `store`: the folder that keeps the dear ones,
-    None at inference. `sample_rate`, `hop_size` and `frame_padding` (where the frames of the mel stand, as its convention
+    None at inference, and `kind` how. `sample_rate`, `hop_size` and `frame_padding` (where the frames of the mel stand, as its convention
     has it) are offered to every constructor that names them, so that all features share the mel's frames.
     """
 
     def __init__(
-        self, settings: dict[str, dict[str, Any]], *, sample_rate: int, hop_size: int, store: Path | str | None = None
+        self,
+        settings: dict[str, dict[str, Any]],
+        *,
+        sample_rate: int,
+        hop_size: int,
+        store: Path | str | None = None,
+        kind: Kind = "files",
     ) -> None:
         from processors.mel import frame_padding
         from utils.config import build
@@ -70,6 +76,7 @@ class FeatureSet:
         self.sample_rate = sample_rate
         self.hop_size = hop_size
         self.store = Path(store) if store else None
+        self.kind = kind
         self.settings = {name: dict(section) for name, section in settings.items()}
         padding = frame_padding(self.settings)
         self.common = {"sample_rate": sample_rate, "hop_size": hop_size, "frame_padding": padding}
@@ -114,6 +121,13 @@ class FeatureSet:
         if self.store is None:
             raise ValueError(f"the feature {name!r} has no folder: this FeatureSet keeps nothing.")
         return self.store / f"{name}-{self.digests[name]}"
+
+    @property
+    def arrays(self) -> Store:
+        """What keeps the arrays."""
+        if self.store is None:
+            raise ValueError("this FeatureSet keeps nothing.")
+        return Store(self.store, self.kind)
 
     def version(self, name: str, utterance: Utterance) -> str:
         """The digest of what the array is made from: text, sound, TextGrid, as far as the feature reads them."""
@@ -203,7 +217,16 @@ class FeatureSet:
         """Removes what was kept of earlier states of these utterances' corpora; returns how many files it were."""
         datasets = sorted({utterance.dataset for utterance in utterances})
         kept = [name for name, feature in self.features.items() if feature.kept]
-        return sum(self._tidied(name, dataset, utterances) for name in kept for dataset in datasets)
+        removed = sum(self._tidied(name, dataset, utterances) for name in kept for dataset in datasets)
+        for name in kept:
+            self._gather(name)
+        return removed
+
+    def _gather(self, name: str) -> None:
+        """Brings what was kept in the other way into that of these settings."""
+        moved = self.arrays.gather(self.folder(name))
+        if moved:
+            log.info(f"{name}: {moved} arrays that were kept otherwise are now kept as preprocess.store says, in {self.kind}.")
 
     def _tidied(self, name: str, dataset: str, utterances: list[Utterance]) -> int:
         feature = self.features[name]
@@ -213,7 +236,7 @@ class FeatureSet:
                 continue
             names.add(f"{utterance.id}.{self.version(name, utterance)}.npy")
             names.update(f"{utterance.id}{path.suffix}" for path in feature.beside(utterance))
-        return sweep(self.folder(name), dataset, names)
+        return self.arrays.sweep(self.folder(name), dataset, names)
 
     def restore(self, learned: dict[str, Any], store: Path | None = None) -> None:
         """Takes what a card holds, so that inference equals training; with a `store`, reads what the extract stage kept there."""

@@ -6,8 +6,10 @@ nothing asks for any more is removed.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from tokenize import TokenError
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from utils.digest import digest, digest_of_bytes
 from utils.files import write_whole
 from utils.log import log
 
+Kind = Literal["files", "shards"]  # an array a file, or all of a feature in one
 KINDS = ("text", "sound", "TextGrid")  # what an utterance is made of, in the order of `facts`
 DAMAGE = (ValueError, TypeError, EOFError, OSError, MemoryError, OverflowError, SyntaxError, TokenError)  # what numpy raises of a file
 NEXT = "run the extract stage again (run.sh --stage 1)"
@@ -51,33 +54,110 @@ def facts(utterance: Utterance) -> str:
     return f"{text_of(utterance)} {sound_of(utterance)} {textgrid_of(utterance) or '-'}"
 
 
-def read_array(path: Path) -> np.ndarray | None:
-    """The array in a file; None where there is none, or, with a word, where it is damaged.
+class Files:
+    """Each array in a file of its own."""
 
-    One of our own: it is read at once, in half the time of `utils.files.read_array`, which measures somebody else's file first.
-    """
-    try:
-        with open(path, "rb") as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
-    except FileNotFoundError:
-        return None
-    except DAMAGE as error:
-        log.warning(f"{path} is damaged ({error or type(error).__name__}): made again.")
-        return None
+    def read(self, path: Path) -> np.ndarray | None:
+        """The array in a file; None where there is none, or, with a word, where it is damaged.
+
+        One of our own: it is read at once, in half the time of `utils.files.read_array`, which measures somebody else's file first.
+        """
+        try:
+            with open(path, "rb") as file:
+                return np.lib.format.read_array(file, allow_pickle=False)
+        except FileNotFoundError:
+            return None
+        except DAMAGE as error:
+            log.warning(f"{path} is damaged ({error or type(error).__name__}): made again.")
+            return None
+
+    def mapped(self, path: Path) -> np.ndarray | None:
+        """As `read`, but left on disk: only what is taken of it is read."""
+        try:
+            return np.lib.format.open_memmap(path, mode="r")
+        except FileNotFoundError:
+            return None
+        except DAMAGE as error:
+            log.warning(f"{path} is damaged ({error or type(error).__name__}): made again.")
+            return None
+
+    def write(self, path: Path, array: np.ndarray) -> None:
+        """Keeps an array, whole or not at all."""
+        write_whole(path, lambda temporary: np.save(temporary, array))
+
+    def takes(self, path: Path) -> bool:
+        """Whether an array of this name can be kept."""
+        return True
+
+    def remove(self, path: Path) -> None:
+        """Forgets an array."""
+        path.unlink(missing_ok=True)
+
+    def sweep(self, folder: Path, dataset: str, names: set[str]) -> int:
+        """Removes from a feature's folders for `dataset` what is none of the file `names`; returns how many it were."""
+        removed = 0
+        learnt = [path for path in folder.glob(f"*/{dataset}") if path.parent.name not in corpora()]  # an id may have folders too
+        for part in (folder / dataset, *learnt):
+            for path in part.rglob("*"):
+                name = path.relative_to(part).as_posix()
+                if path.is_file() and name not in names and not path.name.startswith("."):
+                    path.unlink(missing_ok=True)
+                    removed += 1
+        return removed
+
+    def paths(self, folder: Path) -> list[Path]:
+        """The path of each array in a feature's folder."""
+        return [path for path in folder.rglob("*.npy") if not path.name.startswith(".")]
+
+    def drop(self, folder: Path) -> None:
+        """Removes the folders of a feature's arrays that hold nothing any more."""
+        for path in sorted(folder.rglob("*"), reverse=True):
+            if path.is_dir():
+                with contextlib.suppress(OSError):
+                    path.rmdir()
 
 
-def write_array(path: Path, array: np.ndarray) -> None:
-    """Keeps an array, whole or not at all."""
-    write_whole(path, lambda p: np.save(p, array))
+class Store:
+    """The arrays below a folder: written in the way that `kind` says, and read in either, so that none is computed again for it."""
 
+    def __init__(self, root: Path, kind: Kind = "files") -> None:
+        from processors.shards import Shards
 
-def sweep(folder: Path, dataset: str, names: set[str]) -> int:
-    """Removes from a feature's folders for `dataset` what is none of the file `names`; returns how many it were."""
-    removed = 0
-    places = [path for path in folder.glob(f"*/{dataset}") if path.parent.name not in corpora()]  # an id may have folders too
-    for part in (folder / dataset, *places):
-        for path in part.rglob("*"):
-            if path.is_file() and path.relative_to(part).as_posix() not in names and not path.name.startswith("."):
-                path.unlink(missing_ok=True)
-                removed += 1
-    return removed
+        files = Files()
+        shards = Shards(root)
+        self.own: Any = files if kind == "files" else shards
+        self.other: Any = shards if kind == "files" else files
+
+    def read(self, path: Path) -> np.ndarray | None:
+        """The array of that path, (of whatever shape it was written with); None where there is none, or it is damaged."""
+        found = self.own.read(path)
+        return self.other.read(path) if found is None else found
+
+    def mapped(self, path: Path) -> np.ndarray | None:
+        """As `read`, but left on disk: only what is taken of it is read. A slice lasts as long as it is used."""
+        found = self.own.mapped(path)
+        return self.other.mapped(path) if found is None else found
+
+    def write(self, path: Path, array: np.ndarray) -> None:
+        """Keeps an array, whole or not at all. Raises OSError where that cannot be."""
+        way = self.own if self.own.takes(path) else self.other
+        way.write(path, array)
+
+    def sweep(self, folder: Path, dataset: str, names: set[str]) -> int:
+        """Removes from a feature's `folder` what is kept for `dataset` under none of the file `names`; returns how many it were."""
+        return self.own.sweep(folder, dataset, names) + self.other.sweep(folder, dataset, names)
+
+    def gather(self, folder: Path) -> int:
+        """Moves what a feature's `folder` keeps in the other way into the own; returns how many arrays it were."""
+        moved = 0
+        for path in self.other.paths(folder):
+            if not self.own.takes(path):
+                continue
+            array = self.other.read(path)
+            if array is not None and self.own.read(path) is None:
+                self.own.write(path, array)
+            self.other.remove(path)
+            moved += 1
+        if moved:
+            self.other.drop(folder)
+        return moved

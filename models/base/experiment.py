@@ -17,6 +17,7 @@ from preprocessors.base import SPLITS, corpora
 from processors.corpus import Corpus
 from processors.features import FEATURES, FeatureSet
 from processors.manifest import Manifest, read_splits
+from processors.store import Kind
 from utils.config import Config, ConfigError, build, check, load_config
 from utils.files import ROOT, check_shape, read_json
 from utils.names import check_name
@@ -40,6 +41,7 @@ class Preprocess:
     hop_size: int  # samples between two frames
     features: dict[str, dict[str, Any]]
     processed_dir: str = "data"
+    store: Kind = "files"  # or "shards": the arrays of a feature in one file, for many utterances
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Experiment:
     def features(self) -> FeatureSet:
         """The features, with a store under `processed_dir`."""
         p = self.preprocess
-        return FeatureSet(p.features, sample_rate=p.sample_rate, hop_size=p.hop_size, store=self.processed_dir)
+        return FeatureSet(p.features, sample_rate=p.sample_rate, hop_size=p.hop_size, store=self.processed_dir, kind=p.store)
 
     @cached_property
     def corpus(self) -> Corpus:
@@ -148,7 +150,7 @@ class Experiment:
         return {
             "model_type": self.sections.model_type,
             "dataset": self.datasets,
-            "preprocess": {k: v for k, v in self.config["preprocess"].items() if k != "processed_dir"},
+            "preprocess": {k: v for k, v in self.config["preprocess"].items() if k not in ("processed_dir", "store")},
             "model": self.sections.model,
             "discriminator": self.sections.discriminator,
             "train": self.sections.train,
