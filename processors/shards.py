@@ -19,7 +19,7 @@ import lmdb
 import numpy as np
 
 from preprocessors.base import corpora
-from processors.store import DAMAGE
+from processors.files import DAMAGE
 from utils.files import disk_errors
 from utils.log import log
 
@@ -42,7 +42,7 @@ class Mapped(np.ndarray):
 
 
 class Shards:
-    """As `processors.store.Files`: an array has the path of the file that would hold it, <root>/<feature>/.../<name>.npy."""
+    """As `processors.files.Files`: an array has the path of the file that would hold it, <root>/<feature>/.../<name>.npy."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
