@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import sys
-from collections.abc import Callable
+import typing
+from collections.abc import Callable, Mapping
+from inspect import Parameter
 from typing import Any
 
 
@@ -33,17 +34,23 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
         sys.exit(130)
 
 
-def add_options(made: argparse.ArgumentParser, call: Callable[..., Any]) -> list[str]:
-    """Turns the keyword arguments of a task's call into options, so that they are declared once; returns their names."""
-    names = []
-    for parameter in inspect.signature(call).parameters.values():
-        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
-            continue
-        told = str(parameter.annotation)  # such as "int | None"
-        if told == "bool":
-            made.add_argument(f"--{parameter.name}", action="store_true", default=None)
-        else:
-            kind = next((kind for kind in (float, int) if kind.__name__ in told), str)
-            made.add_argument(f"--{parameter.name}", type=kind, default=None, help=f"(default {parameter.default})")
-        names.append(parameter.name)
-    return names
+def add_options(made: Any, options: Mapping[str, Parameter], *, hidden: bool = False) -> list[str]:
+    """Adds the options of a task or a model to a parser or a group of one; returns their names. `hidden` are not in the help."""
+    for name, parameter in options.items():
+        told = argparse.SUPPRESS if hidden else f"(default {parameter.default})"
+        made.add_argument(f"--{name}", default=None, help=told, **_form(parameter.annotation))
+    return list(options)
+
+
+def _form(annotation: Any) -> dict[str, Any]:
+    """How an option of that type is read: a flag, one of some words, or a number."""
+    from models.base.options import kinds
+
+    plain = kinds(annotation)
+    if bool in plain:
+        return {"action": "store_true"}
+    words = [word for kind in plain for word in typing.get_args(kind)]
+    if words:
+        return {"choices": words}
+    kind = next((kind for kind in (float, int) if kind in plain), str)
+    return {"type": kind, "metavar": kind.__name__}

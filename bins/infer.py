@@ -42,37 +42,56 @@ def main(argv: list[str] | None = None) -> int:
     )
     made.add_argument("--textgrid", action="store_true", help="for texts: the times of lines, words and phones beside each, for Praat")
     made.add_argument("--resume", action="store_true", help="leave out what is there already")
-    task = _task_class(argv)
-    names = add_options(made.add_argument_group("this task's own"), task.__call__) if task else []
+    model_type = _model_type(argv)
+    names = _offer(made, model_type) if model_type else []
     options = made.parse_args(argv)
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     return _infer(options, given)
 
 
-def _task_class(argv: list[str] | None) -> Any:
-    """The task whose options to offer, looked up before parsing: what a config or card names, or none."""
+def _model_type(argv: list[str] | None) -> str | None:
+    """The model whose options to offer, looked up before parsing: what a config, card or foreign configuration names, or none."""
     import argparse
 
     from models import MODELS
-    from utils.registry import load_object
 
     early = argparse.ArgumentParser(add_help=False)
     for flags in (("-c", "--config"), ("--checkpoint",)):
         early.add_argument(*flags)
+    early.add_argument("--which", default="newest")
     found, _ = early.parse_known_args(argv)
     if found.checkpoint:
-        from models.base.experiment import read_card
-        from models.base.task import resolve
+        from models.base.task import model_type_at
 
-        folder = resolve(found.checkpoint)
-        name = read_card(folder)["model_type"] if (folder / "card.json").is_file() else "FastSpeech2"
-    elif found.config:
-        from utils.config import load_config
-
-        name = load_config(found.config).get("model_type", "")
-    else:
+        return model_type_at(found.checkpoint, which=found.which)
+    if not found.config:
         return None
-    return load_object(MODELS[name].task) if isinstance(name, str) and name in MODELS else None
+    from utils.config import load_config
+
+    name = load_config(found.config).get("model_type", "")
+    return name if isinstance(name, str) and name in MODELS else None
+
+
+def _offer(made: Any, model_type: str) -> list[str]:
+    """Adds the options of the model and of its task to the parser, with what their docstrings tell; returns their names.
+
+    Those that only other models of the task have are read as well, so that the model itself says that it lacks them.
+    """
+    import inspect
+
+    from models import MODELS
+    from models.base.choices import options_elsewhere
+    from utils.registry import load_object
+
+    task = load_object(MODELS[model_type].task)
+    model = load_object(MODELS[model_type].model)
+    of_task = task.own_options()
+    of_model = model.options()
+    known = of_task | of_model
+    elsewhere = {name: found[0] for name, found in options_elsewhere(task).items() if name not in known}
+    names = add_options(made.add_argument_group("this task's own", inspect.getdoc(task.__call__)), of_task)
+    names += add_options(made.add_argument_group(f"{model_type}'s own", inspect.getdoc(model.infer)), of_model)
+    return names + add_options(made, elsewhere, hidden=True)
 
 
 def _infer(options: Any, given: dict[str, Any]) -> int:
@@ -101,11 +120,12 @@ def _infer(options: Any, given: dict[str, Any]) -> int:
 
 def _check(task: Any, options: Any) -> None:
     """Raises ValueError for options that this task, or what it is given, has no use for."""
-    says, text = hasattr(task, "timed"), options.text is not None or options.list or options.text_file
-    if options.stream and not (text if says else options.folder and hasattr(task, "stream_file")):
+    text = options.text is not None or options.list or options.text_file
+    streams = text if task.streams_text else options.folder and task.streams_files
+    if options.stream and not streams:
         raise ValueError("--stream: needs a vocoder, and --folder with what it is to start from; or a TTS model, and texts.")
     for name in ("srt", "textgrid"):
-        if getattr(options, name) and not (says and text):
+        if getattr(options, name) and not (task.tells_times and text):
             raise ValueError(f"--{name}: needs a TTS model, and --text, --list or --text-file.")
         if getattr(options, name) and options.stream:
             raise ValueError(f"--{name}: times are known when all is said: leave out --stream.")

@@ -75,7 +75,6 @@ def release(checkpoint: Path, out: Path, options: Any) -> Path:
 
 def model_card(card: dict[str, Any], about: dict[str, str], result: dict[str, Any], out: Path) -> str:
     """The README: metadata, datasets, training, results, usage, demo, licence, ethics."""
-    import inspect
     import json
 
     from evaluation.result import markdown
@@ -86,8 +85,7 @@ def model_card(card: dict[str, Any], about: dict[str, str], result: dict[str, An
     said = {key: paragraphs(about[key]) for key in ABOUT}
     versions = {key: one_line(str(value)) for key, value in card.get("versions", {}).items()}
     train = json.dumps(card.get("train", {}), indent=2)
-    takes = inspect.signature(load_object(MODELS[card["model_type"]].task).__call__).parameters
-    call = '"Hello there."' if "text" in takes else '"recording.wav"'
+    call = load_object(MODELS[card["model_type"]].task).called_with
     return f"""# {one_line(about["name"])}
 
 {said["description"]}

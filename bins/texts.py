@@ -122,7 +122,7 @@ def say(task: Any, source: Source, path: Path, settings: dict[str, Any], options
         return speech.write(path)  # last: what has its sound is done
     if not options.stream:
         return task(text, **settings).write(path)
-    if hasattr(task, "stream_file"):  # a vocoder
+    if task.streams_files:
         return task.stream_file(source.source, **settings).write(path)
     return write_stream(task.stream(text, **settings), path)
 

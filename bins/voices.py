@@ -145,7 +145,7 @@ def _ways(task: Any, utterance: Utterance, voices: list[str], targets: int) -> l
         _Way("recorded", source, source, lambda: recorded),
         _Way("spoken", source, source, lambda: task.sample(utterance).audio),
     ]
-    if not hasattr(task.model, "convert"):
+    if not task.model.converts:
         return ways
     convert = partial(task.convert, recorded, source_speaker=source, seed=0)
     others = sorted(set(voices) - {source})

@@ -34,6 +34,7 @@ TTS = "models.tts.task:TTS"
 VOCODER = "models.vocoders.task:Vocoder"
 
 FOREIGN = "models.upstream:read_foreign"  # what reads the checkpoints of other programs
+FOREIGN_TYPE = "models.upstream:foreign_model_type"  # and what tells which model of ours one is
 
 SUPERVISED = "models.base.trainer:Trainer"
 ADVERSARIAL = "models.base.gan:GANTrainer"

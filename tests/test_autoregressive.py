@@ -154,7 +154,7 @@ def test_the_future_is_not_heard(make):
     def predict(x):
         if make is wavernn:
             return model.predict(x, told)
-        return model.predict(model.inputs(x), told.transpose(1, 2)).transpose(1, 2)
+        return model.predict(model.encode(x), told.transpose(1, 2)).transpose(1, 2)
 
     with torch.no_grad():
         before, after = predict(heard), predict(changed)

@@ -162,7 +162,7 @@ def test_bigvgan_is_the_papers_formula(resblock, activation, log_scale, second_v
     with torch.no_grad():
         expected = plain_bigvgan(model, mel)
         torch.testing.assert_close(model.decode(mel), expected, rtol=1e-4, atol=1e-5)
-        assert model.fold() is model and not any("parametrizations" in key for key in model.state_dict())
+        assert model.prepared() is model and not any("parametrizations" in key for key in model.state_dict())
         torch.testing.assert_close(model.decode(mel), expected, rtol=1e-4, atol=1e-5)
     assert model.infer(mel.transpose(1, 2)).shape == (2, 7 * 32)
 
@@ -187,7 +187,7 @@ def test_melgan_is_the_papers_formula(ratios, layers, variant):
     with torch.no_grad():
         expected = plain_melgan(model, mel)
         torch.testing.assert_close(model.decode(mel), expected, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(model.fold().decode(mel), expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(model.prepared().decode(mel), expected, rtol=1e-4, atol=1e-5)
         tail = torch.cat([mel, torch.full((2, 8, variant.tail_frames), variant.tail_value)], 2)
         torch.testing.assert_close(model.infer(mel.transpose(1, 2)), plain_melgan(model, tail)[:, 0, : 12 * hop], rtol=1e-4, atol=1e-5)
 
@@ -195,8 +195,8 @@ def test_melgan_is_the_papers_formula(ratios, layers, variant):
 def test_a_mel_too_short_to_be_mirrored_is_held_on():
     model = stirred(MelGAN(n_mel=8, ratios=(2, 2), ngf=4, n_residual_layers=4))
     mel = torch.randn(1, 8, 3)
-    held = torch.cat([mel, mel[..., -1:].expand(-1, -1, 20)], 2)[..., : model._shortest]
-    assert model._shortest == 14  # the last layer of the first stage mirrors 27 samples, two a frame
+    held = torch.cat([mel, mel[..., -1:].expand(-1, -1, 20)], 2)[..., : model.least_frames]
+    assert model.least_frames == 14  # the last layer of the first stage mirrors 27 samples, two a frame
     torch.testing.assert_close(model.decode(mel), plain_melgan(model, held)[..., :12], rtol=1e-4, atol=1e-5)
     for frames in (1, 13, 14, 15):
         assert model.infer(torch.randn(1, frames, 8)).shape == (1, frames * 4)
@@ -263,7 +263,7 @@ def test_nvidia_folder_and_file(tmp_path, final, name, folded):
     model = stirred(BigVGAN(**{**BIG, "n_mel": 20, **final}))
     wanted = expected(model)
     (tmp_path / "config.json").write_text(json.dumps(NVIDIA | final))
-    torch.save({"generator": old_keys(model.fold().state_dict() if folded else model.state_dict())}, tmp_path / name)
+    torch.save({"generator": old_keys(model.prepared().state_dict() if folded else model.state_dict())}, tmp_path / name)
     torch.save({"generator": {}}, tmp_path / "g_00400000")
     torch.save({"mpd": {}, "mrd": {}, "steps": 1}, tmp_path / "do_05000000")
     for place in (tmp_path, tmp_path / name):
@@ -331,7 +331,7 @@ model: {feat_match: 10.0}
 def test_seungwonpark_folder_and_file(tmp_path, folded):
     model = stirred(MelGAN(n_mel=20, ngf=2, variant=Variant(**VARIANT)))
     wanted = expected(model)
-    state = melgan_parity.reference_names(model.fold() if folded else model, "seungwonpark")
+    state = melgan_parity.reference_names(model.prepared() if folded else model, "seungwonpark")
     (tmp_path / "default.yaml").write_text(PARK)
     torch.save({"model_g": state, "model_d": {}, "step": 3, "hp_str": PARK, "githash": "aca5990"}, tmp_path / "first_aca5990_6400.pt")
     torch.save({"model_g": {}}, tmp_path / "first_aca5990_0900.pt")

@@ -17,7 +17,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="no onnxruntime: pip ins
 onnx = pytest.importorskip("onnx", reason="no onnx: pip install -e '.[onnx]'")
 
 
-EXPORTED = [name for name in CONVOLUTIONAL if not vocoder(name).reads_noise]
+EXPORTED = [name for name in CONVOLUTIONAL if "noise" not in vocoder(name).model.draws]
 
 
 @pytest.mark.parametrize("name", EXPORTED)

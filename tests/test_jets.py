@@ -283,7 +283,7 @@ def test_infer_says_the_same_alone_and_in_a_batch_and_obeys_its_controls():
         assert torch.equal(moved["duration"], both["duration"]) and not torch.allclose(moved["audio"], both["audio"])
     other = model.infer(b["phone"], 1 - b["speaker"], tokens=b["tokens"])
     assert not torch.allclose(other["encoder"] + other["pitch"][..., None], both["encoder"] + both["pitch"][..., None])
-    folded = model.fold().infer(b["phone"], b["speaker"], tokens=b["tokens"])
+    folded = model.prepared().infer(b["phone"], b["speaker"], tokens=b["tokens"])
     torch.testing.assert_close(folded["audio"], both["audio"], rtol=1e-4, atol=1e-5)
 
 

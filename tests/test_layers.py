@@ -101,3 +101,11 @@ def modules_of(path, known):
         elif isinstance(node, ast.ImportFrom) and node.module:
             parts = {f"{node.module}.{alias.name}" for alias in node.names}
             yield from parts & known or {node.module} & known
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "models").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_what_a_model_can_do_is_asked_of_its_contract(path):
+    """Nobody looks whether a model happens to have a name: `models.base.model` says what there is."""
+    calls = {ast.unparse(n.func) for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Call)}
+    guesses = calls & {"hasattr", "inspect.signature", "signature"}
+    assert not guesses or path == ROOT / "models/base/model.py", f"{path.name}: {guesses}"

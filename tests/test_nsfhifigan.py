@@ -113,7 +113,7 @@ def test_infer_gives_hop_samples_a_frame_whatever_the_strides(variant, frames):
     torch.manual_seed(7)
     model.infer(mel, f0)
     assert torch.equal(torch.rand(1), expected)  # everyone else's chance is left alone
-    torch.testing.assert_close(model.fold().infer(mel, f0), wave, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model.prepared().infer(mel, f0), wave, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["harmonic", "pure"])

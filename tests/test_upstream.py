@@ -120,7 +120,7 @@ def test_the_last_of_several_generators_is_taken(tmp_path, network):
 def test_norms_already_multiplied_out(tmp_path, network):
     (tmp_path / "config.json").write_text(json.dumps(JIK876))
     wanted = expected(network)
-    torch.save({"generator": network.fold().state_dict()}, tmp_path / "generator")
+    torch.save({"generator": network.prepared().state_dict()}, tmp_path / "generator")
     np.testing.assert_allclose(says(tmp_path), wanted, atol=1e-6)
 
 

@@ -326,7 +326,7 @@ def test_infer_says_the_same_alone_and_in_a_batch_and_by_seed(decoder):
 def test_folding_changes_nothing():
     model, b = small(), batch_of()
     before = model.infer(b["phone"], seed=0)["audio"]
-    assert not [k for k in model.fold().state_dict() if "parametrizations" in k]
+    assert not [k for k in model.prepared().state_dict() if "parametrizations" in k]
     torch.testing.assert_close(model.infer(b["phone"], seed=0)["audio"], before, rtol=1e-4, atol=1e-5)
 
 

@@ -82,7 +82,7 @@ def test_folding_changes_no_sample_and_takes_the_norms_out():
     model = HiFiGAN(**SMALL).eval()
     mel = torch.randn(1, 12, 8)
     before = model.infer(mel)
-    assert model.fold() is model
+    assert model.prepared() is model
     torch.testing.assert_close(model.infer(mel), before, rtol=1e-5, atol=1e-6)
     assert not any("parametrizations" in key for key in model.state_dict())
 
@@ -210,7 +210,7 @@ def test_griffin_lim_on_speech():
 
 def test_folding_a_copy_leaves_the_original_to_train_on():
     model = HiFiGAN(**SMALL, sample_rate=RATE, hop_size=256)
-    folded = copy.deepcopy(model).fold().eval()
+    folded = copy.deepcopy(model).prepared().eval()
     batch = batch_of([8, 8], 256)
     out = model(batch)
     out["mel"].backward()

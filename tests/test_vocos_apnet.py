@@ -251,7 +251,7 @@ def test_apnet_folds_to_the_same():
     model = shaken(APNet(n_mel=8, hop_size=16, n_fft=64, win_size=64, **NARROW))
     mel = torch.randn(1, 7, 8)
     before = model.infer(mel)
-    torch.testing.assert_close(model.fold().infer(mel), before, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model.prepared().infer(mel), before, rtol=1e-4, atol=1e-5)
     assert not any("parametrizations" in key for key in model.state_dict())
 
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from models import ADVERSARIAL, MODELS, SUPERVISED, VOCODER, Spec
+from models.base.model import Model
 
 
-class Toy(nn.Module):
+class Toy(Model):
     """Predicts the next mel frame; dropout and batch norm, so that random state and buffers matter."""
 
     reads = ("mel",)
-    statistics_of = ()
 
     def __init__(self, *, n_mel: int, hidden: int = 16, dropout: float = 0.0, poison: bool = False) -> None:
         super().__init__()
@@ -35,11 +35,10 @@ class Toy(nn.Module):
         return torch.zeros(len(mel), mel.shape[1] * 256)
 
 
-class ToyGAN(nn.Module):
+class ToyGAN(Model):
     """One linear layer from mel to sound."""
 
     reads = ("mel", "audio")
-    statistics_of = ()
 
     def __init__(self, *, n_mel: int, hop_size: int) -> None:
         super().__init__()

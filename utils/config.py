@@ -12,7 +12,7 @@ import json
 import reprlib
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -132,12 +132,19 @@ def _override(config: dict, override: str, problems: list[str]) -> None:
 
 def check(target: Callable, section: Any, at: str, facts: typing.Container[str] = ()) -> list[str]:
     """Every way in which `section` does not fit the signature of `target`; `facts` are names that come from the data."""
+    hints = _hints(target)
+    typed = {name: p.replace(annotation=hints.get(name, Any)) for name, p in _parameters(target).items()}
+    return check_parameters(typed, section, at, facts)
+
+
+def check_parameters(
+    parameters: Mapping[str, inspect.Parameter], section: Any, at: str, facts: typing.Container[str] = ()
+) -> list[str]:
+    """As `check`, of parameters whose annotations are types."""
     from utils.registry import nearest
 
     if not isinstance(section, dict):
         return [f"{at}: a section {{ ... }} is expected, got {section!r}"]
-    parameters = _parameters(target)
-    hints = _hints(target)
     problems = []
     for key, value in section.items():
         if key in facts:
@@ -145,7 +152,7 @@ def check(target: Callable, section: Any, at: str, facts: typing.Container[str] 
         elif key not in parameters:
             problems.append(f"{at}.{key}: " + nearest(key, [p for p in parameters if p not in facts], "setting"))
         else:
-            problems += _check_value(hints.get(key, Any), value, f"{at}.{key}")
+            problems += _check_value(parameters[key].annotation, value, f"{at}.{key}")
     for name, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and name not in section and name not in facts:
             problems.append(f"{at}.{name}: is missing and has no default")

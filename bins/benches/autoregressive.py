@@ -70,7 +70,7 @@ def _wavenet(model: WaveNet, conditions: Tensor, draws: Tensor, temperature: flo
         speaker = torch.zeros(1, dtype=torch.long, device=device)
     for t in range(conditions.shape[2]):
         begin = max(0, t + 1 - field)
-        inputs = model.inputs(values[:, begin:])
+        inputs = model.encode(values[:, begin:])
         y = model.predict(inputs, conditions[:, :, begin : t + 1], speaker)[..., -1]
         value = model.output.sample(y, draws[t], temperature)
         values = torch.cat([values, value[:, None]], 1)
@@ -88,9 +88,7 @@ def autoregressive(seconds: float = 10.0) -> list[dict[str, Any]]:
     }
     rows = []
     for name, (model, plain_samples, target) in networks.items():
-        model.eval()
-        if hasattr(model, "fold"):
-            model.fold()
+        model.eval().prepared()
         samples = round(seconds * 22050)
         mel = torch.randn(1, -(-samples // model.hop_size), 80)
         plain = best(lambda m=model, x=mel, n=plain_samples: generate_plain(m, x, samples=n), 2) / plain_samples
@@ -119,7 +117,7 @@ def _whole_field(model: WaveNet, mel: Tensor, best: Any) -> float:
     field = model.receptive_field_samples
     begin = torch.zeros(1, dtype=torch.long)
     conditions = condition(model, mel, begin, begin, field).transpose(1, 2)
-    inputs = model.inputs(torch.zeros(1, field))
+    inputs = model.encode(torch.zeros(1, field))
     draws = torch.full((1, model.output.draws), 0.5)
 
     def sample() -> Tensor:

@@ -32,7 +32,7 @@ def speaking(config: str, name: str, target: str) -> list[Row]:
 
     from modules.masks import valid
 
-    model = network(config).eval().fold()
+    model = network(config).eval().prepared()
     phone = torch.randint(1, 178, (1, TOKENS))
     tokens = torch.tensor([TOKENS])
     frames = torch.tensor([FRAMES])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models import MODELS, Spec
+from models.base.choices import problems_of_section
 from models.base.splits import Division, divide, speaker_names
 from preprocessors.base import SPLITS, corpora
 from processors.corpus import Corpus
@@ -24,9 +25,8 @@ from utils.names import check_name
 from utils.registry import load_object, nearest
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from models.base.data import Utterances
+    from models.base.model import Model
 
 CLOCK = ("sample_rate", "hop_size", "frame_padding")  # what a feature's constructor may ask for
 FACTS = ("sample_rate", "hop_size", "n_mel", "n_vocab", "n_speakers", "statistics")  # what a constructor may ask for by name
@@ -119,7 +119,7 @@ class Experiment:
         return sorted(set(names))
 
     @cached_property
-    def model_class(self) -> type[nn.Module]:
+    def model_class(self) -> type[Model]:
         return load_object(self.spec.model)
 
     def division(self, voices: Collection[str] | None) -> Division:
@@ -135,7 +135,7 @@ class Experiment:
 
         if not utterances:
             raise ValueError(f"the train split of {', '.join(self.datasets)} holds no usable utterance: see report.json beside it.")
-        names = list(self.model_class.reads)
+        names = list(self.model_class.features_of(self.sections.model))
         return Utterances(utterances, self.features, names, voices, segment_frames=segment_frames, seed=seed)
 
     @cached_property
@@ -160,7 +160,7 @@ class Experiment:
             "versions": versions(),
         }
 
-    def model(self) -> nn.Module:
+    def model(self) -> Model:
         """The untrained model. Its constructor's problems with the data come as ValueError."""
         return build_model(self.card)
 
@@ -173,7 +173,7 @@ def run_folder(log_dir: str | Path, name: str) -> Path:
     return Path(log_dir) / check_name(name, "--name")
 
 
-def build_model(card: dict[str, Any]) -> nn.Module:
+def build_model(card: dict[str, Any]) -> Model:
     """The model of a card, with untrained weights."""
     return build(load_object(MODELS[card["model_type"]].model), card["model"], card["facts"])
 
@@ -220,23 +220,15 @@ def _model_problems(config: dict[str, Any], broken: set[str]) -> list[str]:
         return ["model_type: " + nearest(name, MODELS, "model")]
     spec, problems = MODELS[name], []
     cls, trainer = load_object(spec.model), load_object(spec.trainer)
-    problems += check(cls, config.get("model", {}), "model", FACTS)
+    wrong = check(cls, config.get("model", {}), "model", FACTS)
+    problems += wrong
     problems += trainer.problems(config)
-    problems += check(load_object(spec.task).__call__, config.get("inference", {}), "inference", OPEN)
+    problems += problems_of_section(name, config.get("inference", {}))
     features = _features(config)
-    missing = [f for f in cls.reads if isinstance(features, dict) and f not in features]
-    problems += [f"preprocess.features.{f}: is missing: {name} is trained on {', '.join(cls.reads)}" for f in missing]
+    reads = cls.reads if wrong else cls.features_of(config.get("model", {}))
+    missing = [f for f in reads if isinstance(features, dict) and f not in features]
+    problems += [f"preprocess.features.{f}: is missing: {name} is trained on {', '.join(reads)}" for f in missing]
     return problems
-
-
-class _Open:
-    """A task's first argument (the text, the mel) is given per call, never in a config."""
-
-    def __contains__(self, name: str) -> bool:
-        return name in ("text", "mel", "source")
-
-
-OPEN = _Open()
 
 
 def versions() -> dict[str, str]:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import inspect
-from collections.abc import Mapping
+import typing
+from collections.abc import Callable, Mapping
+from inspect import Parameter
 from typing import Any, ClassVar, Self
 
+import torch
 from torch import Tensor, nn
+
+from models.base.options import UNIONS
+from modules.norm import fold
 
 Settings = Mapping[str, Any]  # the section `model` of a config
 
@@ -30,10 +38,12 @@ class Model(nn.Module):
     frozen: ClassVar[tuple[str, ...]] = ()
     # Submodules of which the trainer keeps a moving average for use within a step, and how slowly it moves.
     targets: ClassVar[Mapping[str, float]] = {}
-    # Inputs of `infer` that are drawn and run along with the frames: `drawn` makes them.
+    # Arguments of `infer` that are drawn, and no user's options. `drawn` makes them, so that they run along with the frames.
     draws: ClassVar[tuple[str, ...]] = ()
-    # The slowest part of `infer`, as a dotted path to a method: what `compile` compiles.
+    # The slowest part of `infer`, as a dotted path to a method: what `compiled` compiles.
     compiles: ClassVar[str] = "infer"
+    # Whether its method `convert` brings a recording to another trained voice.
+    converts: ClassVar[bool] = False
     # Whether each batch uses every parameter. False where a branch is drawn; processes then look for the unused ones.
     uses_all_parameters: ClassVar[bool] = True
 
@@ -45,36 +55,72 @@ class Model(nn.Module):
     @classmethod
     def inputs(cls) -> tuple[str, ...]:
         """The names of what `infer` works on: its positional arguments."""
-        return tuple(p.name for p in cls._infer_parameters() if p.kind is p.POSITIONAL_OR_KEYWORD)
+        own = inspect.signature(cls.infer).parameters.values()
+        return tuple(p.name for p in own if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "self")
 
     @classmethod
-    def options(cls) -> dict[str, inspect.Parameter]:
+    def options(cls) -> dict[str, Parameter]:
         """What a user may name when it generates: the keyword-only arguments of `infer`, without what is drawn."""
-        named = [p for p in cls._infer_parameters() if p.kind is p.KEYWORD_ONLY]
-        return {p.name: p for p in named if p.name not in cls.draws}
-
-    @classmethod
-    def _infer_parameters(cls) -> list[inspect.Parameter]:
-        own = inspect.signature(cls.infer, eval_str=True).parameters
-        return [p for p in own.values() if p.name != "self"]
+        named = keyword_options(cls.infer)
+        return {name: parameter for name, parameter in named.items() if name not in cls.draws}
 
     @property
     def receptive_field_frames(self) -> int | None:
         """Frames on either side that have a say in a frame's output; None where that is all of them."""
         return None
 
+    @property
+    def least_frames(self) -> int:
+        """The fewest frames that its layers can work on as they are; `infer` makes up for what is shorter."""
+        return 1
+
     def drawn(self, inputs: Mapping[str, Tensor], *, seed: int, first: int) -> dict[str, Tensor]:
-        """What is drawn for `inputs` that begin at frame `first` of an utterance: the same whatever pieces it comes in."""
+        """What `draws` names, for `inputs` that begin at frame `first` of an utterance: the same whatever pieces it comes in.
+
+        Of an F0, whose phases add up, `inputs` hold all from the beginning of the utterance. It is asked only where
+        `receptive_field_frames` is a number; elsewhere `infer` draws by itself.
+        Raises ValueError where a later piece cannot be drawn without those before.
+        """
         return {}
 
     def prepared(self) -> Self:
         """Itself, ready for use: weight norms multiplied out. The model cannot be trained afterwards."""
-        return self
+        return fold(self)
+
+    def traceable(self) -> Callable[..., Any]:
+        """`infer` without its inference mode, which compilers and tracers cannot look into."""
+        return functools.partial(inspect.unwrap(type(self).infer), self)
+
+    def compiled(self) -> Callable[..., Any]:
+        """`infer`, to be called under `no_grad`, whose part `compiles` is compiled: in a copy, where it is not all of it."""
+        if self.compiles == "infer":
+            return torch.compile(self.traceable(), dynamic=True)
+        with torch.inference_mode(False):
+            model = copy.deepcopy(self)
+        path, _, method = self.compiles.rpartition(".")
+        part = model.get_submodule(path)
+        setattr(part, method, torch.compile(getattr(part, method), dynamic=True))
+        return model.traceable()
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Losses by name, each a scalar; `real` and `fake` (batch, 1, samples) besides, where it is trained against discriminators."""
         raise NotImplementedError
 
     def infer(self, *inputs: Tensor) -> Any:
-        """What it generates for a batch of inputs."""
+        """What it generates for a batch of inputs. Its docstring tells users what each option does."""
         raise NotImplementedError
+
+
+def keyword_options(function: Callable[..., Any]) -> dict[str, Parameter]:
+    """The keyword-only arguments of a function; their annotations are the types that a user may give, resolved."""
+    every = inspect.signature(function, eval_str=True).parameters.values()
+    named = [p for p in every if p.kind is p.KEYWORD_ONLY]
+    return {p.name: p.replace(annotation=_without_tensors(p.annotation)) for p in named}
+
+
+def _without_tensors(annotation: Any) -> Any:
+    """`float` of `float | Tensor`: tensors are for programs."""
+    if typing.get_origin(annotation) not in UNIONS:
+        return annotation
+    kinds = [kind for kind in typing.get_args(annotation) if kind is not Tensor]
+    return typing.Union[tuple(kinds)]  # noqa: UP007 (of as many as there are)

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from models.base.model import Model
 from utils.log import log
 from utils.names import some
 
 SHOWN = 40  # names in a message
 
 
-def tables(model: nn.Module) -> dict[str, str]:
+def tables(model: Model) -> dict[str, str]:
     """What the rows stand for, "symbols" or "speakers" -> the tensor's name, of those that this model has."""
-    return {kind: name for kind, name in getattr(model, "tables", {}).items() if name in model.state_dict()}
+    own = model.state_dict()
+    return {kind: name for kind, name in model.tables.items() if name in own}
 
 
-def tells_speakers(model: nn.Module) -> bool:
+def tells_speakers(model: Model) -> bool:
     """Whether it matters to the model who speaks."""
     return "speakers" in tables(model)
 
@@ -34,7 +36,7 @@ def row_names(card: dict[str, Any]) -> dict[str, list[str]]:
     return {"symbols": list(symbols), "speakers": list(card.get("speakers") or [])}
 
 
-def begin_with(path: str, model: nn.Module, card: dict[str, Any]) -> None:
+def begin_with(path: str, model: Model, card: dict[str, Any]) -> None:
     """Gives `model`, of `card`, what fits of the weights at `path`, and says what. Raises ValueError where nothing does, or there are none."""
     from models.base.task import read
 
@@ -47,7 +49,7 @@ def begin_with(path: str, model: nn.Module, card: dict[str, Any]) -> None:
         log.info(f"from {path}: {line}")
 
 
-def inherit(model: nn.Module, card: dict[str, Any], weights: Mapping[str, Tensor], theirs: dict[str, Any]) -> list[str]:
+def inherit(model: Model, card: dict[str, Any], weights: Mapping[str, Tensor], theirs: dict[str, Any]) -> list[str]:
     """Gives `model`, of `card`, what fits of the `weights` that another card, `theirs`, describes: whole tensors, and of tables
     the rows that bear the same name. Returns what was done and what was left as initialised, a line each.
 

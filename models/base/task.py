@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models import FOREIGN, MODELS
+from models import FOREIGN, FOREIGN_TYPE, MODELS
 from utils.audio import Audio
 from utils.registry import load_object
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from models.base.model import Model
     from preprocessors.base import Utterance
     from processors.features import FeatureSet
 
@@ -48,29 +50,58 @@ class Sample:
 class Task:
     """A model with its features and card. Subclasses define `__call__` and `sample`.
 
-    The keyword arguments of `__call__` are the options of `bins.infer` and the section `inference`;
-    `example` are those that a newcomer might try first. `metrics` are what the evaluate stage measures,
-    after bringing the two sides together by `align`; `length_ratio` is how unlike in length they may be, 0 for as they like:
-    a voice has a tempo of its own, which an early one is far from having learnt.
+    The keyword arguments of `__call__`, and the options of the model's `infer`, which it takes besides, are those of
+    `bins.infer` and of the section `inference`. `example` are those that a newcomer might try first, `called_with` is what
+    to call it with from Python. `metrics` are what the evaluate stage measures, after bringing the two sides together by
+    `align`; `length_ratio` is how unlike in length they may be, 0 for as they like: a voice has a tempo of its own, which
+    an early one is far from having learnt.
     """
 
     example = ""
+    called_with = '"recording.wav"'
+    option_noun = "option"  # what an option of its models is called
+    streams_text = False  # whether `stream` says a text as it comes
+    streams_files = False  # whether `stream_file` makes sound of a recording or a mel piece by piece
+    tells_times = False  # whether `timed` gives the times of lines, words and phones besides
     metrics = "mcd f0rmse fpc energy_rmse"
     align = "dtw"
     length_ratio = 0.0
 
-    def __init__(self, model: nn.Module, features: FeatureSet, card: dict[str, Any], *, device: Any = "cpu") -> None:
+    def __init__(self, model: Model, features: FeatureSet, card: dict[str, Any], *, device: Any = "cpu") -> None:
         self.model = model.to(device).eval()
         self.features, self.card, self.device = features, card, device
 
     @functools.cached_property
-    def network(self) -> nn.Module:
-        """The model ready for use: norms folded, in a copy, as a run in training still needs its own."""
+    def network(self) -> Model:
+        """The model ready for use, in a copy, as a run in training still needs its own."""
         import torch
 
         with torch.inference_mode(False):
             copied = copy.deepcopy(self.model).eval().requires_grad_(False)
-            return copied.fold() if hasattr(copied, "fold") else copied
+            return copied.prepared()
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        return type(self.model).__name__
+
+    @classmethod
+    def own_options(cls) -> dict[str, Parameter]:
+        """What a user may name beside the options of the model."""
+        from models.base.model import keyword_options
+
+        return keyword_options(cls.__call__)
+
+    @property
+    def options(self) -> dict[str, Parameter]:
+        """What a user may name of the model's own."""
+        return self.model.options()
+
+    def chosen(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The options among those `given` that the model has; see `models.base.choices.chosen`, also for what is raised."""
+        from models.base.choices import chosen
+
+        return chosen(given, type(self.model), type(self))
 
     @property
     def rate(self) -> int:
@@ -136,7 +167,7 @@ def pick_device(device: str | None) -> torch.device:
     return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-def make_task(model: nn.Module, features: FeatureSet, card: dict[str, Any], *, device: Any) -> Task:
+def make_task(model: Model, features: FeatureSet, card: dict[str, Any], *, device: Any) -> Task:
     """The task of `card["model_type"]` around a model that is already there."""
     return load_object(MODELS[card["model_type"]].task)(model, features, card, device=device)
 
@@ -178,7 +209,7 @@ def load(path: str | Path, *, device: str | None = None, which: str = "newest", 
     return make_task(model, features, card, device=pick_device(device))
 
 
-def build_for(card: dict[str, Any], weights: dict[str, Any], source: str) -> nn.Module:
+def build_for(card: dict[str, Any], weights: dict[str, Any], source: str) -> Model:
     """The untrained model of a card. Raises ValueError when its settings make no model, or one far larger than the weights."""
     from models.base.bounds import Bounded, check_numbers
     from models.base.experiment import build_model
@@ -207,6 +238,19 @@ def read(path: str | Path, *, which: str = "newest", model_type: str | None = No
     if is_release(folder):
         return read_release(folder)
     return load_object(FOREIGN)(folder, model_type)
+
+
+def model_type_at(path: str | Path, *, which: str = "newest") -> str:
+    """The name of the model at `path`, ours or foreign, as its card or configuration tells; no weights are read where they do not
+    hold the configuration themselves. Raises ValueError as `load` does.
+    """
+    from models.base.checkpoint import is_release
+    from models.base.experiment import read_card
+
+    folder = resolve(path, which=which)
+    if is_release(folder):
+        return read_card(folder)["model_type"]
+    return load_object(FOREIGN_TYPE)(folder)
 
 
 def fit_weights(model: nn.Module, weights: dict[str, Any], source: str) -> None:

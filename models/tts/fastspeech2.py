@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.base.model import Model
+from models.base.options import Factor
 from modules.masks import average, expand, masked_mean, valid
 from modules.predictors import VariancePredictor, whole_frames
 from modules.transformer import FFTBlocks
@@ -16,7 +18,7 @@ from modules.transformer import FFTBlocks
 Level = Literal["phone", "frame"]
 
 
-class FastSpeech2(nn.Module):
+class FastSpeech2(Model):
     """Phones to mel. Pitch and energy are averaged per phone or kept per frame, and z-scored by `statistics`.
 
     In training the decoder sees the first `max_frames` of an utterance; in use there is no limit.
@@ -117,11 +119,11 @@ class FastSpeech2(nn.Module):
         self,
         phone: Tensor,
         speaker: Tensor | None = None,
-        *,
         tokens: Tensor | None = None,
-        speed: float | Tensor = 1.0,
-        pitch: float = 1.0,
-        energy: float = 1.0,
+        *,
+        speed: Factor | Tensor = 1.0,
+        pitch: Factor = 1.0,
+        energy: Factor = 1.0,
     ) -> dict[str, Tensor]:
         """mel (batch, frames, n_mel), frames (batch,), duration (batch, tokens), f0 in Hz per frame, and the raw predictions.
 

@@ -8,6 +8,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from models.base.model import Model
+from models.base.options import Factor
 from models.tts.fastspeech2 import refuse_even, spread
 from models.vocoders.decoding import V1, Decoder, SpectralDecoder, cut, decode_each, slices, sounding
 from models.vocoders.losses import MelLoss, MultiResolutionSTFTLoss
@@ -15,7 +17,6 @@ from modules.aligner import Aligner, binarisation, forward_sum, smooth
 from modules.alignment import durations, path_of
 from modules.masks import average, expand, masked_mean, valid
 from modules.noise import Noise
-from modules.norm import fold
 from modules.predictors import VariancePredictor, whole_frames
 from modules.transformer import FFTBlocks
 from utils.log import log
@@ -24,7 +25,7 @@ PHONE = 0.08  # seconds that a phone is expected to last before anything was lea
 PREDICTED = ("duration", "pitch", "energy")
 
 
-class Jets(nn.Module):
+class Jets(Model):
     """Phones to sound. In training an aligner says which frame belongs to which phone; in use a predictor that learnt from it.
 
     The defaults are the paper's, with FastSpeech2's predictors. Pitch and energy are z-scored by `statistics` and averaged over
@@ -151,11 +152,11 @@ class Jets(nn.Module):
         self,
         phone: Tensor,
         speaker: Tensor | None = None,
-        *,
         tokens: Tensor | None = None,
-        speed: float | Tensor = 1.0,
-        pitch: float = 1.0,
-        energy: float = 1.0,
+        *,
+        speed: Factor | Tensor = 1.0,
+        pitch: Factor = 1.0,
+        energy: Factor = 1.0,
     ) -> dict[str, Tensor]:
         """`audio` (batch, samples), `samples` (batch,), `duration` (batch, tokens) in frames, `frames` (batch,), `f0` in Hz per
         frame, and the raw predictions.
@@ -172,10 +173,6 @@ class Jets(nn.Module):
         contour = expand((out["pitch"] * pitch)[..., None], out["duration"])[0][..., 0]
         out["f0"] = (contour * self.f0_std + self.f0_mean).clamp(min=0) * out["frame_mask"]
         return out | decode_each(self.generator, out["z"].transpose(1, 2), out["frames"])
-
-    def fold(self) -> Jets:
-        """Multiplies the weight norms into the weights, for speed; the result is for inference only."""
-        return fold(self)
 
     def _read(self, phone: Tensor, tokens: Tensor, speaker: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """The mask (batch, tokens), the hidden states (batch, tokens, hidden), and those in the voice of `speaker` (batch,)."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import functools
-import inspect
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,14 +17,12 @@ from processors.script import Line
 from processors.script import stream as lines
 from utils.audio import Audio, join
 from utils.log import log
-from utils.registry import nearest
 
 if TYPE_CHECKING:
     import torch
 
     from preprocessors.base import Utterance
 
-HOW = ("speaker", "language", "vocoder", "compile")  # options of the call that are no controls of the model
 Words = Callable[[Any], list[tuple[str, int, int]]]  # of a line's parts: each word, its first token and the one after its last
 
 
@@ -34,6 +30,10 @@ class TTS(Task):
     """`TTS("Hello.") -> Audio`. A model of mels speaks through a vocoder of the same mel; without one, through Griffin-Lim."""
 
     example = '--text "Anything you like."'
+    called_with = '"Hello there."'
+    option_noun = "control"
+    streams_text = True
+    tells_times = True
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -45,28 +45,20 @@ class TTS(Task):
         *,
         speaker: str | None = None,
         language: str | None = None,
-        speed: float = 1.0,
-        pitch: float = 1.0,
-        energy: float = 1.0,
-        noise_scale: float = 0.667,
-        duration_noise: float = 0.8,
-        seed: int = -1,
         vocoder: str | None = None,
         compile: bool = False,
+        **controls: Any,
     ) -> Audio:
         """Speech for `text`, of any length: it is said sentence by sentence. Mark-up (processors/markup.py) is understood.
 
-        `speaker` is a name in the card; `language` says what the text is in ("de"), for models of several; `speed` 2 is twice
-        as fast; `pitch` and `energy` scale the predicted contours; `noise_scale` and `duration_noise` say how lively voice
-        and rhythm are drawn where they are drawn, and the same `seed` draws the same (-1: new each time); `vocoder` is a
-        release, run or checkpoint, None takes Griffin-Lim; `compile` is for many sentences: the first takes a minute.
+        `speaker` is a name in the card; `language` says what the text is in ("de"), for models of several; `vocoder` is a
+        release, run or checkpoint, None takes Griffin-Lim; `compile` is for many sentences: the first takes a minute. All
+        other `controls` are the options of the model's `infer`, such as `speed`; a `seed` below 0 is a new one each time.
         Raises ValueError, before a sound is made, for empty text, wrong mark-up, unknown symbols, speakers or languages,
-        a factor that is not above 0, a control that the model lacks, and a vocoder of another mel.
+        a control out of its range, one that the model lacks, and a vocoder of another mel.
         """
-        options = {"speed": speed, "pitch": pitch, "energy": energy, "noise_scale": noise_scale, "seed": seed}
-        options |= {"duration_noise": duration_noise, "speaker": speaker, "language": language}
-        options |= {"vocoder": vocoder, "compile": compile}
-        return join([piece.audio for piece in self._pieces(text, options)])
+        own = {"speaker": speaker, "language": language, "vocoder": vocoder, "compile": compile}
+        return join([piece.audio for piece in self._pieces(text, own | controls)])
 
     def stream(self, text: str | Iterable[str], **options: Any) -> Iterator[Audio]:
         """The same, piece by piece as each is made; joined, they are what the call gives. Takes the call's options.
@@ -85,7 +77,7 @@ class TTS(Task):
         """A recording of one trained speaker in the voice of another. Raises ValueError for a model that cannot, or an unknown name."""
         import torch
 
-        if not hasattr(self.model, "convert"):
+        if not self.model.converts:
             raise ValueError(f"{self.card['model_type']} converts no voices: VITS of several speakers does.")
         numbers = [torch.tensor([self.speaker_id(name)], device=self.device) for name in (source_speaker, target_speaker)]
         audio = source if isinstance(source, Audio) else Audio.read(source)
@@ -191,8 +183,8 @@ class TTS(Task):
 
         controls = dict(options["controls"])
         phone, number = torch.from_numpy(reading.ids)[None].to(self.device), torch.tensor([speaker], device=self.device)
-        if "speed" in controls:
-            controls["speed"] = self._speeds(controls["speed"], reading.rates, len(reading.ids))
+        if "speed" in self.options:
+            controls["speed"] = self._speeds(controls.get("speed", 1.0), reading.rates, len(reading.ids))
         elif (reading.rates != 1).any():
             raise ValueError(f"rate: {self.card['model_type']} has no control of its tempo, leave the mark-up out.")
         with torch.no_grad() if options["compile"] else torch.inference_mode():
@@ -210,42 +202,21 @@ class TTS(Task):
         return torch.from_numpy(speed * each).float()[None].to(self.device)
 
     def _options(self, given: dict[str, Any]) -> dict[str, Any]:
-        """All options of the call, those not `given` at their defaults. Raises ValueError for one that there is not."""
-        usual = {name: p.default for name, p in inspect.signature(TTS.__call__).parameters.items() if p.kind is p.KEYWORD_ONLY}
-        for name in given.keys() - usual.keys():
-            raise ValueError(nearest(name, usual, "option"))
+        """The task's own options, those not `given` at their defaults, and all others that were given."""
+        usual = {name: parameter.default for name, parameter in self.own_options().items()}
         return usual | given
 
     def _checked(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The controls that the model has. Raises ValueError for one out of range, and for one that it lacks and a user moved."""
-        controls = {name: value for name, value in options.items() if name not in HOW}
-        for name, value in controls.items():
-            if name in ("noise_scale", "duration_noise") and not 0 <= value < 100:
-                raise ValueError(f"{name} must be 0 (always the same) or above, got {value}.")
-            if name in ("speed", "pitch", "energy") and not 0 < value < 100:
-                raise ValueError(f"{name} must be above 0 (1 changes nothing), got {value}.")
-        has = inspect.signature(self.model.infer).parameters
-        usual = inspect.signature(TTS.__call__).parameters
-        moved = [name for name, value in controls.items() if name not in has and value != usual[name].default]
-        moved = [name for name in moved if name != "seed"]  # what draws nothing says the same for every seed
-        if moved:
-            known = ", ".join(name for name in usual if name in has and name != "speaker")
-            raise ValueError(f"{moved[0]}: {self.card['model_type']} has no such control, leave it out. It has: {known}.")
-        kept = {name: value for name, value in controls.items() if name in has}
-        return kept | ({"seed": None} if kept.get("seed", 0) < 0 else {})
+        """The controls of the model among the options. Raises ValueError for one out of range, and for one that it lacks."""
+        own = self.own_options()
+        controls = self.chosen({name: value for name, value in options.items() if name not in own})
+        if controls.get("seed", 0) < 0:
+            controls["seed"] = None
+        return controls
 
     @functools.cached_property
     def _compiled(self) -> Callable[..., Any]:
-        """`infer` of a copy of the model whose slowest part, which it names in `compiles`, is compiled."""
-        import torch
-
-        with torch.inference_mode(False):
-            model = copy.deepcopy(self.network)
-        part, _, method = model.compiles.rpartition(".")
-        owner = model.get_submodule(part)
-        setattr(owner, method, torch.compile(getattr(owner, method), dynamic=True))
-        # Without its inference mode, which the compiler cannot look into.
-        return functools.partial(inspect.unwrap(type(model).infer), model)
+        return self.network.compiled()
 
     def _sound(self, spoken: dict[str, np.ndarray], options: dict[str, Any]) -> Audio:
         """What was spoken as sound. Raises ValueError for a vocoder beside a model that needs none."""

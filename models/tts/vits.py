@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.base.model import Model
+from models.base.options import Deviation, Factor
 from models.vocoders.decoding import V1, Decoder, SpectralDecoder, cut, decode_each, slices, sounding
 from models.vocoders.losses import MelLoss, MultiResolutionSTFTLoss
 from modules import alignment
@@ -16,14 +18,13 @@ from modules.coupling import Flip, Flow, ResidualCoupling
 from modules.duration import DurationPredictor, StochasticDurationPredictor
 from modules.masks import expand, valid
 from modules.noise import Noise
-from modules.norm import fold
 from modules.posterior import PosteriorEncoder, divergence
 from utils.log import log
 
 LONGEST = 1000  # frames that one token may last: a wild draw must not fill the memory
 
 
-class VITS(nn.Module):
+class VITS(Model):
     """Phones to sound. In training the recording's spectrogram says, through a posterior and a flow, what each phone sounds like.
 
     The defaults are the paper's. `latent` is the size of a frame between text and sound; `slice_frames` is how much of each
@@ -36,8 +37,8 @@ class VITS(nn.Module):
     """
 
     reads = ("phone", "linear", "audio")
-    statistics_of: tuple[str, ...] = ()
     tables = {"symbols": "enc_p.emb.weight", "speakers": "emb_g.weight"}
+    converts = True
     compiles = "dec.decode"  # where nearly all the time goes when it speaks
 
     def __init__(
@@ -166,11 +167,11 @@ class VITS(nn.Module):
         self,
         phone: Tensor,
         speaker: Tensor | None = None,
-        *,
         tokens: Tensor | None = None,
-        noise_scale: float = 0.667,
-        duration_noise: float = 0.8,
-        speed: float | Tensor = 1.0,
+        *,
+        speed: Factor | Tensor = 1.0,
+        noise_scale: Deviation = 0.667,
+        duration_noise: Deviation = 0.8,
         seed: int | None = None,
     ) -> dict[str, Tensor]:
         """`audio` (batch, samples) with `samples` (batch,), `duration` (batch, tokens) in frames, `frames` (batch,), and `z`.
@@ -247,10 +248,6 @@ class VITS(nn.Module):
         device = self.emb_g.weight.device
         speaker = torch.zeros(size, dtype=torch.long, device=device) if speaker is None else speaker
         return self.emb_g(speaker)[..., None]
-
-    def fold(self) -> VITS:
-        """Multiplies the weight norms into the weights, for speed; the result is for inference only."""
-        return fold(self)
 
     def _sound(self, z: Tensor, frames: Tensor, voice: Tensor | None) -> dict[str, Tensor]:
         return decode_each(self.dec, z, frames, voice)

@@ -1,10 +1,10 @@
 """Foreign checkpoints: what other programs released, read as a card and weights of ours.
 
-One file a program, with three names: `BESIDE`, the configuration that it publishes next to its weights (a glob);
-`knows(config)`, whether a file of that name is this program's; `read(path, config, model_type)`, which turns the
-foreign configuration into our constructor's arguments and the state dict into our names. A program that publishes no
-configuration names its weights in `BESIDE`. Nothing is guessed about what is missing: `models.base.task.fit_weights`
-lists it.
+One file a program, with four names: `BESIDE`, the configuration that it publishes next to its weights (a glob);
+`knows(config)`, whether a file of that name is this program's; `makes(config, model_type)`, which model of ours it is;
+`read(path, config, model_type)`, which turns the foreign configuration into our constructor's arguments and the state
+dict into our names. A program that publishes no configuration names its weights in `BESIDE`. Nothing is guessed about
+what is missing: `models.base.task.fit_weights` lists it.
 """
 
 from __future__ import annotations
@@ -41,19 +41,35 @@ PROGRAMS = (
 
 def read_foreign(path: Path, model_type: str | None = None) -> tuple[Card, State]:
     """The card and weights of a foreign folder or file. Raises ValueError saying what was looked for."""
-    path = Path(path)
+    reader, config = _met(Path(path))
+    with _named(config):
+        return reader.read(Path(path), config, model_type)
+
+
+def foreign_model_type(path: Path, model_type: str | None = None) -> str:
+    """The name of our model for a foreign folder or file, as its configuration tells. Raises ValueError as `read_foreign` does."""
+    reader, config = _met(Path(path))
+    with _named(config):
+        return reader.makes(config, model_type)
+
+
+def _met(path: Path) -> tuple[ModuleType, Path]:
+    """The reader that knows what lies there, and the configuration by which it does."""
     readers = [import_module(f"models.upstream.{name}") for name in PROGRAMS]
     met = []
     for reader in readers:
         config = find(path, reader.BESIDE)
-        if config is not None and _knows(reader, config):
-            return _read(reader, path, config, model_type)
-        met += [config] if config is not None else []
+        if config is None:
+            continue
+        if _knows(reader, config):
+            return reader, config
+        met.append(config)
     if met:
         raise ValueError(f"{met[0]} is none of the configurations that can be read: those of {', '.join(PROGRAMS)}.")
+    looked_for = ", ".join(dict.fromkeys(reader.BESIDE for reader in readers))
     raise ValueError(
         f"{path} is no checkpoint of ours (no card.json) and none that is known: beside or above it there is no "
-        f"{', '.join(dict.fromkeys(r.BESIDE for r in readers))}. Put the configuration that it was published with next to it."
+        f"{looked_for}. Put the configuration that it was published with next to it."
     )
 
 
@@ -67,11 +83,6 @@ def find(path: Path, pattern: str) -> Path | None:
 def _knows(reader: ModuleType, config: Path) -> bool:
     with _named(config):
         return reader.knows(config)
-
-
-def _read(reader: ModuleType, path: Path, config: Path, model_type: str | None) -> tuple[Card, State]:
-    with _named(config):
-        return reader.read(path, config, model_type)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from models.upstream.jik876 import hifigan_sizes
 from models.upstream.vocos import amphion_vocos
 from modules.norm import modern_keys
 from utils.files import read_weights
-from utils.registry import load_object, nearest, pick
+from utils.registry import load_object, pick
 
 BESIDE = "args.json"
 
@@ -34,15 +35,30 @@ def knows(config: Path) -> bool:
     return True
 
 
+def makes(config_path: Path, model_type: str | None) -> str:
+    """The name of our model: that of the configuration, or of a vocoder that of its generator."""
+    config = read_json5(config_path)
+    kind = model_type or config["model_type"]
+    if _reader(kind, config_path) is vocoder:
+        return generator(config)[0]
+    return "FastSpeech2" if kind == "Fastspeech2" else kind
+
+
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A released folder of Amphion, whatever the task."""
     config = read_json5(config_path)
     kind = model_type or config["model_type"]
     state = strip(read_weights(newest_weights(path)), "generator_state_dict", "state_dict", "model")
-    reader = KINDS.get(kind)
-    if reader is None:
-        raise ValueError(nearest(str(kind), KINDS, f"model_type in {config_path}"))
-    return reader(config, state, config_path)
+    return _reader(kind, config_path)(config, state, config_path)
+
+
+def _reader(kind: Any, config_path: Path) -> Callable[..., tuple[Card, State]]:
+    return pick(KINDS, str(kind), f"model_type in {config_path}")
+
+
+def generator(config: dict[str, Any]) -> tuple[str, str]:
+    """The row of `GENERATORS` that `model.generator` names."""
+    return pick(GENERATORS, config["model"].get("generator", "hifigan").lower(), "generator")
 
 
 def vocoder(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card, State]:
@@ -50,7 +66,7 @@ def vocoder(config: dict[str, Any], state: State, config_path: Path) -> tuple[Ca
     from models import MODELS
 
     p = config["preprocess"]
-    model_type, translate = pick(GENERATORS, config["model"].get("generator", "hifigan").lower(), "generator")
+    model_type, translate = generator(config)
     arguments, state = load_object(translate)(config, state)
     features = {"audio": {}, "mel": mel_section(p, "hifigan")}
     if "f0" in load_object(MODELS[model_type].model).reads:

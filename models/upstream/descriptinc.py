@@ -26,6 +26,11 @@ def knows(config: Path) -> bool:
     return {"n_mel_channels", "ngf", "n_residual_layers"} <= read_arguments(config).keys()
 
 
+def makes(config: Path, model_type: str | None) -> str:
+    """The name of our model."""
+    return "MelGAN"
+
+
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A best_netG.pt, next to its args.yml."""
     file = path / "best_netG.pt" if path.is_dir() else path

@@ -18,6 +18,11 @@ def knows(config: Path) -> bool:
     return any(name.startswith("voc_") for name in constants(config))
 
 
+def makes(config: Path, model_type: str | None) -> str:
+    """The name of our model."""
+    return "WaveRNN"
+
+
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A *.pyt of fatchord's WaveRNN, or of a folder its latest_weights.pyt or the furthest."""
     c = constants(config_path)

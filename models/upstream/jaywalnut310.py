@@ -16,6 +16,11 @@ def knows(config: Path) -> bool:
     return _config(config) is not None
 
 
+def makes(config: Path, model_type: str | None) -> str:
+    """The name of our model."""
+    return "VITS"
+
+
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A .pth of VITS. Raises ValueError for a front end that is not here."""
     from models.upstream.vits_maps import from_jaywalnut310

@@ -19,6 +19,11 @@ def knows(config: Path) -> bool:
     return "upsample_rates" in found and "activation" not in found
 
 
+def makes(config: Path, model_type: str | None) -> str:
+    """The name of our model."""
+    return "HiFiGAN"
+
+
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A `generator` or `g_*` file of the original HiFi-GAN, next to its config.json."""
     c = read_json(config_path, dict[str, Any])

@@ -18,6 +18,11 @@ def knows(config: Path) -> bool:
     return config.name.startswith(("weights", "diffwave"))
 
 
+def makes(config: Path, model_type: str | None) -> str:
+    """The name of our model."""
+    return "DiffWave"
+
+
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """The file itself, or the furthest of a folder; settings that it does not hold are those of the published program."""
     file = path if path.is_file() else max((f for f in path.glob(BESIDE) if knows(f)), key=_furthest, default=config_path)

@@ -22,6 +22,11 @@ def knows(config: Path) -> bool:
     return config.stem in NAMES or PARK.fullmatch(config.stem) is not None
 
 
+def makes(config: Path, model_type: str | None) -> str:
+    """The name of our model."""
+    return "MelGAN"
+
+
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """The file itself, or the one in the folder."""
     file = path if path.is_file() else config_path

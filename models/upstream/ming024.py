@@ -17,6 +17,11 @@ def knows(config: Path) -> bool:
     return True
 
 
+def makes(config: Path, model_type: str | None) -> str:
+    """The name of our model."""
+    return "FastSpeech2"
+
+
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A <step>.pth.tar of ming024's FastSpeech2, next to preprocess.yaml, model.yaml and the stats.json of its data."""
     from models.upstream.fastspeech2_maps import from_ming024

@@ -21,6 +21,11 @@ def knows(config: Path) -> bool:
     return {"upsample_rates", "activation"} <= read_json(config, dict[str, Any]).keys()
 
 
+def makes(config: Path, model_type: str | None) -> str:
+    """The name of our model."""
+    return "BigVGAN"
+
+
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A `bigvgan_generator.pt` or the last `g_*` file, next to its config.json."""
     c = read_json(config_path, dict[str, Any])

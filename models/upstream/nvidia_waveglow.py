@@ -21,6 +21,11 @@ def knows(config: Path) -> bool:
     return config.suffix in (".pt", ".pth", ".ckpt", ".safetensors", "")
 
 
+def makes(config: Path, model_type: str | None) -> str:
+    """The name of our model."""
+    return "WaveGlow"
+
+
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A released file, or one that holds a `state_dict`. A config.json of NVIDIA's beside it says the sizes.
 

@@ -23,6 +23,11 @@ def knows(config: Path) -> bool:
     return "mini_nsf" in found or any((config.parent / name).is_file() for name in EXPORTED)
 
 
+def makes(config: Path, model_type: str | None) -> str:
+    """The name of our model."""
+    return "NSFHiFiGAN"
+
+
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """An exported {"generator"} or a Lightning checkpoint, whose names begin with "generator."."""
     c = read_json(config_path, dict[str, Any])

@@ -28,6 +28,11 @@ def knows(config: Path) -> bool:
     return "generator_type" in read_yaml(config)
 
 
+def makes(config: Path, model_type: str | None) -> str:
+    """The name of our model."""
+    return "HiFiGAN"
+
+
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A checkpoint-*.pkl of ParallelWaveGAN, next to its config.yml and the stats.npy or stats.h5 of its mels."""
     c = read_yaml(config_path)

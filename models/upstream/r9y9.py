@@ -18,6 +18,11 @@ def knows(config: Path) -> bool:
     return {"cin_channels", "skip_out_channels", "upsample_params"} <= found.keys()
 
 
+def makes(config: Path, model_type: str | None) -> str:
+    """The name of our model."""
+    return "WaveNet"
+
+
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A checkpoint_step*.pth, or of a folder the furthest; averaged weights (_ema) before others."""
     c = read_json(config_path, dict[str, Any])

@@ -24,6 +24,11 @@ def knows(config: Path) -> bool:
     return {"audio", "model"} <= found.keys() and "n_mel_channels" in (found["audio"] or {})
 
 
+def makes(config: Path, model_type: str | None) -> str:
+    """The name of our model."""
+    return "MelGAN"
+
+
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """The last <name>_<commit>_<epoch>.pt, next to its yaml."""
     file = path

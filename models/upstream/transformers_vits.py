@@ -17,6 +17,11 @@ def knows(config: Path) -> bool:
     return read_json(config, dict[str, Any]).get("model_type") == "vits"
 
 
+def makes(config: Path, model_type: str | None) -> str:
+    """The name of our model."""
+    return "VITS"
+
+
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A folder that `save_pretrained` wrote. Raises ValueError for a tokenizer that is not here."""
     from models.upstream.vits_maps import from_transformers

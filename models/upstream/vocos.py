@@ -32,6 +32,11 @@ def knows(config: Path) -> bool:
     return "backbone" in _parts(read_yaml(config))
 
 
+def makes(config: Path, model_type: str | None) -> str:
+    """The name of our model."""
+    return "Vocos"
+
+
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A folder or file of gemelo-ai's Vocos, the mel or the EnCodec variant, or a Lightning checkpoint of its training."""
     c = read_yaml(config_path)

@@ -32,6 +32,11 @@ def knows(config: Path) -> bool:
     return "ASP_channel" in read_json(config, dict[str, Any])
 
 
+def makes(config: Path, model_type: str | None) -> str:
+    """The name of our model."""
+    return "APNet"
+
+
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A `g_*` file of APNet, next to its config.json."""
     c = read_json(config_path, dict[str, Any])

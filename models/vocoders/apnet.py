@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.base.model import Model
 from models.vocoders.hifigan import POST_SLOPE, ResBlock1, Variant
 from models.vocoders.losses import MelLoss, compared
 from modules.masks import masked_mean, valid
-from modules.norm import fold, weight_norm
+from modules.norm import weight_norm
 from modules.spectral import InverseSTFT
 from processors.mel import AmplitudePhase
 
@@ -22,7 +23,7 @@ Spectrum = dict[str, Tensor]
 Dilations = tuple[tuple[int, ...], ...]
 
 
-class APNet(nn.Module):
+class APNet(Model):
     """Mel (batch, frames, n_mel) to samples (batch, samples), `hop_size` of them for each frame.
 
     `asp_*` are the sizes of the amplitude network, `psp_*` those of the phase network; the defaults are the paper's.
@@ -32,7 +33,6 @@ class APNet(nn.Module):
     """
 
     reads = ("mel", "audio")
-    statistics_of: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -110,10 +110,6 @@ class APNet(nn.Module):
 
     def _wave(self, spectrum: Spectrum, *, full: bool) -> Tensor:
         return self.transform(spectrum["real"], spectrum["imag"], full=full)
-
-    def fold(self) -> APNet:
-        """Multiplies the weight norms into the weights, for speed; the result is for inference only."""
-        return fold(self)
 
     @property
     def receptive_field_frames(self) -> int:

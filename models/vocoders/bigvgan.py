@@ -9,16 +9,17 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from models.base.model import Model
 from models.vocoders.losses import MelLoss, compared
 from models.vocoders.stages import check_blocks, check_stages, small
-from modules.norm import fold, weight_norm
+from modules.norm import weight_norm
 from modules.planes import planes, run
 from modules.snake import AntiAliased, Snake
 
 END_KERNEL = 7  # of the first and last convolution
 
 
-class BigVGAN(nn.Module):
+class BigVGAN(Model):
     """Mel (batch, frames, n_mel) to samples (batch, samples); each frame becomes prod(upsample_rates) samples.
 
     The defaults are the paper's base model, 14 M parameters. Version 2 sets both `use_*_at_final` to False: the sound is
@@ -29,7 +30,6 @@ class BigVGAN(nn.Module):
     """
 
     reads = ("mel", "audio")
-    statistics_of: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -97,10 +97,6 @@ class BigVGAN(nn.Module):
         blocks = len(self.resblocks) // len(self.ups)
         for i, up in enumerate(self.ups):
             yield up[0], self.resblocks[i * blocks : (i + 1) * blocks]
-
-    def fold(self) -> BigVGAN:
-        """Multiplies the weight norms into the weights, for speed; the result is for inference only."""
-        return fold(self)
 
     @property
     def receptive_field_frames(self) -> int:

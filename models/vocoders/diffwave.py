@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.base.model import Model
 from models.vocoders.stages import check_hop
 from modules.diffusion import Diffusion, Respacing, SamplerName, StepEmbedding
 from modules.gated import gate, masked, plus
 from modules.masks import masked_mean, valid
 from modules.noise import Noise
-from modules.norm import fold
 from modules.planes import planes, run
 
 LINEAR = tuple(float(beta) for beta in np.linspace(1e-4, 0.05, 50))
@@ -26,7 +26,7 @@ STRETCH = 512  # frames that are worked on at once: bounds the memory of long ut
 KEPT = 2**31  # bytes that what the layers make of the mel may take to be kept from step to step
 
 
-class DiffWave(nn.Module):
+class DiffWave(Model):
     """Mel (batch, frames, n_mel) to samples (batch, frames * prod(upsample_factors)).
 
     `noise_schedule` is how much noise each step of training adds (betas), `inference_noise_schedule` the few and larger
@@ -36,7 +36,7 @@ class DiffWave(nn.Module):
     """
 
     reads = ("mel", "audio")
-    statistics_of: tuple[str, ...] = ()
+    draws = ("noise",)
 
     def __init__(
         self,
@@ -100,8 +100,8 @@ class DiffWave(nn.Module):
         """Samples (batch, frames * samples_per_frame) of a mel (batch, frames, n_mel).
 
         `steps` None is as many as the fast schedule has; as many as in training is the full one; see `respacing` for
-        others. The paper's sampler is "ddpm". `noise` (steps, batch, samples), standard normal, is given instead of
-        drawn: what to begin with, then what each step but the last adds.
+        others. The paper's `sampler` is "ddpm". The same `seed` says the same twice. `noise` (steps, batch, samples),
+        standard normal, is given instead of drawn: what to begin with, then what each step but the last adds.
         """
         given = {} if noise is None else {str(number): draw for number, draw in enumerate(noise)}
         draws = Noise.like(mel, seed, given)
@@ -141,10 +141,6 @@ class DiffWave(nn.Module):
         positions = np.interp(way, marks, fast.positions)
         roots = np.interp(positions, np.arange(len(levels)), np.sqrt(levels))
         return Respacing(roots**2, positions)
-
-    def fold(self) -> DiffWave:
-        """There are no weight norms here; the same as it is for other vocoders."""
-        return fold(self)
 
     @property
     def reach_frames(self) -> int:

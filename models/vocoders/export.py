@@ -7,7 +7,6 @@ of frames. The file's metadata name the model and the settings of its mel.
 from __future__ import annotations
 
 import contextlib
-import inspect
 import json
 import logging
 import warnings
@@ -42,7 +41,7 @@ def export(vocoder: Vocoder, path: str | Path) -> float:
         raise ValueError(f"{path}: the name of an ONNX file must end in .onnx.")
     if vocoder.reach is None:
         raise ValueError(f"{vocoder.name} makes sound step by step: only vocoders that are convolutions over frames can be exported.")
-    if vocoder.reads_noise:
+    if "noise" in vocoder.model.draws:
         raise ValueError(f"{vocoder.name} makes sound from noise: only vocoders that draw nothing can be exported.")
     _packages()
 
@@ -76,7 +75,7 @@ def difference(vocoder: Vocoder, path: str | Path, batch: int, frames: int) -> f
 
 def shortest(vocoder: Vocoder) -> int:
     """The least number of frames that a file can take: a file cannot hold on what is too short to be mirrored, as MelGAN does."""
-    return getattr(vocoder.network, "_shortest", 1)
+    return vocoder.network.least_frames
 
 
 def example(vocoder: Vocoder, batch: int, frames: int) -> dict[str, Tensor]:
@@ -85,9 +84,11 @@ def example(vocoder: Vocoder, batch: int, frames: int) -> dict[str, Tensor]:
     given = {"mel": torch.randn(batch, frames, vocoder.mel_settings["n_mel"], generator=random) - 4}
     if vocoder.reads_f0:
         given["f0"] = 100 + 200 * torch.rand(batch, frames, generator=random)
-    if vocoder.reads_source:  # holds all that the F0 has to say, and all that is drawn
-        given["source"] = vocoder.network.source(given.pop("f0").to(vocoder.device))
-    return {name: value.to(vocoder.device) for name, value in given.items()}
+    given = {name: value.to(vocoder.device) for name, value in given.items()}
+    drawn = vocoder.network.drawn(given, seed=0, first=0)
+    if drawn:  # a source holds all that the F0 has to say
+        given.pop("f0")
+    return given | drawn
 
 
 class Network(nn.Module):
@@ -96,12 +97,13 @@ class Network(nn.Module):
     def __init__(self, vocoder: Vocoder) -> None:
         super().__init__()
         self.network, self.names = vocoder.network, list(example(vocoder, 1, 1))
-        self.infer = inspect.unwrap(type(self.network).infer)
+        self.infer = self.network.traceable()
 
     @torch.no_grad()
     def forward(self, *inputs: Tensor) -> Tensor:
         given = dict(zip(self.names, inputs, strict=True))
-        return self.infer(self.network, **given, **({"f0": None} if "source" in given else {}))
+        unread = dict.fromkeys(set(self.network.inputs()) - given.keys())
+        return self.infer(**given, **unread)
 
 
 def _trace(vocoder: Vocoder, path: Path) -> None:

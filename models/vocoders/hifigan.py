@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.base.model import Model
 from models.vocoders.losses import MelLoss, compared
 from models.vocoders.stages import check_blocks, check_stages, small
-from modules.norm import fold, weight_norm
+from modules.norm import weight_norm
 from modules.planes import CausalConv1d, CausalConvTranspose1d, planes, run
 
 POST_SLOPE = 0.01  # before the last convolution the published weights expect torch's default, not `slope`
@@ -32,7 +33,7 @@ class Variant:
     causal: bool = False  # ParallelWaveGAN's: no sample hears of a later frame
 
 
-class HiFiGAN(nn.Module):
+class HiFiGAN(Model):
     """Mel (batch, frames, n_mel) to samples (batch, samples); each frame becomes prod(upsample_rates) samples.
 
     The defaults are the paper's V1. `sample_rate` None makes a decoder for the inside of another model, which has
@@ -42,7 +43,6 @@ class HiFiGAN(nn.Module):
     """
 
     reads = ("mel", "audio")
-    statistics_of: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -125,10 +125,6 @@ class HiFiGAN(nn.Module):
         blocks = len(self.resblocks) // len(self.ups)
         for i, up in enumerate(self.ups):
             yield up, self.resblocks[i * blocks : (i + 1) * blocks]
-
-    def fold(self) -> HiFiGAN:
-        """Multiplies the weight norms into the weights, for speed; the result is for inference only."""
-        return fold(self)
 
     @property
     def receptive_field_frames(self) -> int:

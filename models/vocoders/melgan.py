@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.base.model import Model
 from models.vocoders.losses import MelLoss, compared
 from models.vocoders.stages import check_hop
-from modules.norm import fold, weight_norm
+from modules.norm import weight_norm
 from modules.planes import planes, run
 
 SLOPE = 0.2
@@ -29,7 +30,7 @@ class Variant:
     tail_value: float = 0.0
 
 
-class MelGAN(nn.Module):
+class MelGAN(Model):
     """Mel (batch, frames, n_mel) to samples (batch, samples); each frame becomes prod(ratios) samples.
 
     The defaults are the paper's. `ngf` channels are left at the end; each stage before has twice as many.
@@ -40,7 +41,6 @@ class MelGAN(nn.Module):
     """
 
     reads = ("mel", "audio")
-    statistics_of: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class MelGAN(nn.Module):
     def decode(self, hidden: Tensor) -> Tensor:
         """(batch, n_mel, frames) -> (batch, 1, samples). What is too short to be mirrored is first held on."""
         frames = hidden.shape[2]
-        missing = max(0, self._shortest - frames)
+        missing = max(0, self.least_frames - frames)
         x = planes(F.pad(hidden, (0, missing), mode="replicate") if missing else hidden)
         x = _mirrored(self.conv_pre, (x - self.variant.mean) / self.variant.scale)
         for up, blocks in zip(self.ups, self.blocks, strict=True):
@@ -94,15 +94,11 @@ class MelGAN(nn.Module):
         return wave.squeeze(2)[..., : frames * self.samples_per_frame]
 
     @property
-    def _shortest(self) -> int:
-        """How many frames there must be, for every layer to mirror less than it has."""
+    def least_frames(self) -> int:
+        """So many that every layer mirrors less than it has."""
         widest = [END_KERNEL // 2, *(blocks[-1].dilation for blocks in self.blocks), END_KERNEL // 2]
         made = [1, *(math.prod(self.ratios[: i + 1]) for i in range(len(self.ratios))), self.samples_per_frame]
         return max(width // samples + 1 for width, samples in zip(widest, made, strict=True))
-
-    def fold(self) -> MelGAN:
-        """Multiplies the weight norms into the weights, for speed; the result is for inference only."""
-        return fold(self)
 
     @property
     def receptive_field_frames(self) -> int:

@@ -7,6 +7,7 @@ singing vocoders have it.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.base.model import Model
 from models.vocoders.hifigan import HiFiGAN
 from models.vocoders.losses import compared
-from modules.norm import fold
 from modules.source import HarmonicSource, gliding_cycles
 
 PURE_STAGE = 2  # the stage after whose upsampling the single sine of the small variant comes in
@@ -33,7 +34,7 @@ class SourceVariant:
     ignores_f0: bool = False  # Amphion's weights: the source was lost by mistake, and each stage doubled instead
 
 
-class NSFHiFiGAN(nn.Module):
+class NSFHiFiGAN(Model):
     """Mel (batch, frames, n_mel) and F0 (batch, frames; Hz, 0 unvoiced) to samples (batch, samples).
 
     The sizes are HiFiGAN's; the defaults are openvpi's for 44.1 kHz. `harmonics` are the overtones of the source.
@@ -41,7 +42,7 @@ class NSFHiFiGAN(nn.Module):
     """
 
     reads = ("mel", "f0", "audio")
-    statistics_of: tuple[str, ...] = ()
+    draws = ("source",)
 
     def __init__(
         self,
@@ -116,14 +117,27 @@ class NSFHiFiGAN(nn.Module):
         """Of `source`: a pure one has the rate of the stage where it comes in."""
         return math.prod(self.rates[:PURE_STAGE]) if self.variant.kind == "pure" else self.samples_per_frame
 
-    @property
-    def receptive_field_frames(self) -> int:
-        """How many frames before and after a frame have a say in its samples, the source aside."""
-        return self.generator.receptive_field_frames
+    def drawn(self, inputs: Mapping[str, Tensor], *, seed: int, first: int) -> dict[str, Tensor]:
+        """The part of `source` from frame `first` on. Raises ValueError where it needs all of the F0 at once."""
+        if first and not self._goes_on:
+            raise ValueError(
+                "NSFHiFiGAN: the source of this variant needs all of the F0 at once: stream mel and F0 as one piece."
+            )
+        whole = self.source(inputs["f0"], seed=seed)
+        return {"source": whole[..., first * self.source_samples_per_frame :]}
 
-    def fold(self) -> NSFHiFiGAN:
-        """Multiplies the weight norms into the weights, for speed; the result is for inference only."""
-        return fold(self)
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the source of the first frames stays as it is when more frames follow."""
+        if self.variant.kind != "harmonic" or self.variant.phases != "sample":
+            return False
+        numbers = self.source_samples_per_frame * self.m_source.voices
+        return numbers % 16 == 0  # torch draws sixteen normal numbers at a time
+
+    @property
+    def receptive_field_frames(self) -> int | None:
+        """Of the mel, the source aside; None where noise is drawn inside, which no piece would draw as the whole does."""
+        return None if self.variant.noise_sigma else self.generator.receptive_field_frames
 
     def excitation(
         self,

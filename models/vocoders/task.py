@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -23,10 +23,20 @@ LONGEST_SECONDS = 20.0  # what is longer is made in pieces, unless chunk_seconds
 CHUNK_SECONDS = 8.0  # of such a piece: long enough that its margins cost little, short enough for any memory
 STREAM_SECONDS = 0.1
 BATCH_SECONDS = 2.0
-GIVEN = ("self", "mel", "f0", "source", "noise")  # what `infer` reads; the rest of its arguments are options
 COMPILED = "a vocoder that makes sound step by step cannot be compiled whole: leave out compile"
 
 Precision = Literal["float32", "bf16"]
+PRECISIONS = ("float32", "bf16")
+
+
+@dataclass(frozen=True)
+class How:
+    """The task's own options, and those of the model."""
+
+    chunk_seconds: float | None = None
+    precision: Precision = "float32"
+    compile: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Vocoder(Task):
@@ -36,6 +46,7 @@ class Vocoder(Task):
     """
 
     example = "--folder a/folder/of/recordings"
+    streams_files = True
     metrics = "mcd mstft pesq stoi f0rmse fpc energy_rmse"
     align = "cut"
     length_ratio = 1.25
@@ -45,32 +56,21 @@ class Vocoder(Task):
         source: np.ndarray | str,
         *,
         f0: Any = None,
-        steps: int | None = None,
-        noise_scale: float | None = None,
-        temperature: float | None = None,
-        seed: int | None = None,
-        fold_seconds: float | None = None,
-        overlap_seconds: float | None = None,
-        seam: str | None = None,
-        speaker: int | None = None,
-        bandwidth_id: int | None = None,
         chunk_seconds: float | None = None,
         precision: Precision = "float32",
         compile: bool = False,
+        **options: Any,
     ) -> Audio:
         """Sound from a mel (frames, n_mel) or a .npy file of one, or from a recording by way of its mel.
 
-        `f0` (frames,) in Hz or a .npy file of it goes with a mel, for models that read it. From `steps` to `bandwidth_id`
-        the options are those of the model's `infer`; None is the model's own choice. `chunk_seconds` is how much sound is
-        made at once, 0 for everything, None for what memory allows: the result is the same. `precision` "bf16" is for GPUs,
-        `compile` for many sounds after one another: the first takes minutes. Raises ValueError for an option that this
-        model does not have, and for a mel with another number of bands, no frame, or NaN.
+        `f0` (frames,) in Hz or a .npy file of it goes with a mel, for models that read it. `chunk_seconds` is how much sound
+        is made at once, 0 for everything, None for what memory allows: the result is the same. `precision` "bf16" is for
+        GPUs, `compile` for many sounds after one another: the first takes minutes. All other `options` are those of the
+        model's `infer`; None is the model's own choice. Raises ValueError for an option that this model does not have, and
+        for a mel with another number of bands, no frame, or NaN.
         """
-        options = {"steps": steps, "noise_scale": noise_scale, "temperature": temperature, "seed": seed}
-        options |= {"fold_seconds": fold_seconds, "overlap_seconds": overlap_seconds, "seam": seam}
-        options |= {"speaker": speaker, "bandwidth_id": bandwidth_id}
-        how = {"chunk_seconds": chunk_seconds, "precision": precision, "compile": compile, **options}
-        return self._decode(self._arrays(source, f0), **how)
+        how = How(chunk_seconds, precision, compile, options)
+        return self._decode(self._arrays(source, f0), how)
 
     def stream_file(self, source: str, *, f0: Any = None, **how: Any) -> Audio:
         """As `__call__`, but through `stream`, one frame after another."""
@@ -81,7 +81,7 @@ class Vocoder(Task):
 
     def resynthesise(self, audio: Audio, **how: Any) -> Audio:
         """The recording through mel, and F0 where the model reads it, and back."""
-        return self._decode(self.analyse(audio), **how)
+        return self._decode(self.analyse(audio), named(**how))
 
     def sample(self, utterance: Utterance, **how: Any) -> Sample:
         """The recording through mel and back; in the voice of its speaker, for a model that tells voices apart and unless `how` says."""
@@ -89,7 +89,7 @@ class Vocoder(Task):
             how = {"speaker": self.speaker_of(utterance)} | how
         audio = utterance.read(self.rate)
         recorded = self.analyse(audio)
-        heard = self._decode(recorded, **how)
+        heard = self._decode(recorded, named(**how))
         return Sample(heard, utterance.text or utterance.id, {"mel": self.analyse(heard)["mel"]}, recorded)
 
     def batch(self, mels: list[np.ndarray], f0: list[np.ndarray] | None = None, **how: Any) -> list[Audio]:
@@ -97,15 +97,16 @@ class Vocoder(Task):
         if f0 is not None and len(f0) != len(mels):
             raise ValueError(f"one f0 for each mel is needed, got {len(f0)} for {len(mels)}.")
         arrays = [{"mel": mel} | ({"f0": f0[i]} if f0 is not None else {}) for i, mel in enumerate(mels)]
+        chosen = named(**how)
         if self.reach is None:
-            return [self._decode(each, **how) for each in arrays]
+            return [self._decode(each, chosen) for each in arrays]
         from models.vocoders.stream import side_by_side
 
-        how = _defaults(**how)
-        chunk = self._frames(how["chunk_seconds"] or BATCH_SECONDS)
-        each = [self._inputs(one, how) for one in arrays]
-        made = side_by_side(self._running(how), each, hop_size=self.hop_size, chunk=chunk, reach=self.reach)
-        return [_audio(samples, self.rate) for samples in made]
+        chunk = self._frames(chosen.chunk_seconds or BATCH_SECONDS)
+        inputs = [self._inputs(each, chosen) for each in arrays]
+        network = self._running(chosen)
+        waves = side_by_side(network, inputs, hop_size=self.hop_size, chunk=chunk, reach=self.reach)
+        return [_audio(samples, self.rate) for samples in waves]
 
     def stream(self, mels: Iterable[Any], **how: Any) -> Iterator[Audio]:
         """The sound of a mel that comes in pieces, as it comes; joined, it is the sound of the whole.
@@ -129,9 +130,11 @@ class Vocoder(Task):
 
         if self.reach is None:
             raise ValueError(f"{self.name} cannot stream: only models that are convolutions over frames can.")
-        how = _defaults(**how)
-        chunk, pieces = self._frames(how["chunk_seconds"] or STREAM_SECONDS), self._pieces(mels, how)
-        return Stream(self._running(how), pieces, sample_rate=self.rate, hop_size=self.hop_size, chunk=chunk, reach=self.reach)
+        chosen = named(**how)
+        chunk = self._frames(chosen.chunk_seconds or STREAM_SECONDS)
+        network = self._running(chosen)
+        pieces = self._pieces(mels, chosen)
+        return Stream(network, pieces, sample_rate=self.rate, hop_size=self.hop_size, chunk=chunk, reach=self.reach)
 
     def convert(self, mel: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
         """A mel made with `settings` (arguments of `MelSpectrogram`) as this vocoder reads it.
@@ -146,10 +149,6 @@ class Vocoder(Task):
     # What the model is
 
     @property
-    def name(self) -> str:
-        return type(self.model).__name__
-
-    @property
     def hop_size(self) -> int:
         """Samples of a frame."""
         return self.features.hop_size
@@ -157,39 +156,22 @@ class Vocoder(Task):
     @property
     def reach(self) -> int | None:
         """Frames on either side that have a say in a frame, or None for a model that is no convolution over frames."""
-        if self.reads_noise and self.hop_size % self.model.n_group:
-            return None  # its noise, n_group samples at a time, cannot be cut between two frames
-        if self.reads_source and self.model.variant.noise_sigma:
-            return None  # it draws noise inside, which no piece would draw as the whole does
-        return getattr(self.model, "receptive_field_frames", None)
+        return self.model.receptive_field_frames
 
     @property
     def reads_f0(self) -> bool:
-        return "f0" in inspect.signature(self.model.infer).parameters
+        return "f0" in self.model.inputs()
 
     @property
-    def reads_noise(self) -> bool:
-        """Whether it makes sound from noise (batch, n_group, groups) that runs along with the mel."""
-        return "noise" in inspect.signature(self.model.infer).parameters and hasattr(self.model, "n_group")
-
-    @property
-    def reads_source(self) -> bool:
-        """Whether it makes sound with an excitation (batch, 1, time) that runs along with the mel, and is made of the F0."""
-        return "source" in inspect.signature(self.model.infer).parameters
-
-    @property
-    def options(self) -> list[str]:
-        """The names of the sampling options that this model has."""
-        return [name for name in inspect.signature(self.model.infer).parameters if name not in GIVEN]
+    def draws_alongside(self) -> bool:
+        """Whether what the model draws runs along with the mel; else it draws by itself, and is given the seed."""
+        return bool(self.model.draws) and self.reach is not None
 
     @functools.cached_property
-    def _compiled(self) -> Any:
-        import torch
-
+    def _compiled(self) -> Callable[..., torch.Tensor]:
         if self.reach is None:
             raise ValueError(f"{self.name}: {COMPILED}.")
-        # Without its inference mode, which the compiler cannot look into.
-        return torch.compile(functools.partial(inspect.unwrap(type(self.network).infer), self.network), dynamic=True)
+        return self.network.compiled()
 
     # From arrays to sound
 
@@ -217,19 +199,21 @@ class Vocoder(Task):
             arrays["f0"] = tracker(Utterance(id="-"), audio)
         return align(arrays, dict.fromkeys(arrays, "frame"), self.hop_size)
 
-    def _decode(self, arrays: dict[str, np.ndarray], **how: Any) -> Audio:
-        how = _defaults(**how)
-        parts = [part[0].float().cpu().numpy() for part in self._parts(self._running(how), self._inputs(arrays, how), how)]
+    def _decode(self, arrays: dict[str, np.ndarray], how: How) -> Audio:
+        network = self._running(how)
+        inputs = self._inputs(arrays, how)
+        parts = [part[0].float().cpu().numpy() for part in self._parts(network, inputs, how)]
         return Audio(np.concatenate(parts), self.rate)
 
-    def _parts(self, network: Any, inputs: Inputs, how: dict[str, Any]) -> Iterator[torch.Tensor]:
+    def _parts(self, network: Any, inputs: Inputs, how: How) -> Iterator[torch.Tensor]:
         """The samples at once, or in pieces where that is asked for or they are many."""
         from models.vocoders.stream import in_windows
 
-        seconds, frames = how["chunk_seconds"], inputs["mel"].shape[1]
+        seconds = how.chunk_seconds
         if seconds and self.reach is None:
             raise ValueError(f"chunk_seconds: {self.name} is no convolution over frames and cannot be cut in pieces.")
-        if seconds is None and self.reach is not None and frames * self.hop_size > LONGEST_SECONDS * self.rate:
+        samples = inputs["mel"].shape[1] * self.hop_size
+        if seconds is None and self.reach is not None and samples > LONGEST_SECONDS * self.rate:
             seconds = CHUNK_SECONDS
         if not seconds:
             return iter([network(**inputs)])
@@ -240,71 +224,64 @@ class Vocoder(Task):
             raise ValueError(f"chunk_seconds must be 0 (everything at once) or more, got {seconds}.")
         return max(1, round(seconds * self.rate / self.hop_size))
 
-    def _running(self, how: dict[str, Any]) -> Callable[..., torch.Tensor]:
+    def _running(self, how: How) -> Callable[..., torch.Tensor]:
         """The network as a function of its inputs, with the options that were named."""
         import torch
 
-        named = {name: value for name, value in how["options"].items() if value is not None}
-        for name in named:
-            if name not in self.options:
-                has = f"it has {', '.join(self.options)}" if self.options else "it has none of the kind"
-                raise ValueError(f"{name}: {self.name} has no such option; {has}.")
-        if (self.reads_noise or self.reads_source) and self.reach is not None:
-            named.pop("seed", None)  # has its effect on noise and source, in `_inputs`
-        if how["precision"] not in ("float32", "bf16"):
-            raise ValueError("precision: " + nearest(how["precision"], ("float32", "bf16"), "precision"))
-        infer = self._compiled if how["compile"] else self.network.infer
-        quiet = torch.no_grad if how["compile"] else torch.inference_mode
-        bf16 = torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=how["precision"] == "bf16")
+        options = self.chosen(how.options)
+        if self.draws_alongside:
+            options.pop("seed", None)  # has its effect on what is drawn, in `_inputs`
+        if how.precision not in PRECISIONS:
+            raise ValueError("precision: " + nearest(how.precision, PRECISIONS, "precision"))
+        infer = self._compiled if how.compile else self.network.infer
+        quiet = torch.no_grad if how.compile else torch.inference_mode
+        kind = torch.device(self.device).type
+        bf16 = torch.autocast(kind, torch.bfloat16, enabled=how.precision == "bf16")
 
         def network(**inputs: torch.Tensor) -> torch.Tensor:
             with quiet(), bf16:
-                return infer(**inputs, **named)
+                return infer(**inputs, **options)
 
         return network
 
-    def _pieces(self, mels: Iterable[Any], how: dict[str, Any]) -> Iterator[Inputs]:
-        how, before, done = {**how, "options": how["options"] | {"seed": self._seed(how)}}, [], 0
+    def _pieces(self, mels: Iterable[Any], how: How) -> Iterator[Inputs]:
+        """The inputs of each piece of a stream, what is drawn for all of them from one seed."""
+        how = replace(how, options={**how.options, "seed": self._seed(how)})
+        before: list[np.ndarray] = []
+        done = 0
         for piece in mels:
             mel, f0 = piece if isinstance(piece, tuple) else (piece, None)
             if not len(mel):
                 continue
-            yield self._inputs({"mel": mel} if f0 is None else {"mel": mel, "f0": f0}, how, done, before)
+            arrays = {"mel": mel} if f0 is None else {"mel": mel, "f0": f0}
+            yield self._inputs(arrays, how, done, before)
             done += len(mel)
             before += [f0] if f0 is not None else []
 
-    def _inputs(self, arrays: dict[str, np.ndarray], how: dict[str, Any], first: int = 0, before: list[np.ndarray] = ()) -> Inputs:
-        """The arrays, checked, as a batch of one, with what runs along from frame `first` on; `before` is the F0 until there."""
-        import torch
-
-        from modules.noise import placed
-
+    def _inputs(self, arrays: dict[str, np.ndarray], how: How, first: int = 0, before: Sequence[np.ndarray] = ()) -> Inputs:
+        """The arrays, checked, as a batch of one, with what is drawn from frame `first` on; `before` is the F0 until there."""
         self._check(**arrays)
-        made = {name: torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))[None] for name, value in arrays.items()}
-        if self.reads_noise and self.reach is not None:
-            noise = placed(self._seed(how), first, first + len(arrays["mel"]), self.hop_size)
-            made["noise"] = noise.reshape(1, -1, self.model.n_group).transpose(1, 2)
-        if self.reads_source and self.reach is not None:
-            made["source"] = self._source(np.concatenate([*before, arrays["f0"]]), first, self._seed(how))
-        return {name: value.to(self.device) for name, value in made.items()}
+        inputs = {name: self._tensor(value) for name, value in arrays.items()}
+        if not self.draws_alongside:
+            return inputs
+        known = dict(inputs)
+        if before:
+            known["f0"] = self._tensor(np.concatenate([*before, arrays["f0"]]))
+        return inputs | self.network.drawn(known, seed=self._seed(how), first=first)
 
-    def _source(self, f0: np.ndarray, first: int, seed: int) -> torch.Tensor:
-        """The excitation from frame `first` on. Raises ValueError for one that cannot be made before all of the F0 is there."""
+    def _tensor(self, array: np.ndarray) -> torch.Tensor:
         import torch
 
-        variant, each = self.model.variant, self.model.source_samples_per_frame
-        if first and (variant.kind != "harmonic" or variant.phases != "sample" or each * self.model.m_source.voices % 16):
-            raise ValueError(f"{self.name}: the source of this variant needs all of the F0 at once: stream mel and F0 as one piece.")
-        whole = self.network.source(torch.from_numpy(np.float32(f0))[None].to(self.device), seed=seed)
-        return whole[..., first * each :]
+        whole = np.ascontiguousarray(array, dtype=np.float32)
+        return torch.from_numpy(whole)[None].to(self.device)
 
-    def _seed(self, how: dict[str, Any]) -> int:
+    def _seed(self, how: How) -> int:
         """The seed that was named; else the model's own, or one by chance."""
         import torch
 
-        seed = how["options"].get("seed")
-        own = inspect.signature(self.model.infer).parameters.get("seed")
-        seed = own.default if seed is None and own is not None else seed
+        seed = how.options.get("seed")
+        if seed is None and "seed" in self.options:
+            seed = self.options["seed"].default
         return int(torch.randint(2**31, ())) if seed is None else seed
 
     def _check(self, mel: np.ndarray, f0: np.ndarray | None = None) -> None:
@@ -339,5 +316,6 @@ def _array(value: Any) -> np.ndarray | None:
         raise ValueError(f"{value} is no readable .npy file of numbers: {error}") from error
 
 
-def _defaults(*, chunk_seconds: float | None = None, precision: str = "float32", compile: bool = False, **options: Any) -> dict:
-    return {"chunk_seconds": chunk_seconds, "precision": precision, "compile": compile, "options": options}
+def named(*, chunk_seconds: float | None = None, precision: Precision = "float32", compile: bool = False, **options: Any) -> How:
+    """What was named in a call, the task's own apart from the options of the model."""
+    return How(chunk_seconds, precision, compile, options)

@@ -14,15 +14,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.base.model import Model
 from models.vocoders.losses import MelLoss, compared
-from modules.norm import fold, weight_norm
+from modules.norm import weight_norm
 from modules.spectral import InverseMDCT, InverseSTFT
 
 LOUDEST = 100.0  # the largest magnitude that a head may draw
 EPSILON = 1e-6  # of the layer norms
 
 
-class Vocos(nn.Module):
+class Vocos(Model):
     """Mel (batch, frames, n_mel) to samples (batch, samples), `hop_size` of them for each frame.
 
     The defaults are the paper's. `num_layers` None: 8 of the "convnext" backbone, 3 of the "resnet" (which has no
@@ -35,7 +36,6 @@ class Vocos(nn.Module):
     """
 
     reads = ("mel", "audio")
-    statistics_of: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -84,7 +84,10 @@ class Vocos(nn.Module):
 
     @torch.inference_mode()
     def infer(self, mel: Tensor, *, bandwidth_id: int | None = None) -> Tensor:
-        """Samples (batch, frames * hop_size) of a mel, or of EnCodec's features, (batch, frames, n_mel)."""
+        """Samples (batch, frames * hop_size) of a mel, or of EnCodec's features, (batch, frames, n_mel).
+
+        `bandwidth_id` is which of the adaptive norms to use, for a model that has them: EnCodec's 0 to 3 for 1.5 to 12 kbps.
+        """
         return self._wave(mel, bandwidth_id, full=True)
 
     @torch.inference_mode()
@@ -113,10 +116,6 @@ class Vocos(nn.Module):
         if bandwidth_id is not None:
             bandwidth_id = torch.as_tensor(bandwidth_id, device=x.device).reshape(-1)
         return self.head(self.backbone(x, bandwidth_id), full)
-
-    def fold(self) -> Vocos:
-        """Multiplies the weight norms (of "resnet") into the weights, for speed; the result is for inference only."""
-        return fold(self)
 
     @property
     def receptive_field_frames(self) -> int:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from models.base.model import Model
 from modules.gated import GatedStack
 from modules.masks import valid
-from modules.noise import Noise
-from modules.norm import fold, weight_norm
+from modules.noise import Noise, placed
+from modules.norm import weight_norm
 from modules.planes import planes, run
 
 
-class WaveGlow(nn.Module):
+class WaveGlow(Model):
     """Mel (batch, frames, n_mel) to samples (batch, frames * hop_size), from as many Gaussian numbers.
 
     Samples are taken `n_group` at a time as channels. Each of `n_flows` steps mixes the channels and moves one half of
@@ -26,7 +28,7 @@ class WaveGlow(nn.Module):
     """
 
     reads = ("mel", "audio")
-    statistics_of: tuple[str, ...] = ()
+    draws = ("noise",)
 
     def __init__(
         self,
@@ -78,9 +80,9 @@ class WaveGlow(nn.Module):
     def infer(self, mel: Tensor, *, noise_scale: float = 0.6, seed: int | None = None, noise: Tensor | None = None) -> Tensor:
         """Samples (batch, frames * hop_size) of a mel (batch, frames, n_mel).
 
-        `noise_scale` is the deviation of the noise: less is duller and steadier. `noise` is given instead of drawn,
-        standard normal (batch, n_group, groups): group i makes the samples from i * n_group on, so a stretch of the mel
-        with the same stretch of noise gives the same sound.
+        `noise_scale` is the deviation of the noise: less is duller and steadier. The same `seed` says the same twice.
+        `noise` is given instead of drawn, standard normal (batch, n_group, groups): group i makes the samples from
+        i * n_group on, so a stretch of the mel with the same stretch of noise gives the same sound.
         """
         samples = mel.shape[1] * self.hop_size
         if noise is None:
@@ -130,15 +132,24 @@ class WaveGlow(nn.Module):
         together = fine.unflatten(2, (groups, self.n_group)).permute(0, 2, 1, 3).flatten(2)
         return planes(together.transpose(1, 2))
 
-    def fold(self) -> WaveGlow:
-        """Multiplies the weight norms into the weights and inverts the mixings; the result is for inference only."""
+    def drawn(self, inputs: Mapping[str, Tensor], *, seed: int, first: int) -> dict[str, Tensor]:
+        """`noise` (1, n_group, groups), the same for each frame whatever pieces the mel comes in."""
+        mel = inputs["mel"]
+        numbers = placed(seed, first, first + mel.shape[1], self.hop_size)
+        groups = numbers.reshape(1, -1, self.n_group)
+        return {"noise": groups.transpose(1, 2).to(mel.device)}
+
+    def prepared(self) -> Self:
+        """Itself with the mixings inverted besides."""
         for mix in self.convinv:
             mix.prepare()
-        return fold(self)
+        return super().prepared()
 
     @property
-    def receptive_field_frames(self) -> int:
-        """How many frames before and after a frame have a say in its samples."""
+    def receptive_field_frames(self) -> int | None:
+        """None where a group of samples reaches across the border of two frames: its noise cannot be cut there."""
+        if self.hop_size % self.n_group:
+            return None
         reach = sum(net.reach for net in self.WN) * self.n_group
         return math.ceil(reach / self.hop_size) + math.ceil(self.upsample.kernel_size[0] / self.hop_size)
 

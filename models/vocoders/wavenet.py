@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.base.model import Model
 from models.vocoders.autoregression import condition, contiguous, generate
 from models.vocoders.distributions import Output
 from models.vocoders.folding import Seam
 from models.vocoders.stretching import Padding, check_factors, reach_of, shifted, stretching
 from modules.masks import masked_mean, valid
-from modules.norm import fold, weight_norm
+from modules.norm import weight_norm
 
 LOGISTICS = Output()
 ACTIVATIONS = {"none": None, "ReLU": nn.ReLU, "LeakyReLU": nn.LeakyReLU, "Tanh": nn.Tanh, "Sigmoid": nn.Sigmoid}
@@ -40,7 +41,7 @@ class Upsampling:
     slope: float = 0.01
 
 
-class WaveNet(nn.Module):
+class WaveNet(Model):
     """Mel (batch, frames, n_mel) to samples (batch, samples), each drawn from what the network says of the past and the mel.
 
     The defaults are r9y9's: a mixture of ten logistics. `one_hot` feeds classes back as such and not as their value, and
@@ -50,7 +51,6 @@ class WaveNet(nn.Module):
     """
 
     reads = ("mel", "audio")
-    statistics_of: tuple[str, ...] = ()
     tables = {"speakers": "embed_speakers.weight"}
 
     def __init__(
@@ -102,7 +102,7 @@ class WaveNet(nn.Module):
         told = condition(self, mel, everyone, begin, count, batch["frames"])
         audio = audio[:, :count]
         heard = shifted(self.output.companded(audio), self.silence)
-        y = self.predict(self.inputs(heard), told.transpose(1, 2), batch.get("speaker"))
+        y = self.predict(self.encode(heard), told.transpose(1, 2), batch.get("speaker"))
         inside = valid(batch["samples"].to(mel.device).clamp(max=count), count)
         return {"nll": masked_mean(-self.output.log_prob(y.transpose(1, 2).float(), audio), inside)}
 
@@ -111,7 +111,7 @@ class WaveNet(nn.Module):
         """What is heard before the first sample."""
         return float(self.output.companded(torch.zeros(1)))
 
-    def inputs(self, heard: Tensor) -> Tensor:
+    def encode(self, heard: Tensor) -> Tensor:
         """Values (batch, samples) as the first layer takes them, (batch, 1 or classes, samples)."""
         if not self.one_hot:
             return heard[:, None]
@@ -150,7 +150,13 @@ class WaveNet(nn.Module):
         overlap_seconds: float = 0.05,
         seam: Seam = "linear",
     ) -> Tensor:
-        """Samples (batch, frames * hop_size) of a mel (batch, frames, n_mel); see `autoregression.generate`."""
+        """Samples (batch, frames * hop_size) of a mel (batch, frames, n_mel); see `autoregression.generate`.
+
+        `speaker` is the number of who speaks. `temperature` 0 takes the most probable sound, 1 draws as the model has it;
+        `seed` decides every draw. `fold_seconds` cuts the sound into folds of that length, which are made together:
+        several times as fast, with seams. `overlap_seconds` is how far two folds reach into one another, `seam` how the
+        one becomes the other.
+        """
         options = {"fold_seconds": fold_seconds, "overlap_seconds": overlap_seconds, "seam": seam}
         if self.speaker_channels:
             options["speaker"] = torch.tensor([speaker], device=mel.device)
@@ -166,10 +172,6 @@ class WaveNet(nn.Module):
     def loop(self, rows: int, temperature: float, **options: Any) -> Loop:
         """The compiled loop at its beginning; see `Loop`."""
         return Loop(self, rows, temperature, **options)
-
-    def fold(self) -> WaveNet:
-        """Multiplies the weight norms into the weights, for speed; the result is for inference only."""
-        return fold(self)
 
     @property
     def receptive_field_samples(self) -> int:
@@ -225,7 +227,7 @@ class Loop:
         lengths = dilations * (layers[0].conv.kernel_size[0] - 1) + 1
         self.plan = (dilations, np.cumsum(lengths) - lengths, lengths)
         if first is None:
-            first = m.inputs(torch.full((1, 1), m.silence))[0, :, 0]
+            first = m.encode(torch.full((1, 1), m.silence))[0, :, 0]
         channels = self.weights[0].shape[1]
         (begin,) = contiguous(first.to(m.first_conv.bias) @ _matrix(m.first_conv) + m.first_conv.bias)
         rings = np.zeros((lengths.sum(), rows, channels), np.float32)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.base.model import Model
 from models.vocoders.autoregression import condition, contiguous, generate
 from models.vocoders.distributions import Output
 from models.vocoders.folding import Seam
@@ -18,7 +19,7 @@ from modules.masks import masked_mean, valid
 NINE_BITS = Output(kind="categorical", classes=512)
 
 
-class WaveRNN(nn.Module):
+class WaveRNN(Model):
     """Mel (batch, frames, n_mel) to samples (batch, samples), each drawn from what the network says of the past and the mel.
 
     The defaults are the sizes of the published program, at 9 bits. `pad` is how many frames on either side the residual
@@ -27,7 +28,6 @@ class WaveRNN(nn.Module):
     """
 
     reads = ("mel", "audio")
-    statistics_of: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -94,7 +94,12 @@ class WaveRNN(nn.Module):
         overlap_seconds: float = 0.05,
         seam: Seam = "linear",
     ) -> Tensor:
-        """Samples (batch, frames * hop_size) of a mel (batch, frames, n_mel); see `autoregression.generate`."""
+        """Samples (batch, frames * hop_size) of a mel (batch, frames, n_mel); see `autoregression.generate`.
+
+        `temperature` 0 takes the most probable sound, 1 draws as the model has it; `seed` decides every draw.
+        `fold_seconds` cuts the sound into folds of that length, which are made together: several times as fast, with seams.
+        `overlap_seconds` is how far two folds reach into one another, `seam` how the one becomes the other.
+        """
         options = {"fold_seconds": fold_seconds, "overlap_seconds": overlap_seconds, "seam": seam}
         return generate(self, mel, temperature=temperature, seed=seed, **options)
 

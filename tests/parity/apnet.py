@@ -27,7 +27,7 @@ def apnet(path):
     mel = case.given["mel"]
     with torch.no_grad():
         agree(case, model, mel)
-        agree(case, model.fold(), mel)
+        agree(case, model.prepared(), mel)
         frames = mel.shape[2] * facts["hop_size"]
         whole = model.infer(mel.transpose(1, 2))
         assert whole.shape == (len(mel), frames)

@@ -30,7 +30,7 @@ def bigvgan(path):
     mel = case.given["mel"]
     with torch.no_grad():
         compare(case, {"wav": model.decode(mel)})
-        model.fold()
+        model.prepared()
         close(model.decode(mel), case.wanted["wav"], "folded wav")
     samples = mel.shape[2] * model.samples_per_frame
     close(model.infer(mel.transpose(1, 2)), case.wanted["wav"][:, 0, :samples], "infer")

@@ -40,7 +40,7 @@ def hifigan(path):
         if "inference_item0_normalized" in case.wanted:
             made["inference_item0_normalized"] = model.infer(case.given["mel"][:1].transpose(1, 2)).T
         compare(case, made)
-        model.fold()
+        model.prepared()
         close(model.decode(case.given.get("mel", case.given.get("z")), case.given.get("g")), case.wanted["wav"], "folded wav")
 
 

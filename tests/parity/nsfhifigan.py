@@ -39,7 +39,7 @@ def nsfhifigan(path):
         if "sine" in case.wanted:
             made["sine"], made["uv"] = model.m_source.excite(given["f0"], model.samples_per_frame, **draws)
         compare(case, made)
-        folded = model.fold().decode(given["mel"], excitation, noise=given.get("randn_pre"))
+        folded = model.prepared().decode(given["mel"], excitation, noise=given.get("randn_pre"))
         close(folded, case.wanted["wav"], "folded wav")
 
 

@@ -36,7 +36,7 @@ def waveglow(path):
             made["infer"] = model.infer(mel, **options)
         compare(case, made)
         close(model.decode(z, mel), audio[:, : z.shape[1] * z.shape[2]], "there and back")
-        model.fold()
+        model.prepared()
         close(model.encode(mel, audio)[0], case.wanted["z"], "folded z")
         if drawn:
             close(model.infer(mel, **options), case.wanted["infer"], "folded infer")

@@ -26,7 +26,7 @@ def check(path):
     fit_weights(model, translate(case.config, state)[2], path.name)
     with torch.no_grad():
         compare(case, outputs(model, case.given, case.wanted, amphion))
-        model.fold()
+        model.prepared()
         compare(case, outputs(model, case.given, case.wanted, amphion))
 
 

@@ -1,0 +1,57 @@
+"""The types of options that a user may name when a model generates, and the values that they may have."""
+
+from __future__ import annotations
+
+import types
+import typing
+from dataclasses import dataclass
+from inspect import Parameter
+from typing import Annotated, Any
+
+UNIONS = (typing.Union, types.UnionType)
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values that an option may have: from `least`, or `above` it alone, to less than `below`; `said` to users."""
+
+    said: str
+    least: float = 0.0
+    below: float = 100.0
+    above: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Whether `value` is among them; NaN never is."""
+        begins = value > self.least if self.above else value >= self.least
+        return begins and value < self.below
+
+
+Factor = Annotated[float, Range("above 0 (1 changes nothing)", above=True)]
+Deviation = Annotated[float, Range("0 (always the same) or above")]
+
+
+def out_of_range(parameter: Parameter, value: Any) -> str | None:
+    """What is wrong with a value of a right type, or None: "must be above 0, got -1."."""
+    allowed = [note for note in notes(parameter.annotation) if isinstance(note, Range)]
+    wrong = [limit for limit in allowed if not limit.holds(value)]
+    return f"must be {wrong[0].said}, got {value}." if wrong else None
+
+
+def kinds(annotation: Any) -> list[Any]:
+    """The plain types in an annotation: `float` and `None` of `Annotated[float, ...] | None`."""
+    origin = typing.get_origin(annotation)
+    if origin is Annotated:
+        return kinds(typing.get_args(annotation)[0])
+    if origin in UNIONS:
+        return [kind for part in typing.get_args(annotation) for kind in kinds(part)]
+    return [annotation]
+
+
+def notes(annotation: Any) -> list[Any]:
+    """What an annotation adds to its plain types."""
+    origin = typing.get_origin(annotation)
+    if origin is Annotated:
+        return list(annotation.__metadata__)
+    if origin in UNIONS:
+        return [note for part in typing.get_args(annotation) for note in notes(part)]
+    return []
