@@ -69,8 +69,8 @@ class Vocoder(Task):
         model's `infer`; None is the model's own choice. Raises ValueError for an option that this model does not have, and
         for a mel with another number of bands, no frame, or NaN.
         """
-        how = How(chunk_seconds, precision, compile, options)
-        return self._decode(self._arrays(source, f0), how)
+        own = {"chunk_seconds": chunk_seconds, "precision": precision, "compile": compile}
+        return self._decode(self._arrays(source, f0), **own, **options)
 
     def stream_file(self, source: str, *, f0: Any = None, **how: Any) -> Audio:
         """As `__call__`, but through `stream`, one frame after another."""
@@ -81,7 +81,7 @@ class Vocoder(Task):
 
     def resynthesise(self, audio: Audio, **how: Any) -> Audio:
         """The recording through mel, and F0 where the model reads it, and back."""
-        return self._decode(self.analyse(audio), named(**how))
+        return self._decode(self.analyse(audio), **how)
 
     def sample(self, utterance: Utterance, **how: Any) -> Sample:
         """The recording through mel and back; in the voice of its speaker, for a model that tells voices apart and unless `how` says."""
@@ -89,7 +89,7 @@ class Vocoder(Task):
             how = {"speaker": self.speaker_of(utterance)} | how
         audio = utterance.read(self.rate)
         recorded = self.analyse(audio)
-        heard = self._decode(recorded, named(**how))
+        heard = self._decode(recorded, **how)
         return Sample(heard, utterance.text or utterance.id, {"mel": self.analyse(heard)["mel"]}, recorded)
 
     def batch(self, mels: list[np.ndarray], f0: list[np.ndarray] | None = None, **how: Any) -> list[Audio]:
@@ -99,7 +99,7 @@ class Vocoder(Task):
         arrays = [{"mel": mel} | ({"f0": f0[i]} if f0 is not None else {}) for i, mel in enumerate(mels)]
         chosen = named(**how)
         if self.reach is None:
-            return [self._decode(each, chosen) for each in arrays]
+            return [self._decode(each, **how) for each in arrays]
         from models.vocoders.stream import side_by_side
 
         chunk = self._frames(chosen.chunk_seconds or BATCH_SECONDS)
@@ -189,20 +189,24 @@ class Vocoder(Task):
         """What the model reads of a recording: mel (frames, n_mel), and f0 (frames,) where it does."""
         from preprocessors.base import Utterance
         from processors.f0 import F0
-        from processors.features import align
+        from processors.frames import Frames
         from utils.config import build
 
-        audio, features = audio.resample(self.rate), self.features.features
-        arrays = {"mel": features["mel"](Utterance(id="-"), audio)}
+        own = self.features.features
+        read = {"mel": own["mel"]}
         if self.reads_f0:
-            tracker = features["f0"] if "f0" in features else build(F0, {}, self.features.common)
-            arrays["f0"] = tracker(Utterance(id="-"), audio)
-        return align(arrays, dict.fromkeys(arrays, "frame"), self.hop_size)
+            read["f0"] = own["f0"] if "f0" in own else build(F0, {}, self.features.common)
+        sound = audio.resample(self.rate)
+        arrays = {name: feature(Utterance(id="-"), sound) for name, feature in read.items()}
+        padding = self.features.frames.padding
+        frames = Frames(read, sample_rate=self.rate, hop_size=self.hop_size, padding=padding)
+        return frames.bring(arrays)
 
-    def _decode(self, arrays: dict[str, np.ndarray], how: How) -> Audio:
-        network = self._running(how)
-        inputs = self._inputs(arrays, how)
-        parts = [part[0].float().cpu().numpy() for part in self._parts(network, inputs, how)]
+    def _decode(self, arrays: dict[str, np.ndarray], **how: Any) -> Audio:
+        chosen = named(**how)
+        network = self._running(chosen)
+        inputs = self._inputs(arrays, chosen)
+        parts = [part[0].float().cpu().numpy() for part in self._parts(network, inputs, chosen)]
         return Audio(np.concatenate(parts), self.rate)
 
     def _parts(self, network: Any, inputs: Inputs, how: How) -> Iterator[torch.Tensor]:
