@@ -5,6 +5,8 @@ Everything here is channels first, (batch, channels, places), as the convolution
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -107,6 +109,30 @@ class ConvFeedForward(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         x = self.dropout(F.relu(self.conv_1(F.pad(x * mask, self.around))))
         return self.conv_2(F.pad(x * mask, self.around)) * mask
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSizes:
+    """Of a `RelativeEncoder`; the defaults are those of VITS."""
+
+    layers: int = 6
+    heads: int = 2
+    filter: int = 768
+    kernel: int = 3
+    dropout: float = 0.1
+    window: int = 4
+
+    def network(self, channels: int) -> RelativeEncoder:
+        """The encoder, of so many channels."""
+        return RelativeEncoder(
+            channels=channels,
+            filter_channels=self.filter,
+            heads=self.heads,
+            layers=self.layers,
+            kernel_size=self.kernel,
+            dropout=self.dropout,
+            window=self.window,
+        )
 
 
 class RelativeEncoder(nn.Module):

@@ -60,6 +60,12 @@ class Inner:
     betas: tuple[float, float] = (0.9, 0.99)
 
 
+@dataclass(frozen=True)
+class Stack:
+    layers: int = 1
+    width: int = 2
+
+
 class Outer:
     def __init__(
         self, *, n_mel: int, width: int = 2, kernels: list[list[int]] = (), inner: Inner | None = None, name: str = ""
@@ -96,6 +102,35 @@ def test_build_fills_in_facts_and_nested_sections():
     assert (made.n_mel, made.width, made.inner.lr, made.inner.betas) == (80, 3, 2.0, (0.9, 0.99))
     with pytest.raises(ConfigError):
         build(Outer, {"width": 3.5}, {"n_mel": 80})
+
+
+class Grouped:
+    former = {"layers": "stack.layers", "stack_width": "stack.width", "steps": "steps_taken"}
+
+    def __init__(self, *, stack: Stack = Stack(), steps_taken: int = 1) -> None:
+        self.stack = stack
+        self.steps_taken = steps_taken
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"stack": {"layers": 3, "width": 5}, "steps_taken": 2},
+        {"layers": 3, "stack_width": 5, "steps": 2},
+        {"layers": 3, "stack": {"width": 5}, "steps_taken": 2},
+        {"stack": {"layers": 9, "width": 5}, "layers": 3, "steps": 2},  # what was said last counts, as in --set
+    ],
+)
+def test_settings_are_found_under_the_names_that_they_had_before_there_were_groups(section):
+    assert check(Grouped, section, "model") == []
+    built = build(Grouped, section)
+    assert (built.stack.layers, built.stack.width, built.steps_taken) == (3, 5, 2)
+
+
+def test_a_wrong_value_under_a_former_name_is_named_where_it_belongs():
+    assert check(Grouped, {"layers": "many"}, "model")[0].startswith("model.stack.layers: ")
+    assert "unknown setting 'layer'" in check(Grouped, {"layer": 3}, "model")[0]
+    assert check(Grouped, {"stack": 3, "layers": 2}, "model")
 
 
 def test_an_experiment_reports_all_sections_together(tmp_path):

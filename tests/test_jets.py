@@ -12,7 +12,6 @@ from models import load
 from models.base.task import fit_weights
 from models.tts.jets import Jets, losses
 from models.upstream.jets_maps import GENERATOR, from_amphion
-from models.vocoders.decoding import Decoder
 from modules.aligner import LOG_BLANK, Aligner, binarisation, distance, forward_sum, log_prior, smooth
 from modules.alignment import durations, path_of
 from modules.predictors import whole_frames
@@ -35,7 +34,7 @@ def seed():
 
 def small(n_speakers=2, hop_size=16, decoder=SOUND, **changes):
     sizes = {"n_vocab": 20, "n_mel": 12, "n_speakers": n_speakers, "sample_rate": 8000, **SMALL, **changes}
-    return Jets(decoder=Decoder(**decoder), hop_size=hop_size, **sizes).eval()
+    return build(Jets, {"decoder": decoder, "hop_size": hop_size, **sizes}).eval()
 
 
 def batch_of(frames=(30, 21), tokens=(9, 6), pad_frames=0, pad_tokens=0):

@@ -9,6 +9,7 @@ from models.tts.fastspeech2 import FastSpeech2, bin_edges
 from models.upstream.fastspeech2_maps import from_amphion, from_ming024
 from modules.masks import average, expand, masked_mean, valid
 from modules.transformer import FFTBlocks, sinusoids
+from utils.config import build
 
 STATISTICS = {
     "f0": {"mean": 180.0, "std": 40.0, "min": 80.0, "max": 400.0},
@@ -22,7 +23,7 @@ LEVELS = [("phone", "phone"), ("frame", "frame"), ("frame", "phone"), ("phone", 
 def make(seed=0, **changes):
     torch.manual_seed(seed)
     facts = {"n_vocab": 20, "n_mel": 8, "n_speakers": 2, "statistics": STATISTICS}
-    return FastSpeech2(**{**facts, **SMALL, **changes})
+    return build(FastSpeech2, {**facts, **SMALL, **changes})
 
 
 def make_batch(pad_tokens=0, pad_frames=0, junk=0.0):
@@ -284,7 +285,7 @@ def test_other_published_shapes_load_and_speak_past_their_table(n_speakers, kern
     theirs = {"model": section, "preprocess": names, "stats.json": {"pitch": [-2.0, 5.0, 200.0, 40.0], "energy": [-1.5, 4.0, 30.0, 20.0]}}
     for translate, config, energy in ((from_amphion, frame, "frame"), (from_ming024, theirs, "phone")):
         arguments, facts, weights = translate(config, state)
-        model = FastSpeech2(**arguments, **facts)
+        model = build(FastSpeech2, arguments, facts)
         model.load_state_dict(weights)
         assert model.variance_adaptor.levels == {"pitch": "frame", "energy": energy} and model.max_frames == 8
         out = model.eval().infer(torch.randint(1, 20, (1, 12)), speed=0.25)

@@ -242,7 +242,7 @@ def ours(name, config, state):
         from models.upstream.fastspeech2_maps import from_amphion, from_ming024
 
         arguments, facts, state = (from_ming024 if "ming024" in name else from_amphion)(config, state)
-        return FastSpeech2(**arguments, **facts), state
+        return build(FastSpeech2, arguments, facts), state
     if "kan-bayashi" in name:
         (arguments, state), n_mel = pwg_hifigan(config, state), config["in_channels"]
     elif "vits" in name:

@@ -16,7 +16,6 @@ from models.base.discriminators import Discriminators
 from models.base.experiment import Experiment, build_model
 from models.base.task import fit_weights
 from models.tts.vits import VITS
-from models.vocoders.decoding import Decoder, SpectralDecoder
 from modules.alignment import durations, path_of
 from modules.attention import RelativeAttention, RelativeEncoder, gathered, spread
 from modules.coupling import Flip, Flow, ResidualCoupling
@@ -41,7 +40,7 @@ SOUND = {
     "upsample_rates": (4, 4), "upsample_kernel_sizes": (8, 8), "upsample_initial_channel": 16, "resblock": "2",
     "resblock_kernel_sizes": (3,), "resblock_dilation_sizes": ((1, 3),),
 }  # fmt: skip
-SPECTRAL = {"spectral_decoder": SpectralDecoder(dim=16, intermediate_dim=24, num_layers=2, n_fft=64)}
+SPECTRAL = {"spectral_decoder": {"dim": 16, "intermediate_dim": 24, "num_layers": 2, "n_fft": 64}}
 either_decoder = pytest.mark.parametrize("decoder", [{}, SPECTRAL], ids=["hifigan", "vocos"])
 
 
@@ -52,7 +51,7 @@ def seed():
 
 def small(n_speakers=2, **changes):
     sizes = {"n_vocab": 20, "n_speakers": n_speakers, "sample_rate": 8000, "hop_size": 16, **SMALL, **changes}
-    model = VITS(decoder=Decoder(**SOUND), **sizes)
+    model = build(VITS, {"decoder": SOUND, **sizes})
     with torch.no_grad():  # so that flows do something
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
@@ -344,7 +343,7 @@ def test_voice_conversion_keeps_the_length_and_changes_the_voice(decoder):
 
 
 def test_settings_that_do_not_fit_are_named():
-    with pytest.raises(ValueError, match=r"model\.n_fft: 64 makes 33 bins.*65.*128 for this one"):
+    with pytest.raises(ValueError, match=r"model\.decoding\.n_fft: 64 makes 33 bins.*65.*128 for this one"):
         small()(batch_of() | {"linear": torch.rand(2, 30, 65)})
     with pytest.raises(ValueError, match="hop_size is 16"):
         VITS(n_vocab=5, sample_rate=8000, hop_size=16)

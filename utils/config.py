@@ -130,8 +130,29 @@ def _override(config: dict, override: str, problems: list[str]) -> None:
     section[last] = value
 
 
+def in_groups(target: Callable, section: Any) -> Any:
+    """`section` with each setting in the group that it belongs to now.
+
+    `target.former` says under which names settings went before they were grouped: {"encoder_layers": "encoder.layers"}.
+    """
+    former = getattr(target, "former", {})
+    if not former or not isinstance(section, dict):
+        return section
+    grouped: dict[str, Any] = {}
+    for name, value in section.items():
+        group, _, setting = former.get(name, name).partition(".")
+        held = grouped.get(group, {})
+        own = {setting: value} if setting else value
+        if isinstance(own, dict) and isinstance(held, dict):
+            grouped[group] = {**held, **own}
+        else:  # a group that is no section is named by `check`
+            grouped[name if setting else group] = value
+    return grouped
+
+
 def check(target: Callable, section: Any, at: str, facts: typing.Container[str] = ()) -> list[str]:
     """Every way in which `section` does not fit the signature of `target`; `facts` are names that come from the data."""
+    section = in_groups(target, section)
     hints = _hints(target)
     typed = {name: p.replace(annotation=hints.get(name, Any)) for name, p in _parameters(target).items()}
     return check_parameters(typed, section, at, facts)
@@ -209,6 +230,7 @@ def build(target: Callable, section: dict[str, Any], facts: dict[str, Any] | Non
     Raises ConfigError listing everything that does not fit.
     """
     facts = facts or {}
+    section = in_groups(target, section)
     name = getattr(target, "__name__", str(target))
     problems = check(target, section, name, facts)
     if problems:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from models.base.experiment import read_card
+from models.base.experiment import read_card, settings_in_groups
 from utils.files import disk_errors, flush, json_text, read_weights, write_json, write_whole
 from utils.log import log
 
@@ -125,7 +125,9 @@ class Checkpoints:
 
     def check_same_model(self, folder: Path, card: dict[str, Any]) -> None:
         """Refuses to go on in a folder that holds another model. Raises ValueError listing what differs."""
-        theirs, differences = read_card(folder), []
+        differences = []
+        theirs = settings_in_groups(read_card(folder))
+        card = settings_in_groups(card)
         for key in ("model_type", "model", "preprocess", "facts", "speakers"):
             if plain(theirs.get(key)) != plain(card.get(key)):
                 differences.append(f"{key}: {_short(theirs.get(key))} there, {_short(card.get(key))} now")

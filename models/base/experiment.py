@@ -19,7 +19,7 @@ from processors.corpus import Corpus
 from processors.features import FEATURES, FeatureSet
 from processors.manifest import Manifest, read_splits
 from processors.store import Kind
-from utils.config import Config, ConfigError, build, check, load_config
+from utils.config import Config, ConfigError, build, check, in_groups, load_config
 from utils.files import ROOT, check_shape, read_json
 from utils.names import check_name
 from utils.registry import load_object, nearest
@@ -244,6 +244,12 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
+
+
+def settings_in_groups(card: dict[str, Any]) -> dict[str, Any]:
+    """The card with its model's settings under the names that they have now."""
+    cls = load_object(MODELS[card["model_type"]].model)
+    return {**card, "model": in_groups(cls, card["model"])}
 
 
 CARD = {  # what a card holds, by the path to it

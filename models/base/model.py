@@ -7,11 +7,13 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from inspect import Parameter
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import Self
 
 from models.base.options import UNIONS
 from modules.norm import fold
@@ -34,6 +36,8 @@ class Model(nn.Module):
     prompts: ClassVar[tuple[str, ...]] = ()
     # Tensors whose rows are symbols or speakers: {"symbols": "emb.weight"}. Fine-tuning carries such rows by name.
     tables: ClassVar[Mapping[str, str]] = {}
+    # Under which names settings went before they were grouped: {"encoder_layers": "encoder.layers"}. Old cards have those.
+    former: ClassVar[Mapping[str, str]] = {}
     # Other models, frozen, that its constructor takes by these names: the section `frozen` of a config says where they lie.
     frozen: ClassVar[tuple[str, ...]] = ()
     # Submodules of which the trainer keeps a moving average for use within a step, and how slowly it moves.
@@ -109,6 +113,11 @@ class Model(nn.Module):
     def infer(self, *inputs: Tensor) -> Any:
         """What it generates for a batch of inputs. Its docstring tells users what each option does."""
         raise NotImplementedError
+
+
+def former_names(group: str, sizes: type, prefix: str = "") -> dict[str, str]:
+    """Under which names the settings of a group, a dataclass, went before there was one: `prefix` and their own."""
+    return {f"{prefix}{field.name}": f"{group}.{field.name}" for field in fields(sizes)}
 
 
 def keyword_options(function: Callable[..., Any]) -> dict[str, Parameter]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.base.model import Model
+from models.base.model import Model, former_names
 from models.base.options import Factor
 from modules.masks import average, expand, masked_mean, valid
 from modules.predictors import VariancePredictor, whole_frames
@@ -18,20 +19,111 @@ from modules.transformer import FFTBlocks
 Level = Literal["phone", "frame"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Transformer:
+    """The sizes of the blocks before the variances, over phones, and after them, over frames."""
+
+    encoder_layers: int = 4
+    encoder_heads: int = 2
+    encoder_dropout: float = 0.2
+    decoder_layers: int = 6
+    decoder_heads: int = 2
+    decoder_dropout: float = 0.2
+    conv_filter: int = 1024
+    conv_kernels: tuple[int, int] = (9, 1)
+
+    def encoder(self, channels: int, *, see_padding: bool) -> FFTBlocks:
+        """The blocks over phones."""
+        own = {"layers": self.encoder_layers, "heads": self.encoder_heads, "dropout": self.encoder_dropout}
+        return self._blocks(channels, see_padding, own)
+
+    def decoder(self, channels: int, *, see_padding: bool) -> FFTBlocks:
+        """The blocks over frames."""
+        own = {"layers": self.decoder_layers, "heads": self.decoder_heads, "dropout": self.decoder_dropout}
+        return self._blocks(channels, see_padding, own)
+
+    def _blocks(self, channels: int, see_padding: bool, own: dict[str, Any]) -> FFTBlocks:
+        common = {"filter_channels": self.conv_filter, "kernels": self.conv_kernels}
+        return FFTBlocks(channels=channels, see_padding=see_padding, **common, **own)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictor:
+    """The sizes of what predicts durations, pitch and energy."""
+
+    filter: int = 256
+    kernel: int = 3
+    dropout: float = 0.5
+
+    def network(self, channels: int, *, see_padding: bool) -> VariancePredictor:
+        """One predictor, over hidden states of so many channels."""
+        return VariancePredictor(channels, self.filter, self.kernel, self.dropout, see_padding)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variances:
+    """Whether pitch and energy are those of a phone or of a frame, and the scale of their `n_bins`."""
+
+    pitch_level: Level = "phone"
+    energy_level: Level = "phone"
+    pitch_scale: Literal["linear", "log"] = "linear"
+    energy_scale: Literal["linear", "log"] = "linear"
+    n_bins: int = 256
+
+    @property
+    def levels(self) -> dict[str, Level]:
+        return {"pitch": self.pitch_level, "energy": self.energy_level}
+
+    def bins(self, statistics: dict[str, dict[str, float]] | None) -> dict[str, Tensor]:
+        """The edges of the bins, by the range that the corpus has."""
+        ranges = statistics or {}
+        return {
+            "pitch": bin_edges(ranges.get("f0"), self.pitch_scale, self.n_bins),
+            "energy": bin_edges(ranges.get("energy"), self.energy_scale, self.n_bins),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostNetSizes:
+    """Of the convolutions that sharpen the mel."""
+
+    channels: int = 512
+    kernel: int = 5
+    layers: int = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What exists for published weights alone.
+
+    With `see_padding` the convolutions look at what lies beyond the end of a shorter utterance; with
+    `energy_follows_pitch_control` the energy is scaled by the pitch's factor; with `truncate_durations` `speed` scales whole
+    frames and drops the fraction, where ours scales first and rounds once.
+    """
+
+    see_padding: bool = False
+    energy_follows_pitch_control: bool = False
+    truncate_durations: bool = False
+
+
 class FastSpeech2(Model):
     """Phones to mel. Pitch and energy are averaged per phone or kept per frame, and z-scored by `statistics`.
 
     In training the decoder sees the first `max_frames` of an utterance; in use there is no limit.
-    Three settings exist for published weights alone: in `see_padding` models the convolutions
-    look at what lies beyond the end of a shorter utterance; in `energy_follows_pitch_control` models
-    the energy is scaled by the pitch's factor; in `truncate_durations` models `speed` scales whole frames and
-    drops the fraction, where ours scales first and rounds once. Raises ValueError for an even kernel.
+    Raises ValueError for an even kernel.
     """
 
     reads = ("phone", "duration", "mel", "f0", "energy")
     statistics_of = ("f0", "energy")
     tables = {"symbols": "encoder.src_word_emb.weight", "speakers": "speaker_emb.weight"}
     compiles = "decoder.forward"
+    former = {
+        **former_names("transformer", Transformer),
+        **former_names("predictor", Predictor, "predictor_"),
+        **former_names("variances", Variances),
+        **former_names("postnet_sizes", PostNetSizes, "postnet_"),
+        **former_names("published", Published),
+    }
 
     def __init__(
         self,
@@ -41,59 +133,38 @@ class FastSpeech2(Model):
         n_speakers: int = 1,
         statistics: dict[str, dict[str, float]] | None = None,
         hidden: int = 256,
-        encoder_layers: int = 4,
-        encoder_heads: int = 2,
-        decoder_layers: int = 6,
-        decoder_heads: int = 2,
-        conv_filter: int = 1024,
-        conv_kernels: tuple[int, int] = (9, 1),
-        encoder_dropout: float = 0.2,
-        decoder_dropout: float = 0.2,
-        predictor_filter: int = 256,
-        predictor_kernel: int = 3,
-        predictor_dropout: float = 0.5,
-        pitch_level: Level = "phone",
-        energy_level: Level = "phone",
-        pitch_scale: Literal["linear", "log"] = "linear",
-        energy_scale: Literal["linear", "log"] = "linear",
-        n_bins: int = 256,
+        transformer: Transformer = Transformer(),
+        predictor: Predictor = Predictor(),
+        variances: Variances = Variances(),
         postnet: bool = True,
-        postnet_channels: int = 512,
-        postnet_kernel: int = 5,
-        postnet_layers: int = 5,
+        postnet_sizes: PostNetSizes = PostNetSizes(),
         max_frames: int = 1000,
-        see_padding: bool = False,
-        energy_follows_pitch_control: bool = False,
-        truncate_durations: bool = False,
+        published: Published = Published(),
     ) -> None:
         super().__init__()
-        refuse_even(conv_kernels=conv_kernels, predictor_kernel=(predictor_kernel,), postnet_kernel=(postnet_kernel,))
-        self.see_padding, self.energy_follows_pitch_control = see_padding, energy_follows_pitch_control
+        kernels = {"conv_kernels": transformer.conv_kernels, "predictor_kernel": (predictor.kernel,)}
+        refuse_even(**kernels, postnet_kernel=(postnet_sizes.kernel,))
+        see_padding = published.see_padding
+        self.see_padding = see_padding
+        self.energy_follows_pitch_control = published.energy_follows_pitch_control
         self.max_frames = max_frames
-        common = {"channels": hidden, "filter_channels": conv_filter, "kernels": conv_kernels, "see_padding": see_padding}
-        self.encoder = FFTBlocks(**common, layers=encoder_layers, heads=encoder_heads, dropout=encoder_dropout)
+        self.encoder = transformer.encoder(hidden, see_padding=see_padding)
         self.encoder.src_word_emb = nn.Embedding(n_vocab, hidden, padding_idx=0)
         self.speaker_emb = nn.Embedding(n_speakers, hidden) if n_speakers > 1 else None
         self.variance_adaptor = VarianceAdaptor(
             hidden=hidden,
-            filter_channels=predictor_filter,
-            kernel=predictor_kernel,
-            dropout=predictor_dropout,
+            predictor=predictor,
             see_padding=see_padding,
-            truncate_durations=truncate_durations,
-            levels={"pitch": pitch_level, "energy": energy_level},
-            bins={
-                "pitch": bin_edges((statistics or {}).get("f0"), pitch_scale, n_bins),
-                "energy": bin_edges((statistics or {}).get("energy"), energy_scale, n_bins),
-            },
+            truncate_durations=published.truncate_durations,
+            levels=variances.levels,
+            bins=variances.bins(statistics),
         )
-        self.decoder = FFTBlocks(**common, layers=decoder_layers, heads=decoder_heads, dropout=decoder_dropout)
+        self.decoder = transformer.decoder(hidden, see_padding=see_padding)
         self.mel_linear = nn.Linear(hidden, n_mel)
-        self.postnet = PostNet(n_mel, postnet_channels, postnet_kernel, postnet_layers) if postnet else None
-        for name in self.statistics_of:
-            found = (statistics or {}).get(name, {"mean": 0.0, "std": 1.0})
-            self.register_buffer(f"{name}_mean", torch.tensor(float(found["mean"])))
-            self.register_buffer(f"{name}_std", torch.tensor(spread(found)))
+        self.postnet = None
+        if postnet:
+            self.postnet = PostNet(n_mel, postnet_sizes.channels, postnet_sizes.kernel, postnet_sizes.layers)
+        register_statistics(self, statistics)
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Losses of a batch: mel and postnet (L1), log-duration, pitch and energy (mean squares), padding left out."""
@@ -202,6 +273,14 @@ def refuse_even(**kernels: tuple[int, ...]) -> None:
             raise ValueError(f"{name}: {sizes if len(sizes) > 1 else sizes[0]} must be odd, for example 3, 5 or 9.")
 
 
+def register_statistics(model: Model, statistics: dict[str, dict[str, float]] | None) -> None:
+    """Keeps the mean and deviation of each of `statistics_of` as buffers of the model; 0 and 1 where they are unknown."""
+    for name in model.statistics_of:
+        known = (statistics or {}).get(name, {"mean": 0.0, "std": 1.0})
+        model.register_buffer(f"{name}_mean", torch.tensor(float(known["mean"])))
+        model.register_buffer(f"{name}_std", torch.tensor(spread(known)))
+
+
 class VarianceAdaptor(nn.Module):
     """Adds pitch and energy, and stretches tokens to frames by their durations: given in training, predicted in use."""
 
@@ -209,20 +288,18 @@ class VarianceAdaptor(nn.Module):
         self,
         *,
         hidden: int,
-        filter_channels: int,
-        kernel: int,
-        dropout: float,
+        predictor: Predictor,
         see_padding: bool,
         truncate_durations: bool,
         levels: dict[str, Level],
         bins: dict[str, Tensor],
     ) -> None:
         super().__init__()
-        self.levels, self.truncate_durations = levels, truncate_durations
-        sizes = (hidden, filter_channels, kernel, dropout, see_padding)
-        self.duration_predictor = VariancePredictor(*sizes)
+        self.levels = levels
+        self.truncate_durations = truncate_durations
+        self.duration_predictor = predictor.network(hidden, see_padding=see_padding)
         for name in ("pitch", "energy"):
-            self.add_module(f"{name}_predictor", VariancePredictor(*sizes))
+            self.add_module(f"{name}_predictor", predictor.network(hidden, see_padding=see_padding))
             self.add_module(f"{name}_embedding", nn.Embedding(len(bins[name]) + 1, hidden))
             self.register_buffer(f"{name}_bins", bins[name])
 

@@ -3,36 +3,54 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from models.base.model import Model
+from models.base.model import Model, former_names
 from models.base.options import Factor
-from models.tts.fastspeech2 import refuse_even, spread
-from models.vocoders.decoding import V1, Decoder, SpectralDecoder, cut, decode_each, slices, sounding
-from models.vocoders.losses import MelLoss, MultiResolutionSTFTLoss
+from models.tts.fastspeech2 import Predictor, Transformer, refuse_even, register_statistics
+from models.vocoders.decoding import Decoding, cut, decode_each, slices
 from modules.aligner import Aligner, binarisation, forward_sum, smooth
 from modules.alignment import durations, path_of
 from modules.masks import average, expand, masked_mean, valid
 from modules.noise import Noise
-from modules.predictors import VariancePredictor, whole_frames
-from modules.transformer import FFTBlocks
+from modules.predictors import whole_frames
 from utils.log import log
 
 PHONE = 0.08  # seconds that a phone is expected to last before anything was learnt
 PREDICTED = ("duration", "pitch", "energy")
 
 
+@dataclass(frozen=True, kw_only=True)
+class JetsTransformer(Transformer):
+    """The paper's blocks."""
+
+    decoder_layers: int = 4
+    conv_kernels: tuple[int, int] = (3, 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JetsDecoding(Decoding):
+    """The paper's slices are twice as long as those of VITS."""
+
+    slice_frames: int = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class JetsPredictor(Predictor):
+    """FastSpeech2's predictors; `embed_kernel` is that of the convolutions that bring what they predict to hidden channels."""
+
+    embed_kernel: int = 1
+
+
 class Jets(Model):
     """Phones to sound. In training an aligner says which frame belongs to which phone; in use a predictor that learnt from it.
 
     The defaults are the paper's, with FastSpeech2's predictors. Pitch and energy are z-scored by `statistics` and averaged over
-    each phone. `embed_kernel` is that of the convolutions that bring them to `hidden` channels; `upsampling` is how phones
-    become frames: a smooth mean over neighbours, or each repeated. `slice_frames` is how much of each utterance the decoder
-    makes in training; `n_fft`, `win_size`, `mel_bands` and `fmax` (Hz, None is half the rate) are those of the mel in the loss.
-    `spectral_decoder` and `stft_loss` are as in `VITS`.
+    each phone. `upsampling` is how phones become frames: a smooth mean over neighbours, or each repeated.
 
     `as_amphion` is for published weights alone, whose training differs from their use: it adds the bare numbers of pitch and
     energy to the hidden states, and predicts both from what it added them to. Convolutions then look beyond the end of
@@ -44,6 +62,12 @@ class Jets(Model):
     statistics_of = ("f0", "energy")
     tables = {"symbols": "encoder.src_word_emb.weight", "speakers": "speaker_emb.weight"}
     compiles = "generator.decode"
+    former = {
+        **former_names("transformer", JetsTransformer),
+        **former_names("predictor", Predictor, "predictor_"),
+        "embed_kernel": "predictor.embed_kernel",
+        **former_names("decoding", JetsDecoding),
+    }
 
     def __init__(
         self,
@@ -55,55 +79,37 @@ class Jets(Model):
         hop_size: int,
         statistics: dict[str, dict[str, float]] | None = None,
         hidden: int = 256,
-        encoder_layers: int = 4,
-        encoder_heads: int = 2,
-        decoder_layers: int = 4,
-        decoder_heads: int = 2,
-        conv_filter: int = 1024,
-        conv_kernels: tuple[int, int] = (3, 3),
-        encoder_dropout: float = 0.2,
-        decoder_dropout: float = 0.2,
-        predictor_filter: int = 256,
-        predictor_kernel: int = 3,
-        predictor_dropout: float = 0.5,
-        embed_kernel: int = 1,
+        transformer: JetsTransformer = JetsTransformer(),
+        predictor: JetsPredictor = JetsPredictor(),
         upsampling: Literal["smooth", "repeat"] = "smooth",
-        decoder: Decoder = V1,
-        spectral_decoder: SpectralDecoder | None = None,
-        stft_loss: bool = False,
-        slice_frames: int = 64,
-        n_fft: int = 1024,
-        win_size: int = 1024,
-        mel_bands: int = 80,
-        fmax: float | None = None,
+        decoding: JetsDecoding = JetsDecoding(),
         as_amphion: bool = False,
     ) -> None:
         super().__init__()
-        refuse_even(conv_kernels=conv_kernels, predictor_kernel=(predictor_kernel,), embed_kernel=(embed_kernel,))
-        self.hop_size, self.slice_frames = hop_size, slice_frames
-        self.upsampling, self.as_amphion = upsampling, as_amphion
-        common = {"channels": hidden, "filter_channels": conv_filter, "kernels": conv_kernels, "see_padding": as_amphion}
-        self.encoder = FFTBlocks(**common, layers=encoder_layers, heads=encoder_heads, dropout=encoder_dropout)
+        kernels = {"conv_kernels": transformer.conv_kernels, "predictor_kernel": (predictor.kernel,)}
+        refuse_even(**kernels, embed_kernel=(predictor.embed_kernel,))
+        self.hop_size = hop_size
+        self.slice_frames = decoding.slice_frames
+        self.upsampling = upsampling
+        self.as_amphion = as_amphion
+        self.encoder = transformer.encoder(hidden, see_padding=as_amphion)
         self.encoder.src_word_emb = nn.Embedding(n_vocab, hidden, padding_idx=0)
         self.speaker_emb = nn.Embedding(n_speakers, hidden) if n_speakers > 1 else None
         self.alignment_module = Aligner(hidden, n_mel, as_published=as_amphion)
-        sizes = (hidden, predictor_filter, predictor_kernel, predictor_dropout, as_amphion)
-        self.variance_adaptor = nn.ModuleDict({f"{name}_predictor": VariancePredictor(*sizes) for name in PREDICTED})
-        nn.init.constant_(
-            self.variance_adaptor["duration_predictor"].linear_layer.bias, math.log1p(PHONE * sample_rate / hop_size)
-        )
+        self.variance_adaptor = nn.ModuleDict()
+        for name in PREDICTED:
+            self.variance_adaptor[f"{name}_predictor"] = predictor.network(hidden, see_padding=as_amphion)
+        bias = self.variance_adaptor["duration_predictor"].linear_layer.bias
+        nn.init.constant_(bias, math.log1p(PHONE * sample_rate / hop_size))
+        size = predictor.embed_kernel
         for name in ("pitch", "energy"):
-            self.add_module(f"{name}_embed", nn.Sequential(nn.Conv1d(1, hidden, embed_kernel, padding=embed_kernel // 2)))
-        self.decoder = FFTBlocks(**common, layers=decoder_layers, heads=decoder_heads, dropout=decoder_dropout)
-        self.generator = sounding(spectral_decoder or decoder, n_mel=hidden, hop_size=hop_size)
-        self.mel_loss = MelLoss(
-            sample_rate=sample_rate, hop_size=hop_size, n_fft=n_fft, win_size=win_size, n_mel=mel_bands, fmax=fmax
-        )
-        self.stft_loss = MultiResolutionSTFTLoss() if stft_loss else None
-        for name in self.statistics_of:
-            found = (statistics or {}).get(name, {"mean": 0.0, "std": 1.0})
-            self.register_buffer(f"{name}_mean", torch.tensor(float(found["mean"])))
-            self.register_buffer(f"{name}_std", torch.tensor(spread(found)))
+            convolution = nn.Conv1d(1, hidden, size, padding=size // 2)
+            self.add_module(f"{name}_embed", nn.Sequential(convolution))
+        self.decoder = transformer.decoder(hidden, see_padding=as_amphion)
+        self.generator = decoding.network(n_mel=hidden, hop_size=hop_size)
+        self.mel_loss = decoding.mel_loss(sample_rate, hop_size)
+        self.stft_loss = decoding.spectral_loss()
+        register_statistics(self, statistics)
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`mel` (L1 of log mels), `duration`, `pitch`, `energy` (mean squares), `forward_sum` and `binarisation` (nats a token,

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from models.base.model import Model
+from models.base.model import Model, former_names
 from models.base.options import Deviation, Factor
-from models.vocoders.decoding import V1, Decoder, SpectralDecoder, cut, decode_each, slices, sounding
-from models.vocoders.losses import MelLoss, MultiResolutionSTFTLoss
+from models.vocoders.decoding import Decoding, cut, decode_each, slices
 from modules import alignment
-from modules.attention import RelativeEncoder
+from modules.attention import EncoderSizes
 from modules.coupling import Flip, Flow, ResidualCoupling
 from modules.duration import DurationPredictor, StochasticDurationPredictor
 from modules.masks import expand, valid
@@ -24,22 +24,71 @@ from utils.log import log
 LONGEST = 1000  # frames that one token may last: a wild draw must not fill the memory
 
 
+@dataclass(frozen=True, kw_only=True)
+class PosteriorSizes:
+    """Of the gated stack that hears the recording."""
+
+    layers: int = 16
+    kernel: int = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowSizes:
+    """Of the couplings between the posterior and the prior."""
+
+    flows: int = 4
+    layers: int = 4
+    kernel: int = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class DurationSizes:
+    """Of the predictor of durations: with `stochastic` it draws them and has `flows` of `layers`, else a `filter` and one number."""
+
+    stochastic: bool = True
+    filter: int = 256
+    kernel: int = 3
+    flows: int = 4
+    layers: int = 3
+    dropout: float = 0.5
+
+    def network(self, channels: int, condition_channels: int) -> DurationPredictor | StochasticDurationPredictor:
+        """The predictor, over hidden states of so many channels."""
+        if self.stochastic:
+            sizes = (self.kernel, self.dropout, self.flows, self.layers)
+            return StochasticDurationPredictor(channels, *sizes, condition_channels)
+        return DurationPredictor(channels, self.filter, self.kernel, self.dropout, condition_channels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeakerSizes:
+    """Of what several speakers do not share. `idle_layers`: published weights of one speaker that carry layers for many."""
+
+    channels: int = 256
+    idle_layers: bool = False
+
+
 class VITS(Model):
     """Phones to sound. In training the recording's spectrogram says, through a posterior and a flow, what each phone sounds like.
 
-    The defaults are the paper's. `latent` is the size of a frame between text and sound; `slice_frames` is how much of each
-    utterance the decoder makes in training; `n_fft`, `win_size` are those of the feature "linear", and with `mel_bands` and
-    `fmax` (Hz, None is half the rate) those of the mel in the loss. Several speakers share all but a vector of
-    `speaker_channels`. `idle_speaker_layers` is for published weights of one speaker that carry layers for many.
-    `spectral_decoder` puts a Vocos in the place of the HiFi-GAN that `decoder` describes. With `stft_loss` the slices are
-    also compared at three resolutions, the finest of which tells harmonics apart.
-    Raises ValueError when the sizes do not fit together.
+    The defaults are the paper's. `latent` is the size of a frame between text and sound. `decoding.n_fft` and `win_size` are also
+    those of the feature "linear". Raises ValueError when the sizes do not fit together.
     """
 
     reads = ("phone", "linear", "audio")
     tables = {"symbols": "enc_p.emb.weight", "speakers": "emb_g.weight"}
-    converts = True
     compiles = "dec.decode"  # where nearly all the time goes when it speaks
+    former = {
+        **former_names("encoder", EncoderSizes, "encoder_"),
+        **former_names("posterior", PosteriorSizes, "posterior_"),
+        **former_names("flow", FlowSizes, "flow_"),
+        "flows": "flow.flows",
+        **former_names("duration", DurationSizes, "duration_"),
+        "stochastic_durations": "duration.stochastic",
+        **former_names("speaker", SpeakerSizes, "speaker_"),
+        "idle_speaker_layers": "speaker.idle_layers",
+        **former_names("decoding", Decoding),
+    }
 
     def __init__(
         self,
@@ -50,72 +99,32 @@ class VITS(Model):
         hop_size: int,
         hidden: int = 192,
         latent: int = 192,
-        encoder_layers: int = 6,
-        encoder_heads: int = 2,
-        encoder_filter: int = 768,
-        encoder_kernel: int = 3,
-        encoder_dropout: float = 0.1,
-        encoder_window: int = 4,
-        posterior_layers: int = 16,
-        posterior_kernel: int = 5,
-        flows: int = 4,
-        flow_layers: int = 4,
-        flow_kernel: int = 5,
-        stochastic_durations: bool = True,
-        duration_filter: int = 256,
-        duration_kernel: int = 3,
-        duration_flows: int = 4,
-        duration_layers: int = 3,
-        duration_dropout: float = 0.5,
-        speaker_channels: int = 256,
-        decoder: Decoder = V1,
-        spectral_decoder: SpectralDecoder | None = None,
-        stft_loss: bool = False,
-        slice_frames: int = 32,
-        n_fft: int = 1024,
-        win_size: int = 1024,
-        mel_bands: int = 80,
-        fmax: float | None = None,
-        idle_speaker_layers: bool = False,
+        encoder: EncoderSizes = EncoderSizes(),
+        posterior: PosteriorSizes = PosteriorSizes(),
+        flow: FlowSizes = FlowSizes(),
+        duration: DurationSizes = DurationSizes(),
+        speaker: SpeakerSizes = SpeakerSizes(),
+        decoding: Decoding = Decoding(),
     ) -> None:
         super().__init__()
         many = n_speakers > 1
-        condition = speaker_channels if many or idle_speaker_layers else 0
-        self.hop_size, self.slice_frames, self.bins = hop_size, slice_frames, n_fft // 2 + 1
-        self.enc_p = TextEncoder(
-            n_vocab=n_vocab,
-            latent=latent,
-            encoder=RelativeEncoder(
-                channels=hidden,
-                filter_channels=encoder_filter,
-                heads=encoder_heads,
-                layers=encoder_layers,
-                kernel_size=encoder_kernel,
-                dropout=encoder_dropout,
-                window=encoder_window,
-            ),
-            hidden=hidden,
-        )
-        self.enc_q = PosteriorEncoder(self.bins, hidden, latent, posterior_kernel, posterior_layers, condition)
-        couplings = (
-            ResidualCoupling(latent, hidden, flow_kernel, flow_layers, condition_channels=condition) for _ in range(flows)
-        )
-        self.flow = Flow([layer for coupling in couplings for layer in (coupling, Flip())])
-        self.stochastic = stochastic_durations
-        if stochastic_durations:
-            self.dp = StochasticDurationPredictor(
-                hidden, duration_kernel, duration_dropout, duration_flows, duration_layers, condition
-            )
-        else:
-            self.dp = DurationPredictor(hidden, duration_filter, duration_kernel, duration_dropout, condition)
-        self.dec = sounding(
-            spectral_decoder or decoder, n_mel=latent, hop_size=hop_size, speaker_channels=condition, plain_ends=True
-        )
-        self.emb_g = nn.Embedding(n_speakers, speaker_channels) if many else None
-        self.mel_loss = MelLoss(
-            sample_rate=sample_rate, hop_size=hop_size, n_fft=n_fft, win_size=win_size, n_mel=mel_bands, fmax=fmax
-        )
-        self.stft_loss = MultiResolutionSTFTLoss() if stft_loss else None
+        condition = speaker.channels if many or speaker.idle_layers else 0
+        self.hop_size = hop_size
+        self.slice_frames = decoding.slice_frames
+        self.bins = decoding.n_fft // 2 + 1
+        self.enc_p = TextEncoder(n_vocab=n_vocab, hidden=hidden, latent=latent, encoder=encoder.network(hidden))
+        self.enc_q = PosteriorEncoder(self.bins, hidden, latent, posterior.kernel, posterior.layers, condition)
+        layers: list[nn.Module] = []
+        for _ in range(flow.flows):
+            layers.append(ResidualCoupling(latent, hidden, flow.kernel, flow.layers, condition_channels=condition))
+            layers.append(Flip())
+        self.flow = Flow(layers)
+        self.stochastic = duration.stochastic
+        self.dp = duration.network(hidden, condition)
+        self.dec = decoding.network(n_mel=latent, hop_size=hop_size, speaker_channels=condition, plain_ends=True)
+        self.emb_g = nn.Embedding(n_speakers, speaker.channels) if many else None
+        self.mel_loss = decoding.mel_loss(sample_rate, hop_size)
+        self.stft_loss = decoding.spectral_loss()
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`mel` (L1 of log mels), `kl` and `duration` (nats a latent number, nats a token), and the slices `real`, `fake`.
@@ -268,7 +277,7 @@ class VITS(Model):
         bins = batch["linear"].shape[2]
         if bins != self.bins:
             raise ValueError(
-                f"model.n_fft: {2 * (self.bins - 1)} makes {self.bins} bins, but the spectrogram has {bins}: give "
+                f"model.decoding.n_fft: {2 * (self.bins - 1)} makes {self.bins} bins, but the spectrogram has {bins}: give "
                 f"preprocess.features.linear and model the same n_fft (and win_size), {2 * (bins - 1)} for this one."
             )
         short = [name for name, f, t in zip(batch["id"], batch["frames"], batch["tokens"], strict=True) if f < t]

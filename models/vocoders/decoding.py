@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from models.vocoders.hifigan import HiFiGAN, Variant
+from models.vocoders.losses import MelLoss, MultiResolutionSTFTLoss
+from models.vocoders.stages import UpsampleSizes
 from models.vocoders.vocos import Vocos
 from modules.masks import valid
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decoder:
-    """The sizes of the HiFi-GAN that makes sound of the latent frames; its rates multiply to the hop size."""
-
-    upsample_rates: tuple[int, ...] = (8, 8, 2, 2)
-    upsample_kernel_sizes: tuple[int, ...] = (16, 16, 4, 4)
-    upsample_initial_channel: int = 512
-    resblock: Literal["1", "2"] = "1"
-    resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11)
-    resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
-
-
-V1 = Decoder()  # HiFi-GAN's largest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +25,39 @@ class SpectralDecoder:
     n_fft: int = 1024
 
 
-def sounding(sizes: Decoder | SpectralDecoder, *, plain_ends: bool = False, **common: int) -> HiFiGAN | Vocos:
-    """The decoder of these sizes; `common` are n_mel, hop_size and speaker_channels, `plain_ends` is of HiFi-GAN's `Variant`."""
-    if isinstance(sizes, SpectralDecoder):
-        return Vocos(**common, **asdict(sizes))
-    return HiFiGAN(**common, variant=Variant(plain_ends=plain_ends), **asdict(sizes))
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How latent frames become sound, and what that is compared by in training.
+
+    `spectral_decoder` puts a Vocos in the place of the HiFi-GAN that `decoder` describes, whose rates multiply to the hop size.
+    `slice_frames` is how much of each utterance is made in training. `n_fft`, `win_size`, `mel_bands` and `fmax` (Hz, None is
+    half the rate) are those of the mel in the loss; with `stft_loss` the slices are also compared at three resolutions, the
+    finest of which tells harmonics apart.
+    """
+
+    decoder: UpsampleSizes = UpsampleSizes()
+    spectral_decoder: SpectralDecoder | None = None
+    slice_frames: int = 32
+    stft_loss: bool = False
+    n_fft: int = 1024
+    win_size: int = 1024
+    mel_bands: int = 80
+    fmax: float | None = None
+
+    def network(self, *, plain_ends: bool = False, **common: int) -> HiFiGAN | Vocos:
+        """The decoder; `common` are n_mel, hop_size and speaker_channels, `plain_ends` is of HiFi-GAN's `Variant`."""
+        if self.spectral_decoder is not None:
+            return Vocos(**common, **asdict(self.spectral_decoder))
+        return HiFiGAN(**common, variant=Variant(plain_ends=plain_ends), **asdict(self.decoder))
+
+    def mel_loss(self, sample_rate: int, hop_size: int) -> MelLoss:
+        """The distance of the mels of two slices."""
+        sizes = {"n_fft": self.n_fft, "win_size": self.win_size, "n_mel": self.mel_bands, "fmax": self.fmax}
+        return MelLoss(sample_rate=sample_rate, hop_size=hop_size, **sizes)
+
+    def spectral_loss(self) -> MultiResolutionSTFTLoss | None:
+        """The distance of their spectra, where it is wanted."""
+        return MultiResolutionSTFTLoss() if self.stft_loss else None
 
 
 def decode_each(decoder: HiFiGAN | Vocos, z: Tensor, frames: Tensor, voice: Tensor | None = None) -> dict[str, Tensor]:

@@ -3,8 +3,39 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpsampleSizes:
+    """A generator like HiFi-GAN's, under the names of its published configurations; the defaults are the paper's V1.
+
+    Each stage makes `upsample_rates` places of one and halves the channels; then blocks of each kernel size are averaged.
+    """
+
+    upsample_rates: tuple[int, ...] = (8, 8, 2, 2)
+    upsample_kernel_sizes: tuple[int, ...] = (16, 16, 4, 4)
+    upsample_initial_channel: int = 512
+    resblock: Literal["1", "2"] = "1"
+    resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11)
+    resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5))
+
+    @property
+    def samples_per_frame(self) -> int:
+        return math.prod(self.upsample_rates)
+
+    @property
+    def channels(self) -> list[int]:
+        """Before the first stage, and after each."""
+        return [self.upsample_initial_channel // 2**stage for stage in range(len(self.upsample_rates) + 1)]
+
+    def check(self, who: str, hop_size: int | None) -> None:
+        """Raises ValueError when the sizes do not fit one another, or the hop."""
+        check_stages(who, self.upsample_rates, self.upsample_kernel_sizes, self.upsample_initial_channel, hop_size)
+        check_blocks(who, self.resblock_kernel_sizes, self.resblock_dilation_sizes)
 
 
 def small(conv: nn.Module) -> nn.Module:

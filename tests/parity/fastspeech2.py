@@ -8,6 +8,7 @@ from safetensors import safe_open
 from models.base.task import fit_weights
 from models.tts.fastspeech2 import FastSpeech2, losses
 from models.upstream.fastspeech2_maps import from_amphion, from_ming024
+from utils.config import build
 
 
 def open_case(path):
@@ -21,7 +22,7 @@ def open_case(path):
 def check(path, translate):
     config, state, given, wanted = open_case(path)
     arguments, facts, state = translate(config, state)
-    model = FastSpeech2(**arguments, **facts)
+    model = build(FastSpeech2, arguments, facts)
     fit_weights(model, state, path.name)
     model.eval()
     made = {}
