@@ -77,6 +77,7 @@ class VITS(Model):
 
     reads = ("phone", "linear", "audio")
     tables = {"symbols": "enc_p.emb.weight", "speakers": "emb_g.weight"}
+    converts = True
     compiles = "dec.decode"  # where nearly all the time goes when it speaks
     former = {
         **former_names("encoder", EncoderSizes, "encoder_"),
