@@ -28,15 +28,34 @@ def result(values, *, counts=None, over="", higher=True, failed=0, **settings):
     """A result as Result.save writes it; values: {metric: {id: value}}."""
     rows = {}
     for name, found in values.items():
-        mean = float(np.mean(list(found.values()))) if found else None
-        rows[name] = {"mean": mean, "std": None, "n": len(found), "interval": None, "failed": failed, "unit": "dB"}
-        rows[name] |= {"higher_is_better": higher, "definition": "correct"}
+        row = {"std": None, "n": len(found), "interval": None, "failed": failed}
+        row["mean"] = float(np.mean(list(found.values()))) if found else None
+        row |= {"unit": "dB", "higher_is_better": higher, "definition": "correct"}
         if counts and name in counts:
-            rows[name] |= {"pooled": True, "n": len(counts[name])}
+            row |= {"pooled": True, "n": len(counts[name])}
         if over:
-            rows[name] |= {"over": over, "mean": 1.5, "interval": [1.0, 2.0], "n": 3}
-    told = {"reference": "ref", "generated": "", "metrics": {name: {"rates": {}, "options": {}} for name in values}} | settings
-    return {"metrics": rows, "values": values, "counts": counts or {}, "failed": {}, "missing": {}, "settings": told}
+            row |= {"over": over, "mean": 1.5, "interval": [1.0, 2.0], "n": 3}
+        rows[name] = row
+    measured = {name: {"rates": {}, "options": {}} for name in values}
+    return {
+        "metrics": rows,
+        "values": values,
+        "counts": counts or {},
+        "failed": {},
+        "missing": {},
+        "settings": {"reference": "ref", "generated": "", "metrics": measured, **settings},
+    }
+
+
+def compared(values, *, test="wilcoxon", family="table", **how):
+    """The comparison of {system: {id: value}} by one metric, "snr"."""
+    results = {system: result({"snr": found}, **how) for system, found in values.items()}
+    return compare(results, test=test, family=family)
+
+
+def fractions(values):
+    """(1, utterances, 2): the values over 1, as `resampled` takes them."""
+    return np.stack([values, np.ones(len(values))], axis=1)[None]
 
 
 def scores(n=30, seed=0, shift=0.0):
@@ -56,28 +75,37 @@ def test_signed_ranks_are_scipys_and_nothing_to_rank_is_one():
 
 
 def test_redrawing_comes_to_the_whole_list_of_draws():
-    a, b = np.array([1.0, 2.5, 4.0, 3.0]), np.array([0.5, 2.6, 2.0, 3.3])
-    means = np.array([np.mean((a - b)[list(rows)]) for rows in itertools.product(range(4), repeat=4)])
-    seen = (a - b).mean()
-    exact = (np.abs(means - seen) >= abs(seen) - 1e-12).mean()
-    drawn = resampled(np.stack([np.stack([x, np.ones(4)], axis=1) for x in (a, b)]), 40000)
-    assert bootstrap_p(drawn[0] - drawn[1], seen) == pytest.approx(exact, abs=0.01)
-    assert np.percentile(drawn[0] - drawn[1], [2.5, 97.5]) == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=0.05)
+    a = np.array([1.0, 2.5, 4.0, 3.0])
+    b = np.array([0.5, 2.6, 2.0, 3.3])
+    differences = a - b
+    seen = differences.mean()
+    draws = itertools.product(differences, repeat=4)
+    means = np.array([np.mean(values) for values in draws])
+    farther = np.abs(means - seen) >= abs(seen) - 1e-12
+    both = np.concatenate([fractions(a), fractions(b)])
+    of_a, of_b = resampled(both, 40000)
+    drawn = of_a - of_b
+    assert bootstrap_p(drawn, seen) == pytest.approx(farther.mean(), abs=0.01)
+    edges = [2.5, 97.5]
+    exact = np.percentile(means, edges)
+    assert np.percentile(drawn, edges) == pytest.approx(exact, abs=0.05)
 
 
 def test_the_interval_of_a_mean_is_the_normal_one_for_many():
     values = np.random.default_rng(3).normal(0, 1, 400)
-    drawn = resampled(np.stack([values, np.ones(400)], axis=1)[None], 10000)[0]
+    drawn = resampled(fractions(values), 10000)[0]
     half = 1.96 * values.std() / np.sqrt(400)
     assert np.percentile(drawn, [2.5, 97.5]) == pytest.approx([values.mean() - half, values.mean() + half], abs=0.006)
 
 
 def test_the_bootstrap_raises_no_more_false_alarms_than_it_says():
-    rng, alarms = np.random.default_rng(0), 0
+    rng = np.random.default_rng(0)
+    alarms = 0
     for _ in range(400):
-        d = rng.normal(0, 1, 40)
-        drawn = resampled(np.stack([d, np.ones(40)], axis=1)[None], 400, seed=int(rng.integers(1 << 30)))[0]
-        alarms += bootstrap_p(drawn, d.mean()) < 0.05
+        differences = rng.normal(0, 1, 40)
+        seed = int(rng.integers(1 << 30))
+        drawn = resampled(fractions(differences), 400, seed=seed)[0]
+        alarms += bootstrap_p(drawn, differences.mean()) < 0.05
     assert 6 <= alarms <= 40  # 20 expected; a little more, since it is narrow for few
 
 
@@ -88,44 +116,73 @@ def test_holm_by_hand():
 
 @pytest.mark.parametrize("test", ["wilcoxon", "bootstrap"])
 def test_the_same_system_twice_differs_by_nothing(test):
-    found = compare({"a": result({"snr": scores()}), "b": result({"snr": scores()})}, test=test)
+    found = compared({"a": scores(), "b": scores()}, test=test)
     row = found.pairs[0]
-    assert (row["p"], row["p_holm"], row["difference"]) == (1.0, 1.0, 0.0) and row["interval"] == pytest.approx([0, 0], abs=1e-12)
-    assert found.metrics["snr"]["best"] == ["a", "b"] and not found.worse("snr", "a") and not found.worse("snr", "b")
+    assert row["p"] == 1.0
+    assert row["p_holm"] == 1.0
+    assert row["difference"] == 0.0
+    assert row["interval"] == pytest.approx([0, 0], abs=1e-12)
+    assert found.metrics["snr"]["best"] == ["a", "b"]
+    assert not found.worse("snr", "a")
+    assert not found.worse("snr", "b")
 
 
 @pytest.mark.parametrize("test", ["wilcoxon", "bootstrap"])
 @pytest.mark.parametrize("higher", [True, False])
 def test_a_shift_is_found_and_its_direction_is_the_metrics(test, higher):
-    values = {"low": scores(seed=1), "high": scores(seed=2, shift=0.5), "top": scores(seed=3, shift=0.51)}
-    found = compare({name: result({"snr": v}, higher=higher) for name, v in values.items()}, test=test)
-    best, worst = ("top", "low") if higher else ("low", "top")
-    assert found.metrics["snr"]["best"] == [best] and found.worse("snr", worst) and not found.worse("snr", best)
+    values = {
+        "low": scores(seed=1),
+        "high": scores(seed=2, shift=0.5),
+        "top": scores(seed=3, shift=0.51),
+    }
+    found = compared(values, higher=higher, test=test)
+    best = "top" if higher else "low"
+    worst = "low" if higher else "top"
+    assert found.metrics["snr"]["best"] == [best]
+    assert found.worse("snr", worst)
+    assert not found.worse("snr", best)
     assert found.worse("snr", "high") is (not higher)  # 0.01 from the top is chance, 0.5 from the low one is not
-    row = next(row for row in found.pairs if (row["a"], row["b"]) == ("low", "high"))
-    assert row["interval"][0] <= row["difference"] <= row["interval"][1] < 0 and row["p"] <= row["p_holm"] < 0.001
+    row = found.pairs[0]
+    assert (row["a"], row["b"]) == ("low", "high")
+    low, high = row["interval"]
+    assert low <= row["difference"] <= high < 0
+    assert row["p"] <= row["p_holm"] < 0.001
 
 
 def test_ranks_that_contradict_the_means_mark_nobody():
     a = {f"u{i:02d}": 1.0 + 0.01 * i for i in range(30)}
-    b = {name: value + 0.1 for name, value in a.items()} | {"u00": -40.0}  # better on all but one, which makes its mean the worse
-    found = compare({"a": result({"snr": a}), "b": result({"snr": b})})
+    b = {name: value + 0.1 for name, value in a.items()}
+    b["u00"] = -40.0  # better on all but one, which makes its mean the worse
+    found = compared({"a": a, "b": b})
     row = found.pairs[0]
-    assert found.metrics["snr"]["best"] == ["a"] and row["difference"] > 0 and row["p"] < 1e-3 and row["contrary"]
-    assert not found.worse("snr", "b") and "wilcoxon, ranks the other way" in markdown(found)
+    assert found.metrics["snr"]["best"] == ["a"]
+    assert row["difference"] > 0
+    assert row["p"] < 1e-3
+    assert row["contrary"]
+    assert not found.worse("snr", "b")
+    assert "wilcoxon, ranks the other way" in markdown(found)
 
 
 def test_pooled_scores_are_ratios_of_sums_and_always_redrawn():
     rng = np.random.default_rng(0)
-    counts = [{"wer": {f"u{i}": [int(rng.binomial(n, p)), n, {}] for i, n in enumerate([5, 10, 20, 40] * 10)}} for p in (0.1, 0.3)]
-    results = {
-        name: result({"wer": {i: c[0] / c[1] for i, c in count["wer"].items()}}, counts=count, higher=False)
-        for name, count in zip("ab", counts, strict=True)
-    }
+    words = [5, 10, 20, 40] * 10
+    counts = {}
+    results = {}
+    for system, rate in {"a": 0.1, "b": 0.3}.items():
+        counts[system] = {}
+        values = {}
+        for i, count in enumerate(words):
+            wrong = int(rng.binomial(count, rate))
+            counts[system][f"u{i}"] = [wrong, count, {}]
+            values[f"u{i}"] = wrong / count
+        results[system] = result({"wer": values}, counts={"wer": counts[system]}, higher=False)
     found = compare(results)
-    top, bottom = (sum(c[k] for c in counts[0]["wer"].values()) for k in (0, 1))
-    assert found.metrics["wer"]["systems"]["a"]["mean"] == pytest.approx(top / bottom)
-    assert found.pairs[0]["test"] == "bootstrap" and found.pairs[0]["p"] < 0.001 and found.worse("wer", "b")
+    wrong = sum(errors for errors, _, _ in counts["a"].values())
+    mean = found.metrics["wer"]["systems"]["a"]["mean"]
+    assert mean == pytest.approx(wrong / sum(words))
+    assert found.pairs[0]["test"] == "bootstrap"
+    assert found.pairs[0]["p"] < 0.001
+    assert found.worse("wer", "b")
 
 
 def test_a_distance_of_folders_is_shown_and_not_tested():
@@ -135,14 +192,23 @@ def test_a_distance_of_folders_is_shown_and_not_tested():
 
 
 def test_means_are_over_what_all_share():
-    a, b = scores(), scores(seed=1)
-    hard = dict(a) | {"hard": -50.0}  # b failed on it, and must not gain by that
-    found = compare({"a": result({"snr": hard}), "b": result({"snr": b}, failed=1), "c": result({"snr": {}})})
+    a = scores()
+    results = {
+        "a": result({"snr": {**a, "hard": -50.0}}),  # b failed on it, and must not gain by that
+        "b": result({"snr": scores(seed=1)}, failed=1),
+        "c": result({"snr": {}}),
+    }
+    found = compare(results)
     row = found.metrics["snr"]
-    assert (row["n"], row["left_out"]) == (30, 1) and row["systems"]["a"]["mean"] == pytest.approx(np.mean(list(a.values())))
-    assert row["systems"]["c"]["mean"] is None and row["systems"]["b"]["failed"] == 1 and len(found.pairs) == 1
+    systems = row["systems"]
+    assert (row["n"], row["left_out"]) == (30, 1)
+    assert systems["a"]["mean"] == pytest.approx(np.mean(list(a.values())))
+    assert systems["b"]["failed"] == 1
+    assert systems["c"]["mean"] is None
+    assert len(found.pairs) == 1
     assert "left out, since some system has no value: 1 of each metric" in markdown(found)
-    assert worst_of(found, "snr", 2)[0] == "hard" and len(worst_of(found, "snr", 20)) == 20
+    assert worst_of(found, "snr", 2)[0] == "hard"
+    assert len(worst_of(found, "snr", 20)) == 20
 
 
 def test_few_utterances_are_not_tested():
@@ -151,11 +217,16 @@ def test_few_utterances_are_not_tested():
 
 
 def test_the_family_is_the_table_or_the_metric():
-    values = [{"snr": scores(seed=i, shift=0.04 * i), "mcd": scores(seed=9 + i)} for i in (1, 2)]
-    results = {name: result(v) for name, v in zip("ab", values, strict=True)}
-    table, metric = compare(results), compare(results, family="metric")
-    assert [row["p_holm"] for row in metric.pairs] == [row["p"] for row in metric.pairs]
-    assert [row["p_holm"] for row in table.pairs] == holm([row["p"] for row in table.pairs])
+    results = {}
+    for seed, system in enumerate("ab", 1):
+        shifted = scores(seed=seed, shift=0.04 * seed)
+        results[system] = result({"snr": shifted, "mcd": scores(seed=9 + seed)})
+    by_table = compare(results).pairs
+    by_metric = compare(results, family="metric").pairs
+    plain = [row["p"] for row in by_table]
+    assert [row["p"] for row in by_metric] == plain
+    assert [row["p_holm"] for row in by_metric] == plain
+    assert [row["p_holm"] for row in by_table] == holm(plain)
 
 
 # --- bad input
@@ -214,17 +285,20 @@ def test_the_program_refuses_what_makes_no_sense(tmp_path):
 
 
 def test_the_tables_say_what_they_should():
-    values = {"our_s": scores(seed=1, shift=0.5), "b|x": scores(seed=2)}
-    found = compare({name: result({"snr": v}) for name, v in values.items()})
+    found = compared({"our_s": scores(seed=1, shift=0.5), "b|x": scores(seed=2)})
     lines = markdown(found).splitlines()
-    assert lines[0] == "| system | snr (dB) ↑ |" and lines[1] == "| --- | ---: |"
+    assert lines[0] == "| system | snr (dB) ↑ |"
+    assert lines[1] == "| --- | ---: |"
     assert re.fullmatch(r"\| our_s \| \*\*\d\.\d{3}\*\* \[\d\.\d{3}, \d\.\d{3}\] \|", lines[2])
     assert re.fullmatch(r"\| b\\\|x \| \d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\] † \|", lines[3])
     tex = latex(found).splitlines()
     assert tex[1:5] == [r"\begin{tabular}{lr}", r"\toprule", r"System & snr (dB) $\uparrow$ \\", r"\midrule"]
     assert re.fullmatch(r"our\\_s & \\textbf\{\d\.\d{3}\} \{\\scriptsize \[.+\]\} \\\\", tex[5])
-    assert tex[6].endswith(r"$^{\dagger}$ \\") and tex[7:9] == [r"\bottomrule", r"\end{tabular}"]
-    assert tex[0].startswith("% ") and tex[9].startswith("% ") and len(tex) == 10
+    assert tex[6].endswith(r"$^{\dagger}$ \\")
+    assert tex[7:9] == [r"\bottomrule", r"\end{tabular}"]
+    assert tex[0].startswith("% ")
+    assert tex[9].startswith("% ")
+    assert len(tex) == 10
 
 
 def test_latex_escapes():
@@ -242,23 +316,40 @@ def test_ticks_are_round_and_few():
 
 def test_distributions_draw_every_value_where_it_lies():
     values = {"<s>": {f"u{i}": float(i) for i in range(11)}, "flat": dict.fromkeys("abc", 5.0)}
-    told = {"unit": "dB", "higher_is_better": True, "systems": dict.fromkeys(values, {"mean": 5.0, "interval": [4.0, 6.0]})}
-    svg = distributions(values, told, "snr")
-    dots = [[float(x) for x in re.findall(r"M([\d.]+) ", path)] for path in re.findall(r'class="dots" d="([^"]*)"', svg)]
-    assert [len(found) for found in dots] == [11, 3] and np.diff(dots[0]) == pytest.approx(np.diff(dots[0])[0], abs=0.11)
-    assert set(dots[1]) == {dots[0][5]} and "<s>" not in svg and "&lt;s&gt;" in svg
-    assert distributions({"a": {}}, told, "fad") == ""
+    mean = {"mean": 5.0, "interval": [4.0, 6.0]}
+    row = {"unit": "dB", "higher_is_better": True, "systems": dict.fromkeys(values, mean)}
+    svg = distributions(values, row, "snr")
+    rising, flat = (
+        [float(x) for x in re.findall(r"M([\d.]+) ", path)]
+        for path in re.findall(r'class="dots" d="([^"]*)"', svg)
+    )
+    steps = np.diff(rising)
+    assert len(steps) == 10
+    assert steps == pytest.approx(steps[0], abs=0.11)
+    assert flat == [rising[5]] * 3
+    assert "<s>" not in svg
+    assert "&lt;s&gt;" in svg
+    assert distributions({"a": {}}, row, "fad") == ""
+
+
+def sine(hertz, rate):
+    """A second of it."""
+    time = np.arange(rate) / rate
+    return Audio(0.5 * np.sin(2 * np.pi * hertz * time), rate)
 
 
 def test_a_spectrogram_has_its_tone_where_it_is_and_ends_where_the_sound_does():
-    tone = Audio(0.5 * np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE), RATE)
-    levels = spectrogram(tone, 2.0, 8000)
     import librosa
 
-    band = levels[:, 90].argmax()
-    assert abs(librosa.mel_frequencies(98, fmax=8000)[1:-1][band] - 1000) < 60
-    assert levels[:, :180].min() >= 1 and levels[:, 181:].max() == 0
-    assert spectrogram(Audio(np.zeros(100), RATE), 0.1, 8000).max() < 200  # silence is dark, and no error
+    tone = sine(1000, RATE)
+    levels = spectrogram(tone, 2.0, 8000)
+    centres = librosa.mel_frequencies(98, fmax=8000)[1:-1]
+    loudest = levels[:, 90].argmax()
+    assert abs(centres[loudest] - 1000) < 60
+    assert levels[:, :180].min() >= 1
+    assert levels[:, 181:].max() == 0
+    silence = Audio(np.zeros(100), RATE)
+    assert spectrogram(silence, 0.1, 8000).max() < 200  # silence is dark, and no error
     assert picture_uri(tone, 1.0).startswith("data:image/png;base64,iVBOR")
 
 
@@ -270,9 +361,12 @@ def test_sounds_come_back_out_of_their_uri(codec, rate):
 
     import soundfile
 
-    uri = sound_uri(Audio(0.5 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate), rate), codec)
-    samples, read = soundfile.read(io.BytesIO(base64.b64decode(uri.split(",")[1])))
-    assert len(samples) / read == pytest.approx(1.0, abs=0.08) and np.abs(np.fft.rfft(samples[:read])).argmax() == pytest.approx(440, abs=2)
+    uri = sound_uri(sine(440, rate), codec)
+    content = base64.b64decode(uri.split(",")[1])
+    samples, read_rate = soundfile.read(io.BytesIO(content))
+    assert len(samples) / read_rate == pytest.approx(1.0, abs=0.08)
+    spectrum = np.abs(np.fft.rfft(samples[:read_rate]))
+    assert spectrum.argmax() == pytest.approx(440, abs=2)
     with pytest.raises(ValueError, match="unknown codec"):
         sound_uri(Audio(np.zeros(10), RATE), "wma")
 
@@ -286,26 +380,38 @@ def test_no_text_ends_the_script_that_holds_it():
 def made(tmp_path_factory):
     """Two systems of eight sounds through the program, one file of a nasty name, one that only one system has."""
     folder = tmp_path_factory.mktemp("compare")
-    for i, name in enumerate([NASTY.replace("/", ""), *(f"u{i}" for i in range(7))]):
+    names = [NASTY.replace("/", ""), *(f"u{i}" for i in range(7))]
+    for i, name in enumerate(names):
         samples = clip(0.6, 120 + 20 * i, i)
-        noise = np.random.default_rng(i).standard_normal(len(samples)).astype(np.float32)
+        rng = np.random.default_rng(i)
+        noise = rng.standard_normal(len(samples)).astype(np.float32)
         Audio(samples, RATE).write(folder / f"ref/{name}.wav")
-        Audio(samples + 0.002 * noise, RATE).write(folder / f"a/{name}.wav")
+        slight = 0.002 * noise
+        Audio(samples + slight, RATE).write(folder / f"a/{name}.wav")
         if i != 7:
-            Audio(samples + (0.03 - 0.002 * i) * noise, RATE).write(folder / f"b/{name}.wav")
-    words = ["--reference", folder / "ref", "--generated", f"<i>a</i>={folder / 'a'}", f"b={folder / 'b'}"]
-    words += ["--metrics", "si_sdr", "energy_rmse", "--jobs", "1", "--worst", "5", "--out", folder / "out"]
-    assert main([str(word) for word in words]) == 0
+            strong = 0.03 * noise - i * slight
+            Audio(samples + strong, RATE).write(folder / f"b/{name}.wav")
+    systems = [f"<i>a</i>={folder / 'a'}", f"b={folder / 'b'}"]
+    words = ["--reference", folder / "ref", "--generated", *systems, "--out", folder / "out"]
+    words += ["--metrics", "si_sdr", "energy_rmse", "--jobs", "1", "--worst", "5"]
+    assert main(list(map(str, words))) == 0
     return folder
+
+
+def results_in(folder):
+    """What the program wrote for its two systems."""
+    return {name: read_json(folder / f"out/system-{number}/result.json") for number, name in enumerate("ab", 1)}
 
 
 def test_the_program_writes_everything(made):
     out = made / "out"
-    names = {p.name for p in out.iterdir()}
+    names = {path.name for path in out.iterdir()}
     assert names == {"comparison.md", "comparison.tex", "comparison.json", "comparison.html", "system-1", "system-2"}
-    told = read_json(out / "comparison.json")
-    assert told["metrics"]["si_sdr"]["n"] == 7 and told["metrics"]["si_sdr"]["best"] == ["<i>a</i>"]
-    assert told["pairs"][0]["p"] == pytest.approx(2 / 2**7)
+    found = read_json(out / "comparison.json")
+    row = found["metrics"]["si_sdr"]
+    assert row["n"] == 7
+    assert row["best"] == ["<i>a</i>"]
+    assert found["pairs"][0]["p"] == pytest.approx(2 / 2**7)
     # What was evaluated can be compared again from the results alone.
     again = [f"x={out / 'system-1/result.json'}", f"y={out / 'system-2/result.json'}"]
     assert main(["--generated", *again, "--metrics", "si_sdr", "--out", str(made / "again"), "--worst", "1"]) == 0
@@ -313,41 +419,56 @@ def test_the_program_writes_everything(made):
 
 
 def test_the_options_of_the_evaluation_are_passed_on(made):
-    words = ["--reference", made / "ref", "--generated", f"a={made / 'a'}", f"b={made / 'b'}", "--out", made / "upstream", "--no_page"]
+    systems = [f"a={made / 'a'}", f"b={made / 'b'}"]
+    words = ["--reference", made / "ref", "--generated", *systems, "--out", made / "upstream", "--no_page"]
     words += ["--metrics", "energy_rmse", "--definition", "upstream", "--align", "dtw", "--jobs", "1", "--fs", "16000"]
-    assert main([str(word) for word in words]) == 0
+    assert main(list(map(str, words))) == 0
     settings = read_json(made / "upstream/system-1/result.json")["settings"]
-    assert (settings["definition"], settings["align"], list(settings["metrics"]["energy_rmse"]["rates"])) == ("upstream", "dtw", ["16000"])
+    assert settings["definition"] == "upstream"
+    assert settings["align"] == "dtw"
+    assert list(settings["metrics"]["energy_rmse"]["rates"]) == ["16000"]
     assert not (made / "upstream/comparison.html").exists()
 
 
 def test_the_page_is_whole_in_itself_and_names_are_text(made):
     page = (made / "out/comparison.html").read_text(encoding="utf-8")
-    assert "<img src=x" not in page and "<i>a</i>" not in page and html.escape(NASTY) in page
+    assert "<img src=x" not in page
+    assert "<i>a</i>" not in page
+    assert html.escape(NASTY) in page
     assert not re.search(r"""(src|href)\s*=\s*["']?\s*(https?:|//)|@import|url\(|fetch\(|XMLHttpRequest|\{\{""", page)
     policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]+)"', page)[1])
-    assert policy.startswith("default-src 'none'; script-src 'sha256-") and "unsafe" not in policy and "http" not in policy
-    assert page.count("data:audio/mpeg") == page.count("data:image/png") and "Sounds are MP3" in page
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    assert page.count("data:audio/mpeg") == page.count("data:image/png")
+    assert "Sounds are MP3" in page
 
 
 def test_sounds_stay_under_the_limit(made):
-    results = {name: read_json(made / f"out/system-{i}/result.json") for i, name in enumerate("ab", 1)}
-    found = compare(results)
+    found = compare(results_in(made))
     for megabytes, sounds in ((0.06, range(1, 7)), (1e-4, range(1)), (50, range(20, 25))):
-        page = write_page(found, made / "small.html", megabytes=megabytes, worst=20).read_text(encoding="utf-8")
+        path = write_page(found, made / "small.html", megabytes=megabytes, worst=20)
+        page = path.read_text(encoding="utf-8")
         count = page.count("data:audio")
-        assert count in sounds and sum(map(len, re.findall(r'"data:[^"]+"', page))) <= 1e6 * megabytes + 100
-        assert ("have no players" in page) == (count < 20) and ("no player" in page)
+        assert count in sounds
+        size = sum(map(len, re.findall(r'"data:[^"]+"', page)))
+        assert size <= 1e6 * megabytes + 100
+        assert ("have no players" in page) == (count < 20)
+        assert "no player" in page
     with pytest.raises(ValueError, match="megabytes 0"):
         write_page(found, made / "small.html", megabytes=0)
 
 
 def test_a_page_without_its_folders_has_no_players(made, tmp_path):
-    results = {name: read_json(made / f"out/system-{i}/result.json") for i, name in enumerate("ab", 1)}
+    results = results_in(made)
     for told in results.values():
-        told["settings"] |= {"generated": str(tmp_path / "gone"), "reference": "gone"}
-    page = write_page(compare(results), tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "data:audio" not in page and "no player" in page and "<svg" in page
+        told["settings"]["generated"] = str(tmp_path / "gone")
+        told["settings"]["reference"] = "gone"
+    path = write_page(compare(results), tmp_path / "page.html")
+    page = path.read_text(encoding="utf-8")
+    assert "data:audio" not in page
+    assert "no player" in page
+    assert "<svg" in page
 
 
 def test_a_damaged_result_is_named(tmp_path):

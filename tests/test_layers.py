@@ -50,6 +50,25 @@ def test_tasks_do_not_import_one_another():
                 assert other in (task, "base", "vocoders", "codec"), f"{path}: {name}"
 
 
+def test_an_installation_has_every_package_and_every_file_of_it(monkeypatch):
+    from setuptools import distutils
+
+    monkeypatch.chdir(ROOT)
+    installed = distutils.core.run_setup("setup.py", stop_after="init")
+    for path in FILES:
+        package = ".".join(path.relative_to(ROOT).parent.parts)
+        assert package in installed.packages, path
+    data = set()
+    for package, patterns in installed.package_data.items():
+        folder = ROOT / package.replace(".", "/")
+        for pattern in patterns:
+            data.update(folder.glob(pattern))
+    for floor in FLOORS:
+        for path in (ROOT / floor).rglob("*.*"):
+            if path.suffix != ".py" and path.parent.name != "__pycache__":
+                assert path in data, f"{path}: name it in setup.py's package_data"
+
+
 def test_weights_are_unpickled_in_one_place_only():
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

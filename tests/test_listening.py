@@ -1,5 +1,6 @@
 """The listening page and its key: what listeners cannot see, what they can do by keyboard, and what their answers come to."""
 
+import itertools
 import json
 import re
 
@@ -24,9 +25,13 @@ def folders(tmp_path):
     """A reference and two systems of three short sounds, and one that only one of them has."""
     for number, system in enumerate(("ref", "alpha", "beta")):
         for i, name in enumerate(NAMES):
-            Audio(clip(0.2, 150 + 40 * i, 7 * number + i), RATE).write(tmp_path / system / f"{name}.wav")
-    Audio(clip(0.2, 150, 1), RATE).write(tmp_path / "alpha/alone.wav")
-    return {"alpha": tmp_path / "alpha", "beta": tmp_path / "beta"}, tmp_path / "ref"
+            hertz = 150 + 40 * i
+            samples = clip(0.2, hertz, 7 * number + i)
+            Audio(samples, RATE).write(tmp_path / system / f"{name}.wav")
+    alone = clip(0.2, 150, 1)
+    Audio(alone, RATE).write(tmp_path / "alpha/alone.wav")
+    systems = {"alpha": tmp_path / "alpha", "beta": tmp_path / "beta"}
+    return systems, tmp_path / "ref"
 
 
 def shown(page):
@@ -39,11 +44,19 @@ def shown(page):
 def test_a_page_of_opinions_has_every_sound_once_and_the_reference_hidden(folders, tmp_path):
     systems, reference = folders
     page, key = make_page(systems, tmp_path / "out", reference=reference)
-    told, data = read_json(key), shown(page)
-    assert {(t["utterance"], *t["systems"]) for t in told["trials"]} == {(n, s) for n in NAMES for s in ("reference", "alpha", "beta")}
-    assert [t["code"] for t in data["trials"]] == [t["code"] for t in told["trials"]] and len({t["code"] for t in data["trials"]}) == 9
-    assert data.keys() == {"kind", "page", "question", "trials"} and all(t.keys() == {"code", "sounds"} for t in data["trials"])
-    assert data["page"] == told["page"] and all(s.startswith("data:audio/flac;base64,") for t in data["trials"] for s in t["sounds"])
+    kept = read_json(key)
+    data = shown(page)
+    pairs = {(trial["utterance"], *trial["systems"]) for trial in kept["trials"]}
+    assert pairs == set(itertools.product(NAMES, ("reference", "alpha", "beta")))
+    codes = [trial["code"] for trial in kept["trials"]]
+    assert len(set(codes)) == 9
+    assert [trial["code"] for trial in data["trials"]] == codes
+    assert data["page"] == kept["page"]
+    assert data.keys() == {"kind", "page", "question", "trials"}
+    for trial in data["trials"]:
+        assert trial.keys() == {"code", "sounds"}
+        (sound,) = trial["sounds"]
+        assert sound.startswith("data:audio/flac;base64,")
 
 
 def test_nothing_in_the_page_tells_systems_or_files(folders, tmp_path):
@@ -57,11 +70,15 @@ def test_nothing_in_the_page_tells_systems_or_files(folders, tmp_path):
 
 
 def test_pairs_are_turned_half_of_the_time(folders, tmp_path):
+    systems, _ = folders
     for i in range(20):
-        for folder in folders[0].values():
-            Audio(clip(0.05, 200 + i, i), RATE).write(folder / f"more{i}.wav")
-    told = read_json(make_page(folders[0], tmp_path / "out", kind="ab", utterances=22)[1])
-    assert sum(trial["systems"] == ["alpha", "beta"] for trial in told["trials"]) == 11 and len(told["trials"]) == 22
+        audio = Audio(clip(0.05, 200 + i, i), RATE)
+        for folder in systems.values():
+            audio.write(folder / f"more{i}.wav")
+    _, key = make_page(systems, tmp_path / "out", kind="ab", utterances=22)
+    orders = [trial["systems"] for trial in read_json(key)["trials"]]
+    assert len(orders) == 22
+    assert orders.count(["alpha", "beta"]) == 11
 
 
 def test_the_seed_decides_the_order_and_the_page(folders, tmp_path):
@@ -103,23 +120,45 @@ def test_student_s_interval():
 
 
 def test_opinions_by_hand():
-    trial = {"a": {"systems": ["a"]}, "b": {"systems": ["b"]}}
-    rated = [("ann", trial["a"], 4), ("ann", trial["a"], 5), ("bob", trial["a"], 2), ("bob", trial["b"], 1)]
+    first = {"systems": ["a"]}
+    second = {"systems": ["b"]}
+    rated = [
+        ("ann", first, 4),
+        ("ann", first, 5),
+        ("bob", first, 2),
+        ("bob", second, 1),
+    ]
     found = opinions(["a", "b", "c"], rated)["systems"]
-    assert found["a"]["mean"] == pytest.approx(11 / 3) and found["a"]["n"] == 3 and found["a"]["interval"] == t_interval([4, 5, 2])
+    assert found["a"]["mean"] == pytest.approx(11 / 3)
+    assert found["a"]["n"] == 3
+    assert found["a"]["interval"] == t_interval([4, 5, 2])
     assert found["a"]["interval_listeners"] == t_interval([4.5, 2.0])
-    assert (found["b"]["mean"], found["b"]["interval"], found["c"]["mean"]) == (1.0, None, None)
+    assert found["b"]["mean"] == 1.0
+    assert found["b"]["interval"] is None
+    assert found["c"]["mean"] is None
 
 
 def test_preferences_by_hand():
-    straight, turned = {"systems": ["x", "y"]}, {"systems": ["y", "x"]}
-    rated = [("ann", straight, "a")] * 6 + [("ann", turned, "b")] * 3 + [("bob", turned, "a")] + [("bob", straight, "none")] * 2
-    row = preferences(["x", "y"], rated)["pairs"][0]
-    assert (row["prefer_a"], row["prefer_b"], row["none"], row["share_a"]) == (9, 1, 2, 0.9)
+    straight = {"systems": ["x", "y"]}
+    turned = {"systems": ["y", "x"]}
+    rated = [
+        *[("ann", straight, "a")] * 6,
+        *[("ann", turned, "b")] * 3,
+        ("bob", turned, "a"),
+        *[("bob", straight, "none")] * 2,
+    ]
+    (row,) = preferences(["x", "y"], rated)["pairs"]
+    assert row["prefer_a"] == 9
+    assert row["prefer_b"] == 1
+    assert row["none"] == 2
+    assert row["share_a"] == 0.9
     assert row["p"] == pytest.approx(22 / 1024)  # twice the chance of nine or ten of ten
     # Clopper and Pearson's interval has a closed form in beta quantiles.
-    assert row["interval"] == pytest.approx([scipy.stats.beta.ppf(0.025, 9, 2), scipy.stats.beta.ppf(0.975, 10, 1)])
-    assert preferences(["x", "y"], [("ann", straight, "none")])["pairs"][0]["p"] is None
+    low = scipy.stats.beta.ppf(0.025, 9, 2)
+    high = scipy.stats.beta.ppf(0.975, 10, 1)
+    assert row["interval"] == pytest.approx([low, high])
+    (row,) = preferences(["x", "y"], [("ann", straight, "none")])["pairs"]
+    assert row["p"] is None
 
 
 def answer(key, path, value, listener="ann", **changed):
@@ -128,35 +167,49 @@ def answer(key, path, value, listener="ann", **changed):
     return write_json(path, {"page": told["page"], "kind": told["kind"], "listener": listener, "answers": answers} | changed)
 
 
-def test_answers_are_scored_by_the_program(folders, tmp_path, capsys):
+def test_opinions_are_scored_by_the_program(folders, tmp_path, capsys):
     systems, reference = folders
-    words = ["--generated", *(f"{name}={folder}" for name, folder in systems.items()), "--out", str(tmp_path / "out")]
-    assert main(["make", *words, "--reference", str(reference)]) == 0
+    words = [f"{name}={folder}" for name, folder in systems.items()]
+    assert main(["make", "--generated", *words, "--reference", str(reference), "--out", str(tmp_path / "out")]) == 0
     key = tmp_path / "out/key.json"
     worth = {"reference": 5, "alpha": 4, "beta": 2}
-    files = [
-        answer(key, tmp_path / "ann.json", lambda trial: worth[trial["systems"][0]]),
-        answer(key, tmp_path / "bob.json", lambda trial: worth[trial["systems"][0]] - 1, "bob"),
-    ]
-    assert main(["score", "--key", str(key), *map(str, files), "--out", str(tmp_path / "scores.json")]) == 0
-    found = read_json(tmp_path / "scores.json")
-    assert {name: row["mean"] for name, row in found["systems"].items()} == {"reference": 4.5, "alpha": 3.5, "beta": 1.5}
-    low, high = t_interval([4, 4, 4, 3, 3, 3])
-    assert f"| alpha | 3.50 | {low:.2f} to {high:.2f} |" in capsys.readouterr().out and found["listeners"] == 2
 
-    key = make_page(systems, tmp_path / "ab", kind="ab")[1]
+    def opinion(trial):
+        (system,) = trial["systems"]
+        return worth[system]
+
+    ann = answer(key, tmp_path / "ann.json", opinion)
+    bob = answer(key, tmp_path / "bob.json", lambda trial: opinion(trial) - 1, "bob")
+    out = tmp_path / "scores.json"
+    assert main(["score", "--key", str(key), str(ann), str(bob), "--out", str(out)]) == 0
+    found = read_json(out)
+    means = {name: row["mean"] for name, row in found["systems"].items()}
+    assert means == {"reference": 4.5, "alpha": 3.5, "beta": 1.5}
+    assert found["listeners"] == 2
+    low, high = t_interval([4, 4, 4, 3, 3, 3])
+    assert f"| alpha | 3.50 | {low:.2f} to {high:.2f} |" in capsys.readouterr().out
+
+
+def test_preferences_are_scored_whichever_side_a_system_was_on(folders, tmp_path):
+    _, key = make_page(folders[0], tmp_path / "ab", kind="ab")
     file = answer(key, tmp_path / "ab.json", lambda trial: "ab"[trial["systems"].index("beta")])
-    row = score(key, [file])["pairs"][0]
-    assert (row["prefer_a"], row["prefer_b"], row["p"]) == (0, 3, 0.25) and "| alpha | beta | 0 | 3 | 0 | 0.00 |" in table(score(key, [file]))
+    found = score(key, [file])
+    (row,) = found["pairs"]
+    assert row["prefer_a"] == 0
+    assert row["prefer_b"] == 3
+    assert row["p"] == 0.25
+    assert "| alpha | beta | 0 | 3 | 0 | 0.00 |" in table(found)
 
 
 def test_trials_without_an_answer_are_counted(folders, tmp_path):
-    key = make_page(folders[0], tmp_path / "out")[1]
+    _, key = make_page(folders[0], tmp_path / "out")
     file = answer(key, tmp_path / "a.json", lambda trial: 3)
-    told = read_json(file)
-    told["answers"].popitem()
-    found = score(key, [write_json(file, told)])
-    assert found["absent"] == {"ann": 1} and sum(row["n"] for row in found["systems"].values()) == 5
+    content = read_json(file)
+    content["answers"].popitem()
+    found = score(key, [write_json(file, content)])
+    assert found["absent"] == {"ann": 1}
+    counts = [row["n"] for row in found["systems"].values()]
+    assert sum(counts) == 5
 
 
 def test_damaged_and_foreign_answers_are_refused_by_name(folders, tmp_path):

@@ -104,5 +104,6 @@ def pieces(samples: np.ndarray, size: int, hop: int) -> np.ndarray:
     if len(samples) < size:
         repeats = -(-size // max(len(samples), 1))
         samples = np.tile(samples, repeats)[:size]
-    starts = range(0, len(samples) - size + 1, hop)
+    last = len(samples) - size
+    starts = range(0, last + 1, hop)
     return np.stack([samples[start : start + size] for start in starts])
