@@ -45,8 +45,8 @@ class Stretch:
     marks: bool = False
 
 
-class Reader:
-    """Reads lines for the model whose feature `phone` is, in `language`."""
+class Tokeniser:
+    """Turns lines into tokens for the model whose feature `phone` is, in `language`."""
 
     def __init__(self, phone: Phones, language: str) -> None:
         self.phone = phone
@@ -57,7 +57,7 @@ class Reader:
         self.text_language = "cmn" if phone.g2p == "pinyin" else phone.language or language  # what tells where sentences end
         self.plain.source = "text"  # with the boundaries between words, which a TextGrid does not have
 
-    def read(self, parts: tuple[Said, ...]) -> Reading:
+    def tokenise(self, parts: tuple[Said, ...]) -> Reading:
         """Raises ValueError for what cannot be said, or not by this model."""
         if not self.phone.table:
             raise ValueError("the model's card has no symbols (learned.phone.symbols): without them no text becomes its ids.")

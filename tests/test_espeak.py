@@ -8,7 +8,7 @@ import pytest
 from preprocessors.base import Utterance
 from processors import espeak, g2p
 from processors.markup import Said
-from processors.pronounce import Reader
+from processors.pronounce import Tokeniser
 from processors.text import Phones
 
 # Words in each script; languages that do not read it refuse it, or switch to one that does.
@@ -59,7 +59,7 @@ def test_ascii_signs_are_sounds_of_their_own(language, text, phones):
 def test_words_with_such_sounds_have_their_times():
     phone = Phones(language="hi")
     phone.restore({"symbols": ["<pad>", "sil", "_"]}, None)
-    assert Reader(phone, "hi").words((Said("लड़का बड़ा है."),)) == [("लड़का", 0, 5), ("बड़ा", 5, 9), ("है", 9, 11)]
+    assert Tokeniser(phone, "hi").words((Said("लड़का बड़ा है."),)) == [("लड़का", 0, 5), ("बड़ा", 5, 9), ("है", 9, 11)]
 
 
 @pytest.mark.parametrize("language", ["de", "fr", "es", "hi", "ko"])

@@ -11,7 +11,7 @@ from bins.texts import CHUNK, chunks, read_list, read_text
 from models.tts.task import with_last
 from processors import script
 from processors.markup import DEEPEST, LONGEST_PHONES, LONGEST_TAG, parse, pieces
-from processors.pronounce import Reader
+from processors.pronounce import Tokeniser
 from processors.script import lines, stream
 from processors.sentences import AROUND, BLOCK, LONGEST, clauses, ends, weight
 from processors.text import Phones
@@ -28,8 +28,8 @@ KINDS = {
 
 
 @pytest.fixture(scope="module")
-def reader():
-    return Reader(Phones(symbols="vits"), "en-us")
+def tokeniser():
+    return Tokeniser(Phones(symbols="vits"), "en-us")
 
 
 def speaks(text):
@@ -118,12 +118,12 @@ def test_the_first_line_waits_for_a_few_thousand_characters(kind):
 
 
 @pytest.mark.parametrize("mark", MARKS, ids=ascii)
-def test_a_model_never_gets_more_than_a_line(mark, reader):
+def test_a_model_never_gets_more_than_a_line(mark, tokeniser):
     for text in (mark * 20_000, f"Hello {mark * 20_000} there."):
         for line in itertools.islice(speaks(text), 3):
             assert len(line.text) <= LONGEST + 2 * AROUND
             with contextlib.suppress(ValueError):  # what an English model does not read
-                assert len(reader.read(line.parts).ids) <= 8 * LONGEST
+                assert len(tokeniser.tokenise(line.parts).ids) <= 8 * LONGEST
 
 
 def test_a_word_is_not_cut_from_its_accents():
@@ -187,9 +187,9 @@ def test_pauses_add_up_to_a_minute_and_go_on_in_the_next_line():
     assert max(line.pause for line in lines("One. " + "[pause 7]" * 1000 + " Two.")) <= 60
 
 
-def test_many_phones_make_more_than_a_line(reader):
+def test_many_phones_make_more_than_a_line(tokeniser):
     text = "".join(f'<phoneme ph="{"ə" * 900}">x</phoneme> ' for _ in range(20))
-    assert max(len(reader.read(line.parts).ids) for line in lines(text)) <= 2 * LONGEST_PHONES + LONGEST
+    assert max(len(tokeniser.tokenise(line.parts).ids) for line in lines(text)) <= 2 * LONGEST_PHONES + LONGEST
 
 
 # Errors come after what is before them

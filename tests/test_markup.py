@@ -5,7 +5,7 @@ import pytest
 from processors.duration import silent
 from processors.markup import End, Pause, Said, factor_of, parse, seconds_of
 from processors.phonemes import phones_of
-from processors.pronounce import Reader, by_sound
+from processors.pronounce import Tokeniser, by_sound
 from processors.script import CLAUSE, PARAGRAPH, SENTENCE, Line, lines
 from processors.sentences import LONGEST, clauses, ends, weight, words
 from processors.text import Phones
@@ -251,34 +251,34 @@ def test_phonemes_that_no_model_knows(written, alphabet, phone, message):
 )
 def test_a_text_cut_in_tempos_reads_as_it_does_whole(how):
     phone = phones(table=None if how.get("symbols") == "vits" else sorted({*LETTERS, *SOUNDS, " "}), **how)
-    reader = Reader(phone, "en-us")
-    whole = reader.read((Said("we go home, then sleep."),))
+    tokeniser = Tokeniser(phone, "en-us")
+    whole = tokeniser.tokenise((Said("we go home, then sleep."),))
     parts = (Said("we "), Said("go home", 0.5), Said(", then "), Said("sleep."))
-    read = reader.read(parts)
+    read = tokeniser.tokenise(parts)
     assert read.tokens.tolist() == whole.tokens.tolist() and read.ids.tolist() == whole.ids.tolist()
     slow = [token for token, rate in zip(read.tokens, read.rates, strict=True) if rate == 0.5 and not silent(token)]
-    assert slow == [t for t in reader._bare("go home") if not silent(t)]
+    assert slow == [t for t in tokeniser._bare("go home") if not silent(t)]
     assert (whole.rates == 1).all()
-    named = reader.words(parts)
+    named = tokeniser.words(parts)
     assert [word for word, _, _ in named] == ["we", "go", "home", "then", "sleep"]
-    assert named == reader.words((Said("we go home, then sleep."),))
+    assert named == tokeniser.words((Said("we go home, then sleep."),))
     assert named[0][1] == 0 and named[-1][2] == sum(not silent(t) for t in read.tokens)
 
 
 def test_phonemes_stand_among_words():
-    reader = Reader(phones(table=SOUNDS), "en-us")
+    tokeniser = Tokeniser(phones(table=SOUNDS), "en-us")
     parts = (Said("we "), Said("said", 1.0, "sɛd", "ipa"), Said(", no."))
-    assert " ".join(reader.read(parts).tokens) == "sil w iː _ s ɛ d , n oʊ . sil"
-    assert reader.words(parts) == [("we", 0, 2), ("said", 2, 5), ("no", 5, 7)]
-    lone = reader.read((Said("", 1.0, "noʊ", "ipa"), Said(".")))
+    assert " ".join(tokeniser.tokenise(parts).tokens) == "sil w iː _ s ɛ d , n oʊ . sil"
+    assert tokeniser.words(parts) == [("we", 0, 2), ("said", 2, 5), ("no", 5, 7)]
+    lone = tokeniser.tokenise((Said("", 1.0, "noʊ", "ipa"), Said(".")))
     assert " ".join(lone.tokens) == "sil n oʊ . sil"
 
 
 def test_a_table_of_phones_keeps_its_pauses():
-    reader = Reader(phones("amphion", g2p="lexicon"), "en-us")
+    tokeniser = Tokeniser(phones("amphion", g2p="lexicon"), "en-us")
     text = 'go, <phoneme alphabet="arpabet" ph="N OW1">no</phoneme>, go.'
-    assert " ".join(reader.read(lines(text)[0].parts).tokens) == "@G @OW @sp @N @OW1 @sp @G @OW"
-    assert " ".join(reader.read(lines("go [arpabet N OW1].")[0].parts).tokens) == "@G @OW @N @OW1"
+    assert " ".join(tokeniser.tokenise(lines(text)[0].parts).tokens) == "@G @OW @sp @N @OW1 @sp @G @OW"
+    assert " ".join(tokeniser.tokenise(lines("go [arpabet N OW1].")[0].parts).tokens) == "@G @OW @N @OW1"
 
 
 @pytest.mark.parametrize("how", [{}, {"source": "textgrid"}, {"symbols": "ming024"}], ids=str)
@@ -288,22 +288,22 @@ def test_chinese_among_mark_up(how):
     if not phone.table:
         pinyin = ["n i2", "n i3", "h ao3", "sh iii4", "j ie4", "ai4"]
         phone.restore({"symbols": ["<pad>", "sil", *"_,.", *sorted(set(" ".join(pinyin).split()))]}, None)
-    reader = Reader(phone, "cmn")
-    whole = reader.read(lines("你好，世界。")[0].parts)
+    tokeniser = Tokeniser(phone, "cmn")
+    whole = tokeniser.tokenise(lines("你好，世界。")[0].parts)
     parts = lines('你好<prosody rate="slow">，世界</prosody>。')[0].parts
-    read = reader.read(parts)
+    read = tokeniser.tokenise(parts)
     assert read.tokens.tolist() == whole.tokens.tolist() and set(read.rates) == {1.0, 0.75}
-    assert [word for word, _, _ in reader.words(parts)] == ["你", "好", "世", "界"]
+    assert [word for word, _, _ in tokeniser.words(parts)] == ["你", "好", "世", "界"]
     mark = "@" if "symbols" in how else ""
-    said = reader.read(lines(f"你好[symbols {mark}ai4]。")[0].parts).tokens.tolist()
+    said = tokeniser.tokenise(lines(f"你好[symbols {mark}ai4]。")[0].parts).tokens.tolist()
     assert f"{mark}ai4" in said and (said[said.index(f"{mark}ai4") - 1] == "_") == (how == {})
     with pytest.raises(ValueError, match="unknown ARPAbet phone|never saw this one"):
         phones_of("ʘ", "ipa", phone)
 
 
 def test_words_that_run_together_are_told_apart_by_their_sound():
-    reader = Reader(phones(table=SOUNDS), "en-us")
-    assert [word for word, _, _ in reader.words((Said("most of the time"),))] == ["most", "of", "the", "time"]
+    tokeniser = Tokeniser(phones(table=SOUNDS), "en-us")
+    assert [word for word, _, _ in tokeniser.words((Said("most of the time"),))] == ["most", "of", "the", "time"]
     assert by_sound(["ab", "cd"], list("abxcd"), list) == [("ab", 0, 3), ("cd", 3, 5)]
     assert by_sound(["ab", "%", "cd"], list("abcd"), lambda word: [] if word == "%" else list(word)) == [("ab %", 0, 2), ("cd", 2, 4)]
     assert by_sound(["%", "ab"], list("ab"), lambda word: [] if word == "%" else list(word)) == [("% ab", 0, 2)]
@@ -312,4 +312,4 @@ def test_words_that_run_together_are_told_apart_by_their_sound():
 
 def test_a_table_that_is_missing_is_named():
     with pytest.raises(ValueError, match="card has no symbols"):
-        Reader(phones(), "en-us").read((Said("hello"),))
+        Tokeniser(phones(), "en-us").tokenise((Said("hello"),))

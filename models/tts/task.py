@@ -12,7 +12,7 @@ import numpy as np
 from models.base.task import Sample, Task
 from models.tts.speech import Speech, fitted, joined, with_times
 from models.vocoders.voicing import Voicing
-from processors.pronounce import Reader, Reading
+from processors.pronounce import Reading, Tokeniser
 from processors.script import Line
 from processors.script import stream as lines
 from utils.audio import Audio, join
@@ -121,17 +121,17 @@ class TTS(Task):
         All of the text is read before the first sound, unless `ahead` is False; options are always checked first.
         """
         speaker, controls = self.speaker_id(options["speaker"]), self._checked(options)
-        reader = self._reader(options["language"])
-        found = lines([text] if isinstance(text, str) else text, reader.text_language)
-        read = self._read(with_last(found), reader)
-        words = reader.words if times else None
+        tokeniser = self._tokeniser(options["language"])
+        found = lines([text] if isinstance(text, str) else text, tokeniser.text_language)
+        read = self._tokenised(with_last(found), tokeniser)
+        words = tokeniser.words if times else None
         return self._said(list(read) if ahead else read, speaker, options | {"controls": controls}, words)
 
-    def _read(self, found: Iterable[tuple[Line, bool]], reader: Reader) -> Iterator[tuple[Line, Reading | None, bool]]:
+    def _tokenised(self, found: Iterable[tuple[Line, bool]], tokeniser: Tokeniser) -> Iterator[tuple[Line, Reading | None, bool]]:
         """Each line, its tokens (None for silence), and whether it is the last. Raises ValueError naming what cannot be said, and where."""
         for i, (line, last) in enumerate(found):
             try:
-                reading = reader.read(line.parts) if line.parts else None
+                reading = tokeniser.tokenise(line.parts) if line.parts else None
             except ValueError as error:
                 alone = last and not i
                 raise ValueError(str(error) if alone else f"{error} It is in {line.text[:60]!r}.") from error
@@ -140,7 +140,7 @@ class TTS(Task):
     def _said(
         self, read: Iterable[tuple[Line, Reading | None, bool]], speaker: int, options: dict[str, Any], words: Words | None
     ) -> Iterator[Speech]:
-        """The sound of each line, with its times where a reader's `words` tells which tokens are a word."""
+        """The sound of each line, with its times where a tokeniser's `words` tells which tokens are a word."""
         for i, (line, reading, last) in enumerate(read):
             if reading is None:
                 yield Speech(Audio(np.zeros(round(line.pause * self.rate), np.float32), self.rate))
@@ -153,12 +153,12 @@ class TTS(Task):
             step = self.features.hop_size / self.rate
             yield with_times(audio, line.text, reading.tokens, spoken["duration"], words(line.parts), step)
 
-    def _reader(self, language: str | None) -> Reader:
+    def _tokeniser(self, language: str | None) -> Tokeniser:
         """Raises ValueError for a language that the model does not speak."""
         phone = self.features.features["phone"]
         if language is not None:
             phone.check_language(language)
-        return Reader(phone, language or self.card.get("language", "en-us"))
+        return Tokeniser(phone, language or self.card.get("language", "en-us"))
 
     def _speak(self, utterance: Utterance, speaker: int, options: dict[str, Any]) -> dict[str, np.ndarray]:
         """Its text without mark-up, in one go; as `_utter`, with its tokens as phones (tokens,)."""
