@@ -5,9 +5,8 @@ The default is the definition of HiFi-GAN (https://arxiv.org/abs/2010.05646), sh
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any, Literal
 
@@ -124,6 +123,36 @@ def frame_padding(features: Mapping[str, Mapping[str, Any]]) -> Padding:
     return next(iter(found.values()), "same")
 
 
+@dataclass(frozen=True, kw_only=True)
+class MelSettings:
+    """All that a mel spectrogram depends on. `fmin`, `fmax` in Hz; `fmax` None is half the rate.
+
+    `convention` is a name of MEL_CONVENTIONS, or the fields of a `MelConvention`. Two that are equal make the same mels.
+    """
+
+    sample_rate: int
+    hop_size: int  # samples
+    n_fft: int = 1024
+    win_size: int = 1024
+    n_mel: int = 80
+    fmin: float = 0.0
+    fmax: float | None = None
+    convention: str | MelConvention = "hifigan"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "convention", convention_of(self.convention))
+        if self.fmax is None:
+            object.__setattr__(self, "fmax", self.sample_rate / 2)
+
+    @classmethod
+    def of(cls, section: Mapping[str, Any] | MelSettings, common: Mapping[str, Any] | None = None) -> MelSettings:
+        """Those of a config's section "mel", or of the arguments by name; `common` has sample_rate and hop_size."""
+        if isinstance(section, MelSettings):
+            return section
+        given = {**(common or {}), **section}
+        return cls(**{field.name: given[field.name] for field in fields(cls) if field.name in given})
+
+
 class STFT(nn.Module):
     """Samples (batch, samples) -> complex spectrum (batch, frames, n_fft // 2 + 1), always computed in float32.
 
@@ -178,27 +207,27 @@ class STFT(nn.Module):
 class MelSpectrogram(nn.Module):
     """Samples (batch, samples) in [-1, 1] -> mel (batch, frames, n_mel).
 
-    `fmin`, `fmax` in Hz, `fmax` None is half the sample rate. `convention` is a name of MEL_CONVENTIONS,
-    or the fields of a `MelConvention`. Has no state to save. Raises ValueError when the sizes do not fit together.
+    Has no state to save. Raises ValueError when the sizes do not fit together.
     """
 
-    def __init__(
-        self,
-        *,
-        sample_rate: int,
-        hop_size: int,
-        n_fft: int = 1024,
-        win_size: int = 1024,
-        n_mel: int = 80,
-        fmin: float = 0.0,
-        fmax: float | None = None,
-        convention: str | MelConvention = "hifigan",
-    ) -> None:
+    def __init__(self, settings: MelSettings) -> None:
         super().__init__()
-        how = self.convention = convention_of(convention)
-        self.stft = STFT(hop_size=hop_size, n_fft=n_fft, win_size=win_size, padding=how.padding, pad_mode=how.pad_mode)
+        convention = self.convention = settings.convention
+        self.stft = STFT(
+            hop_size=settings.hop_size,
+            n_fft=settings.n_fft,
+            win_size=settings.win_size,
+            padding=convention.padding,
+            pad_mode=convention.pad_mode,
+        )
         bank = filter_bank(
-            sample_rate=sample_rate, n_fft=n_fft, n_mel=n_mel, fmin=fmin, fmax=fmax, mel_scale=how.mel_scale, norm=how.norm
+            sample_rate=settings.sample_rate,
+            n_fft=settings.n_fft,
+            n_mel=settings.n_mel,
+            fmin=settings.fmin,
+            fmax=settings.fmax,
+            mel_scale=convention.mel_scale,
+            norm=convention.norm,
         )
         self.register_buffer("bank", bank, persistent=False)
 
@@ -255,28 +284,30 @@ def filter_bank(
     return torch.from_numpy(bank.T.copy())
 
 
-def mel_settings(section: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
-    """Every argument of `MelSpectrogram` for a config's section "mel"; `common` has sample_rate and hop_size."""
-    given = {**common, **section}
-    settings = {p.name: given.get(p.name, p.default) for p in inspect.signature(MelSpectrogram).parameters.values()}
-    settings["fmax"] = settings["sample_rate"] / 2 if settings["fmax"] is None else settings["fmax"]
-    return settings | {"convention": convention_of(settings["convention"])}
-
-
-def mel_difference(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+def mel_difference(a: Mapping[str, Any] | MelSettings, b: Mapping[str, Any] | MelSettings) -> list[str]:
     """How two mels differ, a line for each setting with both values; empty when one can stand for the other.
 
-    `a`, `b`: arguments of `MelSpectrogram`; what they leave out is its default.
+    `a`, `b`: `MelSettings`, or their fields by name; what they leave out is its default.
     """
-    first, second = ({**(full := mel_settings(s, {})), **asdict(full["convention"])} for s in (a, b))
-    names = [name for name in first if name != "convention" and first[name] != second[name]]
+    first = _flat(a)
+    second = _flat(b)
+    names = [name for name in first if first[name] != second[name]]
     return [f"{name} is {first[name]!r} here and {second[name]!r} there" for name in names]
+
+
+def _flat(settings: Mapping[str, Any] | MelSettings) -> dict[str, Any]:
+    """Every setting of a mel by name, those of its convention among them."""
+    flat = asdict(MelSettings.of(settings))
+    convention = flat.pop("convention")
+    return {**flat, **convention}
 
 
 SCALING = ("log", "mean", "std", "floor", "floor_added", "clip", "window_energy")  # what `mel_converted` can work out
 
 
-def mel_converted(mel: np.ndarray, made: Mapping[str, Any], wanted: Mapping[str, Any]) -> np.ndarray:
+def mel_converted(
+    mel: np.ndarray, made: Mapping[str, Any] | MelSettings, wanted: Mapping[str, Any] | MelSettings
+) -> np.ndarray:
     """`mel` (frames, n_mel) of the settings `made` as one of the settings `wanted`, where only the scale differs.
 
     The scale is the base of the logarithm, mean and deviation, floor and clip, and what a window's energy does to all.
@@ -285,8 +316,10 @@ def mel_converted(mel: np.ndarray, made: Mapping[str, Any], wanted: Mapping[str,
     differences = mel_difference(made, wanted)
     if not differences:
         return mel
-    a, b = mel_settings(made, {}), mel_settings(wanted, {})
-    old, new = a["convention"], b["convention"]
+    a = MelSettings.of(made)
+    b = MelSettings.of(wanted)
+    old = a.convention
+    new = b.convention
     hard = [line for line in differences if line.split(" ")[0] not in SCALING]
     ratio = _gain(b) / _gain(a)
     low, lowest = _least(old) * ratio, _least(new)
@@ -300,11 +333,12 @@ def mel_converted(mel: np.ndarray, made: Mapping[str, Any], wanted: Mapping[str,
     return new.scale(old.energy(torch.from_numpy(np.asarray(mel, dtype=np.float64))) * ratio).float().numpy()
 
 
-def _gain(settings: Mapping[str, Any]) -> float:
+def _gain(settings: MelSettings) -> float:
     """What the convention's treatment of the window multiplies a band's energy by."""
-    how = settings["convention"]
-    window = float(torch.hann_window(settings["win_size"]).square().sum().sqrt()) if how.window_energy else 1.0
-    return window**-how.power
+    if not settings.convention.window_energy:
+        return 1.0
+    window = float(torch.hann_window(settings.win_size).square().sum().sqrt())
+    return window**-settings.convention.power
 
 
 def _least(how: MelConvention) -> float:
@@ -313,42 +347,23 @@ def _least(how: MelConvention) -> float:
     return least if how.clip is None else max(least, float(how.energy(torch.tensor(how.clip[0], dtype=torch.float64))))
 
 
-class Mel(Feature):
-    """The mel spectrogram, (frames, n_mel) float32; the settings are those of `MelSpectrogram`."""
+@dataclass(frozen=True, kw_only=True)
+class Mel(MelSettings, Feature):
+    """The mel spectrogram, (frames, n_mel) float32."""
 
     gives = ("n_mel",)
 
-    def __init__(
-        self,
-        *,
-        sample_rate: int,
-        hop_size: int,
-        n_fft: int = 1024,
-        win_size: int = 1024,
-        n_mel: int = 80,
-        fmin: float = 0.0,
-        fmax: float | None = None,
-        convention: str | MelConvention = "hifigan",
-    ) -> None:
-        self.settings = {
-            "sample_rate": sample_rate,
-            "hop_size": hop_size,
-            "n_fft": n_fft,
-            "win_size": win_size,
-            "n_mel": n_mel,
-            "fmin": fmin,
-            "fmax": fmax,
-            "convention": convention,
-        }
-        self.pad = convention_of(convention).silence
+    @property
+    def pad(self) -> float:
+        return self.convention.silence
 
     @cached_property
     def module(self) -> MelSpectrogram:
-        return MelSpectrogram(**self.settings)
+        return MelSpectrogram(self)
 
     @property
     def facts(self) -> dict[str, Any]:
-        return {"n_mel": self.settings["n_mel"]}
+        return {"n_mel": self.n_mel}
 
     def __call__(self, utterance: Utterance, audio: Audio) -> np.ndarray:
         return _run(self.module, audio)

@@ -11,10 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from utils.config import build
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side; two threads each would fight for the cores
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 RATE = 16000
+
+
+def make(model: type, **settings):
+    """A model from settings as a config has them: each in its group, or under the name that it had before there was one."""
+    return build(model, settings)
 
 
 def clip(seconds: float, frequency: float, seed: int) -> np.ndarray:

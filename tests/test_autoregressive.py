@@ -17,7 +17,7 @@ from models.vocoders.folding import Folds, fold, unfold
 from models.vocoders.stretching import frames_around
 from models.vocoders.wavenet import Upsampling, WaveNet
 from models.vocoders.wavernn import WaveRNN
-from tests.conftest import SHARED
+from tests.conftest import SHARED, make
 from tests.parity import old_keys
 
 OUTPUTS = {
@@ -44,7 +44,7 @@ def wavernn(output=OUTPUTS["mu-law"], **options):
 def wavenet(output=OUTPUTS["mu-law"], **options):
     sizes = {"layers": 6, "stacks": 2, "residual_channels": 10, "gate_channels": 14, "skip_channels": 9, "kernel_size": 3}
     sizes |= {"upsampling": Upsampling(factors=(2, 3), context=1), "one_hot": output.kind == "categorical"}
-    return shaken(WaveNet(**FACTS, output=output, **{**sizes, **options}))
+    return shaken(make(WaveNet, **FACTS, output=output, **{**sizes, **options}))
 
 
 def shaken(model):

@@ -19,7 +19,7 @@ from models.vocoders.bigvgan import BigVGAN
 from models.vocoders.melgan import MelGAN, Variant
 from modules.snake import AntiAliased, Snake, low_pass
 from processors.mel import MEL_CONVENTIONS
-from tests.conftest import SHARED
+from tests.conftest import SHARED, make
 from tests.parity import bigvgan as bigvgan_parity
 from tests.parity import melgan as melgan_parity
 from tests.parity import old_keys
@@ -156,7 +156,7 @@ def plain_bigvgan(model, x):
 def test_bigvgan_is_the_papers_formula(resblock, activation, log_scale, second_version):
     final = {"use_tanh_at_final": not second_version, "use_bias_at_final": not second_version}
     changes = {"resblock": resblock, "activation": activation, "snake_logscale": log_scale}
-    model = stirred(BigVGAN(**{**BIG, **changes, **final}), 0.2)
+    model = stirred(make(BigVGAN, **{**BIG, **changes, **final}), 0.2)
     assert (model.conv_post.bias is None) is second_version
     mel = torch.randn(2, 8, 7)
     with torch.no_grad():
@@ -182,7 +182,7 @@ def plain_melgan(model, x):
 @pytest.mark.parametrize("ratios, layers", [((8, 8, 2, 2), 3), ((5, 3), 2), ((3, 4, 5), 4)])
 @pytest.mark.parametrize("variant", [Variant(), Variant(**VARIANT)])
 def test_melgan_is_the_papers_formula(ratios, layers, variant):
-    model = stirred(MelGAN(n_mel=8, ratios=ratios, ngf=4, n_residual_layers=layers, variant=variant))
+    model = stirred(make(MelGAN, n_mel=8, ratios=ratios, ngf=4, n_residual_layers=layers, variant=variant))
     mel, hop = torch.randn(2, 8, 12), math.prod(ratios)
     with torch.no_grad():
         expected = plain_melgan(model, mel)
@@ -193,7 +193,7 @@ def test_melgan_is_the_papers_formula(ratios, layers, variant):
 
 
 def test_a_mel_too_short_to_be_mirrored_is_held_on():
-    model = stirred(MelGAN(n_mel=8, ratios=(2, 2), ngf=4, n_residual_layers=4))
+    model = stirred(make(MelGAN, n_mel=8, ratios=(2, 2), ngf=4, n_residual_layers=4))
     mel = torch.randn(1, 8, 3)
     held = torch.cat([mel, mel[..., -1:].expand(-1, -1, 20)], 2)[..., : model.least_frames]
     assert model.least_frames == 14  # the last layer of the first stage mirrors 27 samples, two a frame
@@ -203,9 +203,9 @@ def test_a_mel_too_short_to_be_mirrored_is_held_on():
 
 
 NETWORKS = {
-    "BigVGAN 1": lambda: BigVGAN(**{**BIG, "use_tanh_at_final": False}),
-    "BigVGAN 2": lambda: BigVGAN(**{**BIG, "resblock": "2", "activation": "snake"}),
-    "MelGAN": lambda: MelGAN(n_mel=8, ratios=(4, 4), ngf=4, n_residual_layers=2),
+    "BigVGAN 1": lambda: make(BigVGAN, **{**BIG, "use_tanh_at_final": False}),
+    "BigVGAN 2": lambda: make(BigVGAN, **{**BIG, "resblock": "2", "activation": "snake"}),
+    "MelGAN": lambda: make(MelGAN, n_mel=8, ratios=(4, 4), ngf=4, n_residual_layers=2),
 }
 
 
@@ -224,22 +224,22 @@ def test_a_frame_reaches_no_further_than_receptive_field_frames(name):
 
 def test_sizes_that_do_not_fit_say_what_to_change():
     with pytest.raises(ValueError, match=r"make 256 samples.*hop_size is 300.*product is 300"):
-        BigVGAN(n_mel=80, hop_size=300)
+        make(BigVGAN, n_mel=80, hop_size=300)
     with pytest.raises(ValueError, match="upsample_kernel_sizes needs one size"):
-        BigVGAN(n_mel=80, upsample_rates=(8, 8))
+        make(BigVGAN, n_mel=80, upsample_rates=(8, 8))
     with pytest.raises(ValueError, match="no shorter than its rate, got 4 for 8"):
-        BigVGAN(n_mel=80, upsample_rates=(8,), upsample_kernel_sizes=(4,))
+        make(BigVGAN, n_mel=80, upsample_rates=(8,), upsample_kernel_sizes=(4,))
     with pytest.raises(ValueError, match="must be odd"):
-        BigVGAN(n_mel=80, resblock_kernel_sizes=(3, 4, 5))
+        make(BigVGAN, n_mel=80, resblock_kernel_sizes=(3, 4, 5))
     with pytest.raises(ValueError, match="needs a list for each"):
-        BigVGAN(n_mel=80, resblock_kernel_sizes=(3,))
+        make(BigVGAN, n_mel=80, resblock_kernel_sizes=(3,))
     with pytest.raises(ValueError, match="nothing is left"):
-        BigVGAN(n_mel=80, upsample_initial_channel=8)
+        make(BigVGAN, n_mel=80, upsample_initial_channel=8)
     with pytest.raises(ValueError, match=r"make 256 samples.*hop_size is 300.*product is 300"):
-        MelGAN(n_mel=80, hop_size=300)
+        make(MelGAN, n_mel=80, hop_size=300)
     with pytest.raises(ValueError, match=r"ratios \[\].*must be 1 or more"):
-        MelGAN(n_mel=80, ratios=())
-    for model in (BigVGAN(**BIG), MelGAN(n_mel=8, ngf=2)):
+        make(MelGAN, n_mel=80, ratios=())
+    for model in (make(BigVGAN, **BIG), make(MelGAN, n_mel=8, ngf=2)):
         with pytest.raises(ValueError, match="decoder inside another model"):
             model({"mel": torch.zeros(1, 8, 8), "audio": torch.zeros(1, 2048), "samples": torch.tensor([2048])})
 
@@ -260,7 +260,7 @@ V2 = {"use_tanh_at_final": False, "use_bias_at_final": False}
 @pytest.mark.parametrize("name", ["bigvgan_generator.pt", "g_05000000"])
 @pytest.mark.parametrize("folded", [False, True])
 def test_nvidia_folder_and_file(tmp_path, final, name, folded):
-    model = stirred(BigVGAN(**{**BIG, "n_mel": 20, **final}))
+    model = stirred(make(BigVGAN, **{**BIG, "n_mel": 20, **final}))
     wanted = expected(model)
     (tmp_path / "config.json").write_text(json.dumps(NVIDIA | final))
     torch.save({"generator": old_keys(model.prepared().state_dict() if folded else model.state_dict())}, tmp_path / name)
@@ -269,14 +269,14 @@ def test_nvidia_folder_and_file(tmp_path, final, name, folded):
     for place in (tmp_path, tmp_path / name):
         np.testing.assert_allclose(says(place), wanted, atol=1e-6)
     task = load(tmp_path, device="cpu")
-    assert task.rate == 24000 and task.mel_settings["convention"] == MEL_CONVENTIONS["hifigan"]
-    assert task.mel_settings["fmax"] == 12000
+    assert task.rate == 24000 and task.mel_settings.convention == MEL_CONVENTIONS["hifigan"]
+    assert task.mel_settings.fmax == 12000
 
 
 def test_amphion_folders(tmp_path):
     section = {"ratios": [4, 3], "ngf": 4, "n_residual_layers": 2, "num_D": 3, "ndf": 16}
-    big = stirred(BigVGAN(**{**BIG, "n_mel": 20}))
-    small = stirred(MelGAN(n_mel=20, ratios=(4, 3), ngf=4, n_residual_layers=2))
+    big = stirred(make(BigVGAN, **{**BIG, "n_mel": 20}))
+    small = stirred(make(MelGAN, n_mel=20, ratios=(4, 3), ngf=4, n_residual_layers=2))
     names = melgan_parity.reference_names(small, "amphion")
     for generator, its, model, state in (("bigvgan", SIZES, big, old_keys(big.state_dict())), ("melgan", section, small, names)):
         folder = tmp_path / generator
@@ -286,7 +286,7 @@ def test_amphion_folders(tmp_path):
         (folder / "args.json").write_text(json.dumps(config))
         torch.save({"generator_state_dict": {f"module.{k}": v for k, v in state.items()}}, folder / "400000.pt")
         np.testing.assert_allclose(says(folder), expected(model), atol=1e-6)
-        assert load(folder, device="cpu").mel_settings["convention"] == MEL_CONVENTIONS["hifigan"]
+        assert load(folder, device="cpu").mel_settings.convention == MEL_CONVENTIONS["hifigan"]
 
 
 NAMESPACE = """!!python/object:argparse.Namespace
@@ -307,14 +307,14 @@ save_path: logs/baseline
 
 
 def test_descriptinc_folder_and_file(tmp_path):
-    model = stirred(MelGAN(n_mel=20, ngf=2))
+    model = stirred(make(MelGAN, n_mel=20, ngf=2))
     (tmp_path / "args.yml").write_text(NAMESPACE)
     torch.save(melgan_parity.reference_names(model, "descriptinc"), tmp_path / "best_netG.pt")
     torch.save({}, tmp_path / "optG.pt")
     for place in (tmp_path, tmp_path / "best_netG.pt"):
         np.testing.assert_allclose(says(place), expected(model), atol=1e-6)
     settings = load(tmp_path, device="cpu").mel_settings
-    assert (settings["convention"].log, settings["fmax"], settings["hop_size"]) == ("log10", 11025, 256)
+    assert (settings.convention.log, settings.fmax, settings.hop_size) == ("log10", 11025, 256)
     (tmp_path / "args.yml").write_text(NAMESPACE.replace("ngf: 2", "ngf: !!python/object/apply:os.system ['echo ran']"))
     with pytest.raises((ValueError, TypeError)):
         load(tmp_path)
@@ -329,7 +329,7 @@ model: {feat_match: 10.0}
 
 @pytest.mark.parametrize("folded", [False, True])
 def test_seungwonpark_folder_and_file(tmp_path, folded):
-    model = stirred(MelGAN(n_mel=20, ngf=2, variant=Variant(**VARIANT)))
+    model = stirred(make(MelGAN, n_mel=20, ngf=2, variant=Variant(**VARIANT)))
     wanted = expected(model)
     state = melgan_parity.reference_names(model.prepared() if folded else model, "seungwonpark")
     (tmp_path / "default.yaml").write_text(PARK)
@@ -338,18 +338,18 @@ def test_seungwonpark_folder_and_file(tmp_path, folded):
     for place in (tmp_path, tmp_path / "first_aca5990_6400.pt"):
         np.testing.assert_allclose(says(place), wanted, atol=1e-6)
     settings = load(tmp_path, device="cpu").mel_settings
-    assert settings["convention"] == MEL_CONVENTIONS["tacotron2"] and settings["fmax"] == 8000
+    assert settings.convention == MEL_CONVENTIONS["tacotron2"] and settings.fmax == 8000
     (tmp_path / "default.yaml").unlink()
     hub = (tmp_path / "first_aca5990_6400.pt").rename(tmp_path / "nvidia_tacotron2_LJ11_epoch6400.pt")
     np.testing.assert_allclose(says(hub), wanted, atol=1e-6)
 
 
 def test_the_weights_that_descriptinc_published_need_no_configuration(tmp_path):
-    model = stirred(MelGAN(n_mel=80))
+    model = stirred(make(MelGAN, n_mel=80))
     torch.save(melgan_parity.reference_names(model, "descriptinc"), tmp_path / "linda_johnson.pt")
     card, state = read_foreign(tmp_path)
     assert card == melgan_card(card["model"], 80) and card["model"]["ngf"] == 32
-    fit_weights(MelGAN(n_mel=80), state, "linda_johnson.pt")
+    fit_weights(make(MelGAN, n_mel=80), state, "linda_johnson.pt")
 
 
 def test_folders_that_lack_something_say_what(tmp_path):

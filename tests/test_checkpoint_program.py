@@ -12,6 +12,7 @@ from models.base.checkpoint import save_release
 from models.base.experiment import build_model
 from models.upstream.jik876 import hifigan_sizes
 from models.vocoders.hifigan import HiFiGAN
+from tests.conftest import make
 from tests.parity import old_keys
 from tests.test_load import Malicious
 from tests.test_models import card_of
@@ -21,7 +22,7 @@ from tests.test_upstream import JIK876, MEL, SIZES
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    return HiFiGAN(n_mel=20, **hifigan_sizes(SIZES)).eval()
+    return make(HiFiGAN, n_mel=20, **hifigan_sizes(SIZES)).eval()
 
 
 @pytest.fixture

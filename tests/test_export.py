@@ -31,7 +31,7 @@ def test_onnx_says_what_pytorch_says(name, tmp_path):
     model = onnx.load(path)
     facts = {p.key: p.value for p in model.metadata_props}
     assert facts["model_type"] == name and int(facts["hop_size"]) == task.hop_size
-    assert json.loads(facts["mel"])["n_mel"] == task.mel_settings["n_mel"]
+    assert json.loads(facts["mel"])["n_mel"] == task.mel_settings.n_mel
 
 
 def test_the_check_can_fail(tmp_path):

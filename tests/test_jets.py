@@ -363,7 +363,7 @@ def test_an_amphion_folder_says_what_its_model_says(tmp_path, speakers):
     task = load(tmp_path, device="cpu")
     phone = task.features.features["phone"]
     phone.lexicon = str(tmp_path / "lexicon.txt")
-    assert task.mel_settings["convention"] == "tacotron2" or task.mel_settings["n_mel"] == 12
+    assert task.mel_settings.convention == "tacotron2" or task.mel_settings.n_mel == 12
     ids = [published.index(published.amphion())[f"@{p}"] for p in ("HH", "AH0", "L", "OW1")]
     wanted = model.infer(torch.tensor([ids]), torch.tensor([speakers - 1]))["audio"][0].numpy()
     speaker = f"speaker_{speakers - 1}" if speakers > 1 else None

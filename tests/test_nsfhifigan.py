@@ -11,7 +11,7 @@ from models.base.task import fit_weights
 from models.upstream import read_foreign
 from models.vocoders.nsfhifigan import NSFHiFiGAN, SourceVariant
 from modules.source import HarmonicSource, frame_cycles, gliding_cycles, sample_cycles
-from tests.conftest import SHARED
+from tests.conftest import SHARED, make
 from tests.parity import old_keys
 from tests.parity.nsfhifigan import ours
 from utils.config import build
@@ -53,7 +53,7 @@ def test_every_voice_has_its_multiple_of_the_pitch(phases, hertz):
 
 @pytest.mark.parametrize("variant", [SourceVariant(), SourceVariant(phases="frame"), SourceVariant(kind="pure")])
 def test_an_octave_up_is_an_octave_up(variant):
-    model = NSFHiFiGAN(**SMALL, harmonics=0, variant=variant).eval()
+    model = make(NSFHiFiGAN, **SMALL, harmonics=0, variant=variant).eval()
     f0 = torch.full((1, 200), 210.0)
     rate = RATE * model.source_samples_per_frame / HOP
     low, high = (pitch_of(model.source(f0 * factor)[0, 0], rate) for factor in (1, 2))
@@ -100,7 +100,7 @@ def test_the_way_over_frames_is_the_exact_one_for_a_steady_pitch():
 @pytest.mark.parametrize("variant", [SourceVariant(), SourceVariant(kind="pure"), SourceVariant(noise_sigma=0.1)])
 @pytest.mark.parametrize("frames", [1, 13])
 def test_infer_gives_hop_samples_a_frame_whatever_the_strides(variant, frames):
-    model = NSFHiFiGAN(**SMALL, variant=variant).eval()
+    model = make(NSFHiFiGAN, **SMALL, variant=variant).eval()
     mel, f0 = torch.randn(2, frames, 8), torch.full((2, frames), 200.0)
     wave = model.infer(mel, f0)
     assert wave.shape == (2, frames * HOP)
@@ -119,16 +119,16 @@ def test_infer_gives_hop_samples_a_frame_whatever_the_strides(variant, frames):
 @pytest.mark.parametrize("kind", ["harmonic", "pure"])
 def test_the_pitch_is_heard_and_the_doubled_one_is_deaf(kind):
     mel, f0 = torch.randn(1, 30, 8), torch.full((1, 30), 200.0)
-    model = NSFHiFiGAN(**SMALL, variant=SourceVariant(kind=kind)).eval()
+    model = make(NSFHiFiGAN, **SMALL, variant=SourceVariant(kind=kind)).eval()
     assert (model.infer(mel, f0) - model.infer(mel, 2 * f0)).abs().max() > 1e-4
-    deaf = NSFHiFiGAN(**SMALL, variant=SourceVariant(ignores_f0=True)).eval()
+    deaf = make(NSFHiFiGAN, **SMALL, variant=SourceVariant(ignores_f0=True)).eval()
     assert torch.equal(deaf.infer(mel, f0), deaf.infer(mel, 2 * f0))
 
 
 @pytest.mark.parametrize("kind", ["harmonic", "pure"])
 def test_chunks_under_one_source_are_the_whole(kind):
     sizes = {"upsample_rates": (6, 4), "upsample_kernel_sizes": (12, 8), "hop_size": 24}
-    model = NSFHiFiGAN(**SMALL | sizes, variant=SourceVariant(kind=kind)).eval()
+    model = make(NSFHiFiGAN, **SMALL | sizes, variant=SourceVariant(kind=kind)).eval()
     reach, hop, each = model.receptive_field_frames, model.samples_per_frame, model.source_samples_per_frame
     frames = 4 * reach + 6
     mel, f0 = torch.randn(1, frames, 8), torch.linspace(100, 700, frames)[None]
@@ -140,7 +140,7 @@ def test_chunks_under_one_source_are_the_whole(kind):
 
 
 def test_losses_reach_the_source_too():
-    model = NSFHiFiGAN(**{**SMALL, "upsample_kernel_sizes": (10, 8, 12)}, n_fft=512, win_size=480)
+    model = make(NSFHiFiGAN, **{**SMALL, "upsample_kernel_sizes": (10, 8, 12)}, n_fft=512, win_size=480)
     audio = torch.randn(2, 20 * HOP) * 0.1
     batch = {"mel": torch.randn(2, 20, 8), "f0": torch.full((2, 20), 150.0), "audio": audio, "samples": torch.tensor([20, 15]) * HOP}
     out = model(batch)
@@ -152,7 +152,7 @@ def test_losses_reach_the_source_too():
 def test_too_few_stages_for_a_pure_source_are_refused():
     with pytest.raises(ValueError, match=r"needs 2 upsample_rates or more, got \[8\]"):
         sizes = {"upsample_rates": (8,), "upsample_kernel_sizes": (16,), "hop_size": 8}
-        NSFHiFiGAN(**{**SMALL, **sizes}, variant=SourceVariant(kind="pure"))
+        make(NSFHiFiGAN, **{**SMALL, **sizes}, variant=SourceVariant(kind="pure"))
 
 
 def published(config, source):

@@ -11,7 +11,7 @@ import torch
 
 from bins import recipe
 from models.vocoders.hifigan import HiFiGAN
-from tests.conftest import ROOT, clip
+from tests.conftest import ROOT, clip, make
 from tests.parity import old_keys
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "egs").rglob("README.md"))]
@@ -63,7 +63,7 @@ def test_python_of_the_front_page_runs(tmp_path, monkeypatch):
     sizes |= {"resblock_kernel_sizes": [3, 5], "resblock_dilation_sizes": [[1, 2], [2, 6]]}
     theirs = {"num_mels": 20, "n_fft": 1024, "hop_size": 256, "win_size": 1024, "sampling_rate": 22050, "fmin": 0, "fmax": 8000}
     write_json(tmp_path / "path/to/UNIVERSAL_V1/config.json", {**sizes, **theirs})
-    torch.save({"generator": old_keys(HiFiGAN(n_mel=20, **sizes).state_dict())}, tmp_path / "path/to/UNIVERSAL_V1/g_02500000")
+    torch.save({"generator": old_keys(make(HiFiGAN, n_mel=20, **sizes).state_dict())}, tmp_path / "path/to/UNIVERSAL_V1/g_02500000")
     Audio(clip(1.0, 150, 0), 16000).write(tmp_path / "recording.wav")
     found = blocks(ROOT / "README.md", "python")
     assert found

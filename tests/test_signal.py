@@ -14,11 +14,10 @@ from processors.mel import (
     Linear,
     Mel,
     MelConvention,
+    MelSettings,
     MelSpectrogram,
-    convention_of,
     filter_bank,
     mel_difference,
-    mel_settings,
 )
 from tests.conftest import SHARED
 from utils.audio import Audio
@@ -139,15 +138,15 @@ def test_frames_are_centred_where_the_docstring_says(padding):
 def test_gradients_reach_the_samples_even_of_silence():
     for epsilon in (0.0, 1e-9):
         samples = torch.zeros(1, 2048, requires_grad=True)
-        MelSpectrogram(sample_rate=RATE, hop_size=HOP, convention=MelConvention(epsilon=epsilon))(samples).sum().backward()
+        MelSpectrogram(MelSettings(sample_rate=RATE, hop_size=HOP, convention=MelConvention(epsilon=epsilon)))(samples).sum().backward()
         assert torch.isfinite(samples.grad).all()
     samples = (0.1 * torch.randn(1, 2048)).requires_grad_()
-    MelSpectrogram(sample_rate=RATE, hop_size=HOP)(samples).sum().backward()
+    MelSpectrogram(MelSettings(sample_rate=RATE, hop_size=HOP))(samples).sum().backward()
     assert samples.grad.abs().sum() > 0
 
 
 def test_autocast_changes_nothing():
-    module, samples = MelSpectrogram(sample_rate=RATE, hop_size=HOP), 0.1 * torch.randn(2, 8000)
+    module, samples = MelSpectrogram(MelSettings(sample_rate=RATE, hop_size=HOP)), 0.1 * torch.randn(2, 8000)
     expected = module(samples)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         torch.testing.assert_close(module(samples), expected)
@@ -155,13 +154,13 @@ def test_autocast_changes_nothing():
 
 
 def test_inside_a_batch_a_sound_has_the_mel_it_has_alone():
-    module, samples = MelSpectrogram(sample_rate=RATE, hop_size=HOP), 0.1 * torch.randn(3, 8000)
+    module, samples = MelSpectrogram(MelSettings(sample_rate=RATE, hop_size=HOP)), 0.1 * torch.randn(3, 8000)
     torch.testing.assert_close(module(samples)[1:2], module(samples[1:2]), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("semitones", [-5.0, 3.0, 12.0])
 def test_key_shift_moves_a_tone_up(semitones):
-    module = MelSpectrogram(sample_rate=RATE, hop_size=HOP)
+    module = MelSpectrogram(MelSettings(sample_rate=RATE, hop_size=HOP))
     samples = torch.from_numpy(tone(1000).samples)[None]
     peak = module.linear(samples, semitones)[0, 10:-10].mean(dim=0).argmax()
     assert abs(peak * RATE / 1024 / 1000 - 2 ** (semitones / 12)) < 0.03
@@ -177,20 +176,20 @@ def test_amplitude_and_phase_are_the_spectrum():
 def test_mels_are_compared_by_what_they_come_to():
     ours = {"sample_rate": 22050, "hop_size": 256}
     assert mel_difference(ours, {**ours, "fmax": 11025, "fmin": 0, "convention": {"floor": 1e-5}}) == []
-    theirs = mel_settings({"fmax": 8000, "convention": "tacotron2"}, ours)
+    theirs = MelSettings.of({"fmax": 8000, "convention": "tacotron2"}, ours)
     assert mel_difference(ours, theirs) == [
         "fmax is 11025.0 here and 8000 there",
         "padding is 'same' here and 'center' there",
         "epsilon is 1e-09 here and 0.0 there",
     ]
-    assert MelSpectrogram(**theirs).stft.padding == "center"
+    assert MelSpectrogram(theirs).stft.padding == "center"
 
 
 def test_a_section_of_a_config_is_checked_to_the_last_field():
     common = {"sample_rate": RATE, "hop_size": HOP}
     mel = build(Mel, {"n_mel": 100, "fmax": 12000, "convention": {"epsilon": 1e-6, "clip": [0, 1]}}, common)
     assert mel.facts == {"n_mel": 100}
-    assert convention_of(mel.settings["convention"]).epsilon == 1e-6
+    assert mel.convention.epsilon == 1e-6
     with pytest.raises(ConfigError, match="did you mean 'epsilon'"):
         build(Mel, {"convention": {"epsilonn": 1e-6}}, common)
     with pytest.raises(ValueError, match="'vocos'"):
@@ -200,12 +199,12 @@ def test_a_section_of_a_config_is_checked_to_the_last_field():
 @pytest.mark.parametrize("wrong", [{"win_size": 2048}, {"hop_size": 2048}, {"fmax": 13000.0}, {"fmin": 500.0, "fmax": 400.0}])
 def test_sizes_that_do_not_fit_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        MelSpectrogram(**{"sample_rate": RATE, "hop_size": HOP} | wrong)
+        MelSpectrogram(MelSettings(**{"sample_rate": RATE, "hop_size": HOP} | wrong))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_the_gpu_agrees():
-    module, samples = MelSpectrogram(sample_rate=RATE, hop_size=HOP), 0.1 * torch.randn(2, RATE)
+    module, samples = MelSpectrogram(MelSettings(sample_rate=RATE, hop_size=HOP)), 0.1 * torch.randn(2, RATE)
     torch.testing.assert_close(module.cuda()(samples.cuda()).cpu(), module.cpu()(samples), atol=1e-3, rtol=1e-3)
 
 

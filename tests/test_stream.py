@@ -38,7 +38,7 @@ def vocoder(name):
 def arrays(task, frames, seed=0):
     """What the model reads, for an utterance that never repeats."""
     random = np.random.default_rng(seed)
-    found = {"mel": (random.standard_normal((frames, task.mel_settings["n_mel"])) * 2 - 4).astype(np.float32)}
+    found = {"mel": (random.standard_normal((frames, task.mel_settings.n_mel)) * 2 - 4).astype(np.float32)}
     if task.reads_f0:
         found["f0"] = np.where(np.arange(frames) % 17 < 12, random.uniform(90, 300, frames), 0).astype(np.float32)
     return found

@@ -17,7 +17,7 @@ from models.upstream.jik876 import hifigan_sizes
 from models.upstream.parallel_wavegan import pwg_hifigan
 from models.vocoders.hifigan import HiFiGAN
 from modules.norm import modern_keys
-from tests.conftest import SHARED
+from tests.conftest import SHARED, make
 from tests.parity import old_keys
 from tests.parity.hifigan import reference_names
 from utils.config import build
@@ -38,7 +38,7 @@ MEL = np.random.default_rng(0).standard_normal((6, 20)).astype(np.float32)
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    model = HiFiGAN(n_mel=20, **hifigan_sizes(SIZES)).eval()
+    model = make(HiFiGAN, n_mel=20, **hifigan_sizes(SIZES)).eval()
     for parameter in model.parameters():
         parameter.data.add_(0.1 * torch.randn_like(parameter))
     return model
@@ -77,7 +77,7 @@ def test_amphion_run(tmp_path, network, file):
     np.testing.assert_allclose(says(folder), expected(network), atol=1e-6)
     assert load(folder, device="cpu").rate == 24000
     settings = load(folder, device="cpu").mel_settings
-    assert (settings["n_mel"], settings["fmax"], settings["win_size"]) == (20, 12000, 1024)
+    assert (settings.n_mel, settings.fmax, settings.win_size) == (20, 12000, 1024)
     for inner in (tmp_path / "checkpoint/epoch-0010_step-0001000_loss-1.5", tmp_path / name):
         np.testing.assert_allclose(says(inner), expected(network), atol=1e-6)
 
@@ -113,7 +113,7 @@ def test_jik876_folder_and_file(tmp_path, network, name):
 def test_the_last_of_several_generators_is_taken(tmp_path, network):
     (tmp_path / "config.json").write_text(json.dumps(JIK876))
     torch.save({"generator": old_keys(network.state_dict())}, tmp_path / "g_00010000")
-    torch.save({"generator": old_keys(HiFiGAN(n_mel=20, **hifigan_sizes(SIZES)).state_dict())}, tmp_path / "g_00005000")
+    torch.save({"generator": old_keys(make(HiFiGAN, n_mel=20, **hifigan_sizes(SIZES)).state_dict())}, tmp_path / "g_00005000")
     np.testing.assert_allclose(says(tmp_path), expected(network), atol=1e-6)
 
 
@@ -152,7 +152,7 @@ def test_parallel_wavegan(tmp_path, lean, causal, statistics):
     wanted = model.infer(torch.from_numpy(mel)[None])[0].numpy()
     np.testing.assert_allclose(says(tmp_path), wanted, atol=1e-6)
     settings = load(tmp_path, device="cpu").mel_settings
-    assert settings["win_size"] == 2048 and settings["convention"].log == "log10"
+    assert settings.win_size == 2048 and settings.convention.log == "log10"
 
 
 def test_what_does_not_fit_is_listed(tmp_path, network):

@@ -1,5 +1,6 @@
 """Vocoders for users: options, precision, compiling, long and broken input, F0, mels of another scale, the program."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -16,7 +17,7 @@ from models.vocoders import task as vocoder_task
 from models.vocoders.task import Vocoder
 from modules.noise import placed
 from processors.features import FeatureSet
-from processors.mel import MEL_CONVENTIONS, MelSpectrogram, mel_converted
+from processors.mel import MEL_CONVENTIONS, MelSettings, MelSpectrogram, mel_converted
 from tests.conftest import RATE, clip
 from tests.test_models import card_of
 from tests.test_stream import CONVOLUTIONAL, VOCODERS, arrays, seeded, speak, vocoder
@@ -265,7 +266,7 @@ def test_a_mel_of_another_scale_is_converted(scale):
     base = {k: changes[k] for k in ("power", "epsilon") if k in changes}  # what no conversion can change is that of both
     wanted = settings(**base, floor=1e-4) if "power" not in base else settings(**base, floor=1e-8)
     samples = torch.from_numpy(clip(0.5, 150, 0))[None]
-    other, ours = (MelSpectrogram(**s)(samples)[0].numpy() for s in (settings(**changes), wanted))
+    other, ours = (MelSpectrogram(MelSettings(**s))(samples)[0].numpy() for s in (settings(**changes), wanted))
     assert np.abs(other - ours).max() > 3e-3
     np.testing.assert_allclose(mel_converted(other, settings(**changes), wanted), ours, atol=2e-3)
 
@@ -290,10 +291,10 @@ def test_a_task_converts_what_it_reads():
     task = vocoder("HiFiGAN")
     mel, ours = mel_of(6, 80), task.mel_settings
     assert task.convert(mel, ours) is mel
-    tens = {**ours, "convention": {**vars(ours["convention"]), "log": "log10"}}
+    tens = dataclasses.replace(ours, convention=dataclasses.replace(ours.convention, log="log10"))
     np.testing.assert_allclose(task.convert(mel / np.log(10) - 4, tens), np.maximum(mel - 4 * np.log(10), np.log(1e-5)), rtol=1e-5)
     with pytest.raises(ValueError, match="fmax is 1234 here and 8000"):
-        task.convert(mel, {**ours, "fmax": 1234})
+        task.convert(mel, dataclasses.replace(ours, fmax=1234))
 
 
 # Files and the program

@@ -10,10 +10,12 @@ from torch.nn import functional as F
 
 from models.base.adversarial import discriminator_loss, feature_loss, generator_loss
 from models.base.discriminators import Discriminators
+from models.base.experiment import build_model
 from models.vocoders.griffinlim import GriffinLim
 from models.vocoders.hifigan import HiFiGAN, Variant
-from processors.mel import MEL_CONVENTIONS, MelSpectrogram
-from tests.conftest import RATE, SHARED, clip
+from processors.mel import MEL_CONVENTIONS, MelSettings, MelSpectrogram
+from tests.conftest import RATE, SHARED, clip, make
+from tests.test_models import card_of
 from utils.audio import Audio
 
 SMALL = {"n_mel": 8, "upsample_initial_channel": 16}
@@ -36,13 +38,13 @@ def batch_of(frames, hop, n_mel=8):
 @pytest.mark.parametrize("rates, sizes", [((8, 8, 2, 2), (16, 16, 4, 4)), ((5, 4), (10, 8)), ((3, 5), (6, 10))])
 def test_infer_gives_rate_samples_a_frame(rates, sizes, padding):
     variant = Variant(upsample_padding=padding)
-    model = HiFiGAN(**SMALL, upsample_rates=rates, upsample_kernel_sizes=sizes, variant=variant).eval()
+    model = make(HiFiGAN, **SMALL, upsample_rates=rates, upsample_kernel_sizes=sizes, variant=variant).eval()
     for frames in (1, 9):
         assert model.infer(torch.randn(2, frames, 8)).shape == (2, frames * math.prod(rates))
 
 
 def test_an_odd_difference_lengthens_each_stage_as_published():
-    model = HiFiGAN(**SMALL, upsample_rates=(5, 5), upsample_kernel_sizes=(10, 11))
+    model = make(HiFiGAN, **SMALL, upsample_rates=(5, 5), upsample_kernel_sizes=(10, 11))
     first = (9 - 1) * 5 - 2 * ((10 - 5) // 2) + 10  # 46, one more than 9 * 5
     assert model.decode(torch.randn(1, 8, 9)).shape[2] == (first - 1) * 5 - 2 * 3 + 11
 
@@ -50,7 +52,7 @@ def test_an_odd_difference_lengthens_each_stage_as_published():
 @pytest.mark.parametrize("resblock", ["1", "2"])
 @pytest.mark.parametrize("variant", [Variant(), Variant(plain_ends=True), Variant(kernel_size=5, slope=0.2, block_bias=False)])
 def test_the_network_is_the_papers_formula(resblock, variant):
-    model = HiFiGAN(**SMALL, **TWO_STAGES, resblock=resblock, variant=variant).eval()
+    model = make(HiFiGAN, **SMALL, **TWO_STAGES, resblock=resblock, variant=variant).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
@@ -79,7 +81,7 @@ def plain_hifigan(model, x):
 
 
 def test_folding_changes_no_sample_and_takes_the_norms_out():
-    model = HiFiGAN(**SMALL).eval()
+    model = make(HiFiGAN, **SMALL).eval()
     mel = torch.randn(1, 12, 8)
     before = model.infer(mel)
     assert model.prepared() is model
@@ -88,7 +90,7 @@ def test_folding_changes_no_sample_and_takes_the_norms_out():
 
 
 def test_a_frame_reaches_no_further_than_receptive_field_frames():
-    model = HiFiGAN(**SMALL, **TWO_STAGES, resblock_kernel_sizes=(3,), resblock_dilation_sizes=((1, 3),)).eval()
+    model = make(HiFiGAN, **SMALL, **TWO_STAGES, resblock_kernel_sizes=(3,), resblock_dilation_sizes=((1, 3),)).eval()
     reach, hop = model.receptive_field_frames, model.samples_per_frame
     mel = torch.randn(1, 4 * reach, 8)
     other = mel.clone()
@@ -100,7 +102,7 @@ def test_a_frame_reaches_no_further_than_receptive_field_frames():
 
 @pytest.mark.parametrize("resblock", ["1", "2"])
 def test_a_causal_one_hears_nothing_of_later_frames(resblock):
-    model = HiFiGAN(**SMALL, **TWO_STAGES, resblock=resblock, variant=Variant(causal=True)).eval()
+    model = make(HiFiGAN, **SMALL, **TWO_STAGES, resblock=resblock, variant=Variant(causal=True)).eval()
     reach, hop, mel = model.receptive_field_frames, model.samples_per_frame, torch.randn(1, 90, 8)
     other = mel.clone()
     other[:, 40] += 1
@@ -109,36 +111,36 @@ def test_a_causal_one_hears_nothing_of_later_frames(resblock):
     assert whole.shape == (1, 90 * hop) and changed.min() >= 40 and changed.max() <= 40 + reach
     torch.testing.assert_close(model.infer(mel[:, :50]), whole[:, : 50 * hop])
     with pytest.raises(ValueError, match="twice the rate in upsample_kernel_sizes, got 11 for 5"):
-        HiFiGAN(**SMALL, upsample_rates=(5,), upsample_kernel_sizes=(11,), variant=Variant(causal=True))
+        make(HiFiGAN, **SMALL, upsample_rates=(5,), upsample_kernel_sizes=(11,), variant=Variant(causal=True))
 
 
 def test_sizes_that_do_not_fit_say_what_to_change():
     with pytest.raises(ValueError, match=r"make 256 samples.*hop_size is 300.*product is 300"):
-        HiFiGAN(n_mel=80, hop_size=300)
+        make(HiFiGAN, n_mel=80, hop_size=300)
     with pytest.raises(ValueError, match="upsample_kernel_sizes needs one size"):
-        HiFiGAN(n_mel=80, upsample_rates=(8, 8))
+        make(HiFiGAN, n_mel=80, upsample_rates=(8, 8))
     with pytest.raises(ValueError, match="no shorter than its rate, got 4 for 8"):
-        HiFiGAN(n_mel=80, upsample_rates=(8,), upsample_kernel_sizes=(4,))
+        make(HiFiGAN, n_mel=80, upsample_rates=(8,), upsample_kernel_sizes=(4,))
     with pytest.raises(ValueError, match="must be odd"):
-        HiFiGAN(n_mel=80, resblock_kernel_sizes=(3, 4, 5))
+        make(HiFiGAN, n_mel=80, resblock_kernel_sizes=(3, 4, 5))
     with pytest.raises(ValueError, match="nothing is left"):
-        HiFiGAN(n_mel=80, upsample_initial_channel=8)
+        make(HiFiGAN, n_mel=80, upsample_initial_channel=8)
     with pytest.raises(ValueError, match="decoder inside another model"):
-        HiFiGAN(**SMALL)({"mel": torch.zeros(1, 1, 8), "audio": torch.zeros(1, 256), "samples": torch.tensor([256])})
+        make(HiFiGAN, **SMALL)({"mel": torch.zeros(1, 1, 8), "audio": torch.zeros(1, 256), "samples": torch.tensor([256])})
 
 
 def test_mel_loss_is_that_of_the_mels_and_zero_for_the_truth():
-    model = HiFiGAN(**SMALL, sample_rate=RATE, hop_size=256)
+    model = make(HiFiGAN, **SMALL, sample_rate=RATE, hop_size=256)
     batch = batch_of([20, 20], 256)
     out = model(batch)
-    mel = MelSpectrogram(sample_rate=RATE, hop_size=256, n_mel=8)
+    mel = MelSpectrogram(MelSettings(sample_rate=RATE, hop_size=256, n_mel=8))
     expected = (mel(out["fake"][:, 0]) - mel(batch["audio"])).abs().mean()
     torch.testing.assert_close(out["mel"], expected)
     assert model.mel_loss(out["real"], out["real"], batch["samples"]) == 0
 
 
 def test_nothing_is_learnt_from_beyond_the_end():
-    model = HiFiGAN(**SMALL, sample_rate=RATE, hop_size=256)
+    model = make(HiFiGAN, **SMALL, sample_rate=RATE, hop_size=256)
     out = model(batch_of([20, 8], 256))
     assert out["fake"][1, 0, 8 * 256 :].abs().max() == 0
     loud = batch_of([20, 8], 256)
@@ -150,10 +152,10 @@ def test_nothing_is_learnt_from_beyond_the_end():
 
 
 def test_speaker_and_statistics_come_in_where_asked_for():
-    plain = HiFiGAN(**SMALL, speaker_channels=4).eval()
+    plain = make(HiFiGAN, **SMALL, speaker_channels=4).eval()
     hidden, ann, bob = torch.randn(1, 8, 5), torch.randn(1, 4, 1), torch.randn(1, 4, 1)
     assert not torch.equal(plain.decode(hidden, ann), plain.decode(hidden, bob))
-    normal = HiFiGAN(**SMALL, variant=Variant(normalise=True)).eval()
+    normal = make(HiFiGAN, **SMALL, variant=Variant(normalise=True)).eval()
     normal.mean.fill_(2.0)
     normal.scale.fill_(4.0)
     mel = torch.randn(1, 5, 8)
@@ -161,7 +163,7 @@ def test_speaker_and_statistics_come_in_where_asked_for():
 
 
 def test_adversarial_losses_reach_every_parameter():
-    model, judge = HiFiGAN(**SMALL, sample_rate=RATE, hop_size=256), Discriminators(TINY_JUDGES)
+    model, judge = make(HiFiGAN, **SMALL, sample_rate=RATE, hop_size=256), Discriminators(TINY_JUDGES)
     out = model(batch_of([32, 32], 256))
     real_scores, fake_scores, real_maps, fake_maps = judge(out["real"], out["fake"])
     (out["mel"] + generator_loss(fake_scores) + 2 * feature_loss(real_maps, fake_maps)).backward()
@@ -178,9 +180,9 @@ INVERTIBLE = {name: MEL_CONVENTIONS[name] for name in ("hifigan", "tacotron2", "
 @pytest.mark.parametrize("name", INVERTIBLE)
 def test_griffin_lim_gives_back_the_mel(name):
     settings = {"sample_rate": RATE, "hop_size": 200, "n_fft": 1024, "win_size": 800, "convention": name}
-    mel, samples = MelSpectrogram(**settings), torch.from_numpy(clip(1.0, 150, 0))[None]
+    mel, samples = MelSpectrogram(MelSettings(**settings)), torch.from_numpy(clip(1.0, 150, 0))[None]
     wanted = mel(samples)
-    wave = GriffinLim(**settings).infer(wanted)
+    wave = GriffinLim(MelSettings(**settings)).infer(wanted)
     assert wave.shape == (1, len(samples[0]) // 200 * 200)
     found = mel(wave)[:, : wanted.shape[1]]
     spread = wanted.std()
@@ -188,7 +190,7 @@ def test_griffin_lim_gives_back_the_mel(name):
 
 
 def test_griffin_lim_is_the_same_each_time_and_leaves_chance_alone():
-    vocoder = GriffinLim(sample_rate=RATE, hop_size=256, iterations=4)
+    vocoder = GriffinLim(MelSettings(sample_rate=RATE, hop_size=256), iterations=4)
     mel = torch.randn(1, 20, 80) - 5
     torch.manual_seed(3)
     expected = torch.rand(1)
@@ -201,18 +203,32 @@ def test_griffin_lim_is_the_same_each_time_and_leaves_chance_alone():
 @pytest.mark.skipif(not (SHARED / "data/kathleen").is_dir(), reason="no ../shared/data/kathleen beside the repository")
 def test_griffin_lim_on_speech():
     settings = {"sample_rate": 22050, "hop_size": 256, "fmax": 8000.0}
-    mel, errors = MelSpectrogram(**settings), []
+    mel, errors = MelSpectrogram(MelSettings(**settings)), []
     for path in sorted((SHARED / "data/kathleen/wavs").iterdir())[:2]:
         wanted = mel(torch.from_numpy(Audio.read(path, 22050).samples)[None])
-        errors.append(float((mel(GriffinLim(**settings).infer(wanted)) - wanted).abs().mean()))
+        errors.append(float((mel(GriffinLim(MelSettings(**settings)).infer(wanted)) - wanted).abs().mean()))
     assert np.mean(errors) < 0.12  # nepers: 1 dB
 
 
 def test_folding_a_copy_leaves_the_original_to_train_on():
-    model = HiFiGAN(**SMALL, sample_rate=RATE, hop_size=256)
+    model = make(HiFiGAN, **SMALL, sample_rate=RATE, hop_size=256)
     folded = copy.deepcopy(model).prepared().eval()
     batch = batch_of([8, 8], 256)
     out = model(batch)
     out["mel"].backward()
     assert model.conv_pre.parametrizations.weight.original1.grad.abs().sum() > 0
     torch.testing.assert_close(folded.decode(batch["mel"].transpose(1, 2)), model.decode(batch["mel"].transpose(1, 2)))
+
+
+@pytest.mark.parametrize("name", ["HiFiGAN", "BigVGAN", "NSFHiFiGAN", "MelGAN"])
+def test_waves_are_compared_by_windows_of_the_mel_that_is_read(name):
+    card = card_of(name)
+    features = card["preprocess"]["features"]
+    features["mel"] = {**features["mel"], "n_fft": 2048, "win_size": 1536}
+    card["model"] = {**card["model"], "multi_scale_mel": False} if name == "BigVGAN" else card["model"]
+    model = build_model(card)
+    compared = getattr(model, "generator", model).mel_loss.mel
+    assert (compared.stft.n_fft, compared.stft.win_size) == (2048, 1536)
+    card["model"] = {**card["model"], "loss_mel": {"n_fft": 512, "win_size": 512}}
+    model = build_model(card)
+    assert getattr(model, "generator", model).mel_loss.mel.stft.n_fft == 512

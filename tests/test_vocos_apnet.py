@@ -19,7 +19,7 @@ from models.vocoders.world import Voice, World
 from modules.norm import modern_keys
 from modules.spectral import InverseMDCT, InverseSTFT, overlap_add
 from processors.mel import STFT, filter_bank
-from tests.conftest import SHARED, clip
+from tests.conftest import SHARED, clip, make
 from tests.parity import old_keys
 from utils.audio import Audio
 from utils.config import build
@@ -112,7 +112,7 @@ def test_transforms_refuse_what_cannot_overlap():
 @pytest.mark.parametrize("padding", ["same", "center"])
 @pytest.mark.parametrize("hop, n_fft", [(16, 64), (15, 64), (21, 60), (40, 64)])
 def test_vocos_gives_hop_samples_a_frame(head, padding, hop, n_fft):
-    model = Vocos(**SMALL, hop_size=hop, n_fft=n_fft, head=head, padding=padding).eval()
+    model = make(Vocos, **SMALL, hop_size=hop, n_fft=n_fft, head=head, padding=padding).eval()
     for frames in (1, 2, 9):
         wave = model.infer(torch.randn(2, frames, 8))
         assert wave.shape == (2, frames * hop) and wave.isfinite().all()
@@ -120,7 +120,7 @@ def test_vocos_gives_hop_samples_a_frame(head, padding, hop, n_fft):
 
 def test_vocos_is_the_papers_formula():
     """Layer by layer in torch's own layout, with complex numbers."""
-    model = shaken(Vocos(**SMALL, hop_size=16, n_fft=64, padding="center"))
+    model = shaken(make(Vocos, **SMALL, hop_size=16, n_fft=64, padding="center"))
     mel, net = torch.randn(2, 8, 11), model.backbone
     norm = lambda layer, x: layer(x.transpose(1, 2), None).transpose(1, 2)  # noqa: E731
     with torch.no_grad():
@@ -135,7 +135,7 @@ def test_vocos_is_the_papers_formula():
 
 
 def test_the_symmetric_head_is_its_formula_and_never_louder_than_it_may():
-    model = shaken(Vocos(**SMALL, hop_size=16, head="imdct_symexp", backbone="resnet", sample_rate=8000))
+    model = shaken(make(Vocos, **SMALL, hop_size=16, head="imdct_symexp", backbone="resnet", sample_rate=8000))
     x = torch.randn(1, 5, 16) * 30
     with torch.no_grad():
         drawn = model.head.out(x)
@@ -143,7 +143,7 @@ def test_the_symmetric_head_is_its_formula_and_never_louder_than_it_may():
         torch.testing.assert_close(model.head(x, False), model.head.transform(wanted), rtol=1e-4, atol=1e-3)
     enormous = torch.full((1, 3, 16), 1e4, requires_grad=True)
     for head in HEADS:
-        layer = Vocos(**SMALL, hop_size=16, n_fft=64, head=head).head
+        layer = make(Vocos, **SMALL, hop_size=16, n_fft=64, head=head).head
         wave = layer(enormous, True)
         wave.sum().backward()
         assert wave.isfinite().all() and enormous.grad.isfinite().all()
@@ -154,7 +154,7 @@ def test_the_symmetric_head_is_its_formula_and_never_louder_than_it_may():
 @pytest.mark.parametrize("padding", ["same", "center"])
 def test_vocos_reaches_no_further_than_it_says(head, backbone, padding):
     # Blocks at full strength: what comes through many scaled ones is lost in rounding before the furthest tap.
-    reaches(shaken(Vocos(**SMALL, hop_size=16, n_fft=64, head=head, backbone=backbone, padding=padding, layer_scale=1.0)), 16)
+    reaches(shaken(make(Vocos, **SMALL, hop_size=16, n_fft=64, head=head, backbone=backbone, padding=padding, layer_scale=1.0)), 16)
 
 
 def reaches(model, hop):
@@ -176,7 +176,7 @@ def reaches(model, hop):
 
 
 def test_each_bandwidth_has_norms_of_its_own():
-    model = shaken(Vocos(**SMALL, hop_size=16, n_fft=64, bandwidths=3))
+    model = shaken(make(Vocos, **SMALL, hop_size=16, n_fft=64, bandwidths=3))
     mel = torch.randn(2, 6, 8)
     apart = [model.infer(mel, bandwidth_id=i) for i in range(3)]
     assert not torch.allclose(apart[0], apart[1]) and not torch.allclose(apart[1], apart[2])
@@ -186,29 +186,29 @@ def test_each_bandwidth_has_norms_of_its_own():
     with pytest.raises(ValueError, match="bandwidth_id is None. Choices: 0 to 2"):
         model.infer(mel)
     with pytest.raises(ValueError, match="bandwidth_id is 1. Choices: none"):
-        Vocos(**SMALL).infer(mel, bandwidth_id=1)
+        make(Vocos, **SMALL).infer(mel, bandwidth_id=1)
     with pytest.raises(ValueError, match='needs the backbone "convnext"'):
-        Vocos(**SMALL, backbone="resnet", bandwidths=3)
+        make(Vocos, **SMALL, backbone="resnet", bandwidths=3)
 
 
 def test_codes_are_sums_of_codebook_rows():
-    model = shaken(Vocos(**SMALL, hop_size=16, n_fft=64, codebooks=4, codebook_size=10))
+    model = shaken(make(Vocos, **SMALL, hop_size=16, n_fft=64, codebooks=4, codebook_size=10))
     codes, table = torch.randint(0, 10, (2, 3, 7)), model.codebook_weights.detach().view(4, 10, 8)
     features = sum(table[book][codes[:, book]] for book in range(3))
     torch.testing.assert_close(model.infer_codes(codes), model.infer(features), rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match="codebooks is 0"):
-        Vocos(**SMALL).infer_codes(codes)
+        make(Vocos, **SMALL).infer_codes(codes)
 
 
 def test_vocos_wants_sizes_that_halve_and_a_rate_to_train():
     with pytest.raises(ValueError, match="n_fft must be even.*got 63"):
-        Vocos(**SMALL, hop_size=16, n_fft=63)
+        make(Vocos, **SMALL, hop_size=16, n_fft=63)
     with pytest.raises(ValueError, match="decoder inside another model"):
-        Vocos(**SMALL)({"mel": torch.zeros(1, 4, 8), "audio": torch.zeros(1, 1024), "samples": torch.tensor([1024])})
+        make(Vocos, **SMALL)({"mel": torch.zeros(1, 4, 8), "audio": torch.zeros(1, 1024), "samples": torch.tensor([1024])})
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: Vocos(**SMALL, hop_size=16, n_fft=64), lambda: APNet(n_mel=8, hop_size=16, n_fft=64, win_size=64, **NARROW)]
+    "make", [lambda: make(Vocos, **SMALL, hop_size=16, n_fft=64), lambda: make(APNet, n_mel=8, hop_size=16, n_fft=64, win_size=64, **NARROW)]
 )
 def test_exported_it_knows_no_complex_numbers_and_says_the_same(make):
     model, mel = shaken(make()), torch.randn(1, 8, 30)
@@ -236,7 +236,7 @@ def test_exported_it_knows_no_complex_numbers_and_says_the_same(make):
 @pytest.mark.parametrize("padding", ["same", "center"])
 @pytest.mark.parametrize("n_fft, win_size, hop", [(64, 64, 16), (64, 64, 15), (63, 63, 16), (64, 32, 8)])
 def test_apnet_gives_hop_samples_a_frame(n_fft, win_size, hop, padding):
-    model = APNet(n_mel=8, hop_size=hop, n_fft=n_fft, win_size=win_size, padding=padding, **NARROW, **FEW).eval()
+    model = make(APNet, n_mel=8, hop_size=hop, n_fft=n_fft, win_size=win_size, padding=padding, **NARROW, **FEW).eval()
     for frames in (1, 9):
         assert model.infer(torch.randn(2, frames, 8)).shape == (2, frames * hop)
 
@@ -244,11 +244,11 @@ def test_apnet_gives_hop_samples_a_frame(n_fft, win_size, hop, padding):
 @pytest.mark.parametrize("padding", ["same", "center"])
 def test_apnet_reaches_no_further_than_it_says(padding):
     sizes = {"asp_kernel_size": 3, "asp_output_kernel_size": 3, "psp_real_kernel_size": 3, "psp_imag_kernel_size": 5}
-    reaches(shaken(APNet(n_mel=8, hop_size=16, n_fft=64, win_size=64, padding=padding, **NARROW, **FEW, **sizes)), 16)
+    reaches(shaken(make(APNet, n_mel=8, hop_size=16, n_fft=64, win_size=64, padding=padding, **NARROW, **FEW, **sizes)), 16)
 
 
 def test_apnet_folds_to_the_same():
-    model = shaken(APNet(n_mel=8, hop_size=16, n_fft=64, win_size=64, **NARROW))
+    model = shaken(make(APNet, n_mel=8, hop_size=16, n_fft=64, win_size=64, **NARROW))
     mel = torch.randn(1, 7, 8)
     before = model.infer(mel)
     torch.testing.assert_close(model.prepared().infer(mel), before, rtol=1e-4, atol=1e-5)
@@ -271,7 +271,7 @@ def test_phase_losses_know_turns_and_shifts():
 
 
 def test_spectral_losses_are_zero_for_the_truth_and_look_at_real_frames_only():
-    model = APNet(n_mel=8, hop_size=16, n_fft=64, win_size=64, **NARROW)
+    model = make(APNet, n_mel=8, hop_size=16, n_fft=64, win_size=64, **NARROW)
     truth = model.analysis(torch.randn(2, 160))
     frames = torch.tensor([10, 6])
     for value in spectral_losses(truth, truth, truth, frames).values():
@@ -290,9 +290,9 @@ def test_spectral_losses_are_zero_for_the_truth_and_look_at_real_frames_only():
 
 def test_apnet_says_which_sizes_do_not_fit():
     with pytest.raises(ValueError, match="asp_resblock_dilation_sizes needs a list for each"):
-        APNet(n_mel=8, asp_resblock_kernel_sizes=(3,))
+        make(APNet, n_mel=8, asp_resblock_kernel_sizes=(3,))
     with pytest.raises(ValueError, match="psp_real_kernel_size must be odd.*got 4"):
-        APNet(n_mel=8, psp_real_kernel_size=4)
+        make(APNet, n_mel=8, psp_real_kernel_size=4)
 
 
 # Foreign checkpoints
@@ -328,19 +328,19 @@ MEL = np.random.default_rng(0).standard_normal((6, 8)).astype(np.float32)
 
 @pytest.mark.parametrize("container", [None, "vocos_checkpoint_epoch=1.ckpt"])
 def test_gemelo_folder(tmp_path, container):
-    model = shaken(Vocos(**SMALL, hop_size=16, n_fft=64, padding="center"))
+    model = shaken(make(Vocos, **SMALL, hop_size=16, n_fft=64, padding="center"))
     head = ("ISTFTHead", {"n_fft": 64, "hop_length": 16, "padding": "center"})
     folder = gemelo_folder(tmp_path, model, head=head, extra={"head.istft.window": torch.hann_window(64)}, container=container)
     vocoder = load(folder, device="cpu")
     np.testing.assert_allclose(vocoder(MEL).samples, model.infer(torch.from_numpy(MEL)[None])[0].numpy(), atol=1e-6)
     settings = vocoder.mel_settings
-    assert (vocoder.rate, settings["n_fft"], settings["hop_size"], settings["fmax"]) == (8000, 64, 16, 4000)
-    assert settings["convention"].mel_scale == "htk" and settings["convention"].padding == "center"
+    assert (vocoder.rate, settings.n_fft, settings.hop_size, settings.fmax) == (8000, 64, 16, 4000)
+    assert settings.convention.mel_scale == "htk" and settings.convention.padding == "center"
     assert len(vocoder.resynthesise(Audio(clip(0.2, 200, 0), 16000)).samples) == (1600 // 16 + 1) * 16
 
 
 def test_weights_of_another_window_or_mel_are_refused(tmp_path):
-    model = Vocos(**SMALL, hop_size=16, n_fft=64, padding="center")
+    model = make(Vocos, **SMALL, hop_size=16, n_fft=64, padding="center")
     head = ("ISTFTHead", {"n_fft": 64, "hop_length": 16, "padding": "center"})
     for key, value in (("head.istft.window", torch.ones(64)), ("feature_extractor.mel_spec.mel_scale.fb", torch.zeros(33, 8))):
         with pytest.raises(ValueError, match=f"{key} in the weights is not what"):
@@ -354,7 +354,7 @@ def test_weights_of_another_window_or_mel_are_refused(tmp_path):
 
 
 def test_the_encodec_variant_reads_features_and_codes(tmp_path):
-    model = shaken(Vocos(n_mel=8, dim=16, intermediate_dim=24, num_layers=2, hop_size=16, n_fft=64, bandwidths=4, codebooks=2))
+    model = shaken(make(Vocos, n_mel=8, dim=16, intermediate_dim=24, num_layers=2, hop_size=16, n_fft=64, bandwidths=4, codebooks=2))
     head = ("ISTFTHead", {"n_fft": 64, "hop_length": 16, "padding": "same"})
     folder = gemelo_folder(tmp_path, model, head=head)
     config = json.loads((folder / "config.yaml").read_text())
@@ -395,15 +395,15 @@ def test_amphion_vocos_folder_reads_its_normalised_mel(tmp_path):
         "hop_size": 16,
         "padding": "same",
     }
-    model = shaken(Vocos(**SMALL, hop_size=16, n_fft=64))
+    model = shaken(make(Vocos, **SMALL, hop_size=16, n_fft=64))
     config = {"model_type": "Vocos", "preprocess": {**p, "mel_mean": -4.92, "mel_var": 8.14}, "model": {"vocos": sizes}}
     state = model.state_dict() | {"head.istft.window": torch.hann_window(64)}
     vocoder = load(amphion_folder(tmp_path, config, state), device="cpu")
     np.testing.assert_allclose(vocoder(MEL).samples, model.infer(torch.from_numpy(MEL)[None])[0].numpy(), atol=1e-6)
-    how = vocoder.mel_settings["convention"]
+    how = vocoder.mel_settings.convention
     assert (how.mean, round(how.std**2, 4), how.padding) == (-4.92, 8.14, "same")
     config = {"model_type": "GANVocoder", "preprocess": {**p, "n_mel": 8}, "model": {"generator": "vocos", "vocos": sizes}}
-    assert load(amphion_folder(tmp_path, config, state), device="cpu").mel_settings["convention"].mean == 0
+    assert load(amphion_folder(tmp_path, config, state), device="cpu").mel_settings.convention.mean == 0
     config["preprocess"]["mel_mean"] = -4.92
     with pytest.raises(ValueError, match="normalised mel"):
         read_foreign(amphion_folder(tmp_path, config, state))
@@ -427,7 +427,7 @@ def test_apnet_folders_of_both_makers(tmp_path):
     torch.save({"generator": old_keys(model.state_dict())}, theirs / "g_00001000")
     vocoder = load(theirs, device="cpu")
     np.testing.assert_allclose(vocoder(MEL).samples, model.infer(torch.from_numpy(MEL)[None])[0].numpy(), atol=1e-6)
-    assert vocoder.mel_settings["convention"].padding == "center" and vocoder.rate == 8000
+    assert vocoder.mel_settings.convention.padding == "center" and vocoder.rate == 8000
     p = {"n_mel": 8, "sample_rate": 8000, "n_fft": 64, "hop_size": 16, "win_size": 64, "fmin": 0, "fmax": 4000}
     config = {"model_type": "GANVocoder", "preprocess": p, "model": {"generator": "apnet", "apnet": APNET}}
     model = shaken(build(APNet, amphion_apnet(config, {})[0], {"n_mel": 8, "hop_size": 16}))

@@ -417,7 +417,7 @@ def test_lmnts_file_needs_nothing_beside_it(tmp_path, name):
     for path in (tmp_path / name, tmp_path):
         torch.testing.assert_close(says(path), expected(model))
     task = load(tmp_path, device="cpu")
-    assert task.rate == 22050 and task.mel_settings["convention"].log == "dB" and task.mel_settings["fmin"] == 20
+    assert task.rate == 22050 and task.mel_settings.convention.log == "dB" and task.mel_settings.fmin == 20
 
 
 def test_lmnts_own_settings_are_followed_and_the_furthest_file_is_taken(tmp_path):
@@ -475,7 +475,7 @@ def test_nvidias_state_dict_alone_and_with_its_config(tmp_path):
     torch.save({"state_dict": old_keys(model.state_dict())}, tmp_path / "waveglow_weights.pt")
     torch.testing.assert_close(says(tmp_path), expected(model), rtol=1e-4, atol=1e-5)
     task = load(tmp_path / "waveglow_weights.pt", device="cpu")
-    assert (task.mel_settings["fmax"], task.mel_settings["convention"].padding, task.model.sigma) == (8000, "center", 1.0)
+    assert (task.mel_settings.fmax, task.mel_settings.convention.padding, task.model.sigma) == (8000, "center", 1.0)
     every = glow(**{**NVIDIA, "n_early_every": 2})
     torch.save({"state_dict": old_keys(every.state_dict())}, tmp_path / "waveglow_weights.pt")
     config = {

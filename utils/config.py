@@ -203,6 +203,8 @@ def _check_value(hint: Any, value: Any, at: str) -> list[str]:
     if value == FILL_IN:
         return [f"{at}: is for you to fill in"]
     nested = _section_class(hint)
+    if nested is not None and isinstance(value, nested):
+        return []
     if nested is not None and isinstance(value, dict):
         return check(nested, value, at)
     try:
@@ -238,7 +240,9 @@ def build(target: Callable, section: dict[str, Any], facts: dict[str, Any] | Non
     hints, given = _hints(target), {}
     for key, value in section.items():
         nested = _section_class(hints.get(key))
-        if nested is not None and isinstance(value, dict):
+        if nested is not None and isinstance(value, nested):
+            given[key] = value
+        elif nested is not None and isinstance(value, dict):
             given[key] = build(nested, value)
         else:
             given[key] = _validate(hints[key], value) if key in hints else value

@@ -76,7 +76,7 @@ def _noise(task: Vocoder, seconds: float) -> dict[str, Any]:
 
     frames = max(1, round(seconds * task.rate / task.hop_size))
     random = np.random.default_rng(0)
-    shape = (frames, task.mel_settings["n_mel"])
+    shape = (frames, task.mel_settings.n_mel)
     mel = random.standard_normal(shape).astype(np.float32)
     given = {"source": mel - 4}
     return given | ({"f0": np.full(frames, 200.0)} if task.reads_f0 else {})

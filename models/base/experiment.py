@@ -18,6 +18,7 @@ from preprocessors.base import SPLITS, corpora
 from processors.corpus import Corpus
 from processors.features import FEATURES, FeatureSet
 from processors.manifest import Manifest, read_splits
+from processors.mel import MelSettings
 from processors.store import Kind
 from utils.config import Config, ConfigError, build, check, in_groups, load_config
 from utils.files import ROOT, check_shape, read_json
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from models.base.model import Model
 
 CLOCK = ("sample_rate", "hop_size", "frame_padding")  # what a feature's constructor may ask for
-FACTS = ("sample_rate", "hop_size", "n_mel", "n_vocab", "n_speakers", "statistics")  # what a constructor may ask for by name
+FACTS = ("sample_rate", "hop_size", "n_mel", "mel", "n_vocab", "n_speakers", "statistics")  # what a constructor may ask for by name
 PROGRAM_VERSION = "0.1.0"
 
 
@@ -174,8 +175,13 @@ def run_folder(log_dir: str | Path, name: str) -> Path:
 
 
 def build_model(card: dict[str, Any]) -> Model:
-    """The model of a card, with untrained weights."""
-    return build(load_object(MODELS[card["model_type"]].model), card["model"], card["facts"])
+    """The model of a card, with untrained weights. The settings of the mel are a fact beside those that the card has."""
+    section = card["preprocess"]
+    facts = dict(card["facts"])
+    if "mel" in section["features"]:
+        clock = {"sample_rate": section["sample_rate"], "hop_size": section["hop_size"]}
+        facts["mel"] = MelSettings.of(section["features"]["mel"], clock)
+    return build(load_object(MODELS[card["model_type"]].model), card["model"], facts)
 
 
 def problems_of(config: dict[str, Any]) -> list[str]:

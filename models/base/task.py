@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from models.base.model import Model
     from preprocessors.base import Utterance
     from processors.features import FeatureSet
+    from processors.mel import MelSettings
 
 
 @dataclass(frozen=True)
@@ -109,11 +110,11 @@ class Task:
         return self.features.sample_rate
 
     @property
-    def mel_settings(self) -> dict[str, Any]:
+    def mel_settings(self) -> MelSettings:
         """The mel that the model makes or reads, every setting resolved."""
-        from processors.mel import mel_settings
+        from processors.mel import MelSettings
 
-        return mel_settings(self.features.settings.get("mel", {}), self.features.common)
+        return MelSettings.of(self.features.settings.get("mel", {}), self.features.common)
 
     def __call__(self, *args: Any, **options: Any) -> Audio:
         raise NotImplementedError

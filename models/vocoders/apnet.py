@@ -5,15 +5,16 @@ Ai and Ling, https://arxiv.org/abs/2305.07952. Both networks run at the rate of 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.base.model import Model
+from models.base.model import Model, former_names
 from models.vocoders.hifigan import POST_SLOPE, ResBlock1, Variant
-from models.vocoders.losses import MelLoss, compared
+from models.vocoders.losses import LossMel, compared
 from modules.masks import masked_mean, valid
 from modules.norm import weight_norm
 from modules.spectral import InverseSTFT
@@ -23,16 +24,39 @@ Spectrum = dict[str, Tensor]
 Dilations = tuple[tuple[int, ...], ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class AmplitudeSizes:
+    """Of the amplitude network; the defaults are the paper's."""
+
+    channels: int = 512
+    kernel_size: int = 7
+    output_kernel_size: int = 7
+    resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11)
+    resblock_dilation_sizes: Dilations = ((1, 3, 5),) * 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseSizes:
+    """Of the phase network; the defaults are the paper's."""
+
+    channels: int = 512
+    kernel_size: int = 7
+    real_kernel_size: int = 7
+    imag_kernel_size: int = 7
+    resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11)
+    resblock_dilation_sizes: Dilations = ((1, 3, 5),) * 3
+
+
 class APNet(Model):
     """Mel (batch, frames, n_mel) to samples (batch, samples), `hop_size` of them for each frame.
 
-    `asp_*` are the sizes of the amplitude network, `psp_*` those of the phase network; the defaults are the paper's.
     `n_fft`, `win_size`, `hop_size` and `padding` are those of the spectrum that is drawn, the first three also those of
     the mel in the loss, whose highest frequency is `fmax` (Hz, None is half the rate). `sample_rate` None makes a decoder
     for the inside of another model. Raises ValueError when the sizes do not fit together.
     """
 
     reads = ("mel", "audio")
+    former = {**former_names("asp", AmplitudeSizes, "asp_"), **former_names("psp", PhaseSizes, "psp_")}
 
     def __init__(
         self,
@@ -43,43 +67,33 @@ class APNet(Model):
         n_fft: int = 1024,
         win_size: int = 1024,
         padding: Literal["same", "center"] = "same",
-        asp_channels: int = 512,
-        asp_kernel_size: int = 7,
-        asp_output_kernel_size: int = 7,
-        asp_resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11),
-        asp_resblock_dilation_sizes: Dilations = ((1, 3, 5),) * 3,
-        psp_channels: int = 512,
-        psp_kernel_size: int = 7,
-        psp_real_kernel_size: int = 7,
-        psp_imag_kernel_size: int = 7,
-        psp_resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11),
-        psp_resblock_dilation_sizes: Dilations = ((1, 3, 5),) * 3,
+        asp: AmplitudeSizes = AmplitudeSizes(),
+        psp: PhaseSizes = PhaseSizes(),
         fmax: float | None = None,
     ) -> None:
         super().__init__()
-        _check("asp", asp_resblock_kernel_sizes, asp_resblock_dilation_sizes)
-        _check("psp", psp_resblock_kernel_sizes, psp_resblock_dilation_sizes)
+        _check("asp", asp.resblock_kernel_sizes, asp.resblock_dilation_sizes)
+        _check("psp", psp.resblock_kernel_sizes, psp.resblock_dilation_sizes)
         _check_ends(
-            asp_kernel_size=asp_kernel_size,
-            asp_output_kernel_size=asp_output_kernel_size,
-            psp_kernel_size=psp_kernel_size,
-            psp_real_kernel_size=psp_real_kernel_size,
-            psp_imag_kernel_size=psp_imag_kernel_size,
+            asp_kernel_size=asp.kernel_size,
+            asp_output_kernel_size=asp.output_kernel_size,
+            psp_kernel_size=psp.kernel_size,
+            psp_real_kernel_size=psp.real_kernel_size,
+            psp_imag_kernel_size=psp.imag_kernel_size,
         )
         bins = n_fft // 2 + 1
         self.samples_per_frame = hop_size
-        self.ASP_input_conv = _conv(n_mel, asp_channels, asp_kernel_size)
-        self.ASP_ResNet = _blocks(asp_channels, asp_resblock_kernel_sizes, asp_resblock_dilation_sizes)
-        self.ASP_output_conv = _conv(asp_channels, bins, asp_output_kernel_size)
-        self.PSP_input_conv = _conv(n_mel, psp_channels, psp_kernel_size)
-        self.PSP_ResNet = _blocks(psp_channels, psp_resblock_kernel_sizes, psp_resblock_dilation_sizes)
-        self.PSP_output_R_conv = _conv(psp_channels, bins, psp_real_kernel_size)
-        self.PSP_output_I_conv = _conv(psp_channels, bins, psp_imag_kernel_size)
+        self.ASP_input_conv = _conv(n_mel, asp.channels, asp.kernel_size)
+        self.ASP_ResNet = _blocks(asp.channels, asp.resblock_kernel_sizes, asp.resblock_dilation_sizes)
+        self.ASP_output_conv = _conv(asp.channels, bins, asp.output_kernel_size)
+        self.PSP_input_conv = _conv(n_mel, psp.channels, psp.kernel_size)
+        self.PSP_ResNet = _blocks(psp.channels, psp.resblock_kernel_sizes, psp.resblock_dilation_sizes)
+        self.PSP_output_R_conv = _conv(psp.channels, bins, psp.real_kernel_size)
+        self.PSP_output_I_conv = _conv(psp.channels, bins, psp.imag_kernel_size)
         self.transform = InverseSTFT(hop_size=hop_size, n_fft=n_fft, win_size=win_size, padding=padding)
         self.analysis = AmplitudePhase(hop_size=hop_size, n_fft=n_fft, win_size=win_size, padding=padding)
-        self.mel_loss = MelLoss(
-            sample_rate=sample_rate, hop_size=hop_size, n_fft=n_fft, win_size=win_size, n_mel=n_mel, fmax=fmax
-        )  # fmt: skip
+        loss_mel = LossMel(n_fft=n_fft, win_size=win_size, fmax=fmax)
+        self.mel_loss = loss_mel.loss(None, sample_rate=sample_rate, hop_size=hop_size, n_mel=n_mel)
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """The losses of `spectral_losses` and `mel`; `real` and `fake` (batch, 1, samples) for the discriminators."""

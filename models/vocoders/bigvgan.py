@@ -9,12 +9,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from models.base.model import Model
-from models.vocoders.losses import MelLoss, compared
-from models.vocoders.stages import check_blocks, check_stages, small
+from models.base.model import Model, former_names
+from models.vocoders.losses import LossMel, compared
+from models.vocoders.stages import UpsampleSizes, small
 from modules.norm import weight_norm
 from modules.planes import planes, run
 from modules.snake import AntiAliased, Snake
+from processors.mel import MelSettings
 
 END_KERNEL = 7  # of the first and last convolution
 
@@ -25,11 +26,12 @@ class BigVGAN(Model):
     The defaults are the paper's base model, 14 M parameters. Version 2 sets both `use_*_at_final` to False: the sound is
     then cut to [-1, 1] instead of bent by a tanh. `snake_logscale`: the activations' parameters are logarithms.
     `sample_rate` None makes a decoder for the inside of another model, which calls `decode`.
-    `n_fft`, `win_size` and `fmax` (Hz, None is half the rate) are those of the mel in the loss; `multi_scale_mel` takes
-    version 2's seven mels instead. Raises ValueError when the sizes do not fit together.
+    `mel` are the settings of the mel that it reads; `multi_scale_mel` compares waves by version 2's seven mels.
+    Raises ValueError when the sizes do not fit together.
     """
 
     reads = ("mel", "audio")
+    former = {**former_names("generator", UpsampleSizes), **former_names("loss_mel", LossMel)}
 
     def __init__(
         self,
@@ -37,41 +39,38 @@ class BigVGAN(Model):
         n_mel: int,
         sample_rate: int | None = None,
         hop_size: int | None = None,
-        upsample_rates: tuple[int, ...] = (8, 8, 2, 2),
-        upsample_kernel_sizes: tuple[int, ...] = (16, 16, 4, 4),
-        upsample_initial_channel: int = 512,
-        resblock: Literal["1", "2"] = "1",
-        resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11),
-        resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5)),
+        mel: MelSettings | None = None,
+        generator: UpsampleSizes = UpsampleSizes(),
         activation: Literal["snakebeta", "snake"] = "snakebeta",
         snake_logscale: bool = True,
         use_tanh_at_final: bool = True,
         use_bias_at_final: bool = True,
-        n_fft: int = 1024,
-        win_size: int = 1024,
-        fmax: float | None = None,
+        loss_mel: LossMel = LossMel(),
         multi_scale_mel: bool = False,
     ) -> None:
         super().__init__()
-        check_stages("BigVGAN", upsample_rates, upsample_kernel_sizes, upsample_initial_channel, hop_size)
-        check_blocks("BigVGAN", resblock_kernel_sizes, resblock_dilation_sizes)
-        self.samples_per_frame, self.use_tanh_at_final = math.prod(upsample_rates), use_tanh_at_final
-        channels = [upsample_initial_channel // 2**i for i in range(len(upsample_rates) + 1)]
+        generator.check("BigVGAN", hop_size)
+        self.samples_per_frame = generator.samples_per_frame
+        self.use_tanh_at_final = use_tanh_at_final
+        channels = generator.channels
         snake = {"beta": activation == "snakebeta", "log_scale": snake_logscale}
 
         self.conv_pre = weight_norm(nn.Conv1d(n_mel, channels[0], END_KERNEL, padding=END_KERNEL // 2))
         self.ups = nn.ModuleList()
         self.resblocks = nn.ModuleList()
-        for i, (rate, size) in enumerate(zip(upsample_rates, upsample_kernel_sizes, strict=True)):
-            up = nn.ConvTranspose1d(channels[i], channels[i + 1], size, rate, padding=(size - rate) // 2)
+        block = AMP_BLOCKS[generator.resblock]
+        for stage, (rate, size) in enumerate(generator.stages):
+            outputs = channels[stage + 1]
+            up = nn.ConvTranspose1d(channels[stage], outputs, size, rate, padding=(size - rate) // 2)
             self.ups.append(nn.ModuleList([weight_norm(small(up))]))  # a list of one, as in the published weights
-            for block_size, dilations in zip(resblock_kernel_sizes, resblock_dilation_sizes, strict=True):
-                self.resblocks.append(AMP_BLOCKS[resblock](channels[i + 1], block_size, dilations, snake))
+            for block_size, dilations in generator.blocks:
+                self.resblocks.append(block(outputs, block_size, dilations, snake))
         self.activation_post = AntiAliased(Snake(channels[-1], **snake))
         last = nn.Conv1d(channels[-1], 1, END_KERNEL, padding=END_KERNEL // 2, bias=use_bias_at_final)
         self.conv_post = weight_norm(small(last))
-        sizes = {"hop_size": self.samples_per_frame, "n_fft": n_fft, "win_size": win_size, "n_mel": n_mel, "fmax": fmax}
-        self.mel_loss = MultiScaleMelLoss(sample_rate) if multi_scale_mel else MelLoss(sample_rate=sample_rate, **sizes)
+        self.mel_loss = loss_mel.loss(mel, sample_rate=sample_rate, hop_size=self.samples_per_frame, n_mel=n_mel)
+        if multi_scale_mel:
+            self.mel_loss = MultiScaleMelLoss(sample_rate)
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`mel`: the L1 distance of the log mels; `real` and `fake` (batch, 1, samples) for the discriminators."""
@@ -152,8 +151,10 @@ class MultiScaleMelLoss(nn.Module):
 
     def __init__(self, sample_rate: int | None) -> None:
         super().__init__()
-        sizes = [{"hop_size": 2**i // 4, "n_fft": 2**i, "win_size": 2**i, "n_mel": 5 * 2 ** (i - 5)} for i in range(5, 12)]
-        self.parts = nn.ModuleList(MelLoss(sample_rate=sample_rate, fmax=None, **size) for size in sizes)
+        self.parts = nn.ModuleList()
+        for window in (32, 64, 128, 256, 512, 1024, 2048):
+            sizes = LossMel(n_fft=window, win_size=window)
+            self.parts.append(sizes.loss(None, sample_rate=sample_rate, hop_size=window // 4, n_mel=5 * window // 32))
 
     def forward(self, real: Tensor, fake: Tensor, samples: Tensor) -> Tensor:
         return sum(part(real, fake, samples) for part in self.parts) / math.log(10)  # the parts count in natural logarithms

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from models.vocoders.hifigan import HiFiGAN, Variant
 from models.vocoders.losses import MelLoss, MultiResolutionSTFTLoss
 from models.vocoders.stages import UpsampleSizes
-from models.vocoders.vocos import Vocos
+from models.vocoders.vocos import BackboneSizes, Vocos
 from modules.masks import valid
+from processors.mel import MelSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +48,15 @@ class Decoding:
     def network(self, *, plain_ends: bool = False, **common: int) -> HiFiGAN | Vocos:
         """The decoder; `common` are n_mel, hop_size and speaker_channels, `plain_ends` is of HiFi-GAN's `Variant`."""
         if self.spectral_decoder is not None:
-            return Vocos(**common, **asdict(self.spectral_decoder))
-        return HiFiGAN(**common, variant=Variant(plain_ends=plain_ends), **asdict(self.decoder))
+            sizes = asdict(self.spectral_decoder)
+            n_fft = sizes.pop("n_fft")
+            return Vocos(**common, n_fft=n_fft, sizes=BackboneSizes(**sizes))
+        return HiFiGAN(**common, generator=self.decoder, variant=Variant(plain_ends=plain_ends))
 
     def mel_loss(self, sample_rate: int, hop_size: int) -> MelLoss:
         """The distance of the mels of two slices."""
         sizes = {"n_fft": self.n_fft, "win_size": self.win_size, "n_mel": self.mel_bands, "fmax": self.fmax}
-        return MelLoss(sample_rate=sample_rate, hop_size=hop_size, **sizes)
+        return MelLoss(MelSettings(sample_rate=sample_rate, hop_size=hop_size, **sizes))
 
     def spectral_loss(self) -> MultiResolutionSTFTLoss | None:
         """The distance of their spectra, where it is wanted."""

@@ -81,7 +81,7 @@ def shortest(vocoder: Vocoder) -> int:
 def example(vocoder: Vocoder, batch: int, frames: int) -> dict[str, Tensor]:
     """Random input of the model, on its device."""
     random = torch.Generator().manual_seed(batch * 1000 + frames)
-    given = {"mel": torch.randn(batch, frames, vocoder.mel_settings["n_mel"], generator=random) - 4}
+    given = {"mel": torch.randn(batch, frames, vocoder.mel_settings.n_mel, generator=random) - 4}
     if vocoder.reads_f0:
         given["f0"] = 100 + 200 * torch.rand(batch, frames, generator=random)
     given = {name: value.to(vocoder.device) for name, value in given.items()}
@@ -125,8 +125,7 @@ def _describe(vocoder: Vocoder, path: Path) -> None:
     """Adds what someone who feeds the file must know."""
     import onnx
 
-    mel = vocoder.mel_settings
-    mel["convention"] = asdict(mel["convention"])
+    mel = asdict(vocoder.mel_settings)
     facts = {"model_type": vocoder.name, "sample_rate": vocoder.rate, "hop_size": vocoder.hop_size, "mel": mel}
     facts["least_frames"] = shortest(vocoder)
     model = onnx.load(str(path))

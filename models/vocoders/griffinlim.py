@@ -10,46 +10,25 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from modules.noise import Noise
-from processors.mel import MelConvention, MelSpectrogram
+from processors.mel import MelSettings, MelSpectrogram
 
 REFINEMENTS = 100  # steps of the magnitudes after the pseudo-inverse; they cost less than one of the phases
 TINY = 1e-8
 
 
 class GriffinLim:
-    """Inverts a mel whose settings are those of `MelSpectrogram`: mel (batch, frames, n_mel) to samples (batch, samples).
+    """Inverts a mel of these settings: mel (batch, frames, n_mel) to samples (batch, samples).
 
     `momentum` near 1 is the fast algorithm, 0 the plain one. The same mel always sounds the same.
     """
 
-    def __init__(
-        self,
-        *,
-        sample_rate: int,
-        hop_size: int,
-        n_fft: int = 1024,
-        win_size: int = 1024,
-        n_mel: int = 80,
-        fmin: float = 0.0,
-        fmax: float | None = None,
-        convention: str | MelConvention = "hifigan",
-        iterations: int = 60,
-        momentum: float = 0.99,
-    ) -> None:
-        self.mel = MelSpectrogram(
-            sample_rate=sample_rate,
-            hop_size=hop_size,
-            n_fft=n_fft,
-            win_size=win_size,
-            n_mel=n_mel,
-            fmin=fmin,
-            fmax=fmax,
-            convention=convention,
-        )
-        self.iterations, self.momentum = iterations, momentum
-        stft = self.mel.stft
-        margin = (n_fft - win_size) // 2
-        self.window = F.pad(stft.window, (margin, n_fft - win_size - margin))
+    def __init__(self, settings: MelSettings, *, iterations: int = 60, momentum: float = 0.99) -> None:
+        self.mel = MelSpectrogram(settings)
+        self.iterations = iterations
+        self.momentum = momentum
+        around = settings.n_fft - settings.win_size
+        margin = around // 2
+        self.window = F.pad(self.mel.stft.window, (margin, around - margin))
 
     @torch.inference_mode()
     def infer(self, mel: Tensor) -> Tensor:

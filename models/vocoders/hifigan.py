@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.base.model import Model
-from models.vocoders.losses import MelLoss, compared
-from models.vocoders.stages import check_blocks, check_stages, small
+from models.base.model import Model, former_names
+from models.vocoders.losses import LossMel, compared
+from models.vocoders.stages import UpsampleSizes, small
 from modules.norm import weight_norm
 from modules.planes import CausalConv1d, CausalConvTranspose1d, planes, run
+from processors.mel import MelSettings
 
 POST_SLOPE = 0.01  # before the last convolution the published weights expect torch's default, not `slope`
 
@@ -38,11 +39,11 @@ class HiFiGAN(Model):
 
     The defaults are the paper's V1. `sample_rate` None makes a decoder for the inside of another model, which has
     its own losses and calls `decode`; `speaker_channels` is the size of the speaker embedding it may add.
-    `n_fft`, `win_size` and `fmax` (Hz, None is half the rate) are those of the mel in the loss.
-    Raises ValueError when the sizes do not fit together.
+    `mel` are the settings of the mel that it reads. Raises ValueError when the sizes do not fit together.
     """
 
     reads = ("mel", "audio")
+    former = {**former_names("generator", UpsampleSizes), **former_names("loss_mel", LossMel)}
 
     def __init__(
         self,
@@ -50,43 +51,37 @@ class HiFiGAN(Model):
         n_mel: int,
         sample_rate: int | None = None,
         hop_size: int | None = None,
-        upsample_rates: tuple[int, ...] = (8, 8, 2, 2),
-        upsample_kernel_sizes: tuple[int, ...] = (16, 16, 4, 4),
-        upsample_initial_channel: int = 512,
-        resblock: Literal["1", "2"] = "1",
-        resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11),
-        resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5)),
+        mel: MelSettings | None = None,
+        generator: UpsampleSizes = UpsampleSizes(),
         speaker_channels: int = 0,
-        n_fft: int = 1024,
-        win_size: int = 1024,
-        fmax: float | None = None,
+        loss_mel: LossMel = LossMel(),
         variant: Variant = Variant(),
     ) -> None:
         super().__init__()
-        check_stages("HiFiGAN", upsample_rates, upsample_kernel_sizes, upsample_initial_channel, hop_size)
-        check_blocks("HiFiGAN", resblock_kernel_sizes, resblock_dilation_sizes)
-        _check_causal(upsample_rates, upsample_kernel_sizes, variant)
-        self.samples_per_frame, self.variant = math.prod(upsample_rates), variant
-        kernel, ends = variant.kernel_size, _plain if variant.plain_ends else weight_norm
-        channels = [upsample_initial_channel // 2**i for i in range(len(upsample_rates) + 1)]
+        generator.check("HiFiGAN", hop_size)
+        _check_causal(generator, variant)
+        self.samples_per_frame = generator.samples_per_frame
+        self.variant = variant
+        kernel = variant.kernel_size
+        ends = _plain if variant.plain_ends else weight_norm
+        channels = generator.channels
 
         conv = CausalConv1d if variant.causal else nn.Conv1d
         self.conv_pre = ends(conv(n_mel, channels[0], kernel, padding=kernel // 2))
         self.ups = nn.ModuleList()
         self.resblocks = nn.ModuleList()
-        for i, (rate, size) in enumerate(zip(upsample_rates, upsample_kernel_sizes, strict=True)):
-            self.ups.append(_upsample(channels[i], channels[i + 1], size, rate, variant))
-            for block_size, dilations in zip(resblock_kernel_sizes, resblock_dilation_sizes, strict=True):
-                self.resblocks.append(RESBLOCKS[resblock](channels[i + 1], block_size, dilations, variant))
+        block = RESBLOCKS[generator.resblock]
+        for stage, (rate, size) in enumerate(generator.stages):
+            self.ups.append(_upsample(channels[stage], channels[stage + 1], size, rate, variant))
+            for block_size, dilations in generator.blocks:
+                self.resblocks.append(block(channels[stage + 1], block_size, dilations, variant))
         last = conv(channels[-1], 1, kernel, padding=kernel // 2, bias=not variant.plain_ends)
         self.conv_post = ends(small(last))
         self.cond = nn.Conv1d(speaker_channels, channels[0], 1) if speaker_channels else None
         if variant.normalise:
             self.register_buffer("mean", torch.zeros(n_mel))
             self.register_buffer("scale", torch.ones(n_mel))
-        self.mel_loss = MelLoss(
-            sample_rate=sample_rate, hop_size=self.samples_per_frame, n_fft=n_fft, win_size=win_size, n_mel=n_mel, fmax=fmax
-        )  # fmt: skip
+        self.mel_loss = loss_mel.loss(mel, sample_rate=sample_rate, hop_size=self.samples_per_frame, n_mel=n_mel)
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`mel`: the L1 distance of the log mels; `real` and `fake` (batch, 1, samples) for the discriminators."""
@@ -205,8 +200,8 @@ def _plain(conv: nn.Module) -> nn.Module:
     return conv
 
 
-def _check_causal(rates: tuple[int, ...], sizes: tuple[int, ...], variant: Variant) -> None:
-    unfit = [f"{size} for {rate}" for rate, size in zip(rates, sizes, strict=True) if size != 2 * rate]
+def _check_causal(generator: UpsampleSizes, variant: Variant) -> None:
+    unfit = [f"{size} for {rate}" for rate, size in generator.stages if size != 2 * rate]
     if variant.causal and unfit:
         raise ValueError(
             f"HiFiGAN: a causal variant needs kernels of twice the rate in upsample_kernel_sizes, got {', '.join(unfit)}."

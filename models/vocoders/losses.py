@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from processors.mel import MelSpectrogram
+from processors.mel import MelSettings, MelSpectrogram
 
 FLOOR = 1e-5  # of a magnitude, before its logarithm: -100 dB of full scale at unit window gain
 
@@ -30,17 +31,15 @@ def compared(mel_loss: nn.Module, batch: dict[str, Any], fake: Tensor) -> dict[s
 class MelLoss(nn.Module):
     """The L1 distance of the log mels of two waves (batch, 1, samples), over the frames inside `samples` (batch,).
 
-    `fmax` None is half the rate: the loss may listen higher than the mel that a vocoder reads. `sample_rate` None is that of a
-    decoder inside another model, which has its own: asked for a loss, it raises ValueError.
+    Without `settings` it is that of a decoder inside another model, which has its own: asked for a loss, it raises ValueError.
     """
 
-    def __init__(
-        self, *, sample_rate: int | None, hop_size: int, n_fft: int, win_size: int, n_mel: int, fmax: float | None
-    ) -> None:  # fmt: skip
+    def __init__(self, settings: MelSettings | None) -> None:
         super().__init__()
-        sizes = {"hop_size": hop_size, "n_fft": n_fft, "win_size": win_size, "n_mel": n_mel, "fmax": fmax}
-        self.mel = MelSpectrogram(sample_rate=sample_rate, **sizes) if sample_rate else None
-        self.hop_size = hop_size
+        self.mel = None
+        if settings is not None:
+            self.mel = MelSpectrogram(settings)
+            self.hop_size = settings.hop_size
 
     def forward(self, real: Tensor, fake: Tensor, samples: Tensor) -> Tensor:
         if self.mel is None:
@@ -51,6 +50,25 @@ class MelLoss(nn.Module):
         frames = (samples.to(real.device) // self.hop_size).clamp(min=1)
         inside = torch.arange(distance.shape[1], device=real.device) < frames[:, None]
         return (distance * inside).sum() / inside.sum().clamp(min=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossMel:
+    """The mel that waves are compared by: windows as in the mel that the model reads, and up to half the rate, unless said."""
+
+    n_fft: int | None = None
+    win_size: int | None = None
+    fmax: float | None = None  # Hz
+
+    def loss(self, mel: MelSettings | None, *, sample_rate: int | None, hop_size: int, n_mel: int) -> MelLoss:
+        """The distance, for a model that reads `mel`. `sample_rate` None is for a decoder inside another model."""
+        if sample_rate is None:
+            return MelLoss(None)
+        clock = {"sample_rate": sample_rate, "hop_size": hop_size}
+        read = mel or MelSettings(**clock)
+        n_fft = self.n_fft or read.n_fft
+        win_size = self.win_size or read.win_size
+        return MelLoss(MelSettings(**clock, n_fft=n_fft, win_size=win_size, n_mel=n_mel, fmax=self.fmax))
 
 
 class MultiResolutionSTFTLoss(nn.Module):

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.base.model import Model
-from models.vocoders.losses import MelLoss, compared
+from models.base.model import Model, former_names
+from models.vocoders.losses import LossMel, compared
 from models.vocoders.stages import check_hop
 from modules.norm import weight_norm
 from modules.planes import planes, run
+from processors.mel import MelSettings
 
 SLOPE = 0.2
 END_KERNEL = 7  # of the first and last convolution
@@ -41,6 +42,7 @@ class MelGAN(Model):
     """
 
     reads = ("mel", "audio")
+    former = former_names("loss_mel", LossMel)
 
     def __init__(
         self,
@@ -51,9 +53,8 @@ class MelGAN(Model):
         ratios: tuple[int, ...] = (8, 8, 2, 2),
         ngf: int = 32,
         n_residual_layers: int = 3,
-        n_fft: int = 1024,
-        win_size: int = 1024,
-        fmax: float | None = None,
+        mel: MelSettings | None = None,
+        loss_mel: LossMel = LossMel(),
         variant: Variant = Variant(),
     ) -> None:
         super().__init__()
@@ -66,9 +67,7 @@ class MelGAN(Model):
             self.ups.append(_upsample(inputs, outputs, ratio))
             self.blocks.append(nn.ModuleList(Residual(outputs, 3**i) for i in range(n_residual_layers)))
         self.conv_post = _conv(ngf, 1, END_KERNEL)
-        self.mel_loss = MelLoss(
-            sample_rate=sample_rate, hop_size=self.samples_per_frame, n_fft=n_fft, win_size=win_size, n_mel=n_mel, fmax=fmax
-        )  # fmt: skip
+        self.mel_loss = loss_mel.loss(mel, sample_rate=sample_rate, hop_size=self.samples_per_frame, n_mel=n_mel)
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`mel`: the L1 distance of the log mels; `real` and `fake` (batch, 1, samples) for the discriminators."""

@@ -15,10 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.base.model import Model
+from models.base.model import Model, former_names
 from models.vocoders.hifigan import HiFiGAN
-from models.vocoders.losses import compared
+from models.vocoders.losses import LossMel, compared
+from models.vocoders.stages import UpsampleSizes
 from modules.source import HarmonicSource, gliding_cycles
+from processors.mel import MelSettings
 
 PURE_STAGE = 2  # the stage after whose upsampling the single sine of the small variant comes in
 
@@ -34,6 +36,14 @@ class SourceVariant:
     ignores_f0: bool = False  # Amphion's weights: the source was lost by mistake, and each stage doubled instead
 
 
+@dataclass(frozen=True, kw_only=True)
+class OpenvpiSizes(UpsampleSizes):
+    """Of openvpi's generator for 44.1 kHz."""
+
+    upsample_rates: tuple[int, ...] = (8, 8, 2, 2, 2)
+    upsample_kernel_sizes: tuple[int, ...] = (16, 16, 4, 4, 4)
+
+
 class NSFHiFiGAN(Model):
     """Mel (batch, frames, n_mel) and F0 (batch, frames; Hz, 0 unvoiced) to samples (batch, samples).
 
@@ -42,6 +52,7 @@ class NSFHiFiGAN(Model):
     """
 
     reads = ("mel", "f0", "audio")
+    former = {**former_names("generator", UpsampleSizes), **former_names("loss_mel", LossMel)}
     draws = ("source",)
 
     def __init__(
@@ -50,44 +61,28 @@ class NSFHiFiGAN(Model):
         n_mel: int,
         sample_rate: int,
         hop_size: int | None = None,
-        upsample_rates: tuple[int, ...] = (8, 8, 2, 2, 2),
-        upsample_kernel_sizes: tuple[int, ...] = (16, 16, 4, 4, 4),
-        upsample_initial_channel: int = 512,
-        resblock: Literal["1", "2"] = "1",
-        resblock_kernel_sizes: tuple[int, ...] = (3, 7, 11),
-        resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5)),
+        mel: MelSettings | None = None,
+        generator: OpenvpiSizes = OpenvpiSizes(),
         harmonics: int = 8,
-        n_fft: int = 1024,
-        win_size: int = 1024,
-        fmax: float | None = None,
+        loss_mel: LossMel = LossMel(),
         variant: SourceVariant = SourceVariant(),
     ) -> None:
         super().__init__()
-        self.generator = HiFiGAN(
-            n_mel=n_mel,
-            sample_rate=sample_rate,
-            hop_size=hop_size,
-            upsample_rates=upsample_rates,
-            upsample_kernel_sizes=upsample_kernel_sizes,
-            upsample_initial_channel=upsample_initial_channel,
-            resblock=resblock,
-            resblock_kernel_sizes=resblock_kernel_sizes,
-            resblock_dilation_sizes=resblock_dilation_sizes,
-            n_fft=n_fft,
-            win_size=win_size,
-            fmax=fmax,
-        )
-        self.sample_rate, self.variant, self.rates = sample_rate, variant, tuple(upsample_rates)
-        self.samples_per_frame = math.prod(upsample_rates)
-        widths = [upsample_initial_channel // 2 ** (i + 1) for i in range(len(upsample_rates))]
+        common = {"n_mel": n_mel, "sample_rate": sample_rate, "hop_size": hop_size, "mel": mel}
+        self.generator = HiFiGAN(**common, generator=generator, loss_mel=loss_mel)
+        self.sample_rate = sample_rate
+        self.variant = variant
+        self.rates = tuple(generator.upsample_rates)
+        self.samples_per_frame = generator.samples_per_frame
+        widths = generator.channels[1:]
         if variant.kind == "pure":
-            if len(upsample_rates) < PURE_STAGE:
-                raise ValueError(f"NSFHiFiGAN: a pure source needs {PURE_STAGE} upsample_rates or more, got {list(upsample_rates)}.")
+            if len(self.rates) < PURE_STAGE:
+                raise ValueError(f"NSFHiFiGAN: a pure source needs {PURE_STAGE} upsample_rates or more, got {list(self.rates)}.")
             self.source_conv = nn.Conv1d(1, widths[PURE_STAGE - 1], 1)
             return
         source = {"sample_rate": sample_rate, "harmonics": harmonics, "phases": variant.phases, "threshold": variant.threshold}
         self.m_source = HarmonicSource(**source)
-        strides = [math.prod(upsample_rates[i + 1 :]) for i in range(len(widths))]
+        strides = [math.prod(self.rates[i + 1 :]) for i in range(len(widths))]
         self.noise_convs = nn.ModuleList(
             nn.Conv1d(1, width, 2 * stride if stride > 1 else 1, stride) for width, stride in zip(widths, strides, strict=True)
         )

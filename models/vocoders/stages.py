@@ -32,6 +32,16 @@ class UpsampleSizes:
         """Before the first stage, and after each."""
         return [self.upsample_initial_channel // 2**stage for stage in range(len(self.upsample_rates) + 1)]
 
+    @property
+    def stages(self) -> list[tuple[int, int]]:
+        """The rate and the kernel of each stage."""
+        return list(zip(self.upsample_rates, self.upsample_kernel_sizes, strict=True))
+
+    @property
+    def blocks(self) -> list[tuple[int, tuple[int, ...]]]:
+        """The kernel and the dilations of each block after a stage."""
+        return list(zip(self.resblock_kernel_sizes, self.resblock_dilation_sizes, strict=True))
+
     def check(self, who: str, hop_size: int | None) -> None:
         """Raises ValueError when the sizes do not fit one another, or the hop."""
         check_stages(who, self.upsample_rates, self.upsample_kernel_sizes, self.upsample_initial_channel, hop_size)

@@ -289,7 +289,7 @@ class Vocoder(Task):
         return int(torch.randint(2**31, ())) if seed is None else seed
 
     def _check(self, mel: np.ndarray, f0: np.ndarray | None = None) -> None:
-        n_mel = self.mel_settings["n_mel"]
+        n_mel = self.mel_settings.n_mel
         if mel.ndim != 2 or mel.shape[1] != n_mel or not len(mel):
             raise ValueError(f"a mel of shape (frames, {n_mel}) with one frame or more is expected, got {mel.shape}.")
         if not np.isfinite(mel).all():

@@ -8,19 +8,39 @@ Nothing runs at the rate of samples but the transform, which is why it is the fa
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.base.model import Model
-from models.vocoders.losses import MelLoss, compared
+from models.base.model import Model, former_names
+from models.vocoders.losses import LossMel, compared
 from modules.norm import weight_norm
 from modules.spectral import InverseMDCT, InverseSTFT
 
 LOUDEST = 100.0  # the largest magnitude that a head may draw
 EPSILON = 1e-6  # of the layer norms
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneSizes:
+    """Of either backbone. `num_layers` None is 8 for "convnext" and 3 for "resnet", `layer_scale` None is one over that."""
+
+    dim: int = 512
+    intermediate_dim: int = 1536
+    num_layers: int | None = None
+    layer_scale: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeSizes:
+    """Of EnCodec's codes, for a model that reads them: `bandwidths` are the norms to choose from."""
+
+    bandwidths: int = 0
+    codebooks: int = 0
+    codebook_size: int = 1024
 
 
 class Vocos(Model):
@@ -36,6 +56,7 @@ class Vocos(Model):
     """
 
     reads = ("mel", "audio")
+    former = {**former_names("sizes", BackboneSizes), **former_names("codes", CodeSizes)}
 
     def __init__(
         self,
@@ -46,36 +67,36 @@ class Vocos(Model):
         backbone: Literal["convnext", "resnet"] = "convnext",
         head: Literal["istft", "imdct_cos", "imdct_symexp"] = "istft",
         padding: Literal["same", "center"] = "same",
-        dim: int = 512,
-        intermediate_dim: int = 1536,
-        num_layers: int | None = None,
-        layer_scale: float | None = None,
-        bandwidths: int = 0,
-        codebooks: int = 0,
-        codebook_size: int = 1024,
+        sizes: BackboneSizes = BackboneSizes(),
+        codes: CodeSizes = CodeSizes(),
         n_fft: int = 1024,
         fmax: float | None = None,
         speaker_channels: int = 0,
     ) -> None:
         super().__init__()
-        self.samples_per_frame, self.bandwidths = hop_size, bandwidths
+        self.samples_per_frame = hop_size
+        self.bandwidths = codes.bandwidths
         self.cond = nn.Conv1d(speaker_channels, n_mel, 1) if speaker_channels else None
         if backbone == "resnet":
-            if bandwidths:
-                raise ValueError(f'Vocos: bandwidths {bandwidths} needs the backbone "convnext": "resnet" has no norms to adapt.')
-            self.backbone = ResNetBackbone(n_mel, dim, num_layers or 3, layer_scale)
+            if codes.bandwidths:
+                raise ValueError(
+                    f'Vocos: bandwidths {codes.bandwidths} needs the backbone "convnext": "resnet" has no norms to adapt.'
+                )
+            self.backbone = ResNetBackbone(n_mel, sizes.dim, sizes.num_layers or 3, sizes.layer_scale)
         else:
-            self.backbone = ConvNeXtBackbone(n_mel, dim, intermediate_dim, num_layers or 8, layer_scale, bandwidths)
+            wide = (sizes.intermediate_dim, sizes.num_layers or 8, sizes.layer_scale, codes.bandwidths)
+            self.backbone = ConvNeXtBackbone(n_mel, sizes.dim, *wide)
         if head == "istft":
-            self.head = ISTFTHead(dim, n_fft, hop_size, padding)
+            self.head = ISTFTHead(sizes.dim, n_fft, hop_size, padding)
         else:
-            self.head = IMDCTHead(dim, hop_size, padding, head, sample_rate)
-        self.codebook_size, self.codebook_weights = codebook_size, None
-        if codebooks:
-            self.codebook_weights = nn.Parameter(torch.zeros(codebooks * codebook_size, n_mel), requires_grad=False)
-        self.mel_loss = MelLoss(
-            sample_rate=sample_rate, hop_size=hop_size, n_fft=n_fft, win_size=n_fft, n_mel=n_mel, fmax=fmax
-        )  # fmt: skip
+            self.head = IMDCTHead(sizes.dim, hop_size, padding, head, sample_rate)
+        self.codebook_size = codes.codebook_size
+        self.codebook_weights = None
+        if codes.codebooks:
+            table = torch.zeros(codes.codebooks * codes.codebook_size, n_mel)
+            self.codebook_weights = nn.Parameter(table, requires_grad=False)
+        loss_mel = LossMel(n_fft=n_fft, win_size=n_fft, fmax=fmax)
+        self.mel_loss = loss_mel.loss(None, sample_rate=sample_rate, hop_size=hop_size, n_mel=n_mel)
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`mel`: the L1 distance of the log mels; `real` and `fake` (batch, 1, samples) for the discriminators."""

@@ -33,12 +33,12 @@ class Voicing:
         """A mel (frames, n_mel) to look at, for models that make none themselves."""
         import torch
 
-        from processors.mel import MelSpectrogram
+        from processors.mel import MelSettings, MelSpectrogram
 
         features = self.task.features
         sizes = {k: v for k, v in features.settings.get("linear", {}).items() if k in ("n_fft", "win_size")}
         clock = {"sample_rate": features.sample_rate, "hop_size": features.hop_size}
-        mel = MelSpectrogram(**clock, **features.settings.get("mel", sizes))
+        mel = MelSpectrogram(MelSettings(**clock, **features.settings.get("mel", sizes)))
         return mel(torch.from_numpy(audio.samples)[None])[0].numpy()
 
     def _griffin_lim(self) -> Callable[..., Audio]:
@@ -46,7 +46,7 @@ class Voicing:
 
         from models.vocoders.griffinlim import GriffinLim
 
-        decoder = GriffinLim(**self.task.mel_settings)
+        decoder = GriffinLim(self.task.mel_settings)
 
         def decode(mel: np.ndarray) -> Audio:
             return Audio(decoder.infer(torch.from_numpy(mel)[None])[0].numpy(), self.task.rate).normalised(-3.0)
@@ -58,7 +58,7 @@ class Voicing:
 
         vocoder, made = load(path, device=str(self.task.device)), self.task.mel_settings
         try:
-            vocoder.convert(np.full((1, made["n_mel"]), made["convention"].silence), made)
+            vocoder.convert(np.full((1, made.n_mel), made.convention.silence), made)
         except ValueError as error:
             raise ValueError(f"the vocoder {path} reads another mel than this model makes: {error}") from error
 

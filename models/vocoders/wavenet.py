@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.base.model import Model
+from models.base.model import Model, former_names
 from models.vocoders.autoregression import condition, contiguous, generate
 from models.vocoders.distributions import Output
 from models.vocoders.folding import Seam
@@ -41,6 +41,25 @@ class Upsampling:
     slope: float = 0.01
 
 
+@dataclass(frozen=True, kw_only=True)
+class NetworkSizes:
+    """Of the dilated layers, in `stacks` that each begin anew with a dilation of 1; the defaults are r9y9's."""
+
+    layers: int = 24
+    stacks: int = 4
+    residual_channels: int = 128
+    gate_channels: int = 256
+    skip_channels: int = 128
+    kernel_size: int = 3
+    dropout: float = 0.05
+
+    @property
+    def dilations(self) -> list[int]:
+        """Of each layer."""
+        cycle = self.layers // self.stacks
+        return [2 ** (layer % cycle) for layer in range(self.layers)]
+
+
 class WaveNet(Model):
     """Mel (batch, frames, n_mel) to samples (batch, samples), each drawn from what the network says of the past and the mel.
 
@@ -52,6 +71,7 @@ class WaveNet(Model):
 
     reads = ("mel", "audio")
     tables = {"speakers": "embed_speakers.weight"}
+    former = former_names("network", NetworkSizes)
 
     def __init__(
         self,
@@ -64,33 +84,35 @@ class WaveNet(Model):
         one_hot: bool = False,
         upsampling: Upsampling = Upsampling(),
         padding: Padding = "edge",
-        layers: int = 24,
-        stacks: int = 4,
-        residual_channels: int = 128,
-        gate_channels: int = 256,
-        skip_channels: int = 128,
-        kernel_size: int = 3,
-        dropout: float = 0.05,
+        network: NetworkSizes = NetworkSizes(),
         speaker_channels: int = 0,
         embed_speakers: bool = True,
     ) -> None:
         super().__init__()
-        _check(layers, stacks, gate_channels, one_hot, output)
+        _check(network, one_hot, output)
         if upsampling.factors:
             check_factors("WaveNet", upsampling.factors, hop_size)
-        self.output, self.one_hot, self.hop_size, self.sample_rate, self.padding = output, one_hot, hop_size, sample_rate, padding
+        self.output = output
+        self.one_hot = one_hot
+        self.hop_size = hop_size
+        self.sample_rate = sample_rate
+        self.padding = padding
         self.margin = reach_of(upsampling.factors)
         self.reach = upsampling.context + self.margin if upsampling.factors else 0
-        self.numbers_per_sample = layers * gate_channels + 2 * n_mel
+        self.numbers_per_sample = network.layers * network.gate_channels + 2 * n_mel
 
-        self.first_conv = _dense(output.classes if one_hot else 1, residual_channels)
-        sizes = (residual_channels, gate_channels, skip_channels, kernel_size, n_mel, speaker_channels, dropout)
-        self.conv_layers = nn.ModuleList(Layer(*sizes, dilation=2 ** (i % (layers // stacks))) for i in range(layers))
+        self.first_conv = _dense(output.classes if one_hot else 1, network.residual_channels)
+        self.conv_layers = nn.ModuleList()
+        for dilation in network.dilations:
+            self.conv_layers.append(Layer(network, n_mel, speaker_channels, dilation=dilation))
         # Nothing follows the last layer but its skip: this one stays as it is, and only published files ask for it.
         self.conv_layers[-1].conv1x1_out.requires_grad_(False)
-        last = (nn.ReLU(), _dense(skip_channels, skip_channels), nn.ReLU(), _dense(skip_channels, output.channels))
+        skips = network.skip_channels
+        last = [nn.ReLU(), _dense(skips, skips), nn.ReLU(), _dense(skips, output.channels)]
         self.last_conv_layers = nn.ModuleList(last)
-        self.embed_speakers = nn.Embedding(n_speakers, speaker_channels) if speaker_channels and embed_speakers else None
+        self.embed_speakers = None
+        if speaker_channels and embed_speakers:
+            self.embed_speakers = nn.Embedding(n_speakers, speaker_channels)
         self.speaker_channels = speaker_channels
         self.upsample_net = Upsample(n_mel, upsampling) if upsampling.factors else None
 
@@ -182,16 +204,16 @@ class WaveNet(Model):
 class Layer(nn.Module):
     """A gated dilated convolution that sees no future, with the condition added to its gates."""
 
-    def __init__(
-        self, residual: int, gates: int, skips: int, kernel: int, n_mel: int, speaker: int, dropout: float, *, dilation: int
-    ) -> None:
+    def __init__(self, sizes: NetworkSizes, n_mel: int, speaker_channels: int, *, dilation: int) -> None:
         super().__init__()
-        self.dropout = dropout
-        self.conv = weight_norm(_fair(nn.Conv1d(residual, gates, kernel, dilation=dilation)))
+        residual = sizes.residual_channels
+        gates = sizes.gate_channels
+        self.dropout = sizes.dropout
+        self.conv = weight_norm(_fair(nn.Conv1d(residual, gates, sizes.kernel_size, dilation=dilation)))
         self.conv1x1c = _dense(n_mel, gates, bias=False)
-        self.conv1x1g = _dense(speaker, gates, bias=False) if speaker else None
+        self.conv1x1g = _dense(speaker_channels, gates, bias=False) if speaker_channels else None
         self.conv1x1_out = _dense(gates // 2, residual)
-        self.conv1x1_skip = _dense(gates // 2, skips)
+        self.conv1x1_skip = _dense(gates // 2, sizes.skip_channels)
 
     def forward(self, x: Tensor, told: Tensor, speaker: Tensor | None) -> tuple[Tensor, Tensor]:
         past = (self.conv.kernel_size[0] - 1) * self.conv.dilation[0]
@@ -302,12 +324,12 @@ def _matrix(conv: nn.Module) -> Tensor:
     return conv.weight[..., 0].T
 
 
-def _check(layers: int, stacks: int, gates: int, one_hot: bool, output: Output) -> None:
-    if layers % stacks:
+def _check(sizes: NetworkSizes, one_hot: bool, output: Output) -> None:
+    if sizes.layers % sizes.stacks:
         raise ValueError(
-            f"WaveNet: layers {layers} must be a multiple of stacks {stacks}: each stack doubles its dilations from 1."
+            f"WaveNet: layers {sizes.layers} must be a multiple of stacks {sizes.stacks}: each stack doubles its dilations from 1."
         )
-    if gates % 2:
-        raise ValueError(f"WaveNet: gate_channels {gates} must be even: one half gates the other.")
+    if sizes.gate_channels % 2:
+        raise ValueError(f"WaveNet: gate_channels {sizes.gate_channels} must be even: one half gates the other.")
     if one_hot and output.kind != "categorical":
         raise ValueError(f'WaveNet: one_hot feeds classes back, so output.kind must be "categorical", not "{output.kind}".')

@@ -16,7 +16,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from processors.mel import STFT, AmplitudePhase, MelConvention, MelSpectrogram, filter_bank
+from processors.mel import STFT, AmplitudePhase, MelConvention, MelSettings, MelSpectrogram, filter_bank
 
 TOLERANCE = 1e-4  # of the largest value, or of 1
 
@@ -95,7 +95,7 @@ def compute(name: str, settings: dict[str, Any], sounds: dict[int, Tensor]) -> T
         return AmplitudePhase(**sizes)(samples)[part[1]][0].T
     if "energy" in name:
         return STFT(**sizes, padding="center")(samples)[0].abs().norm(dim=1)
-    module = MelSpectrogram(**settings)
+    module = MelSpectrogram(MelSettings(**settings))
     if "linear" in name:
         return module.linear(samples)[0].T
     shift = re.search(r"keyshift(-?\d+)", name)

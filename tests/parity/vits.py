@@ -10,7 +10,7 @@ from models.upstream.vits_maps import from_upstream
 from modules.alignment import durations, path_of
 from modules.noise import Noise
 from modules.posterior import divergence
-from processors.mel import MelSpectrogram
+from processors.mel import MelSettings, MelSpectrogram
 from tests.parity import close, open_case
 from utils.config import build
 
@@ -67,9 +67,8 @@ def training(model, given, c):
     }
     if "mel" in given:
         rate, hop, size = c["sr"], c["hop"], c["segment_frames"]
-        mel = MelSpectrogram(
-            sample_rate=rate, hop_size=hop, n_fft=c["n_fft"], win_size=c["n_fft"], n_mel=c["n_mel"], convention="vits"
-        )
+        sizes = {"n_fft": c["n_fft"], "win_size": c["n_fft"], "n_mel": c["n_mel"]}
+        mel = MelSpectrogram(MelSettings(sample_rate=rate, hop_size=hop, **sizes, convention="vits"))
         heard = mel(out["fake"][:, 0]).transpose(1, 2)
         target = torch.stack([m[:, s : s + size] for m, s in zip(given["mel"], out["start"], strict=True)])
         made |= {"train.y_hat_mel": heard, "loss.mel": 45 * (heard - target).abs().mean()}

@@ -7,7 +7,7 @@ import torch
 from models.base.task import fit_weights
 from models.upstream.vocos import amphion_vocos_sizes, gemelo_vocos
 from models.vocoders.vocos import Vocos
-from processors.mel import MelSpectrogram
+from processors.mel import MelSettings, MelSpectrogram
 from tests.parity import close, compare, old_keys, open_case
 from utils.config import build
 
@@ -37,7 +37,7 @@ def gemelo(path):
 
 def mel_of(wave, settings, facts):
     hop = facts["mel_hop_size"]
-    mel = MelSpectrogram(**settings, sample_rate=facts["sample_rate"], hop_size=hop)
+    mel = MelSpectrogram(MelSettings(**settings, sample_rate=facts["sample_rate"], hop_size=hop))
     heard, odd = mel(wave).transpose(1, 2), (settings["n_fft"] - hop) % 2
     # The reference pads an odd margin one sample short, and so loses the last frame of a sound that is whole hops long.
     return heard[..., :-1] if mel.convention.padding == "same" and odd and wave.shape[1] % hop == 0 else heard
