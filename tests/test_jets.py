@@ -60,7 +60,7 @@ def batch_of(frames=(30, 21), tokens=(9, 6), pad_frames=0, pad_tokens=0):
 
 def taught(model, b, **noise):
     told = (b["mel"], b["frames"], b["f0"], b["energy"], b["speaker"])
-    return model.teach(b["phone"], b["tokens"], *told, noise or None)
+    return model.teacher_forced(b["phone"], b["tokens"], *told, noise or None)
 
 
 # The aligner

@@ -211,8 +211,8 @@ def test_the_decoder_is_cut_in_training_alone():
     model, batch = make(max_frames=6, **STILL), make_batch()
     targets = {n: torch.zeros(3, 5) for n in ("pitch", "energy")}
     given = (batch["phone"], batch["tokens"], batch["duration"], targets, batch["speaker"])
-    assert model.train().teach(*given)["mel"].shape[1] == 6
-    assert model.eval().teach(*given)["mel"].shape[1] == 17
+    assert model.train().teacher_forced(*given)["mel"].shape[1] == 6
+    assert model.eval().teacher_forced(*given)["mel"].shape[1] == 17
     torch.testing.assert_close(make_loss(model.train(), batch), make_loss(model, {**batch, "mel": beyond(batch["mel"], 6)}))
 
 

@@ -257,7 +257,7 @@ def test_padding_changes_nothing(stochastic, decoder):
         for pad_frames, pad_tokens in ((0, 0), (13, 7)):
             b = batch_of(pad_frames=pad_frames, pad_tokens=pad_tokens)
             noise = noises(b["linear"].shape[1], b["phone"].shape[1])
-            out = model.teach(b["phone"], b["tokens"], b["linear"], b["frames"], b["speaker"], noise)
+            out = model.teacher_forced(b["phone"], b["tokens"], b["linear"], b["frames"], b["speaker"], noise)
             made.append(out | {"kl": divergence(out), "total": out["duration_loss"].sum()})
     plain, padded = made
     for name in ("kl", "total", "duration_loss", "fake", "start"):
@@ -298,7 +298,7 @@ def test_spectra_are_compared_where_asked_and_teach_the_decoder_alone_of_what_it
 def test_training_draws_anew_and_slices_lie_within():
     model = small().train()
     b = batch_of()
-    starts = torch.stack([model.teach(b["phone"], b["tokens"], b["linear"], b["frames"], b["speaker"])["start"] for _ in range(40)])
+    starts = torch.stack([model.teacher_forced(b["phone"], b["tokens"], b["linear"], b["frames"], b["speaker"])["start"] for _ in range(40)])
     assert starts.unique(dim=0).shape[0] > 20 and (starts >= 0).all() and (starts <= b["frames"] - 8).all()
 
 

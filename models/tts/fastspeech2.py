@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from models.base.model import Model, former_names
 from models.base.options import Factor
+from models.tts.checks import refuse_even
 from modules.masks import average, expand, masked_mean, valid
 from modules.predictors import VariancePredictor, whole_frames
 from modules.transformer import FFTBlocks
@@ -173,17 +174,20 @@ class FastSpeech2(Model):
             "pitch": self._normal("f0", batch["f0"], durations, self.variance_adaptor.levels["pitch"]),
             "energy": self._normal("energy", batch["energy"], durations, self.variance_adaptor.levels["energy"]),
         }
-        out = self.teach(batch["phone"], batch["tokens"], durations, targets, batch["speaker"])
+        out = self.teacher_forced(batch["phone"], batch["tokens"], durations, targets, batch["speaker"])
         return losses(out, durations, targets, batch["mel"], self.variance_adaptor.levels)
 
-    def teach(
+    def teacher_forced(
         self, phone: Tensor, tokens: Tensor, durations: Tensor, targets: dict[str, Tensor], speaker: Tensor | None = None
     ) -> dict[str, Tensor]:
         """All that the network makes when durations, pitch and energy are given, the latter two normalised."""
         mask = valid(tokens, phone.shape[1])
-        encoded = self.encoder(self.encoder.src_word_emb(phone), mask)
-        out = self.variance_adaptor(self._voiced(encoded, speaker), mask, durations=durations, targets=targets)
-        return {"encoder": encoded, "token_mask": mask, **out, **self._decode(out["adapted"], out["frame_mask"])}
+        embedded = self.encoder.src_word_emb(phone)
+        encoded = self.encoder(embedded, mask)
+        voiced = self._voiced(encoded, speaker)
+        out = self.variance_adaptor(voiced, mask, durations=durations, targets=targets)
+        decoded = self._decode(out["adapted"], out["frame_mask"])
+        return {"encoder": encoded, "token_mask": mask, **out, **decoded}
 
     @torch.inference_mode()
     def infer(
@@ -227,38 +231,50 @@ class FastSpeech2(Model):
 
     def _decode(self, adapted: Tensor, mask: Tensor) -> dict[str, Tensor]:
         if self.training:  # attention grows with the square of the frames
-            adapted, mask = adapted[:, : self.max_frames], mask[:, : self.max_frames]
+            adapted = adapted[:, : self.max_frames]
+            mask = mask[:, : self.max_frames]
         decoded = self.decoder(adapted, mask)
         mel = self.mel_linear(decoded)
-        extra = {} if self.postnet is None else {"postnet_mel": mel + self.postnet(mel, None if self.see_padding else mask)}
-        return {"decoder": decoded, "mel": mel, **extra}
+        out = {"decoder": decoded, "mel": mel}
+        if self.postnet is not None:
+            real = None if self.see_padding else mask
+            out["postnet_mel"] = mel + self.postnet(mel, real)
+        return out
 
 
 def losses(
     out: dict[str, Tensor], durations: Tensor, targets: dict[str, Tensor], mel: Tensor, levels: dict[str, Level]
 ) -> dict[str, Tensor]:
-    """The named losses of `FastSpeech2.teach` against its targets."""
-    tokens, frames = out["token_mask"], out["frame_mask"]
-    seen = out["mel"].shape[1]
-    mel, heard = mel[:, :seen], frames[:, :seen]
-    found = {"mel": masked_mean((out["mel"] - mel).abs(), heard)}
+    """The named losses of `FastSpeech2.teacher_forced` against its targets."""
+    tokens = out["token_mask"]
+    frames = out["frame_mask"]
+    decoded = out["mel"].shape[1]
+    mel = mel[:, :decoded]
+    inside = frames[:, :decoded]
+    parts = {"mel": masked_mean((out["mel"] - mel).abs(), inside)}
     if "postnet_mel" in out:
-        found["postnet"] = masked_mean((out["postnet_mel"] - mel).abs(), heard)
-    found["duration"] = masked_mean((out["log_duration"] - torch.log(durations.float() + 1)) ** 2, tokens)
+        parts["postnet"] = masked_mean((out["postnet_mel"] - mel).abs(), inside)
+    log_durations = torch.log(durations.float() + 1)
+    parts["duration"] = masked_mean((out["log_duration"] - log_durations) ** 2, tokens)
     for name in ("pitch", "energy"):
         mask = tokens if levels[name] == "phone" else frames
-        found[name] = masked_mean((out[name] - targets[name][:, : mask.shape[1]]) ** 2, mask)
-    return found
+        target = targets[name][:, : mask.shape[1]]
+        parts[name] = masked_mean((out[name] - target) ** 2, mask)
+    return parts
 
 
 def bin_edges(statistics: dict[str, float] | None, scale: str, n_bins: int) -> Tensor:
     """(n_bins - 1,) edges from the least to the greatest normalised value; "log" spaces them evenly in the logarithm of the value."""
-    s = statistics or {"mean": 0.0, "std": 1.0, "min": -3.0, "max": 8.0}
+    known = statistics or {"mean": 0.0, "std": 1.0, "min": -3.0, "max": 8.0}
+    least = known["min"]
+    greatest = known["max"]
     if scale == "linear":
-        edges = torch.linspace(s["min"], s["max"], n_bins - 1)
+        edges = torch.linspace(least, greatest, n_bins - 1)
     else:
-        edges = torch.logspace(math.log10(max(s["min"], 1e-3)), math.log10(max(s["max"], 1e-2)), n_bins - 1)
-    return (edges - s["mean"]) / spread(s)
+        low = math.log10(max(least, 1e-3))
+        high = math.log10(max(greatest, 1e-2))
+        edges = torch.logspace(low, high, n_bins - 1)
+    return (edges - known["mean"]) / spread(known)
 
 
 def spread(statistics: dict[str, float]) -> float:
@@ -266,19 +282,14 @@ def spread(statistics: dict[str, float]) -> float:
     return float(statistics["std"]) or 1.0
 
 
-def refuse_even(**kernels: tuple[int, ...]) -> None:
-    """Raises ValueError for an even kernel: its output would not be as long as its input."""
-    for name, sizes in kernels.items():
-        if any(size < 1 or size % 2 == 0 for size in sizes):
-            raise ValueError(f"{name}: {sizes if len(sizes) > 1 else sizes[0]} must be odd, for example 3, 5 or 9.")
-
-
 def register_statistics(model: Model, statistics: dict[str, dict[str, float]] | None) -> None:
     """Keeps the mean and deviation of each of `statistics_of` as buffers of the model; 0 and 1 where they are unknown."""
     for name in model.statistics_of:
         known = (statistics or {}).get(name, {"mean": 0.0, "std": 1.0})
-        model.register_buffer(f"{name}_mean", torch.tensor(float(known["mean"])))
-        model.register_buffer(f"{name}_std", torch.tensor(spread(known)))
+        mean = torch.tensor(float(known["mean"]))
+        deviation = torch.tensor(spread(known))
+        model.register_buffer(f"{name}_mean", mean)
+        model.register_buffer(f"{name}_std", deviation)
 
 
 class VarianceAdaptor(nn.Module):
@@ -327,11 +338,16 @@ class VarianceAdaptor(nn.Module):
         for name in ("pitch", "energy"):
             if self.levels[name] != level:
                 continue
-            out[name] = getattr(self, f"{name}_predictor")(x, mask)
-            values = targets[name][:, : x.shape[1]] if targets else out[name] * (controls or {}).get(name, 1.0)
+            predictor = getattr(self, f"{name}_predictor")
+            embedding = getattr(self, f"{name}_embedding")
             edges = getattr(self, f"{name}_bins")
+            out[name] = predictor(x, mask)
+            values = out[name] * (controls or {}).get(name, 1.0)
+            if targets:
+                values = targets[name][:, : x.shape[1]]
             # Under autocast a prediction has another type than the edges, which bucketize need not accept.
-            x = x + getattr(self, f"{name}_embedding")(torch.bucketize(values.to(edges.dtype).contiguous(), edges))
+            values = values.to(edges.dtype).contiguous()
+            x = x + embedding(torch.bucketize(values, edges))
         return x
 
 
@@ -341,16 +357,22 @@ class PostNet(nn.Module):
     def __init__(self, n_mel: int, channels: int, kernel: int, layers: int) -> None:
         super().__init__()
         sizes = [n_mel, *[channels] * (layers - 1), n_mel]
-        self.convolutions = nn.ModuleList(
-            nn.Sequential(Named(conv=nn.Conv1d(a, b, kernel, padding=(kernel - 1) // 2)), nn.BatchNorm1d(b))
-            for a, b in zip(sizes, sizes[1:], strict=False)
-        )
+        padding = (kernel - 1) // 2
+        self.convolutions = nn.ModuleList()
+        for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+            convolution = Named(nn.Conv1d(inputs, outputs, kernel, padding=padding))
+            norm = nn.BatchNorm1d(outputs)
+            self.convolutions.append(nn.Sequential(convolution, norm))
 
     def forward(self, mel: Tensor, mask: Tensor | None = None) -> Tensor:
-        x, seen = mel.transpose(1, 2), 1.0 if mask is None else mask[:, None]
+        x = mel.transpose(1, 2)
+        real = 1.0 if mask is None else mask[:, None]
+        last = len(self.convolutions)
         for number, (convolution, norm) in enumerate(self.convolutions, 1):
-            x = self._normal(norm, convolution(x * seen), mask)
-            x = torch.tanh(x) if number < len(self.convolutions) else x
+            x = convolution(x * real)
+            x = self._normal(norm, x, mask)
+            if number < last:
+                x = torch.tanh(x)
             x = F.dropout(x, 0.5, self.training)
         return x.transpose(1, 2)
 

@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from models.base.model import Model, former_names
 from models.base.options import Factor
-from models.tts.fastspeech2 import Predictor, Transformer, refuse_even, register_statistics
+from models.tts.checks import name_the_short, refuse_even
+from models.tts.fastspeech2 import Predictor, Transformer, register_statistics
 from models.vocoders.decoding import Decoding, cut, decode_each, slices
 from modules.aligner import Aligner, binarisation, forward_sum, smooth
 from modules.alignment import durations, path_of
 from modules.masks import average, expand, masked_mean, valid
 from modules.noise import Noise
 from modules.predictors import whole_frames
-from utils.log import log
 
 PHONE = 0.08  # seconds that a phone is expected to last before anything was learnt
 PREDICTED = ("duration", "pitch", "energy")
@@ -114,14 +114,20 @@ class Jets(Model):
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`mel` (L1 of log mels), `duration`, `pitch`, `energy` (mean squares), `forward_sum` and `binarisation` (nats a token,
         nats a frame), and the slices `real`, `fake` (batch, 1, samples); with `stft_loss` also `stft`."""
-        _name_the_short(batch)
-        pitch, energy = ((batch[n] - getattr(self, f"{n}_mean")) / getattr(self, f"{n}_std") for n in ("f0", "energy"))
-        out = self.teach(batch["phone"], batch["tokens"], batch["mel"], batch["frames"], pitch, energy, batch["speaker"])
+        name_the_short(batch)
+        pitch = (batch["f0"] - self.f0_mean) / self.f0_std
+        energy = (batch["energy"] - self.energy_mean) / self.energy_std
+        text = (batch["phone"], batch["tokens"])
+        recording = (batch["mel"], batch["frames"], pitch, energy)
+        out = self.teacher_forced(*text, *recording, batch["speaker"])
         real, fake, inside = slices(batch, out, self.hop_size, self.slice_frames)
-        spectra = {} if self.stft_loss is None else {"stft": self.stft_loss(real, fake)}
-        return {"mel": self.mel_loss(real, fake, inside), **spectra, **losses(out, batch["frames"]), "real": real, "fake": fake}
+        parts = {"mel": self.mel_loss(real, fake, inside)}
+        if self.stft_loss is not None:
+            parts["stft"] = self.stft_loss(real, fake)
+        parts |= losses(out, batch["frames"])
+        return {**parts, "real": real, "fake": fake}
 
-    def teach(
+    def teacher_forced(
         self,
         phone: Tensor,
         tokens: Tensor,
@@ -183,11 +189,14 @@ class Jets(Model):
     def _read(self, phone: Tensor, tokens: Tensor, speaker: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """The mask (batch, tokens), the hidden states (batch, tokens, hidden), and those in the voice of `speaker` (batch,)."""
         mask = valid(tokens.to(phone.device), phone.shape[1])
-        encoded = self.encoder(self.encoder.src_word_emb(phone), mask)
+        embedded = self.encoder.src_word_emb(phone)
+        encoded = self.encoder(embedded, mask)
         if self.speaker_emb is None:
             return mask, encoded, encoded
-        speaker = torch.zeros(len(phone), dtype=torch.long, device=phone.device) if speaker is None else speaker
-        return mask, encoded, encoded + self.speaker_emb(speaker)[:, None]
+        if speaker is None:
+            speaker = torch.zeros(len(phone), dtype=torch.long, device=phone.device)
+        voice = self.speaker_emb(speaker)
+        return mask, encoded, encoded + voice[:, None]
 
     def _predicted(self, x: Tensor, adapted: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """log_duration from `x`; pitch and energy from `adapted`; each (batch, tokens)."""
@@ -199,8 +208,9 @@ class Jets(Model):
         """`x` (batch, tokens, hidden) with normalised pitch and energy (batch, tokens) added, `bare` or through their layers."""
         if bare:
             return x + (pitch + energy)[..., None]
-        both = ((self.pitch_embed, pitch), (self.energy_embed, energy))
-        return x + sum(layer(value[:, None]).transpose(1, 2) for layer, value in both)
+        embedded_pitch = self.pitch_embed(pitch[:, None])
+        embedded_energy = self.energy_embed(energy[:, None])
+        return x + (embedded_pitch.transpose(1, 2) + embedded_energy.transpose(1, 2))
 
     def _decoded(self, x: Tensor, duration: Tensor) -> dict[str, Tensor]:
         """adapted and z (batch, frames, hidden): what the decoder reads and gives; frames (batch,) and their mask."""
@@ -210,20 +220,17 @@ class Jets(Model):
 
 
 def losses(out: dict[str, Tensor], frames: Tensor) -> dict[str, Tensor]:
-    """The named losses of `Jets.teach`, but those of the sound."""
-    mask, duration = out["token_mask"], out["duration"]
+    """The named losses of `Jets.teacher_forced`, but those of the sound."""
+    mask = out["token_mask"]
+    duration = out["duration"]
     path = path_of(duration, out["likely"].shape[1])
     with torch.autocast(mask.device.type, enabled=False):
-        return {
-            "duration": masked_mean((out["log_duration"].float() - torch.log(duration.float() + 1)) ** 2, mask),
-            "pitch": masked_mean((out["pitch"].float() - out["pitch_target"]) ** 2, mask),
-            "energy": masked_mean((out["energy"].float() - out["energy_target"]) ** 2, mask),
-            "forward_sum": forward_sum(out["likely"], mask.sum(1), frames).mean(),
-            "binarisation": binarisation(out["likely"], path, frames).mean(),
-        }
-
-
-def _name_the_short(batch: dict[str, Any]) -> None:
-    short = [name for name, f, t in zip(batch["id"], batch["frames"], batch["tokens"], strict=True) if f < t]
-    if short:
-        log.warning(f"fewer frames than tokens, is the text longer than the recording? {', '.join(short)}")
+        log_durations = torch.log(duration.float() + 1)
+        targets = {"duration": log_durations, "pitch": out["pitch_target"], "energy": out["energy_target"]}
+        parts = {}
+        for name, target in targets.items():
+            prediction = out["log_duration" if name == "duration" else name]
+            parts[name] = masked_mean((prediction.float() - target) ** 2, mask)
+        parts["forward_sum"] = forward_sum(out["likely"], mask.sum(1), frames).mean()
+        parts["binarisation"] = binarisation(out["likely"], path, frames).mean()
+    return parts

@@ -54,13 +54,18 @@ def moved(tier: list[Interval], seconds: float) -> list[Interval]:
 
 def fitted(audio: Audio, pause: float, *, first: bool, last: bool) -> Audio:
     """A piece with `pause` seconds of silence behind it; faded at the ends where another piece or silence touches it."""
-    samples, n = audio.samples.copy(), min(round(FADE * audio.rate), len(audio.samples) // 2)
-    ramp = (0.5 - 0.5 * np.cos(np.pi * (np.arange(n) + 0.5) / max(n, 1))).astype(np.float32)
+    samples = audio.samples.copy()
+    longest = len(samples) // 2
+    fade = min(round(FADE * audio.rate), longest)
+    places = (np.arange(fade) + 0.5) / max(fade, 1)
+    ramp = 0.5 - 0.5 * np.cos(np.pi * places)
+    ramp = ramp.astype(np.float32)
     if not first:
-        samples[:n] *= ramp
-    if n and (pause or not last):
-        samples[-n:] *= ramp[::-1]
-    return Audio(np.append(samples, np.zeros(round(pause * audio.rate), np.float32)), audio.rate)
+        samples[:fade] *= ramp
+    if fade and (pause or not last):
+        samples[-fade:] *= ramp[::-1]
+    silence = np.zeros(round(pause * audio.rate), np.float32)
+    return Audio(np.append(samples, silence), audio.rate)
 
 
 def token_times(duration: np.ndarray, seconds_per_frame: float, seconds: float) -> list[tuple[float, float]]:
@@ -75,13 +80,24 @@ def with_times(
     """The times of one line. `duration` is of the tokens, or of tokens with blanks around; `words` count spoken tokens."""
     blanks = len(duration) == 2 * len(tokens) + 1
     times = token_times(duration, seconds_per_frame, audio.seconds)
-    # A blank sounds on from the phone before it; the first is the silence before speech.
-    rows = [(start, times[2 * i + 2][1]) for i, (start, _) in enumerate(times[1::2])] if blanks else times
-    labels = ["" if silent(token) else token.lstrip("@") or token for token in tokens.tolist()]
-    phones = [(label, *row) for label, row in zip(labels, rows, strict=True)]
+    spans = times
+    if blanks:  # one sounds on from the phone before it; the first is the silence before speech
+        starts = [start for start, _ in times[1::2]]
+        ends = [end for _, end in times[2::2]]
+        spans = list(zip(starts, ends, strict=True))
+    phones = [(_label(token), *span) for token, span in zip(tokens.tolist(), spans, strict=True)]
     if blanks:
         phones.insert(0, ("", *times[0]))
-    spoken = [row for row in phones if row[0]]
-    found = [(word, spoken[first][1], spoken[last - 1][2]) for word, first, last in words]
-    line = [(text, spoken[0][1], spoken[-1][2])] if spoken else []
-    return Speech(audio, line, found, phones)
+    spoken = [phone for phone in phones if phone[0]]
+    line = []
+    if spoken:
+        line = [(text, spoken[0][1], spoken[-1][2])]
+    of_words = []
+    for word, first, last in words:
+        of_words.append((word, spoken[first][1], spoken[last - 1][2]))
+    return Speech(audio, line, of_words, phones)
+
+
+def _label(token: str) -> str:
+    """What Praat shows of a token: nothing of a silent one."""
+    return "" if silent(token) else token.lstrip("@") or token

@@ -79,11 +79,16 @@ class TTS(Task):
 
         if not self.model.converts:
             raise ValueError(f"{self.card['model_type']} converts no voices: VITS of several speakers does.")
-        numbers = [torch.tensor([self.speaker_id(name)], device=self.device) for name in (source_speaker, target_speaker)]
+        speakers = []
+        for name in (source_speaker, target_speaker):
+            speakers.append(torch.tensor([self.speaker_id(name)], device=self.device))
         audio = source if isinstance(source, Audio) else Audio.read(source)
-        linear = self.features.features["linear"](None, audio.resample(self.rate))
-        out = self.network.convert(torch.from_numpy(linear)[None].to(self.device), *numbers, seed=None if seed < 0 else seed)
-        return Audio(out["audio"][0].float().cpu().numpy(), self.rate)
+        audio = audio.resample(self.rate)
+        linear = torch.from_numpy(self.features.features["linear"](None, audio))
+        drawn = None if seed < 0 else seed
+        out = self.network.convert(linear[None].to(self.device), *speakers, seed=drawn)
+        samples = out["audio"][0].float().cpu().numpy()
+        return Audio(samples, self.rate)
 
     def sample(self, utterance: Utterance, **options: Any) -> Sample:
         """The utterance's text, as it is, in its language and in one go, spoken by its speaker, beside its recording.

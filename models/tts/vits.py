@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from models.base.model import Model, former_names
 from models.base.options import Deviation, Factor
+from models.tts.checks import name_the_short
 from models.vocoders.decoding import Decoding, cut, decode_each, slices
 from modules import alignment
 from modules.attention import EncoderSizes
@@ -19,7 +20,6 @@ from modules.duration import DurationPredictor, StochasticDurationPredictor
 from modules.masks import expand, valid
 from modules.noise import Noise
 from modules.posterior import PosteriorEncoder, divergence
-from utils.log import log
 
 LONGEST = 1000  # frames that one token may last: a wild draw must not fill the memory
 
@@ -133,7 +133,7 @@ class VITS(Model):
         With `stft_loss` also `stft`.
         """
         self._check(batch)
-        out = self.teach(batch["phone"], batch["tokens"], batch["linear"], batch["frames"], batch["speaker"])
+        out = self.teacher_forced(batch["phone"], batch["tokens"], batch["linear"], batch["frames"], batch["speaker"])
         real, fake, inside = slices(batch, out, self.hop_size, self.slice_frames)
         spectra = {} if self.stft_loss is None else {"stft": self.stft_loss(real, fake)}
         return spectra | {
@@ -144,7 +144,7 @@ class VITS(Model):
             "fake": fake,
         }
 
-    def teach(
+    def teacher_forced(
         self,
         phone: Tensor,
         tokens: Tensor,
@@ -159,7 +159,8 @@ class VITS(Model):
         and "slice" (batch,), uniform in [0, 1). In eval mode the draws are always the same.
         """
         draw = Noise(None if self.training else 0, device=phone.device, given=noise)
-        voice, out = self.voice(speaker, len(phone)), self.enc_p(phone, tokens)
+        voice = self.voice(speaker, len(phone))
+        out = self.enc_p(phone, tokens)
         out |= self.enc_q(linear, frames, voice, draw)
         out["z_p"], _ = self.flow(out["z"], out["frame_mask"], voice)
         with torch.autocast(phone.device.type, enabled=False):
@@ -207,8 +208,10 @@ class VITS(Model):
         speed: float | Tensor,
     ) -> dict[str, Tensor]:
         """All of `infer` but the sound: the latent frames `z` (batch, latent, frames) and how they came about."""
-        voice, out = self.voice(speaker, len(phone)), self.enc_p(phone, tokens)
-        hidden, mask = out["hidden"], out["token_mask"]
+        voice = self.voice(speaker, len(phone))
+        out = self.enc_p(phone, tokens)
+        hidden = out["hidden"]
+        mask = out["token_mask"]
         if self.stochastic:
             drawn = draw.normal(len(phone), 2, phone.shape[1], name="duration") * duration_noise
             out["log_duration"] = self.dp.sample(hidden, mask, drawn, voice)
@@ -245,7 +248,8 @@ class VITS(Model):
             raise ValueError("this VITS was trained on one speaker: there is no other voice to convert to.")
         if frames is None:
             frames = torch.full((len(linear),), linear.shape[1], device=linear.device)
-        before, after = self.voice(source, len(linear)), self.voice(target, len(linear))
+        before = self.voice(source, len(linear))
+        after = self.voice(target, len(linear))
         out = self.enc_q(linear, frames, before, Noise(seed, device=linear.device, given=noise))
         z_p, _ = self.flow(out["z"], out["frame_mask"], before)
         z = self.flow.inverse(z_p, out["frame_mask"], after) * out["frame_mask"]
@@ -264,15 +268,20 @@ class VITS(Model):
 
     def _duration_loss(self, out: dict[str, Tensor], voice: Tensor | None, draw: Noise) -> dict[str, Tensor]:
         """`duration_loss` (batch,): each a share of the batch's tokens, so that their sum is a mean; and what it is made of."""
-        hidden, mask, duration = out["hidden"].float(), out["token_mask"], out["duration"]
-        voice = None if voice is None else voice.float()
+        hidden = out["hidden"].float()
+        mask = out["token_mask"]
+        duration = out["duration"]
+        tokens = mask.sum()
+        if voice is not None:
+            voice = voice.float()
         if self.stochastic:
             noise = draw.normal(len(hidden), 2, hidden.shape[2], name="duration")
             raw = self.dp(hidden, mask, duration, noise, voice)
-            return {"duration_raw": raw, "duration_loss": raw / mask.sum()}
+            return {"duration_raw": raw, "duration_loss": raw / tokens}
         raw = self.dp(hidden, mask, voice)
         target = (duration.float() + 1e-6).log() * mask[:, 0]
-        return {"duration_raw": raw, "duration_loss": (raw - target).square().sum(1) / mask.sum()}
+        squares = (raw - target).square().sum(1)
+        return {"duration_raw": raw, "duration_loss": squares / tokens}
 
     def _check(self, batch: dict[str, Any]) -> None:
         bins = batch["linear"].shape[2]
@@ -281,9 +290,7 @@ class VITS(Model):
                 f"model.decoding.n_fft: {2 * (self.bins - 1)} makes {self.bins} bins, but the spectrogram has {bins}: give "
                 f"preprocess.features.linear and model the same n_fft (and win_size), {2 * (bins - 1)} for this one."
             )
-        short = [name for name, f, t in zip(batch["id"], batch["frames"], batch["tokens"], strict=True) if f < t]
-        if short:
-            log.warning(f"fewer frames than tokens, is the text longer than the recording? {', '.join(short)}")
+        name_the_short(batch)
 
 
 class TextEncoder(nn.Module):
@@ -298,24 +305,38 @@ class TextEncoder(nn.Module):
 
     def forward(self, phone: Tensor, tokens: Tensor) -> dict[str, Tensor]:
         """hidden (batch, hidden, tokens); m_p, logs_p (batch, latent, tokens); token_mask (batch, 1, tokens)."""
-        mask = valid(tokens.to(phone.device), phone.shape[1])[:, None].to(self.emb.weight.dtype)
-        hidden = self.encoder((self.emb(phone) * self.emb.embedding_dim**0.5).transpose(1, 2), mask)
-        m_p, logs_p = (self.proj(hidden) * mask).float().chunk(2, 1)
+        tokens = tokens.to(phone.device)
+        inside = valid(tokens, phone.shape[1])
+        mask = inside[:, None].to(self.emb.weight.dtype)
+        embedded = self.emb(phone)
+        scaled = embedded * self.emb.embedding_dim**0.5
+        hidden = self.encoder(scaled.transpose(1, 2), mask)
+        prior = self.proj(hidden) * mask
+        m_p, logs_p = prior.float().chunk(2, 1)
         return {"hidden": hidden, "m_p": m_p, "logs_p": logs_p, "token_mask": mask}
 
 
 @torch.no_grad()
 def scores(out: dict[str, Tensor]) -> Tensor:
     """(batch, frames, tokens): the log-likelihood of each latent frame of the flow under the prior of each token."""
-    z, m, log_s = out["z_p"].float(), out["m_p"], out["logs_p"]
-    precision = torch.exp(-2 * log_s)
-    alone = (-0.5 * math.log(2 * math.pi) - log_s - 0.5 * m.square() * precision).sum(1, keepdim=True)
-    return (-0.5 * z.square()).transpose(1, 2) @ precision + z.transpose(1, 2) @ (m * precision) + alone
+    z = out["z_p"].float()
+    mean = out["m_p"]
+    log_deviation = out["logs_p"]
+    precision = torch.exp(-2 * log_deviation)
+    norm = -0.5 * math.log(2 * math.pi) - log_deviation
+    alone = norm - 0.5 * mean.square() * precision
+    squares = -0.5 * z.square()
+    products = z.transpose(1, 2) @ (mean * precision)
+    return squares.transpose(1, 2) @ precision + products + alone.sum(1, keepdim=True)
 
 
 def stretched(out: dict[str, Tensor], length: int) -> dict[str, Tensor]:
     """The prior of each token for as long as it lasts: m_p_frames, logs_p_frames (batch, latent, length), 0 beyond the end."""
-    both = torch.cat([out["m_p"], out["logs_p"]], 1).transpose(1, 2)
-    both = expand(both, out["duration"])[0].transpose(1, 2)
-    both = nn.functional.pad(both, (0, length - both.shape[2]))
-    return dict(zip(("m_p_frames", "logs_p_frames"), both.chunk(2, 1), strict=True))
+    prior = torch.cat([out["m_p"], out["logs_p"]], 1)
+    prior = prior.transpose(1, 2)
+    frames, _ = expand(prior, out["duration"])
+    frames = frames.transpose(1, 2)
+    missing = length - frames.shape[2]
+    frames = nn.functional.pad(frames, (0, missing))
+    mean, log_deviation = frames.chunk(2, 1)
+    return {"m_p_frames": mean, "logs_p_frames": log_deviation}

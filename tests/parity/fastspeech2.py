@@ -28,7 +28,7 @@ def check(path, translate):
     made = {}
     with torch.no_grad():
         targets = {"pitch": given["pitch"], "energy": given["energy"]}
-        out = model.teach(given["texts"], given["text_len"], given["durations"], targets, given.get("spk_id"))
+        out = model.teacher_forced(given["texts"], given["text_len"], given["durations"], targets, given.get("spk_id"))
         made |= {f"tf.{k}": v for k, v in names(out, given).items()}
         found = losses(out, given["durations"], targets, given["mel"], model.variance_adaptor.levels)
         made |= loss_names(found)

@@ -37,7 +37,7 @@ def jets(path):
 def training(model, given):
     tokens, frames, noise = given["text_len"], given["target_len"], {"slice": given["train.rand_segment"]}
     told = (given["mel"], frames, given["pitch"], given["energy"])
-    out = model.teach(given["texts"], tokens, *told, given.get("spk_id"), noise)
+    out = model.teacher_forced(given["texts"], tokens, *told, given.get("spk_id"), noise)
     found, sizes = losses(out, frames), (given["texts"].shape[1], given["mel"].shape[1])
     prior = log_prior(tokens, frames, *sizes, one_more=True)
     inside = valid(frames, prior.shape[1])[:, :, None] & valid(tokens, prior.shape[2])[:, None]

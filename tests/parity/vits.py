@@ -40,7 +40,7 @@ def training(model, given, c):
     phone, tokens, frames = given.get("phone_seq", given.get("x")), given["x_lengths"], given["spec_lengths"]
     linear, speaker = given["spec"].transpose(1, 2), given.get("sid")
     noise = {"posterior": given["train.noise_q"], "slice": given["train.rand_slice"], "duration": given.get("train.noise_sdp")}
-    out = model.teach(phone, tokens, linear, frames, speaker, noise)
+    out = model.teacher_forced(phone, tokens, linear, frames, speaker, noise)
     assert torch.equal(durations(out["scores"], frames, tokens), out["duration"])
     back = model.flow.inverse(out["z_p"], out["frame_mask"], model.voice(speaker, len(phone)))
     made = {
