@@ -48,10 +48,16 @@ class Utterance:
     audio_digest: str = ""  # of its samples and rate as the preprocess stage read them
     textgrid_digest: str = ""  # of the TextGrid's content then
 
+    @property
+    def part(self) -> tuple[float, float | None]:
+        """Where it begins in its file and how long it lasts there, in seconds; None is to the end of the file."""
+        whole = self.start is None or not self.seconds
+        return self.start or 0.0, None if whole else self.seconds
+
     def read(self, rate: int | None = None) -> Audio:
         """Its sound at `rate`, or as it was recorded. A section without `seconds` goes on to the end of the file."""
-        whole = self.start is None or not self.seconds
-        return Audio.read(self.audio, rate, start=self.start or 0.0, seconds=None if whole else self.seconds)
+        start, seconds = self.part
+        return Audio.read(self.audio, rate, start=start, seconds=seconds)
 
 
 NUMBERS = ("seconds", "start")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,37 +35,20 @@ class Arrays:
         return self.made[name]
 
     def _load(self, name: str) -> np.ndarray | None:
-        path = self._path(name)
+        path = self.features.kept_path(name, self.utterance)
         found = None if self.anew or path is None else self.features.arrays.read(path)
         if found is not None:
             self.loaded.append(name)
         return found
 
-    def _path(self, name: str) -> Path | None:
-        """Where it is kept; of a text that was only typed, which belongs to no corpus, nothing is."""
-        features = self.features
-        kept = features.store and features.features[name].kept and self.utterance.dataset
-        return features.path(name, self.utterance) if kept else None
-
     def _compute(self, name: str) -> np.ndarray:
-        sound, needed = self.inputs(name)
-        feature = self.features.features[name]
-        return self.keep(name, feature(self.utterance, sound, **needed))
-
-    def inputs(self, name: str) -> tuple[Audio | None, dict[str, np.ndarray]]:
-        """What a feature is computed from: the sound at the rate that it asks for, and the arrays of what it needs."""
         feature = self.features.features[name]
         needed = {need: self[need] for need in feature.needs}
         sound = self._sound(feature.input_rate or self.features.sample_rate)
-        return sound, needed
-
-    def keep(self, name: str, computed: np.ndarray) -> np.ndarray:
-        """What was computed as the array of a feature: rounded, checked, and kept if dear. Raises ValueError where it is wrong."""
-        feature = self.features.features[name]
-        array = feature.rounded(computed)
+        array = feature.rounded(feature(self.utterance, sound, **needed))
         if problem := feature.problem(array):
             raise ValueError(f"{name} {problem}")
-        if path := self._path(name):
+        if path := self.features.kept_path(name, self.utterance):
             self.features.arrays.write(path, array)
         return array
 

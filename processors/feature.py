@@ -29,8 +29,6 @@ class Feature:
     gives: ClassVar[tuple[str, ...]] = ()
     # Dear enough to be kept on disk.
     kept: ClassVar[bool] = False
-    # A network that takes many utterances at once: see `processors.batched`.
-    batched: ClassVar[bool] = False
     # The type that its numbers are rounded to, kept or not: "float16" for a network's output. "" leaves them as computed.
     rounded_to: ClassVar[str] = ""
     # How many dimensions an array that is kept has.
@@ -54,6 +52,14 @@ class Feature:
     @property
     def input_rate(self) -> int | None:
         """Samples a second of the sound that it is given; None is the corpus's `sample_rate`."""
+        return None
+
+    @property
+    def reach(self) -> int | None:
+        """Frames of context on either side with which a frame is as in the whole sound; None where that takes all of it.
+
+        Who says it gives as many frames, or samples, as the sound has, on the model's clock, with no other feature's help.
+        """
         return None
 
     @property
@@ -118,6 +124,7 @@ class Samples(Feature):
     """The waveform itself, (samples,), cut or padded to a whole number of frames."""
 
     axis = "sample"
+    reach = 0
 
     def __call__(self, utterance: Utterance, audio: Audio) -> np.ndarray:
         return audio.samples

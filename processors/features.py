@@ -28,9 +28,9 @@ from utils.registry import load_object, pick
 
 FEATURES = {
     "audio": "processors.feature:Samples",
-    "mel": "processors.mel:Mel",
-    "linear": "processors.mel:Linear",
-    "energy": "processors.mel:Energy",
+    "mel": "processors.spectra:Mel",
+    "linear": "processors.spectra:Linear",
+    "energy": "processors.spectra:Energy",
     "f0": "processors.f0:F0",
     "phone": "processors.text:Phones",
     "duration": "processors.duration:Durations",
@@ -138,6 +138,11 @@ class FeatureSet:
         folder = self.folder(name) / self.features[name].place(utterance) / utterance.dataset
         return folder / f"{utterance.id}.{self.version(name, utterance)}.npy"
 
+    def kept_path(self, name: str, utterance: Utterance) -> Path | None:
+        """As `path`; None where it is not kept, as of a text that was only typed, which belongs to no corpus."""
+        kept = self.store and self.features[name].kept and utterance.dataset
+        return self.path(name, utterance) if kept else None
+
     def fit(self, utterances: list[Utterance], datasets: list[str], *, jobs: int = 0, cluster: str = "") -> Corpus:
         """Lets each feature learn from all utterances of `datasets`, and keeps what it learnt beside its arrays.
 
@@ -244,16 +249,14 @@ class FeatureSet:
         for name, feature in self.features.items():
             feature.restore(learned.get(name, {}), self.folder(name) if store else None)
 
-    def extract(self, utterance: Utterance, names: Iterable[str] | None = None) -> str:
-        """Computes `names` (all, if None) once and keeps what is dear; returns "" or why this utterance cannot be used."""
-        wanted = list(names) if names is not None else list(self.features)
+    def extract(self, utterance: Utterance) -> str:
+        """Computes everything once and keeps what is dear; returns "" or why this utterance cannot be used."""
         try:
             if reason := changed(utterance):
                 return reason
-            self(utterance, wanted)
-            for name in wanted:
-                beside = self.features[name].beside(utterance)
-                if not all(path.is_file() for path in beside):
+            self(utterance)
+            for name, feature in self.features.items():
+                if not all(path.is_file() for path in feature.beside(utterance)):
                     self.raw(utterance, [name], anew=True)
         except ValueError as error:
             return str(error)

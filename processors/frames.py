@@ -95,7 +95,8 @@ class Frames:
         if feature.axis == "sample":
             end = (first + count) * self.hop_size
             part = array[first * self.hop_size : end]
-            return np.pad(part, (0, count * self.hop_size - len(part)))
+            missing = count * self.hop_size - len(part)
+            return np.pad(part, (0, missing)) if missing else part
         if feature.clock:
             return placed(array, self.clock, feature.clock, first, count, linear=feature.between == "linear")
         return array[first : first + count]

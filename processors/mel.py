@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -15,10 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from preprocessors.base import Utterance
 from processors.clock import Padding, frame_count
-from processors.feature import Feature
-from utils.audio import Audio
 from utils.config import build
 from utils.registry import pick
 
@@ -181,12 +177,16 @@ class STFT(nn.Module):
     def forward(self, samples: Tensor, key_shift: float = 0.0) -> Tensor:
         """`key_shift` (semitones) stretches the window, so that the sound appears that much higher (openvpi's augmentation)."""
         factor = 2 ** (key_shift / 12)
-        n_fft, win_size = round(self.n_fft * factor), round(self.win_size * factor)
-        window = self.window.float() if not key_shift else torch.hann_window(win_size, device=samples.device)
+        n_fft = round(self.n_fft * factor)
+        win_size = round(self.win_size * factor)
+        window = self.window.float()
+        if key_shift:
+            window = torch.hann_window(win_size, device=samples.device)
         with torch.autocast(samples.device.type, enabled=False):
             padded = self._pad(samples.float(), n_fft)
             spectrum = torch.stft(padded, n_fft, self.hop_size, win_size, window, center=False, return_complex=True)
-        spectrum = spectrum.transpose(1, 2)[:, : self.frames(samples.shape[1])]
+        frames = self.frames(samples.shape[1])
+        spectrum = spectrum.transpose(1, 2)[:, :frames]
         if not key_shift:
             return spectrum
         bins = self.n_fft // 2 + 1
@@ -196,12 +196,20 @@ class STFT(nn.Module):
         """How many frames a sound of that many samples has."""
         return frame_count(samples, self.hop_size, self.padding)
 
+    @property
+    def reach(self) -> int:
+        """Frames on either side whose samples a window holds, or mirrors at an end."""
+        return self.n_fft // (2 * self.hop_size) + 1
+
     def _pad(self, samples: Tensor, n_fft: int) -> Tensor:
         total = n_fft if self.padding == "center" else n_fft - self.hop_size
-        left, right = total // 2, total - total // 2
+        left = total // 2
+        right = total - left
         # Reflection needs more samples than it adds; a shorter sound is followed by silence.
         missing = max(0, right + 1 - samples.shape[1])
-        return F.pad(F.pad(samples, (0, missing)), (left, right), mode=self.pad_mode)
+        if missing:
+            samples = F.pad(samples, (0, missing))
+        return F.pad(samples, (left, right), mode=self.pad_mode)
 
 
 class MelSpectrogram(nn.Module):
@@ -345,63 +353,3 @@ def _least(how: MelConvention) -> float:
     """The least band energy that a mel tells from others."""
     least = 0.0 if how.log == "none" or how.floor_added else how.floor
     return least if how.clip is None else max(least, float(how.energy(torch.tensor(how.clip[0], dtype=torch.float64))))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mel(MelSettings, Feature):
-    """The mel spectrogram, (frames, n_mel) float32."""
-
-    gives = ("n_mel",)
-
-    @property
-    def pad(self) -> float:
-        return self.convention.silence
-
-    @cached_property
-    def module(self) -> MelSpectrogram:
-        return MelSpectrogram(self)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        return {"n_mel": self.n_mel}
-
-    def __call__(self, utterance: Utterance, audio: Audio) -> np.ndarray:
-        return _run(self.module, audio)
-
-
-class Linear(Feature):
-    """The magnitude spectrogram, (frames, n_fft // 2 + 1) float32, in the frames of `Mel`: `frame_padding` is the mel's."""
-
-    def __init__(
-        self,
-        *,
-        hop_size: int,
-        n_fft: int = 1024,
-        win_size: int = 1024,
-        convention: str | MelConvention = "hifigan",
-        frame_padding: Padding | None = None,
-    ) -> None:
-        how = self.convention = convention_of(convention)
-        self.settings = {"hop_size": hop_size, "n_fft": n_fft, "win_size": win_size} | {
-            "padding": frame_padding or how.padding,
-            "pad_mode": how.pad_mode,
-        }
-
-    @cached_property
-    def stft(self) -> STFT:
-        return STFT(**self.settings)
-
-    def __call__(self, utterance: Utterance, audio: Audio) -> np.ndarray:
-        return _run(lambda samples: magnitude(self.stft(samples), self.convention.epsilon), audio)
-
-
-class Energy(Linear):
-    """The energy of each frame, (frames,) float32: the L2 norm of its magnitudes, in the frames of `Mel`."""
-
-    def __call__(self, utterance: Utterance, audio: Audio) -> np.ndarray:
-        return np.linalg.norm(super().__call__(utterance, audio), axis=1)
-
-
-def _run(module, audio: Audio) -> np.ndarray:
-    with torch.inference_mode():
-        return module(torch.from_numpy(audio.samples)[None])[0].numpy()

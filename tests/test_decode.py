@@ -9,6 +9,7 @@ import soundfile
 from preprocessors.base import Utterance, inspect, prepare, read_manifest
 from utils import decode
 from utils.audio import Audio, AudioError
+from utils.sections import Sections
 
 RATE = 24000
 
@@ -69,6 +70,42 @@ def test_a_section_is_the_cut_of_the_whole(suffix, channels, tmp_path):
                 first = round(start * rate)
                 cut = whole[first:] if seconds is None else whole[first : first + round(seconds * rate)]
                 np.testing.assert_array_equal(part, cut, err_msg=f"{path.name} from {start}")
+
+
+@pytest.mark.parametrize("suffix", FORMS)
+def test_sections_of_a_file_that_is_entered_anywhere_are_read_alone(suffix, tmp_path, monkeypatch):
+    options, rates = FORMS[suffix]
+    path = write(tmp_path / f"a.{suffix}", music(4.0, rates[0]), rates[0], **options)
+    if suffix in ("mp3", "ogg", "opus"):
+        with pytest.raises(AudioError, match="read as a whole"):
+            Sections(path)
+        return
+    whole = Audio.read(path, start=0.5, seconds=3.0).samples
+    part = Sections(path, 0.5, 3.0)
+    read, frames = [], soundfile.SoundFile.read
+    monkeypatch.setattr(soundfile.SoundFile, "read", lambda self, n, **k: read.append(n) or frames(self, n, **k))
+    assert (part.rate, part.samples, Sections(path).samples) == (rates[0], len(whole), 4 * rates[0])
+    for first, count in ((700, 900), (0, 10), (len(whole) - 5, 5), (11, 1)):  # back and forth
+        np.testing.assert_array_equal(part.read(first, count), whole[first : first + count])
+    assert sum(read) == 916
+
+
+def test_what_only_the_whole_file_tells_is_not_read_in_sections(tmp_path):
+    with pytest.raises(AudioError, match="read as a whole"):
+        Sections(write(tmp_path / "stereo.wav", music(1.0, channels=2)))
+    path = write(tmp_path / "cut.wav")
+    path.write_bytes(path.read_bytes()[:60000])
+    with pytest.raises(AudioError, match="read as a whole"):
+        Sections(path)
+    with pytest.raises(AudioError, match="cannot read audio .*none.wav"):
+        Sections(tmp_path / "none.wav")
+    bad = music(1.0)
+    bad[5000] = np.nan
+    with pytest.raises(AudioError, match="bad.wav holds NaN"):
+        Sections(write(tmp_path / "bad.wav", bad, subtype="FLOAT")).read(4990, 20)
+    with pytest.raises(AudioError, match="cut.flac"):
+        short = flac(tmp_path / "cut.flac", total=600 * RATE)
+        Sections(short).read(300 * RATE, 100)
 
 
 @pytest.mark.parametrize("channels", [1, 2])

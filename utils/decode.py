@@ -106,14 +106,14 @@ def check_length(what: str, samples: float, most: int = MOST_SAMPLES) -> None:
 
 
 def _sound(path: str | Path, start: float, seconds: float | None) -> Sound:
-    with _opened(path) as file:
+    with opened(path) as file:
         rate = file.samplerate
         check_rate(f"audio {path}", rate)
         log = file.extra_info
-        promised = _promised(path, file)
+        promised = promised_frames(path, file)
         section = Section.of(start, seconds, rate)
         mono = _mixed(path, file, section, lambda block: block.mean(axis=1))
-    _check(path, mono, start)
+    check_samples(path, mono.samples, mono.highest, start)
     doubts = []
     if promised:
         doubts += _cut_short(path, len(mono.samples), section.within(promised), rate)
@@ -122,20 +122,21 @@ def _sound(path: str | Path, start: float, seconds: float | None) -> Sound:
         return Sound(mono.samples, rate, doubts)
     loudest = int(mono.energies.argmax())
     doubts.append(f"its {len(mono.energies)} channels cancel one another: channel {loudest + 1} alone is read")
-    with _opened(path) as file:
+    with opened(path) as file:
         mono = _mixed(path, file, section, lambda block: block[:, loudest])
     return Sound(mono.samples, rate, doubts)
 
 
-def _check(path: str | Path, mono: Mono, start: float) -> None:
-    if not len(mono.samples):
+def check_samples(path: str | Path, samples: np.ndarray, highest: float, start: float) -> None:
+    """Raises AudioError naming the file when its samples are none, not finite, or integers called floats."""
+    if not len(samples):
         reason = f"has nothing from {start} s on" if start else "is empty: it holds no samples"
         raise AudioError(f"audio {path} {reason}.")
-    if not math.isfinite(mono.highest):
+    if not math.isfinite(highest):
         raise AudioError(f"audio {path} holds NaN or infinite samples: export it again.")
-    if mono.highest > HIGHEST:
+    if highest > HIGHEST:
         raise AudioError(
-            f"audio {path} reaches {mono.highest:.6g}, and float sound goes from -1 to 1: it seems to hold integers. Divide them by what is "
+            f"audio {path} reaches {highest:.6g}, and float sound goes from -1 to 1: it seems to hold integers. Divide them by what is "
             "full scale (32768 for 16 bits) and export it again."
         )
 
@@ -167,7 +168,7 @@ def _forward() -> Any:
     return Forward
 
 
-def _opened(path: str | Path) -> Any:
+def opened(path: str | Path) -> Any:
     """The file, open. A WAV that says 0 for its length, as one from a pipe may, is read to its end."""
     if Path(path).exists() and not Path(path).is_file():
         raise AudioError(f"audio {path} is no file.")
@@ -180,7 +181,7 @@ def _opened(path: str | Path) -> Any:
     return _forward()(io.BytesIO(endless))
 
 
-def _promised(path: str | Path, file: Any) -> int:
+def promised_frames(path: str | Path, file: Any) -> int:
     """Frames that the file says it has; 0 where it does not say. libsndfile already lowers those of a WAV to what there is."""
     said = PROMISE.search(file.extra_info)
     if said:
@@ -190,17 +191,23 @@ def _promised(path: str | Path, file: Any) -> int:
     if file.format == "MP3":  # without this mark the length is a guess
         with open(path, "rb") as raw:
             return file.frames if re.search(b"Xing|Info", raw.read(2**20)) else 0
-    return 0 if file.format == "OGG" or not _has_length(file) else file.frames
+    return 0 if file.format == "OGG" or not has_length(file) else file.frames
 
 
-def _has_length(file: Any) -> bool:
+def entered_anywhere(file: Any) -> bool:
+    """Whether an open file may be read from any sample on, without what comes before it."""
+    return file.format == "FLAC" or file.subtype.startswith(EXACT)
+
+
+def has_length(file: Any) -> bool:
+    """Whether an open file says how long it is."""
     return file.frames < NO_LENGTH
 
 
 def _mixed(path: str | Path, file: Any, section: Section, mix: Callable[[np.ndarray], np.ndarray]) -> Mono:
     """The section of `file`; `mix` makes a block (frames, channels) one of (frames,)."""
     most = min(MOST_SAMPLES, SMALL_FILE + SAMPLES_A_BYTE * Path(path).stat().st_size)
-    if _has_length(file):
+    if has_length(file):
         check_length(f"audio {path}", section.within(file.frames), most)
     parts = [np.zeros(0, np.float32)]
     length = 0
@@ -219,7 +226,7 @@ def _blocks(file: Any, section: Section) -> Iterator[np.ndarray]:
     """The section in blocks (frames, channels); where a file cannot be entered in the middle, it is decoded from its beginning."""
     size = max(1, BLOCK // file.channels)
     skip = section.first
-    if skip and (file.format == "FLAC" or file.subtype.startswith(EXACT)):
+    if skip and entered_anywhere(file):
         file.seek(min(skip, file.frames))
         skip = 0
     end = math.inf if section.count is None else skip + section.count

@@ -47,12 +47,12 @@ def voice(seconds: float = SECONDS, rate: int = 22050):
     return (harmonics * 0.1 + 0.003 * noise).astype(np.float32)
 
 
-def corpus_experiment(folder: Path, *, clips: int) -> Any:
+def corpus_experiment(folder: Path, *, clips: int, seconds: float = 4.0) -> Any:
     """The experiment of `corpus_config`."""
     from models.base.experiment import Experiment
     from utils.config import Config
 
-    config = Config(corpus_config(folder, clips=clips))
+    config = Config(corpus_config(folder, clips=clips, seconds=seconds))
     config.problems, config.source = [], "bench"
     return Experiment(config)
 

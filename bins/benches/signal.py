@@ -25,7 +25,7 @@ def mel() -> list[Row]:
     import torchaudio
 
     from preprocessors.base import Utterance
-    from processors.mel import Mel
+    from processors.spectra import Mel
     from utils.audio import Audio
 
     torch.set_num_threads(1)

@@ -10,12 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bins.benches.measure import Row, best, corpus_experiment, row
+from bins.benches.measure import Row, best, corpus_experiment, one_core, row
 from utils.files import ROOT
+
+LJ_CLIPS = 64
+LJ_SECONDS = 6.0
 
 
 def benches() -> dict[str, Callable[[], list[Row]]]:
-    return {"trainer": trainer, "batches": batches, "imports": imports}
+    return {"trainer": trainer, "data": data, "batches": batches, "imports": imports}
 
 
 def trainer() -> list[Row]:
@@ -86,6 +89,34 @@ def _overhead(trainer_class: type, experiment: Any, updates: int = 1000) -> floa
 
     rounds = [(ours(), bare()) for _ in range(6)]  # taking turns, so that both meet the machine at its best
     return min(ours for ours, _ in rounds) - min(bare for _, bare in rounds)
+
+
+def data() -> list[Row]:
+    """Training crops of utterances like LJSpeech's, six seconds long, of which 32 frames are read: mel and sound."""
+    import torch
+
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        experiment = corpus_experiment(Path(folder), clips=LJ_CLIPS, seconds=LJ_SECONDS)
+        utterances = experiment.manifests["train"]
+        crops = experiment.data(utterances, voices=[], segment_frames=32, seed=0)
+        alone = one_core(lambda: [crops[0, index] for index in range(len(crops))])
+        together = best(lambda: _read_ahead(crops))
+    return [
+        row("data: crops of 32 frames from 6 s, one core", len(crops) / alone, "utterances/s", target="600 or more"),
+        row("data: the same, two workers", 8 * len(crops) / together, "utterances/s"),
+    ]
+
+
+def _read_ahead(crops: Any) -> None:
+    from models.base.batching import Batches
+    from models.base.workers import Reader
+
+    reader = Reader(crops, Batches(crops.seconds, batch_size=16), 2)
+    for _ in range(8):  # epochs, so that starting the workers does not count
+        for _ in reader:
+            pass
+    reader.close(failed=False)
 
 
 def batches() -> list[Row]:

@@ -9,11 +9,14 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
+from models.base.prompts import Prompting, Prompts
 from models.base.splits import speaker_name
 from preprocessors.base import Utterance
+from processors.feature import Feature
 from processors.features import FeatureSet
 from processors.manifest import Manifest
 from processors.store import identity
+from processors.stretch import Stretches
 
 LENGTHS = {"sample": "samples", "frame": "frames", "token": "tokens"}
 
@@ -23,7 +26,7 @@ class Utterances(Dataset):
 
     `names` are the features to read; `segment_frames` crops each utterance to a random stretch of that
     many frames (shorter ones are padded in the batch); `speakers` numbers the speakers, and is empty for a model that tells
-    none apart. `desks` is where data workers note what they read.
+    none apart. `prompting` asks for prompts. `desks` is where data workers note what they read.
     """
 
     def __init__(
@@ -35,11 +38,15 @@ class Utterances(Dataset):
         *,
         segment_frames: int | None = None,
         seed: int = 0,
+        prompting: Prompting | None = None,
     ) -> None:
         self.utterances = Manifest.of(utterances)
-        self.features, self.names = features, names
+        self.features = features
+        self.names = names
         self.speakers = {speaker: number for number, speaker in enumerate(speakers)}
-        self.segment_frames, self.seed = segment_frames, seed
+        self.segment_frames = segment_frames
+        self.seed = seed
+        self.prompts = Prompts(prompting, features, self.utterances, seed) if prompting else None
         self.desks: Any = None
 
     def __len__(self) -> int:
@@ -56,10 +63,16 @@ class Utterances(Dataset):
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         epoch, index = key
         utterance = self.utterances[index]
-        arrays = self.features(utterance, self.names)
+        item = {"id": identity(utterance), "speaker": self._number(utterance)}
+        segment = (0, 0)
         if self.segment_frames:
-            arrays = self._crop(arrays, np.random.default_rng((self.seed, epoch, index)))
-        return {**arrays, "speaker": self._number(utterance), "id": identity(utterance)}
+            random = np.random.default_rng((self.seed, epoch, index))
+            segment, arrays = self._segment(utterance, random)
+        else:
+            arrays = self.features(utterance, self.names)
+        if self.prompts:
+            item |= self.prompts(epoch, index, segment)
+        return item | arrays
 
     def __getitems__(self, keys: list[tuple[int, int]]) -> list[dict[str, Any]]:
         """A whole batch: what a DataLoader asks for where it can."""
@@ -75,33 +88,56 @@ class Utterances(Dataset):
             raise ValueError(f"{identity(utterance)}: the speaker {speaker_name(utterance)!r} is not among those of training.")
         return self.speakers[speaker_name(utterance)]
 
-    def _crop(self, arrays: dict[str, np.ndarray], random: np.random.Generator) -> dict[str, np.ndarray]:
-        axes = {name: self.features.features[name].axis for name in arrays}
-        frames = min(len(a) for n, a in arrays.items() if axes[n] == "frame")
-        size, hop = self.segment_frames, self.features.hop_size
-        start = int(random.integers(0, max(frames - size, 0) + 1))
-        unit = {"frame": 1, "sample": hop}
-        return {n: a[start * unit[axes[n]] : (start + size) * unit[axes[n]]] if axes[n] in unit else a for n, a in arrays.items()}
+    def _segment(
+        self, utterance: Utterance, random: np.random.Generator
+    ) -> tuple[tuple[int, int], dict[str, np.ndarray]]:
+        """First frame and end of a stretch that is drawn, and its arrays."""
+        stretches = Stretches(self.features, utterance, self.names)
+        room = max(0, stretches.frames - self.segment_frames)
+        first = int(random.integers(0, room + 1))
+        return (first, first + self.segment_frames), stretches(first, self.segment_frames)
 
     def collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
-        """One batch: arrays padded behind, `frames`, `tokens` and `samples` (batch,), `speaker` (batch,), `id` a list."""
-        batch: dict[str, Any] = {"id": [item["id"] for item in items]}
+        """One batch: arrays padded behind, `frames`, `tokens` and `samples` (batch,), `speaker` (batch,), `id` a list.
+
+        With prompts also `prompt_<feature>` (batch, longest, ...) and `prompt_frames` (batch,).
+        """
+        batch: dict[str, Any] = {}
+        batch["id"] = [item["id"] for item in items]
         batch["speaker"] = torch.tensor([item["speaker"] for item in items])
         for name in self.names:
-            feature, arrays = self.features.features[name], [item[name] for item in items]
-            minimum = 0
-            if self.segment_frames and feature.axis in ("frame", "sample"):
-                minimum = self.segment_frames * (self.features.hop_size if feature.axis == "sample" else 1)
-            batch[name] = pad(arrays, feature.pad, minimum)
-            if feature.axis in LENGTHS:
-                batch[LENGTHS[feature.axis]] = torch.tensor([len(array) for array in arrays])
+            feature = self.features.features[name]
+            arrays = [item[name] for item in items]
+            batch[name] = pad(arrays, feature.pad, self._least(feature))
+            counted = LENGTHS.get(feature.axis)
+            if counted:
+                batch[counted] = torch.tensor([len(array) for array in arrays])
+        if self.prompts:
+            batch |= self._prompts(items)
         return batch
+
+    def _prompts(self, items: list[dict[str, Any]]) -> dict[str, Any]:
+        counts = [item["prompt_frames"] for item in items]
+        found = {"prompt_frames": torch.tensor(counts)}
+        for name in self.prompts.names:
+            key = f"prompt_{name}"
+            arrays = [item[key] for item in items]
+            feature = self.features.features[name]
+            found[key] = pad(arrays, feature.pad)
+        return found
+
+    def _least(self, feature: Feature) -> int:
+        """How long the arrays of a batch are at least."""
+        units = {"frame": 1, "sample": self.features.hop_size}
+        return (self.segment_frames or 0) * units.get(feature.axis, 0)
 
 
 def pad(arrays: list[np.ndarray], value: float, minimum: int = 0) -> torch.Tensor:
     """(batch, longest, ...) of `arrays`, `value` behind the shorter ones; at least `minimum` long."""
-    longest = max(minimum, *(len(a) for a in arrays))
-    out = np.full((len(arrays), longest, *arrays[0].shape[1:]), value, dtype=arrays[0].dtype)
+    first = arrays[0]
+    longest = max(minimum, *(len(array) for array in arrays))
+    shape = (len(arrays), longest, *first.shape[1:])
+    out = np.full(shape, value, dtype=first.dtype)
     for row, array in zip(out, arrays, strict=True):
         row[: len(array)] = array
     return torch.from_numpy(out)

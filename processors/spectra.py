@@ -1,0 +1,88 @@
+"""Features that are spectra of the sound: the mel that models read, linear magnitudes, the energy of each frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from preprocessors.base import Utterance
+from processors.clock import Padding
+from processors.feature import Feature
+from processors.mel import STFT, MelConvention, MelSettings, MelSpectrogram, convention_of, magnitude
+from utils.audio import Audio
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mel(MelSettings, Feature):
+    """The mel spectrogram, (frames, n_mel) float32."""
+
+    gives = ("n_mel",)
+
+    @property
+    def pad(self) -> float:
+        return self.convention.silence
+
+    @cached_property
+    def module(self) -> MelSpectrogram:
+        return MelSpectrogram(self)
+
+    @property
+    def reach(self) -> int | None:
+        if self.module.convention.range_db is not None:  # the loudest band may be anywhere
+            return None
+        return self.module.stft.reach
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"n_mel": self.n_mel}
+
+    def __call__(self, utterance: Utterance, audio: Audio) -> np.ndarray:
+        return _run(self.module, audio)
+
+
+class Linear(Feature):
+    """The magnitude spectrogram, (frames, n_fft // 2 + 1) float32, in the frames of `Mel`: `frame_padding` is the mel's."""
+
+    def __init__(
+        self,
+        *,
+        hop_size: int,
+        n_fft: int = 1024,
+        win_size: int = 1024,
+        convention: str | MelConvention = "hifigan",
+        frame_padding: Padding | None = None,
+    ) -> None:
+        how = self.convention = convention_of(convention)
+        self.settings = {"hop_size": hop_size, "n_fft": n_fft, "win_size": win_size} | {
+            "padding": frame_padding or how.padding,
+            "pad_mode": how.pad_mode,
+        }
+
+    @cached_property
+    def stft(self) -> STFT:
+        return STFT(**self.settings)
+
+    @property
+    def reach(self) -> int:
+        return self.stft.reach
+
+    def __call__(self, utterance: Utterance, audio: Audio) -> np.ndarray:
+        return _run(lambda samples: magnitude(self.stft(samples), self.convention.epsilon), audio)
+
+
+class Energy(Linear):
+    """The energy of each frame, (frames,) float32: the L2 norm of its magnitudes, in the frames of `Mel`."""
+
+    def __call__(self, utterance: Utterance, audio: Audio) -> np.ndarray:
+        return np.linalg.norm(super().__call__(utterance, audio), axis=1)
+
+
+def _run(module: Callable[[Tensor], Tensor], audio: Audio) -> np.ndarray:
+    with torch.inference_mode():
+        return module(torch.from_numpy(audio.samples)[None])[0].numpy()
