@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
 def contents(path: str | Path, *, which: str = "newest", model_type: str | None = None) -> Contents:
     """What lies at `path`. Raises ValueError when it is nothing, damaged, or a pickle that is more than weights."""
     from models.base.checkpoint import is_release, read_release
-    from models.base.task import resolve
+    from models.base.loading import resolve
 
     place = resolve(path, which=which)
     if is_release(place):
@@ -78,7 +78,7 @@ def contents(path: str | Path, *, which: str = "newest", model_type: str | None 
 
 def _foreign(place: Path, model_type: str | None) -> Contents:
     """What its program's reader makes of it; where none does, the file as it is."""
-    from models.base.task import read
+    from models.base.loading import read
 
     raw, refusal = _raw(place) if place.is_file() else ({}, None)
     try:
@@ -123,11 +123,13 @@ def _program(place: Path) -> str:
 
 
 def _misfits(checkpoint: Contents) -> list[str]:
-    from models.base.task import build_for, misfits
+    from models.base.frozen import find_frozen
+    from models.base.loading import build_for, misfits
 
     tensors = checkpoint.tensors
     try:
-        model = build_for(checkpoint.card, tensors, str(checkpoint.path))
+        frozen = find_frozen(checkpoint.card, checkpoint.path)
+        model = build_for(checkpoint.card, tensors, str(checkpoint.path), frozen)
         return misfits(model, tensors)
     except ValueError as error:
         return str(error).splitlines()
@@ -307,8 +309,8 @@ def convert(path: str | Path, out: str | Path, *, which: str = "newest", model_t
 
     Raises ValueError when something is there already, and listing every tensor that is missing, unknown or misshapen.
     """
+    from models.base.card import versions
     from models.base.checkpoint import save_release
-    from models.base.experiment import versions
     from models.base.task import load
 
     out = Path(out)

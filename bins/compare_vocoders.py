@@ -196,8 +196,8 @@ def _cell(row: dict[str, Any] | None) -> str:
 
 def _size(run: Path, point: int | None) -> tuple[str, str]:
     """Parameters and steps, from the card of the point's checkpoint, or of the newest."""
+    from models.base.card import CARD
     from models.base.checkpoint import Checkpoints, step_name
-    from models.base.experiment import CARD
     from utils.files import check_shape, read_json
 
     made = Checkpoints(run)

@@ -61,7 +61,7 @@ def _model_type(argv: list[str] | None) -> str | None:
     early.add_argument("--which", default="newest")
     found, _ = early.parse_known_args(argv)
     if found.checkpoint:
-        from models.base.task import model_type_at
+        from models.base.loading import model_type_at
 
         return model_type_at(found.checkpoint, which=found.which)
     if not found.config:

@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     made.add_argument("--half", action="store_true", help="store weights as float16: half the size")
     made.add_argument("--samples", type=int, default=3, help="sounds of the infer stage to add")
     options = made.parse_args(argv)
-    from models.base.task import resolve
+    from models.base.loading import resolve
     from utils.log import log
 
     folder = release(resolve(options.checkpoint, which=options.which), Path(options.out), options)
@@ -46,6 +46,7 @@ def release(checkpoint: Path, out: Path, options: Any) -> Path:
     from evaluation.result import read_result
     from evaluation.shapes import TableFile
     from models.base.checkpoint import read_release, save_release
+    from models.base.published import published
     from utils.files import read_json, write_whole
 
     about = read_json(Path(options.about), dict[str, Any])
@@ -58,10 +59,7 @@ def release(checkpoint: Path, out: Path, options: Any) -> Path:
         raise ValueError("a release needs a whole card; still empty:\n  " + "\n  ".join(missing))
     result = read_result(result_path, TableFile)
     card, weights = read_release(checkpoint)
-    begun = card.get("train", {}).get("init_from")
-    if begun and Path(begun).exists():  # where it lies on this disk means nothing to others
-        card = {**card, "train": {**card["train"], "init_from": Path(begun).name}}
-    card = {key: value for key, value in card.items() if key != "progress"}  # of use to a training that goes on
+    card = published(card)
     if options.half:
         weights = {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
     save_release(out, {**card, "about": about}, weights)
@@ -126,7 +124,7 @@ from models import load
 load("{out}")({call}).write("out.wav")
 ```
 
-To fine-tune: `--set train.init_from={out}` on the train stage of its recipe.
+{_needs(card)}To fine-tune: `--set train.init_from={out}` on the train stage of its recipe.
 
 ## Demo
 
@@ -140,6 +138,20 @@ To fine-tune: `--set train.init_from={out}` on the train stage of its recipe.
 
 {said["ethics"]}
 """
+
+
+def _needs(card: dict[str, Any]) -> str:
+    """A paragraph on the models that this one uses as they are; "" where there are none."""
+    from utils.markdown import one_line
+
+    lines = []
+    for name, record in card.get("frozen", {}).items():
+        words = [one_line(str(word)) for word in (record["model_type"], name, record["path"], record["digest"])]
+        lines.append("- its {1}, a {0} called {2}, with weights of the digest {3}".format(*words))
+    if not lines:
+        return ""
+    told = "It uses other trained models, which are looked for in the folder `frozen` within it, under the names below, and beside it:"
+    return "\n".join([told, "", *lines, "", ""])
 
 
 if __name__ == "__main__":

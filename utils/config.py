@@ -197,11 +197,20 @@ def _section_class(hint: Any) -> type | None:
     return next((o for o in options if dataclasses.is_dataclass(o)), None)
 
 
+def _entry_class(hint: Any) -> type | None:
+    """The dataclass in `dict[str, X]`, sections that a config names itself, or None."""
+    of_a_dict = typing.get_args(hint)[1:] if typing.get_origin(hint) is dict else ()
+    return next((o for o in of_a_dict if dataclasses.is_dataclass(o)), None)
+
+
 def _check_value(hint: Any, value: Any, at: str) -> list[str]:
     from pydantic import ValidationError
 
     if value == FILL_IN:
         return [f"{at}: is for you to fill in"]
+    entry = _entry_class(hint)
+    if entry is not None and isinstance(value, dict):
+        return [problem for name, section in value.items() for problem in check(entry, section, f"{at}.{name}")]
     nested = _section_class(hint)
     if nested is not None and isinstance(value, nested):
         return []
@@ -237,14 +246,20 @@ def build(target: Callable, section: dict[str, Any], facts: dict[str, Any] | Non
     problems = check(target, section, name, facts)
     if problems:
         raise ConfigError(problems)
-    hints, given = _hints(target), {}
-    for key, value in section.items():
-        nested = _section_class(hints.get(key))
-        if nested is not None and isinstance(value, nested):
-            given[key] = value
-        elif nested is not None and isinstance(value, dict):
-            given[key] = build(nested, value)
-        else:
-            given[key] = _validate(hints[key], value) if key in hints else value
+    hints = _hints(target)
+    given = {key: _build_value(hints.get(key), value) for key, value in section.items()}
     asked = _parameters(target)
     return target(**given, **{k: v for k, v in facts.items() if k in asked})
+
+
+def _build_value(hint: Any, value: Any) -> Any:
+    """`value` as the type `hint`, which is None where it may be of any."""
+    nested = _section_class(hint)
+    entry = _entry_class(hint)
+    if nested is not None and isinstance(value, nested):
+        return value
+    if nested is not None and isinstance(value, dict):
+        return build(nested, value)
+    if entry is not None and isinstance(value, dict):
+        return {name: build(entry, section) for name, section in value.items()}
+    return value if hint is None else _validate(hint, value)

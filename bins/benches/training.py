@@ -50,7 +50,9 @@ def _overhead(trainer_class: type, experiment: Any, updates: int = 1000) -> floa
 
     import torch
 
-    class Tiny(torch.nn.Linear):
+    from models.base.model import Model
+
+    class Tiny(torch.nn.Linear, Model):
         def forward(self, batch: dict[str, Any]) -> dict[str, Any]:
             return {"l1": super().forward(batch["x"]).abs().mean()}
 

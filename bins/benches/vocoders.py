@@ -58,7 +58,7 @@ def vocoder(name: str, path: Path) -> list[Row]:
 
 def untrained(path: Path, device: str) -> Vocoder:
     """The task of a recipe's config around a model with random weights."""
-    from models.base.experiment import build_model
+    from models.base.card import build_model
     from models.base.task import make_task
     from processors.features import FeatureSet
     from utils.config import load_config

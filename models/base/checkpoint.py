@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from models.base.experiment import read_card, settings_in_groups
+from models.base.card import read_card, settings_in_groups
 from utils.files import disk_errors, flush, json_text, read_weights, write_json, write_whole
 from utils.log import log
 
@@ -125,12 +125,9 @@ class Checkpoints:
 
     def check_same_model(self, folder: Path, card: dict[str, Any]) -> None:
         """Refuses to go on in a folder that holds another model. Raises ValueError listing what differs."""
-        differences = []
-        theirs = settings_in_groups(read_card(folder))
-        card = settings_in_groups(card)
-        for key in ("model_type", "model", "preprocess", "facts", "speakers"):
-            if plain(theirs.get(key)) != plain(card.get(key)):
-                differences.append(f"{key}: {_short(theirs.get(key))} there, {_short(card.get(key))} now")
+        theirs = _identity(read_card(folder))
+        ours = _identity(card)
+        differences = [f"{key}: {_short(theirs[key])} there, {_short(ours[key])} now" for key in ours if theirs[key] != ours[key]]
         if differences:
             raise ValueError(
                 f"{folder} was trained with other settings:\n  " + "\n  ".join(differences) + "\nGive this run another --name, "
@@ -208,6 +205,14 @@ def save_weights(path: Path, weights: dict) -> None:
 def step_name(step: int) -> str:
     """The folder of a step, so named that sorting by name is sorting by step."""
     return f"step-{step:08d}"
+
+
+def _identity(card: dict[str, Any]) -> dict[str, Any]:
+    """What must be the same for a training to go on. Models that it uses may lie elsewhere, as long as they are the same ones."""
+    grouped = settings_in_groups(card)
+    same = {key: plain(grouped.get(key)) for key in ("model_type", "model", "preprocess", "facts", "speakers")}
+    digests = {name: record["digest"] for name, record in card.get("frozen", {}).items()}
+    return same | {"frozen": digests}
 
 
 def plain(value: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import operator
-import subprocess
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,26 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models import MODELS, Spec
+from models.base.card import build_model, versions
 from models.base.choices import problems_of_section
 from models.base.splits import Division, divide, speaker_names
 from preprocessors.base import SPLITS, corpora
 from processors.corpus import Corpus
 from processors.features import FEATURES, FeatureSet
 from processors.manifest import Manifest, read_splits
-from processors.mel import MelSettings
 from processors.store import Kind
-from utils.config import Config, ConfigError, build, check, in_groups, load_config
-from utils.files import ROOT, check_shape, read_json
+from utils.config import Config, ConfigError, build, check, load_config
 from utils.names import check_name
 from utils.registry import load_object, nearest
 
 if TYPE_CHECKING:
     from models.base.data import Utterances
+    from models.base.frozen import Frozen
     from models.base.model import Model
 
 CLOCK = ("sample_rate", "hop_size", "frame_padding")  # what a feature's constructor may ask for
 FACTS = ("sample_rate", "hop_size", "n_mel", "mel", "n_vocab", "n_speakers", "statistics")  # what a constructor may ask for by name
-PROGRAM_VERSION = "0.1.0"
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,7 @@ class Sections:
     discriminator: dict[str, Any] = field(default_factory=dict)
     train: dict[str, Any] = field(default_factory=dict)
     inference: dict[str, Any] = field(default_factory=dict)
+    frozen: dict[str, str] = field(default_factory=dict)  # other trained models, by the names that the model knows them by -> where
 
 
 class Experiment:
@@ -140,8 +139,16 @@ class Experiment:
         return Utterances(utterances, self.features, names, voices, segment_frames=segment_frames, seed=seed)
 
     @cached_property
+    def frozen(self) -> dict[str, Frozen]:
+        """The other trained models that the model uses, loaded once. Raises ValueError for one that cannot be."""
+        from models.base.frozen import load_frozen
+
+        return load_frozen(self.sections.frozen)
+
+    @cached_property
     def card(self) -> dict[str, Any]:
-        """What a release must know: how features and model are made, and what was learnt from the data. No paths of this machine.
+        """What a release must know: how features and model are made, and what was learnt from the data. No paths of this machine,
+        but those to frozen models, which are known again by their digests.
 
         Raises ValueError where the extract stage has not run, or the corpora have changed since.
         """
@@ -155,6 +162,7 @@ class Experiment:
             "model": self.sections.model,
             "discriminator": self.sections.discriminator,
             "train": self.sections.train,
+            "frozen": {name: other.record for name, other in self.frozen.items()},
             "facts": facts,
             "learned": learned,
             "speakers": self.speakers,
@@ -163,7 +171,7 @@ class Experiment:
 
     def model(self) -> Model:
         """The untrained model. Its constructor's problems with the data come as ValueError."""
-        return build_model(self.card)
+        return build_model(self.card, self.frozen)
 
     def run_folder(self, name: str) -> Path:
         return run_folder(self.sections.log_dir, name)
@@ -172,16 +180,6 @@ class Experiment:
 def run_folder(log_dir: str | Path, name: str) -> Path:
     """Where the run of that name lies. Raises ValueError for a name that leads elsewhere, or is none."""
     return Path(log_dir) / check_name(name, "--name")
-
-
-def build_model(card: dict[str, Any]) -> Model:
-    """The model of a card, with untrained weights. The settings of the mel are a fact beside those that the card has."""
-    section = card["preprocess"]
-    facts = dict(card["facts"])
-    if "mel" in section["features"]:
-        clock = {"sample_rate": section["sample_rate"], "hop_size": section["hop_size"]}
-        facts["mel"] = MelSettings.of(section["features"]["mel"], clock)
-    return build(load_object(MODELS[card["model_type"]].model), card["model"], facts)
 
 
 def problems_of(config: dict[str, Any]) -> list[str]:
@@ -224,10 +222,13 @@ def _model_problems(config: dict[str, Any], broken: set[str]) -> list[str]:
         return []
     if name not in MODELS:
         return ["model_type: " + nearest(name, MODELS, "model")]
-    spec, problems = MODELS[name], []
-    cls, trainer = load_object(spec.model), load_object(spec.trainer)
-    wrong = check(cls, config.get("model", {}), "model", FACTS)
+    spec = MODELS[name]
+    problems = []
+    cls = load_object(spec.model)
+    trainer = load_object(spec.trainer)
+    wrong = check(cls, config.get("model", {}), "model", (*FACTS, *cls.frozen))
     problems += wrong
+    problems += _frozen_problems(cls, config.get("frozen", {}))
     problems += trainer.problems(config)
     problems += problems_of_section(name, config.get("inference", {}))
     features = _features(config)
@@ -237,60 +238,13 @@ def _model_problems(config: dict[str, Any], broken: set[str]) -> list[str]:
     return problems
 
 
-def versions() -> dict[str, str]:
-    """What a result may depend on: our commit, and the versions of Python and torch."""
-    import platform
-
-    import torch
-
-    git = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    return {
-        "amphion": PROGRAM_VERSION,
-        "commit": git.stdout.strip() if git.returncode == 0 else "unknown",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
-
-
-def settings_in_groups(card: dict[str, Any]) -> dict[str, Any]:
-    """The card with its model's settings under the names that they have now."""
-    cls = load_object(MODELS[card["model_type"]].model)
-    return {**card, "model": in_groups(cls, card["model"])}
-
-
-CARD = {  # what a card holds, by the path to it
-    "preprocess": dict[str, Any],
-    "preprocess.sample_rate": int,
-    "preprocess.hop_size": int,
-    "preprocess.features": dict[str, dict[str, Any]],
-    "model": dict[str, Any],
-    "discriminator": dict[str, Any],
-    "train": dict[str, Any],
-    "facts": dict[str, Any],
-    "learned": dict[str, dict[str, Any]],
-    "speakers": list[str],
-    "dataset": list[str],
-    "versions": dict[str, str],
-    "step": int,
-    "parameters": int,
-    "progress": dict[str, Any],
-}
-
-
-def read_card(folder: Path) -> dict[str, Any]:
-    """The card of a release or checkpoint folder. Raises ValueError when it lacks what a card must hold."""
-    path = Path(folder) / "card.json"
-    if not path.is_file():
-        raise ValueError(f"{folder} holds no card.json: it is neither a release nor a whole checkpoint.")
-    card = read_json(path, dict[str, Any])
-    missing = [key for key in ("model_type", "preprocess", "model", "facts", "learned") if key not in card]
-    if missing:
-        raise ValueError(f"{path} lacks {', '.join(missing)}: it is no card of this toolkit, or an older one.")
-    if not isinstance(card["model_type"], str) or card["model_type"] not in MODELS:
-        raise ValueError(f"{path}: " + nearest(card["model_type"], MODELS, "model"))
-    for name, shape in CARD.items():
-        *parents, key = name.split(".")
-        part = functools.reduce(dict.__getitem__, parents, card)
-        if key in part or parents:
-            check_shape(part.get(key), shape, f"{path}, {name},")
-    return card
+def _frozen_problems(cls: type[Model], section: Any) -> list[str]:
+    """What is wrong with the section `frozen` for this model."""
+    if not isinstance(section, dict):
+        return []  # said already
+    wanted = cls.frozen
+    unknown = [name for name in section if name not in wanted]
+    missing = [name for name in wanted if name not in section]
+    cure = f"{cls.__name__} uses another trained model by this name: say where its release, checkpoint or run lies"
+    problems = [f"frozen.{name}: " + nearest(name, wanted, "frozen model") for name in unknown]
+    return problems + [f"frozen.{name}: is missing: {cure}" for name in missing]

@@ -13,7 +13,6 @@ from models.base.adversarial import AdversarialForm, FeatureForm, discriminator_
 from models.base.discriminators import Discriminators, discriminator_problems
 from models.base.settings import Optimizer, TrainConfig
 from models.base.trainer import Trainer
-from utils.config import check
 
 
 @dataclass(frozen=True)
@@ -42,16 +41,17 @@ class GANTrainer(Trainer):
 
     @classmethod
     def problems(cls, config: dict[str, Any]) -> list[str]:
-        return check(cls.config_class, config.get("train", {}), "train") + discriminator_problems(config.get("discriminator", {}))
+        return cls.train_problems(config) + discriminator_problems(config.get("discriminator", {}))
 
     def optimizer_of(self, key: str) -> Optimizer:
         other = self.config.discriminator_optimizer
-        return other if key == "discriminator" and other else self.config.optimizer
+        return other if key == "discriminator" and other else self.stage.optimizer
 
     def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         losses = self.networks["model"](batch)
-        real, fake = losses.pop("real"), losses.pop("fake")
-        if self.progress.step < self.config.adversarial_from:
+        real = losses.pop("real", None)  # a stage may be trained without
+        fake = losses.pop("fake", None)
+        if fake is None or self.progress.step < self.config.adversarial_from:
             self.update("model", self.total(losses))
             return losses
         scores_real, scores_fake, _, _ = self.networks["discriminator"](real, fake.detach())

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from typing_extensions import Self
 
 from models.base.options import UNIONS
+from modules.average import Target
+from modules.borrowed import Borrowed
 from modules.norm import fold
 
 Settings = Mapping[str, Any]  # the section `model` of a config
@@ -51,6 +53,11 @@ class Model(nn.Module):
     # Whether each batch uses every parameter. False where a branch is drawn; processes then look for the unused ones.
     uses_all_parameters: ClassVar[bool] = True
 
+    # The stage that it is trained in, where training has some.
+    stage: str = ""
+    # The moving averages of `targets`, in training.
+    averages: Mapping[str, Target] = {}
+
     @classmethod
     def features_of(cls, settings: Settings) -> tuple[str, ...]:
         """The features that it reads with these settings; `reads` unless they have a say in it."""
@@ -77,6 +84,19 @@ class Model(nn.Module):
     def least_frames(self) -> int:
         """The fewest frames that its layers can work on as they are; `infer` makes up for what is shorter."""
         return 1
+
+    def target(self, name: str) -> nn.Module:
+        """The moving average of submodule `name`, for use within `forward`: in eval mode, and nothing learns in it."""
+        if name not in self.averages:
+            raise ValueError(f"{type(self).__name__} has no target {name!r}: a training keeps those that its class names in `targets`.")
+        return self.averages[name].module
+
+    def _apply(self, change: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Moves to a device, with everything else, what it borrows."""
+        borrowed = [value for value in vars(self).values() if isinstance(value, Borrowed)]
+        for other in (*borrowed, *self.averages.values()):
+            other.module._apply(change)
+        return super()._apply(change, recurse)
 
     def drawn(self, inputs: Mapping[str, Tensor], *, seed: int, first: int) -> dict[str, Tensor]:
         """What `draws` names, for `inputs` that begin at frame `first` of an utterance: the same whatever pieces it comes in.

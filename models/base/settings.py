@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,37 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where the weights of a part begin."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    path: str  # a release, checkpoint, run, hub id or foreign checkpoint
+    part: str | None = None  # of the model there: of the same name unless set, "" for the whole of it
+
+
+# The whole model from one path; or part -> where it begins.
+InitFrom = str | dict[str, str | Origin] | None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One of `train.stages`. What it leaves out is as in `train`."""
+
+    max_steps: int  # updates while it lasts
+    parts: list[str] = field(default_factory=list)  # of the model: trained, while the others stay as they are; [] is all of it
+    loss_weights: dict[str, float] = field(default_factory=dict)  # over those of `train`
+    optimizer: Optimizer | None = None
+    schedule: Schedule | None = None  # counted from where the stage begins
+    init_from: InitFrom = None  # at its beginning
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """The section `train`. Steps are optimizer updates; a batch is what one process sees in one pass."""
 
     max_steps: int = 100_000
+    stages: dict[str, Stage] = field(default_factory=dict)  # one after another, by name; each has its own max_steps
     batch_size: int | None = None  # utterances at most
     batch_seconds: float | None = None  # padded audio at most
     accumulate: int = 1  # batches per update
@@ -67,4 +94,6 @@ class TrainConfig:
     samples: int = 2  # utterances heard and drawn in TensorBoard at each validation
     keep_last: int = 2
     patience: int | None = None  # validations without a better loss before stopping
-    init_from: str | None = None  # a release or checkpoint whose weights to begin with
+    init_from: InitFrom = None  # a release or checkpoint whose weights to begin with, or part -> such a path
+    init_share: float = 0.5  # of the numbers of what begins so (tables of symbols and speakers aside) that must fit, at least
+    find_unused_parameters: bool | None = None  # whether processes look for them at each step; None: as the model says

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models import FOREIGN, FOREIGN_TYPE, MODELS
+from models import MODELS
+from models.base.frozen import find_frozen
+from models.base.loading import build_for, fit_weights, named, read, resolve
 from utils.audio import Audio
 from utils.registry import load_object
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
-    from torch import nn
 
     from models.base.model import Model
     from preprocessors.base import Utterance
@@ -173,108 +173,20 @@ def make_task(model: Model, features: FeatureSet, card: dict[str, Any], *, devic
     return load_object(MODELS[card["model_type"]].task)(model, features, card, device=device)
 
 
-def resolve(path: str | Path, *, which: str = "newest") -> Path:
-    """The folder to load from: a release, a checkpoint, or of a run its "newest" or "best" checkpoint; a hub id is fetched.
-
-    Raises ValueError when nothing is there.
-    """
-    from models.base.checkpoint import Checkpoints
-    from utils.pretrained import fetch
-
-    folder = fetch(path)
-    if (folder / "checkpoint").is_dir() and not (folder / "card.json").is_file():
-        checkpoints = Checkpoints(folder)
-        found = checkpoints.best() if which == "best" else checkpoints.newest()
-        # A run of ours that has saved nothing yet is told from an upstream folder by its config.json.
-        if found is None and (folder / "config.json").is_file():
-            raise ValueError(f"{folder} holds no whole checkpoint yet: train it first (run.sh --stage 2).")
-        folder = found or folder
-    return folder
-
-
 def load(path: str | Path, *, device: str | None = None, which: str = "newest", model_type: str | None = None) -> Task:
     """The task that a release, checkpoint, run, hub id, or foreign checkpoint can do.
 
     `which`: "newest" or "best" checkpoint of a run. `model_type` helps where a foreign file does not say what it is.
     Raises ValueError naming what is missing, damaged or does not fit.
     """
-    card, weights = read(path, which=which, model_type=model_type)
     from processors.features import FeatureSet
 
-    model = build_for(card, weights, str(path))
+    folder = resolve(path, which=which)
+    card, weights = read(folder, model_type=model_type)
+    model = build_for(card, weights, str(path), find_frozen(card, folder))
     fit_weights(model, weights, str(path))
     p = card["preprocess"]
     with named(card, str(path)):
         features = FeatureSet(p["features"], sample_rate=p["sample_rate"], hop_size=p["hop_size"])
         features.restore(card["learned"])
     return make_task(model, features, card, device=pick_device(device))
-
-
-def build_for(card: dict[str, Any], weights: dict[str, Any], source: str) -> Model:
-    """The untrained model of a card. Raises ValueError when its settings make no model, or one far larger than the weights."""
-    from models.base.bounds import Bounded, check_numbers
-    from models.base.experiment import build_model
-
-    check_numbers(card, source)
-    with named(card, source), Bounded(card, weights, source):
-        return build_model(card)
-
-
-@contextlib.contextmanager
-def named(card: dict[str, Any], source: str) -> Iterator[None]:
-    """Rewords what settings lead to that fit no constructor, so that the error names their file."""
-    try:
-        yield
-    except (ValueError, RuntimeError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError, MemoryError) as error:
-        if source in str(error):
-            raise
-        raise ValueError(f"{source}: its settings make no {card['model_type']}: {error or 'too large'}") from error
-
-
-def read(path: str | Path, *, which: str = "newest", model_type: str | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The card and the weights at `path`, ours or foreign."""
-    from models.base.checkpoint import is_release, read_release
-
-    folder = resolve(path, which=which)
-    if is_release(folder):
-        return read_release(folder)
-    return load_object(FOREIGN)(folder, model_type)
-
-
-def model_type_at(path: str | Path, *, which: str = "newest") -> str:
-    """The name of the model at `path`, ours or foreign, as its card or configuration tells; no weights are read where they do not
-    hold the configuration themselves. Raises ValueError as `load` does.
-    """
-    from models.base.checkpoint import is_release
-    from models.base.experiment import read_card
-
-    folder = resolve(path, which=which)
-    if is_release(folder):
-        return read_card(folder)["model_type"]
-    return load_object(FOREIGN_TYPE)(folder)
-
-
-def fit_weights(model: nn.Module, weights: dict[str, Any], source: str) -> None:
-    """Loads `weights`, all of them. Raises ValueError listing missing, unknown and misshapen tensors."""
-    problems = misfits(model, weights)
-    if problems:
-        more = f"\n  ... {len(problems)} in all" if len(problems) > 12 else ""
-        shown = "\n  ".join(problems[:12])
-        raise ValueError(f"the weights of {source} do not fit {type(model).__name__}; are they another model's?\n  {shown}{more}")
-    model.load_state_dict(weights)
-
-
-def misfits(model: nn.Module, weights: dict[str, Any]) -> list[str]:
-    """Missing, unknown and misshapen tensors, a line each. Weights whose norms were multiplied out fold the model's too."""
-    from modules.norm import fold
-
-    own = model.state_dict()
-    if any(f"{key.split('.parametrizations.')[0]}.weight" in weights for key in own.keys() - weights.keys()):
-        own = fold(model).state_dict()  # published with its norms already multiplied out
-    problems = [f"missing {k}" for k in own.keys() - weights.keys()]
-    problems += [f"unknown {k}" for k in weights.keys() - own.keys()]
-    shared = own.keys() & weights.keys()
-    problems += [
-        f"{k} is {tuple(weights[k].shape)}, not {tuple(own[k].shape)}" for k in shared if own[k].shape != weights[k].shape
-    ]
-    return sorted(problems)

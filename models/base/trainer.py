@@ -11,15 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.base.batching import Batches
 from models.base.checkpoint import Checkpoints
+from models.base.distributed import accelerator_of, any_asked, unused_parameters
 from models.base.experiment import Experiment
+from models.base.feeds import Feeds
 from models.base.lock import lock
-from models.base.settings import Optimizer, TrainConfig
+from models.base.networks import Networks
+from models.base.settings import InitFrom, Optimizer, Stage, TrainConfig
 from models.base.signals import StopSignal
+from models.base.stages import check_stage, stage_problems, stages_of
 from models.base.state import Progress, gather, random_state, restore, set_random_state
 from models.base.tables import begin_with, tells_speakers
-from models.base.validation import Means, readable
+from models.base.validation import Means
 from models.base.watch import Watch
 from models.base.workers import DEATH, Reader
 from utils.config import build, check
@@ -33,29 +36,26 @@ class Trainer:
     config_class = TrainConfig
 
     def __init__(self, experiment: Experiment, name: str) -> None:
-        from accelerate import Accelerator
         from accelerate.utils import set_seed
 
         self.experiment = experiment
         self.config = build(self.config_class, experiment.sections.train)
-        # Without cpu=True every process started by torchrun on a machine without GPU believes it is alone.
-        self.accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision=self._precision())
+        self.stages = stages_of(self.config)
+        self.progress = Progress(stage=next(iter(self.stages)))
+        self.accelerator = accelerator_of(self.config)
         self.main = self.accelerator.is_main_process
         self.checkpoints = Checkpoints(experiment.run_folder(name), keep=self.config.keep_last)
         set_seed(self.config.seed)  # equal initial weights on every process
-        self.progress = Progress()
-        self.networks: dict[str, nn.Module] = {}
-        self.optimizers: dict[str, Any] = {}
-        self.schedulers: dict[str, Any] = {}
         model = experiment.model()
-        voices = experiment.speakers if tells_speakers(model) else None
-        self.voices = voices or []
-        division = experiment.division(voices)
-        self.utterances = {split: division.take(split) for split in ("train", "valid")}
-        self.ema = self._average(model)
-        for key, network in {"model": model, **self.extra_networks()}.items():
-            self._add(key, network)
+        self.learning = Networks({"model": model, **self.extra_networks()}, self.config, self.accelerator)
+        self.networks = self.learning.prepared
+        self.optimizers = self.learning.optimizers
+        self.schedulers = self.learning.schedulers
+        self.prepare()
         set_seed(self.config.seed, device_specific=True)  # different dropout on each
+        voices = experiment.speakers if tells_speakers(model) else None
+        self.feeds = Feeds(experiment, self.config, self.accelerator, voices)
+        self.utterances = self.feeds.utterances
         self._stop = StopSignal()
         self._sync = True
         self._batch_ids: list[str] = []
@@ -67,11 +67,21 @@ class Trainer:
         """Further networks to train, such as a discriminator; each gets its own optimizer and schedule."""
         return {}
 
+    def optimizer_of(self, key: str) -> Optimizer:
+        """The settings of the optimizer of network `key`."""
+        return self.stage.optimizer
+
     @classmethod
     def problems(cls, config: dict[str, Any]) -> list[str]:
         """What is wrong with the sections that this trainer reads."""
         extra = ["discriminator: this model is trained without one, remove it"] if config.get("discriminator") else []
-        return check(cls.config_class, config.get("train", {}), "train") + extra
+        return cls.train_problems(config) + extra
+
+    @classmethod
+    def train_problems(cls, config: dict[str, Any]) -> list[str]:
+        """What is wrong with the section `train`."""
+        section = config.get("train", {})
+        return check(cls.config_class, section, "train") + stage_problems(section)
 
     def step(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Losses of one batch, after `update` was called for each network."""
@@ -86,22 +96,20 @@ class Trainer:
     # The loop
 
     def fit(self) -> Progress:
-        """Trains to `max_steps`, from the newest checkpoint where there is one; returns where it ended."""
+        """Trains to the end of the last stage, from the newest checkpoint where there is one; returns where it ended."""
         with lock(self.checkpoints.run) if self.main else contextlib.nullcontext(), self._stop:
             if self.main:
                 self.checkpoints.clean()
             self._resume_or_start()
-            if self.ended and not self.progress.pending:
+            if self.ended and self.last_stage and not self.progress.pending:
                 log.info(f"nothing to do: {self.ended}.")
                 return self.progress
             self._open_watch()
             try:
                 self._loop_and_close()
             except (RuntimeError, OSError, EOFError) as error:
-                told = self._reader.told(error, self.config, self.checkpoints.newest()) if self._reader else ""
-                if not told:
-                    raise
-                raise ChildProcessError(told) from error
+                self._explain(error)
+                raise
         return self.progress
 
     def _loop_and_close(self) -> None:
@@ -115,43 +123,27 @@ class Trainer:
             self.watch.close()
             self.accelerator.end_training()
 
-    @property
-    def ended(self) -> str:
-        """Why there is nothing more to train, and how to go on; "" while there is."""
-        p, c = self.progress, self.config
-        if p.step >= c.max_steps:
-            return f"training has ended at step {p.step}, and train.max_steps is {c.max_steps}: raise it to go on"
-        if c.patience and p.stale >= c.patience:
-            told = f"{p.stale} validations (train.patience {c.patience}) were no better than step {p.best_step}"
-            return f"training has ended early at step {p.step}, as {told}: raise it to go on"
-        return ""
-
     def _loop(self) -> None:
         if self.progress.pending:  # the run was killed after saving, before it had validated
             self._validate()
-        for group in () if self.ended else self._updates():
+        if not self._goes_on():
+            return
+        for group in self._updates():
             self._one_update(group)
-            self.watch.updated(self.progress.step, self.config.accumulate, self.schedulers)
-            stop = self._should_stop()
+            self.watch.updated(self.progress.step, self.schedulers)
+            stop = any_asked(self.accelerator, self._stop.asked)
             self._save_and_validate(stop)
-            if stop or self.ended:
+            if stop or not self._goes_on():
                 log.info(f"stopping: {self.ended or 'as asked; the same command goes on'}.")
                 return
 
-    def _save_and_validate(self, stop: bool) -> None:
-        """What is due after an update. Saved first: a validation that fails, or is killed, costs nothing and is made up for."""
-        self.progress.pending = self._due(self.config.valid_every) or bool(self.ended)
-        if self.progress.pending or stop or self._due(self.config.save_every):
-            self.save()
-        if self.progress.pending and not stop:
-            self._validate()
-
     def _updates(self) -> Iterator[list[dict[str, Any]]]:
         """The batches of one update after another, over as many epochs as it takes; timed, to tell waiting from work."""
-        data, batches = self._training_data()
+        data, batches = self.feeds.training()
         self._reader = Reader(data, batches, self.config.workers, pin=torch.cuda.is_available())
         while True:
-            batches.epoch, batches.skip = self.progress.epoch, self.progress.updates
+            batches.epoch = self.progress.epoch
+            batches.skip = self.progress.updates
             group: list[dict[str, Any]] = []
             asked = time.perf_counter()
             for batch in self._reader:
@@ -161,8 +153,10 @@ class Trainer:
                 self.watch.waited(time.perf_counter() - asked)
                 self.progress.updates += 1
                 yield group
-                group, asked = [], time.perf_counter()
-            self.progress.epoch, self.progress.updates = self.progress.epoch + 1, 0
+                group = []
+                asked = time.perf_counter()
+            self.progress.epoch += 1
+            self.progress.updates = 0
 
     def _one_update(self, group: list[dict[str, Any]]) -> None:
         for turn, batch in enumerate(group):
@@ -177,8 +171,7 @@ class Trainer:
                 if value.ndim == 0:
                     self.watch.note(key, value)
         self.progress.step += 1
-        if self.ema is not None:
-            self.ema.update_parameters(self.unwrap("model"))
+        self.learning.move_averages(self.progress.stage_step)
 
     def update(self, name: str, loss: Tensor) -> None:
         """Backward through `loss`, and at the end of an update the optimizer and schedule of network `name`.
@@ -194,28 +187,91 @@ class Trainer:
         self.accelerator.backward(loss / self.config.accumulate)
         if not self._sync:
             return
-        network, optimizer = self.networks[name], self.optimizers[name]
         if self.config.max_grad_norm:
-            norm = self.accelerator.clip_grad_norm_(network.parameters(), self.config.max_grad_norm)
-            self.watch.note(f"grad_norm/{name}", norm * self.config.accumulate)
+            parameters = self.networks[name].parameters()
+            norm = self.accelerator.clip_grad_norm_(parameters, self.config.max_grad_norm)
+            self.watch.note(f"grad_norm/{name}", norm)
+        optimizer = self.optimizers[name]
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         self.schedulers[name].step()
 
     def total(self, losses: dict[str, Tensor]) -> Tensor:
         """The weighted sum of the scalar losses: what is minimised."""
-        weights = self.config.loss_weights
+        weights = self.stage.loss_weights
         return sum(weights.get(name, 1.0) * value for name, value in losses.items() if value.ndim == 0)
 
     def unwrap(self, name: str) -> nn.Module:
         """The network itself, without DDP or compilation around it."""
-        return self.accelerator.unwrap_model(self.networks[name], keep_torch_compile=False)
+        return self.learning.modules[name]
 
     def to_device(self, batch: dict[str, Any]) -> dict[str, Any]:
         device = self.accelerator.device
         return {k: v.to(device, non_blocking=True) if torch.is_tensor(v) else v for k, v in batch.items()}
 
-    # Looking
+    # Stages
+
+    @property
+    def stage(self) -> Stage:
+        """The settings of the present stage; the only one where the config has none."""
+        return self.stages[self.progress.stage]
+
+    @property
+    def _all_steps(self) -> int:
+        return sum(stage.max_steps for stage in self.stages.values())
+
+    @property
+    def last_stage(self) -> bool:
+        return self.progress.stage == list(self.stages)[-1]
+
+    @property
+    def ended(self) -> str:
+        """Why the stage has nothing more to train, and how to go on; "" while it has."""
+        p = self.progress
+        patience = self.config.patience
+        what = f"stage {p.stage!r}" if p.stage else "training"
+        setting = f"train.stages.{p.stage}.max_steps" if p.stage else "train.max_steps"
+        if p.stage_step >= self.stage.max_steps:
+            return f"{what} has ended at step {p.step}, and {setting} is {self.stage.max_steps}: raise it to go on"
+        if patience and p.stale >= patience:
+            reason = f"{p.stale} validations (train.patience {patience}) were no better than step {p.best_step}"
+            return f"{what} has ended early at step {p.step}, as {reason}: raise it to go on"
+        return ""
+
+    def prepare(self) -> None:
+        """Makes the networks ready for the present stage."""
+        self.learning.prepare(self.progress.stage, self.stage, self.optimizer_of)
+
+    def _goes_on(self) -> bool:
+        """Whether there is more to train. Where a stage has ended and another follows, that one begins."""
+        while self.ended and not self.last_stage:
+            names = list(self.stages)
+            self._begin_stage(names[names.index(self.progress.stage) + 1])
+        return not self.ended
+
+    def _begin_stage(self, name: str) -> None:
+        """Begins a stage with the weights that a release of the one before would hold."""
+        log.info(f"stage {self.progress.stage!r} has ended at step {self.progress.step}; {name!r} begins.")
+        self.unwrap("model").load_state_dict(self.best_model().state_dict())
+        self.progress.begin_stage(name)
+        self.prepare()
+        self._begin_with(self.stage.init_from, f"train.stages.{name}.init_from")
+
+    def _begin_with(self, source: InitFrom, setting: str) -> None:
+        """Gives the model the weights that a setting `init_from` names."""
+        if source is not None:
+            begin_with(source, self.unwrap("model"), self.experiment.card, share=self.config.init_share, setting=setting)
+        self.learning.restart_averages()
+
+    # Validating
+
+    def _save_and_validate(self, stop: bool) -> None:
+        """What is due after an update. Saved first: a validation that fails, or is killed, costs nothing and is made up for."""
+        self.progress.pending = self._due(self.config.valid_every) or bool(self.ended)
+        if self.progress.pending or stop or self._due(self.config.save_every):
+            self.save()
+        if self.progress.pending and not stop:
+            self._validate()
 
     def _due(self, every: int) -> bool:
         return self.progress.step % every == 0
@@ -228,25 +284,24 @@ class Trainer:
             if self.main:
                 self.checkpoints.note(self.progress.step, self.card)
                 self.sample()
+        self.learning.train_mode()
         set_random_state(state)
 
     def _judge(self, losses: dict[str, float]) -> None:
-        p = self.progress
-        p.pending = False
+        self.progress.pending = False
         if not losses:
-            log.warning(f"step {p.step}: nothing could be validated; training goes on.")
+            log.warning(f"step {self.progress.step}: nothing could be validated; training goes on.")
             return
-        total = float(self.total({k: torch.tensor(v) for k, v in losses.items()}))
-        better = total < p.best_loss
-        p.best_loss, p.best_step, p.stale = (total, p.step, 0) if better else (p.best_loss, p.best_step, p.stale + 1)
-        self.watch.validated(p.step, losses, total)
+        total = self.total({name: torch.tensor(value) for name, value in losses.items()}).item()
+        self.progress.judge(total)
+        self.watch.validated(self.progress.step, losses, total)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Mean losses over the valid split, each utterance counted once. What cannot be read or validated is named and left out."""
-        model, means = self.best_model(), Means()
-        model.eval()
-        for batch in self._validation_feed():
+        model = self.best_model().eval()
+        means = Means()
+        for batch in self.feeds.validation():
             try:
                 with self.accelerator.autocast():
                     means.add(self.evaluate(model, self.to_device(batch)), len(batch["id"]))
@@ -254,12 +309,12 @@ class Trainer:
                 if DEATH.search(str(error)):
                     raise
                 log.error(f"not validated, {', '.join(batch['id'])}: {error}")
-        model.train()
+        self.learning.train_mode()
         return means.over_processes()
 
     def best_model(self) -> nn.Module:
         """The weights that a release would hold: the averaged ones where there are any."""
-        return self.unwrap("model") if self.ema is None else self.ema.module
+        return self.learning.best
 
     def sample(self) -> None:
         """Hears and draws a few validation utterances in TensorBoard."""
@@ -267,21 +322,24 @@ class Trainer:
 
         if not self.config.samples:
             return
-        model = self.best_model()
-        task = make_task(model, self.experiment.features, self.card, device=self.accelerator.device)
+        task = make_task(self.best_model(), self.experiment.features, self.card, device=self.accelerator.device)
         utterances = self.utterances["valid"][: self.config.samples]
         self.watch.sample(task, utterances, self.progress.step, recorded=self.progress.step <= self.config.valid_every)
-        model.train()
+
+    def _open_watch(self) -> None:
+        run = self.checkpoints.run
+        step = self.progress.step
+        self.watch = Watch(self.accelerator, run, every=self.config.log_every, step=step, max_steps=self._all_steps)
+        if self.main:
+            write_json(run / "config.json", self.experiment.config)
 
     # Saving and going on
 
     @property
     def card(self) -> dict[str, Any]:
-        p = self.progress
-        loss = None if math.isinf(p.best_loss) else p.best_loss
-        parameters = sum(w.numel() for w in self.unwrap("model").parameters())
-        training = {"step": p.step, "parameters": parameters, "best": {"step": p.best_step, "loss": loss}, "progress": p.judged}
-        return {**self.experiment.card, **training}
+        """The experiment's card with what training has come to."""
+        parameters = sum(parameter.numel() for parameter in self.unwrap("model").parameters())
+        return {**self.experiment.card, "parameters": parameters, **self.progress.on_card}
 
     def save(self) -> None:
         """Writes a whole checkpoint; the one before stays until this one is complete."""
@@ -294,104 +352,24 @@ class Trainer:
     def _resume_or_start(self) -> None:
         newest = self.checkpoints.newest()
         if newest is None:
-            if self.config.init_from:
-                begin_with(self.config.init_from, self.unwrap("model"), self.experiment.card)
+            self._begin_with(self.config.init_from, "train.init_from")
+            self._begin_with(self.stage.init_from, f"train.stages.{self.progress.stage}.init_from")
             return
         with self.checkpoints.or_older(newest):
             state = self.checkpoints.state(newest)
         self.checkpoints.check_same_model(newest, self.experiment.card)
+        check_stage(newest, state["progress"], self.stages)
         with self.checkpoints.or_older(newest):
             restore(self, state)
         if self.main:
             self.checkpoints.mend_weights(newest, self.best_model().state_dict())
-        log.info(f"going on from {newest} (step {self.progress.step} of {self.config.max_steps})")
+        log.info(f"going on from {newest} (step {self.progress.step} of {self._all_steps})")
 
-    # Making the parts
-
-    def _precision(self) -> str:
-        if self.config.mixed_precision != "auto":
-            return self.config.mixed_precision
-        return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
-
-    def _add(self, key: str, network: nn.Module) -> None:
-        section = self.optimizer_of(key)
-        cls = getattr(torch.optim, section.name)
-        optimizer = cls(
-            network.parameters(), lr=section.lr, betas=section.betas, eps=section.eps, weight_decay=section.weight_decay
-        )
-        schedule, steps = self.config.schedule, self.config.max_steps
-        # Not prepared: Accelerate would step it once per process, and one step here is one update whatever their number.
-        self.schedulers[key] = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule.factor(step, steps))
-        if self.config.compile:
-            network = torch.compile(network)
-        self.networks[key], self.optimizers[key] = self.accelerator.prepare(network, optimizer)
-
-    def optimizer_of(self, key: str) -> Optimizer:
-        return self.config.optimizer
-
-    def _average(self, model: nn.Module) -> nn.Module | None:
-        if self.config.ema_decay is None:
-            return None
-        from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-
-        def averaging(averaged: list[Any], current: list[Any], updates: Any) -> None:
-            # Quick at first: the average of a short run must not be of its beginnings. (`updates` lies on the GPU: not asked.)
-            step = self.progress.step
-            decay = min(self.config.ema_decay, (1 + step) / (10 + step))
-            get_ema_multi_avg_fn(decay)(averaged, current, updates)
-
-        # Copied before Accelerate touches the model: a prepared one carries a forward bound to itself.
-        average = AveragedModel(model, multi_avg_fn=averaging)
-        return average.to(self.accelerator.device)
-
-    def _training_data(self) -> tuple[Any, Batches]:
-        c, a = self.config, self.accelerator
-        data = self._data("train")
-        batches = Batches(
-            data.seconds,
-            batch_size=c.batch_size,
-            batch_seconds=c.batch_seconds,
-            processes=a.num_processes,
-            rank=a.process_index,
-            accumulate=c.accumulate,
-            seed=c.seed,
-        )
-        if self.main:
-            log.info(f"{len(data)} utterances, {batches.updates(0)} updates an epoch, {batches.waste():.1%} of each is padding.")
-        return data, batches
-
-    def _validation_feed(self) -> Iterator[dict[str, Any]]:
-        """This process's share of the valid split; nothing where there are fewer utterances than processes."""
-        c, a = self.config, self.accelerator
-        data = self._data("valid")
-        shared = min(a.num_processes, len(data))
-        if a.process_index >= shared:
-            return iter(())
-        batches = Batches(
-            data.seconds,
-            batch_size=c.batch_size,
-            batch_seconds=c.batch_seconds,
-            processes=shared,
-            rank=a.process_index,
-            seed=c.seed,
-            shuffle=False,
-        )
-        return readable(data, batches)
-
-    def _data(self, split: str) -> Any:
-        c = self.config
-        return self.experiment.data(self.utterances[split], voices=self.voices, segment_frames=c.segment_frames, seed=c.seed)
-
-    def _open_watch(self) -> None:
-        c = self.config
-        self.watch = Watch(
-            self.accelerator, self.checkpoints.run, every=c.log_every, step=self.progress.step, max_steps=c.max_steps
-        )
-        if self.main:
-            write_json(self.checkpoints.run / "config.json", self.experiment.config)
-
-    def _should_stop(self) -> bool:
-        if self.accelerator.num_processes == 1:
-            return self._stop.asked
-        asked = torch.tensor(int(self._stop.asked), device=self.accelerator.device)
-        return bool(self.accelerator.reduce(asked, "sum").item())
+    def _explain(self, error: Exception) -> None:
+        """Raises an error that says what to do, where it is known what `error` means."""
+        killed = self._reader.told(error, self.config, self.checkpoints.newest()) if self._reader else ""
+        if killed:
+            raise ChildProcessError(killed) from error
+        unused = unused_parameters(error, self.unwrap("model"))
+        if unused:
+            raise ValueError(unused) from error

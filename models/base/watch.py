@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from models.base.validation import Means
 from utils.log import log
 
 if TYPE_CHECKING:
@@ -26,40 +27,60 @@ class Watch:
         from torch.utils.tensorboard import SummaryWriter
         from tqdm import tqdm
 
-        self.accelerator, self.every = accelerator, every
+        self.accelerator = accelerator
+        self.every = every
         self.main = accelerator.is_main_process
         self.writer = SummaryWriter(str(run / "log"), purge_step=step + 1) if self.main else None
         self.bar = tqdm(initial=step, total=max_steps, desc="train", unit="step", disable=not self.main, smoothing=0.05)
         self.speed = {"steps_per_second": 0.0, "data_wait": 0.0}  # as of the last report
-        self._sums: dict[str, Tensor] = {}
-        self._begun, self._waited, self._updates = time.perf_counter(), 0.0, 0
+        self._begin()
 
     def note(self, name: str, value: Tensor) -> None:
         """Adds to the running mean of `name`; nothing is copied from the GPU before the next report."""
         self._sums[name] = self._sums.get(name, 0.0) + value.detach()
+        self._counts[name] = self._counts.get(name, 0) + 1
 
     def waited(self, seconds: float) -> None:
         """Counts time spent waiting for data."""
         self._waited += seconds
 
-    def updated(self, step: int, accumulate: int, schedulers: dict[str, Any]) -> None:
+    def updated(self, step: int, schedulers: dict[str, Any]) -> None:
         """One optimizer update is done; every so often, says how it goes."""
         self._updates += 1
         self.bar.update()
         if step % self.every == 0:
-            self._report(step, self._updates * accumulate, schedulers)
+            self._report(step, schedulers)
 
-    def _report(self, step: int, count: int, schedulers: dict[str, Any]) -> None:
-        means = {k: self.accelerator.reduce(v / count, "mean").item() for k, v in sorted(self._sums.items())}
+    def _report(self, step: int, schedulers: dict[str, Any]) -> None:
+        noted = Means()
+        for name, total in self._sums.items():
+            count = self._counts[name]
+            noted.add({name: total / count}, count)
+        means = noted.over_processes()
         seconds = time.perf_counter() - self._begun
         self.speed = {"steps_per_second": self._updates / seconds, "data_wait": self._waited / seconds}
         if self.main:
-            self.bar.set_postfix({k: f"{v:.3g}" for k, v in means.items() if "/" not in k}, refresh=False)
-            rates = {name: schedule.get_last_lr()[0] for name, schedule in schedulers.items()}
-            for group, values in (("train", means), ("lr", rates), ("speed", self.speed)):
-                self._scalars(group, values, step)
-        self._sums = {}
-        self._begun, self._waited, self._updates = time.perf_counter(), 0.0, 0
+            self._show(means, schedulers, step)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begins to count for the next report."""
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = {}
+        self._begun = time.perf_counter()
+        self._waited = 0.0
+        self._updates = 0
+
+    def _show(self, means: dict[str, float], schedulers: dict[str, Any], step: int) -> None:
+        losses = {}
+        for name, mean in means.items():
+            if "/" not in name:
+                losses[name] = f"{mean:.3g}"
+        self.bar.set_postfix(losses, refresh=False)
+        rates = {name: schedule.get_last_lr()[0] for name, schedule in schedulers.items()}
+        self._scalars("train", means, step)
+        self._scalars("lr", rates, step)
+        self._scalars("speed", self.speed, step)
 
     def _scalars(self, group: str, values: dict[str, float], step: int) -> None:
         for name, value in values.items():

@@ -1,0 +1,41 @@
+"""A card as it goes to others: names instead of where things lay on this disk, and nothing of a training that goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def published(card: dict[str, Any]) -> dict[str, Any]:
+    """The card of a release, from that of a checkpoint."""
+    made = {key: value for key, value in card.items() if key != "progress"}
+    if "train" in card:
+        made["train"] = _without_places(card["train"])
+    if "frozen" in card:
+        made["frozen"] = {name: record | {"path": name_of(record["path"])} for name, record in card["frozen"].items()}
+    return made
+
+
+def _without_places(train: dict[str, Any]) -> dict[str, Any]:
+    """A section `train`, or one of its stages."""
+    made = dict(train)
+    if "init_from" in train:
+        made["init_from"] = _named(train["init_from"])
+    if "stages" in train:
+        made["stages"] = {name: _without_places(stage) for name, stage in train["stages"].items()}
+    return made
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _named(inner) for key, inner in value.items()}
+    return name_of(value) if isinstance(value, str) else value
+
+
+def name_of(path: str) -> str:
+    """What to call what lies at `path`: of a checkpoint its run's name, of another folder its own; a hub id stays as it is."""
+    place = Path(path)
+    if not place.exists():
+        return path
+    is_checkpoint = place.parent.name == "checkpoint" and place.name.startswith("step-")
+    return place.parent.parent.name if is_checkpoint else place.name

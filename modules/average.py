@@ -1,0 +1,45 @@
+"""Moving averages of weights: of a whole model, to be released, and of its parts, for use within a training step."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from modules.borrowed import Borrowed
+
+
+class Target(Borrowed):
+    """A copy of a module that follows it slowly: `decay` of itself and the rest of the module at each update."""
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        super().__init__(copy.deepcopy(module))
+        self.decay = decay
+
+    @torch.no_grad()
+    def begin(self, module: nn.Module) -> None:
+        """Becomes equal to `module`."""
+        self.module.load_state_dict(module.state_dict())
+
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        """Takes one step towards `module`; buffers, such as the statistics of a batch norm, are taken as they are."""
+        parameters = zip(self.module.parameters(), module.parameters(), strict=True)
+        buffers = zip(self.module.buffers(), module.buffers(), strict=True)
+        for own, given in parameters:
+            own.lerp_(given, 1 - self.decay)
+        for own, given in buffers:
+            own.copy_(given)
+
+
+def averaged(model: nn.Module, decay: Callable[[], float]) -> AveragedModel:
+    """The average of `model`; `decay` is asked at each update."""
+
+    def average(own: list[Tensor], given: list[Tensor], updates: Any) -> None:
+        get_ema_multi_avg_fn(decay())(own, given, updates)
+
+    return AveragedModel(model, multi_avg_fn=average)
