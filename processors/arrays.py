@@ -42,10 +42,21 @@ class Arrays:
         return found
 
     def _compute(self, name: str) -> np.ndarray:
+        sound, needed = self.inputs(name)
+        feature = self.features.features[name]
+        return self.keep(name, feature(self.utterance, sound, **needed))
+
+    def inputs(self, name: str) -> tuple[Audio | None, dict[str, np.ndarray]]:
+        """What a feature is computed from: the sound at the rate that it asks for, and the arrays of what it needs."""
         feature = self.features.features[name]
         needed = {need: self[need] for need in feature.needs}
         sound = self._sound(feature.input_rate or self.features.sample_rate)
-        array = feature.rounded(feature(self.utterance, sound, **needed))
+        return sound, needed
+
+    def keep(self, name: str, computed: np.ndarray) -> np.ndarray:
+        """What was computed as the array of a feature: rounded, checked, and kept if dear. Raises ValueError where it is wrong."""
+        feature = self.features.features[name]
+        array = feature.rounded(computed)
         if problem := feature.problem(array):
             raise ValueError(f"{name} {problem}")
         if path := self.features.kept_path(name, self.utterance):

@@ -29,6 +29,8 @@ class Feature:
     gives: ClassVar[tuple[str, ...]] = ()
     # Dear enough to be kept on disk.
     kept: ClassVar[bool] = False
+    # A network that takes many utterances at once: see `processors.batched`.
+    batched: ClassVar[bool] = False
     # The type that its numbers are rounded to, kept or not: "float16" for a network's output. "" leaves them as computed.
     rounded_to: ClassVar[str] = ""
     # How many dimensions an array that is kept has.

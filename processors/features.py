@@ -249,14 +249,16 @@ class FeatureSet:
         for name, feature in self.features.items():
             feature.restore(learned.get(name, {}), self.folder(name) if store else None)
 
-    def extract(self, utterance: Utterance) -> str:
-        """Computes everything once and keeps what is dear; returns "" or why this utterance cannot be used."""
+    def extract(self, utterance: Utterance, names: Iterable[str] | None = None) -> str:
+        """Computes `names` (all, if None) once and keeps what is dear; returns "" or why this utterance cannot be used."""
+        wanted = list(names) if names is not None else list(self.features)
         try:
             if reason := changed(utterance):
                 return reason
-            self(utterance)
-            for name, feature in self.features.items():
-                if not all(path.is_file() for path in feature.beside(utterance)):
+            self(utterance, wanted)
+            for name in wanted:
+                beside = self.features[name].beside(utterance)
+                if not all(path.is_file() for path in beside):
                     self.raw(utterance, [name], anew=True)
         except ValueError as error:
             return str(error)

@@ -138,11 +138,11 @@ def test_fewer_processes_than_asked_for_still_do_it(monkeypatch, caplog):
     class Scarce(pool._Worker):
         made = 0
 
-        def __init__(self, function):
+        def __init__(self, post):
             Scarce.made += 1
             if Scarce.made > 2:
                 raise OSError(errno.ENOMEM, "Cannot allocate memory")
-            super().__init__(function)
+            super().__init__(post)
 
     monkeypatch.setattr(pool, "_Worker", Scarce)
     assert run(square, jobs=8) == sorted(map(square, ITEMS), key=str)
