@@ -77,16 +77,24 @@ class CQTDiscriminator(nn.Module):
         from torchaudio.transforms import Resample
 
         kernel = shape["kernel_size"]
-        around = ((kernel[0] - 1) // 2, (kernel[1] - 1) // 2)
-        self.resample, self.cqt_transform, self.slope = Resample(1, 2), transform, slope
-        self.conv_pres = nn.ModuleList(nn.Conv2d(2, 2, kernel, padding=around) for _ in range(transform.octaves))
+        padding = tuple((size - 1) // 2 for size in kernel)
+        self.resample = Resample(1, 2)
+        self.cqt_transform = transform
+        self.slope = slope
+        self.conv_pres = nn.ModuleList()
+        for _ in range(transform.octaves):
+            self.conv_pres.append(nn.Conv2d(2, 2, kernel, padding=padding))
         self.convs = planes(widths, **shape, norm=weight_norm, first=plain)
-        small = (kernel[0], kernel[0])
-        self.conv_post = weight_norm(nn.Conv2d(widths[-1], out_channels, small, padding=(around[0], around[0])))
+        last = nn.Conv2d(widths[-1], out_channels, kernel[0], padding=padding[0])
+        self.conv_post = weight_norm(last)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        octaves = self.cqt_transform(self.resample(x)).chunk(self.cqt_transform.octaves, dim=3)
-        joined = torch.cat([conv(octave) for conv, octave in zip(self.conv_pres, octaves, strict=True)], dim=3)
+        spectrum = self.cqt_transform(self.resample(x))
+        octaves = spectrum.chunk(self.cqt_transform.octaves, dim=3)
+        aligned = []
+        for conv, octave in zip(self.conv_pres, octaves, strict=True):
+            aligned.append(conv(octave))
+        joined = torch.cat(aligned, dim=3)
         return through(joined, self.convs, self.conv_post, self.slope)
 
 
@@ -100,50 +108,81 @@ class ConstantQ(nn.Module):
 
     def __init__(self, rate: int, hop: int, bins: int, octaves: int, fmin: float = C1) -> None:
         super().__init__()
-        self.octaves, self.bins = octaves, bins
-        lowest = fmin * 2 ** (octaves - 1)
+        self.octaves = octaves
+        self.bins = bins
+        lowest = fmin * 2 ** (octaves - 1)  # of the top octave
         highest = lowest * 2 ** ((bins - 1) / bins)
         self.decimate = _decimation(rate, hop, bins, octaves, highest)
         _check(rate, hop, octaves, highest, self.decimate)
-        rate, self.hop = rate / self.decimate, hop // self.decimate
-        quality = 1 / (2 ** (1 / bins) - 1)
-        kernels = _kernels(rate, lowest * 2 ** (np.arange(bins) / bins), quality)
-        lengths = np.ceil(quality * rate / (fmin * 2 ** (np.arange(bins * octaves) / bins)))
+        rate = rate / self.decimate
+        self.hop = hop // self.decimate
+        quality = _quality(bins)
+        kernels = _kernels(rate, _notes(lowest, bins, bins), quality)
+        frequencies = _notes(fmin, bins * octaves, bins)
+        lengths = np.ceil(quality * rate / frequencies)
         self.register_buffer("lowpass_filter", _lowpass(0.5, 0.001))
         if self.decimate > 1:
             self.register_buffer("early_downsample_filter", _lowpass(1 / self.decimate, 0.03))
         self.register_buffer("lenghts", torch.from_numpy(lengths).float())  # sic
-        self.register_buffer("cqt_kernels_real", torch.from_numpy(kernels.real[:, None].astype(np.float32)))
-        self.register_buffer("cqt_kernels_imag", torch.from_numpy(kernels.imag[:, None].astype(np.float32)))
+        self.register_buffer("cqt_kernels_real", _convolution(kernels.real))
+        self.register_buffer("cqt_kernels_imag", _convolution(kernels.imag))
         self.shortest = self.decimate << max(1, octaves - 1)  # one sample is left for the lowest octave
 
     def forward(self, x: Tensor) -> Tensor:
-        x = _halve(x, self.early_downsample_filter, self.decimate) if self.decimate > 1 else x
+        if self.decimate > 1:
+            x = _slower(x, self.early_downsample_filter, self.decimate)
         kernels = torch.cat([self.cqt_kernels_real, -self.cqt_kernels_imag])
-        found, hop = [], self.hop
+        padding = kernels.shape[2] // 2
+        hop = self.hop
+        octaves = []
         for octave in range(self.octaves):
-            x = _halve(x, self.lowpass_filter, 2) if octave else x
-            values = F.conv1d(x, kernels, stride=hop, padding=kernels.shape[2] // 2)
-            found.insert(0, values.unflatten(1, (2, self.bins)))
+            if octave > 0:
+                x = _slower(x, self.lowpass_filter, 2)
+            values = F.conv1d(x, kernels, stride=hop, padding=padding)
+            octaves.insert(0, values.unflatten(1, (2, self.bins)))
             hop //= 2
+        spectrum = torch.cat(octaves, dim=2).transpose(2, 3)
         scale = self.lenghts.sqrt() * self.decimate
-        return torch.cat(found, dim=2).transpose(2, 3) * scale
+        return spectrum * scale
 
 
-def _halve(x: Tensor, lowpass: Tensor, factor: int) -> Tensor:
+def _slower(x: Tensor, lowpass: Tensor, factor: int) -> Tensor:
+    """A wave (batch, 1, samples) at its rate divided by `factor`."""
     return F.conv1d(x, lowpass, stride=factor, padding=(lowpass.shape[2] - 1) // 2)
+
+
+def _quality(bins: int) -> float:
+    """The frequency of a bin over its bandwidth, with that many bins an octave."""
+    return 1 / (2 ** (1 / bins) - 1)
+
+
+def _notes(lowest: float, count: int, bins: int) -> np.ndarray:
+    """`count` frequencies (Hz) from `lowest` on, `bins` an octave."""
+    octaves = np.arange(count) / bins
+    return lowest * 2**octaves
+
+
+def _convolution(kernels: np.ndarray) -> Tensor:
+    """Kernels (kernels, taps) as weights (kernels, 1, taps) of a convolution, in float32."""
+    return torch.from_numpy(kernels[:, None].astype(np.float32))
 
 
 def _kernels(rate: float, frequencies: np.ndarray, quality: float) -> np.ndarray:
     """Windowed complex tones (frequencies, taps) of `quality` periods each, centred, their sizes summing to 1."""
+    frequencies = frequencies[:, None]
     lengths = np.ceil(quality * rate / frequencies)
-    size = 2 ** math.ceil(math.log2(lengths.max()))
+    longest = lengths.max()
+    size = 2 ** math.ceil(math.log2(longest))
     n = np.arange(size) - size // 2
-    since = n + np.ceil(lengths / 2)[:, None]
-    inside = (since >= 0) & (since < lengths[:, None])
-    window = np.where(inside, 0.5 - 0.5 * np.cos(2 * np.pi * since / lengths[:, None]), 0)
-    tones = window * np.exp(2j * np.pi * n * frequencies[:, None] / rate)
-    return tones / np.abs(tones).sum(1, keepdims=True)
+    since = n + np.ceil(lengths / 2)  # samples after the first of the tone
+    inside = (since >= 0) & (since < lengths)
+    phase = 2 * np.pi * since / lengths
+    hann = 0.5 - 0.5 * np.cos(phase)
+    window = np.where(inside, hann, 0)
+    oscillation = np.exp(2j * np.pi * n * frequencies / rate)
+    tones = window * oscillation
+    total = np.abs(tones).sum(1, keepdims=True)
+    return tones / total
 
 
 @cache
@@ -160,10 +199,12 @@ def _lowpass(cutoff: float, transition: float) -> Tensor:
 
 def _decimation(rate: int, hop: int, bins: int, octaves: int, highest: float) -> int:
     """How much slower the wave may be before the first octave: a power of two that keeps its band and a hop an octave."""
-    quality = 1 / (2 ** (1 / bins) - 1)
-    edge = highest * (1 + 0.75 / quality)  # the window of the highest bin is that wide
-    spare = max(0, math.ceil(math.log2(0.85 * (rate // 2) / edge)) - 2)
-    return 2 ** min(spare, max(0, math.ceil(math.log2(hop)) - octaves + 1))
+    edge = highest * (1 + 0.75 / _quality(bins))  # the window of the highest bin is that wide
+    widest = 0.85 * (rate // 2)
+    halvings_of_band = math.ceil(math.log2(widest / edge)) - 2
+    halvings_of_hop = math.ceil(math.log2(hop)) - octaves + 1
+    halvings = min(halvings_of_band, halvings_of_hop)
+    return 2 ** max(0, halvings)
 
 
 def _check(rate: int, hop: int, octaves: int, highest: float, decimate: int) -> None:

@@ -35,15 +35,23 @@ def flat(score: Tensor, features: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
     return score.flatten(1), [*features, score]
 
 
-def split(found: list[tuple[Tensor, list[Tensor]]]) -> Judgement:
+def split(answers: list[tuple[Tensor, list[Tensor]]]) -> Judgement:
     """The halves of one pass over real and fake together.
 
     One pass, and not two: power iteration of spectral norm goes one step per call, and both must meet the same weights.
     """
-    scores = [score.chunk(2) for score, _ in found]
-    maps = [[feature.chunk(2) for feature in features] for _, features in found]
-    real, fake = ([[pair[half] for pair in part] for part in maps] for half in (0, 1))
-    return [s[0] for s in scores], [s[1] for s in scores], real, fake
+    scores_real = []
+    scores_fake = []
+    features_real = []
+    features_fake = []
+    for score, features in answers:
+        real, fake = score.chunk(2)
+        scores_real.append(real)
+        scores_fake.append(fake)
+        halves = [feature.chunk(2) for feature in features]
+        features_real.append([real for real, _ in halves])
+        features_fake.append([fake for _, fake in halves])
+    return scores_real, scores_fake, features_real, features_fake
 
 
 def enough(x: Tensor, samples: int, which: str, why: str) -> None:
@@ -68,7 +76,8 @@ def planes(
 
     `widths` are the channels from the input on; the first layer has a norm of its own.
     """
-    tall, small = kernel_size[0], (kernel_size[0], kernel_size[0])
+    tall = kernel_size[0]
+    small = (tall, tall)
     shapes = [(kernel_size, (1, 1), 1), *((kernel_size, stride, d) for d in dilations), (small, (1, 1), 1)]
     norms = [first] + [norm] * (len(shapes) - 1)
     layers = nn.ModuleList()

@@ -29,8 +29,14 @@ class MultiResolutionDiscriminator(nn.Module):
         super().__init__()
         norm = spectral_norm if use_spectral_norm else weight_norm
         channels = scaled(filters, channel_multiplier)
-        self.discriminators = nn.ModuleList(ResolutionDiscriminator(*r, channels, norm) for r in resolutions)
-        self.shortest = max(max((n - hop) // 2 + 1, n - 2 * ((n - hop) // 2)) for n, hop, _ in resolutions)
+        self.discriminators = nn.ModuleList()
+        self.shortest = 0
+        for n_fft, hop, window in resolutions:
+            self.discriminators.append(ResolutionDiscriminator(n_fft, hop, window, channels, norm))
+            margin = (n_fft - hop) // 2
+            for_reflection = margin + 1
+            for_one_frame = n_fft - 2 * margin
+            self.shortest = max(self.shortest, for_reflection, for_one_frame)
 
     def forward(self, real: Tensor, fake: Tensor) -> Judgement:
         enough(real, self.shortest, "mrd", "the longest of resolutions")
@@ -43,19 +49,32 @@ class ResolutionDiscriminator(nn.Module):
 
     def __init__(self, n_fft: int, hop: int, window: int, channels: int, norm: Norm) -> None:
         super().__init__()
-        self.n_fft, self.hop, self.window = n_fft, hop, window
-        self.convs = planes([1] + [channels] * 5, norm=norm, first=norm)
-        self.conv_post = norm(nn.Conv2d(channels, 1, (3, 3), padding=(1, 1)))
+        self.n_fft = n_fft
+        self.hop = hop
+        self.window = window
+        widths = [1] + [channels] * 5
+        self.convs = planes(widths, norm=norm, first=norm)
+        self.conv_post = norm(nn.Conv2d(channels, 1, 3, padding=1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         return flat(*through(self.magnitude(x), self.convs, self.conv_post))
 
     def magnitude(self, x: Tensor) -> Tensor:
         """(batch, 1, samples) to (batch, 1, n_fft // 2 + 1, frames)."""
-        margin, box = (self.n_fft - self.hop) // 2, x.new_ones(self.window, dtype=torch.float32)
-        x = F.pad(x.float(), (margin, margin), mode="reflect").squeeze(1)
-        found = torch.stft(x, self.n_fft, self.hop, self.window, box, center=False, return_complex=True)
-        return torch.view_as_real(found).norm(dim=-1).unsqueeze(1)
+        margin = (self.n_fft - self.hop) // 2
+        rectangle = x.new_ones(self.window, dtype=torch.float32)
+        padded = F.pad(x.float(), (margin, margin), mode="reflect")
+        spectrum = torch.stft(
+            padded.squeeze(1),
+            self.n_fft,
+            hop_length=self.hop,
+            win_length=self.window,
+            window=rectangle,
+            center=False,
+            return_complex=True,
+        )
+        magnitude = torch.view_as_real(spectrum).norm(dim=-1)
+        return magnitude.unsqueeze(1)
 
 
 class MultiScaleSTFTDiscriminator(nn.Module):
@@ -105,11 +124,12 @@ class STFTDiscriminator(nn.Module):
 
     def __init__(self, transform: nn.Module, widths: list[int], shape: dict, out_channels: int, slope: float) -> None:
         super().__init__()
-        self.spec_transform, self.slope = transform, slope
+        self.spec_transform = transform
+        self.slope = slope
         self.convs = planes(widths, **shape, norm=weight_norm, first=plain)
-        small = (shape["kernel_size"][0],) * 2
-        padding = ((small[0] - 1) // 2,) * 2
-        self.conv_post = weight_norm(nn.Conv2d(widths[-1], out_channels, small, padding=padding))
+        small = shape["kernel_size"][0]
+        last = nn.Conv2d(widths[-1], out_channels, small, padding=(small - 1) // 2)
+        self.conv_post = weight_norm(last)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         return through(parts_of(self.spec_transform, x), self.convs, self.conv_post, self.slope)
@@ -149,33 +169,45 @@ class BandDiscriminator(nn.Module):
         super().__init__()
         self.spec_fn = spectrogram(n_fft, int(n_fft * hop_factor), n_fft, False, center=True)
         bins = n_fft // 2 + 1
-        self.edges = [(int(low * bins), int(high * bins)) for low, high in bands]
         widths = [2] + [channels] * 5
-        self.band_convs = nn.ModuleList(planes(widths, norm=weight_norm, first=weight_norm) for _ in bands)
-        self.conv_post = weight_norm(nn.Conv2d(channels, 1, (3, 3), padding=(1, 1)))
+        self.edges: list[tuple[int, int]] = []
+        self.band_convs = nn.ModuleList()
+        for low, high in bands:
+            first = int(low * bins)
+            beyond = int(high * bins)
+            convs = planes(widths, norm=weight_norm, first=weight_norm)
+            self.edges.append((first, beyond))
+            self.band_convs.append(convs)
+        self.conv_post = weight_norm(nn.Conv2d(channels, 1, 3, padding=1))
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        spectrum, features, last = parts_of(self.spec_fn, x), [], []
+        spectrum = parts_of(self.spec_fn, x)
+        features = []
+        bands = []
         for (low, high), convs in zip(self.edges, self.band_convs, strict=True):
-            band, maps = through(spectrum[..., low:high], convs[:-1], convs[-1])
-            last.append(F.leaky_relu(band, 0.1, inplace=True))
-            features += [*maps[1:], last[-1]]  # the first layer's map has no say in the feature loss
-        score = self.conv_post(torch.cat(last, dim=-1))
-        return score, [*features, score]
+            band = spectrum[..., low:high]
+            band, maps = through(band, convs[:-1], convs[-1])
+            band = F.leaky_relu(band, 0.1, inplace=True)
+            bands.append(band)
+            features += maps[1:]  # the first layer's map has no say in the feature loss
+            features.append(band)
+        joined = torch.cat(bands, dim=-1)
+        score = self.conv_post(joined)
+        features.append(score)
+        return score, features
 
 
 def spectrogram(n_fft: int, hop: int, window: int, normalized: bool, *, center: bool = False) -> nn.Module:
     """A complex spectrogram under a Hann window, which is in its state dict as in the published ones."""
     from torchaudio.transforms import Spectrogram
 
-    how = {"normalized": normalized, "center": center, "power": None}
-    return Spectrogram(n_fft, win_length=window, hop_length=hop, **how)
+    return Spectrogram(n_fft, win_length=window, hop_length=hop, normalized=normalized, center=center, power=None)
 
 
 def parts_of(transform: nn.Module, x: Tensor) -> Tensor:
     """(batch, 1, samples) to (batch, real and imaginary, frames, frequency)."""
-    found = transform(x.float().squeeze(1))
-    return torch.stack([found.real, found.imag], dim=1).transpose(2, 3)
+    spectrum = transform(x.float().squeeze(1))
+    return torch.stack([spectrum.real, spectrum.imag], dim=1).transpose(2, 3)
 
 
 def one_loudness(x: Tensor) -> Tensor:

@@ -51,10 +51,14 @@ class WaveDiscriminator(nn.Module):
         super().__init__()
         self.convs = nn.ModuleList()
         for inputs, outputs, size, stride, groups in LAYERS:
-            a, b = scaled(inputs, multiplier), scaled(outputs, multiplier)
-            groups = math.gcd(a, b, max(1, int(groups * multiplier)))  # thinned with the channels, as far as they divide
-            self.convs.append(norm(nn.Conv1d(a, b, size, stride, size // 2, groups=groups)))
-        self.conv_post = norm(nn.Conv1d(b, 1, 3, 1, 1))
+            inputs = scaled(inputs, multiplier)
+            outputs = scaled(outputs, multiplier)
+            groups = max(1, int(groups * multiplier))  # thinned with the channels,
+            groups = math.gcd(inputs, outputs, groups)  # as far as they divide
+            conv = nn.Conv1d(inputs, outputs, size, stride, padding=size // 2, groups=groups)
+            self.convs.append(norm(conv))
+        last = nn.Conv1d(outputs, 1, 3, padding=1)
+        self.conv_post = norm(last)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         return flat(*through(x, self.convs, self.conv_post))

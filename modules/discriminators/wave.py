@@ -46,16 +46,22 @@ class PeriodDiscriminator(nn.Module):
     def __init__(self, period: int, widths: list[int], kernel_size: int, strides: list[int], norm: Norm) -> None:
         super().__init__()
         self.period = period
-        shape, padding = (kernel_size, 1), (kernel_size // 2, 0)
-        self.convs = nn.ModuleList(
-            norm(nn.Conv2d(a, b, shape, (s, 1), padding)) for a, b, s in zip(widths, widths[1:], strides, strict=False)
-        )
-        self.conv_post = norm(nn.Conv2d(widths[-1], 1, (3, 1), 1, (1, 0)))
+        size = (kernel_size, 1)
+        padding = (kernel_size // 2, 0)
+        self.convs = nn.ModuleList()
+        for inputs, outputs, stride in zip(widths, widths[1:], strides, strict=False):
+            conv = nn.Conv2d(inputs, outputs, size, (stride, 1), padding)
+            self.convs.append(norm(conv))
+        last = nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0))
+        self.conv_post = norm(last)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         missing = -x.shape[2] % self.period
-        x = F.pad(x, (0, missing), mode="reflect") if missing else x
-        return flat(*through(x.view(*x.shape[:2], -1, self.period), self.convs, self.conv_post))
+        if missing:
+            x = F.pad(x, (0, missing), mode="reflect")
+        rows = x.unflatten(2, (-1, self.period))
+        score, features = through(rows, self.convs, self.conv_post)
+        return flat(score, features)
 
 
 class MultiScaleDiscriminator(nn.Module):
@@ -67,15 +73,24 @@ class MultiScaleDiscriminator(nn.Module):
     def __init__(self, *, scales: int = 3, channel_multiplier: float = 1.0, groups_divisor: int = 1) -> None:
         super().__init__()
         norms = [spectral_norm] + [weight_norm] * (scales - 1)
-        self.discriminators = nn.ModuleList(ScaleDiscriminator(channel_multiplier, groups_divisor, norm) for norm in norms)
+        self.discriminators = nn.ModuleList()
+        for norm in norms:
+            self.discriminators.append(ScaleDiscriminator(channel_multiplier, groups_divisor, norm))
         self.pool = nn.AvgPool1d(4, 2, padding=2)
 
     def forward(self, real: Tensor, fake: Tensor) -> Judgement:
-        both, found = torch.cat([real, fake]), []
-        for i, part in enumerate(self.discriminators):
-            both = self.pool(both) if i else both
-            found.append(part(both))
-        return split(found)
+        return _coarser(self.discriminators, self.pool, real, fake)
+
+
+def _coarser(discriminators: nn.ModuleList, pool: nn.Module, real: Tensor, fake: Tensor) -> Judgement:
+    """The first looks at the waves, each next one at what `pool` leaves of them."""
+    both = torch.cat([real, fake])
+    answers = []
+    for scale, part in enumerate(discriminators):
+        if scale > 0:
+            both = pool(both)
+        answers.append(part(both))
+    return split(answers)
 
 
 SCALE_LAYERS = (  # inputs, outputs, kernel, stride, groups
@@ -96,10 +111,13 @@ class ScaleDiscriminator(nn.Module):
         super().__init__()
         self.convs = nn.ModuleList()
         for inputs, outputs, size, stride, groups in SCALE_LAYERS:
-            a, b = scaled(inputs, channel_multiplier), scaled(outputs, channel_multiplier)
+            inputs = scaled(inputs, channel_multiplier)
+            outputs = scaled(outputs, channel_multiplier)
             groups = max(1, groups // groups_divisor)
-            self.convs.append(norm(nn.Conv1d(a, b, size, stride, size // 2, groups=groups)))
-        self.conv_post = norm(nn.Conv1d(b, 1, 3, 1, 1))
+            conv = nn.Conv1d(inputs, outputs, size, stride, padding=size // 2, groups=groups)
+            self.convs.append(norm(conv))
+        last = nn.Conv1d(outputs, 1, 3, padding=1)
+        self.conv_post = norm(last)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         return flat(*through(x, self.convs, self.conv_post))
@@ -117,7 +135,9 @@ class MelGANDiscriminator(nn.Module):
             raise ValueError(
                 f"discriminator.melgan: a group is 4 channels, so filters {filters} and most {most} must be multiples."
             )
-        widths = [filters, *(min(filters * stride**i, most) for i in range(1, layers + 1))]
+        widths = [filters]
+        for layer in range(1, layers + 1):
+            widths.append(min(filters * stride**layer, most))
         widths.append(min(widths[-1] * 2, most))
         self.discriminators = nn.ModuleList(MelGANScale(widths, stride) for _ in range(scales))
         self.pool = nn.AvgPool1d(4, 2, padding=1, count_include_pad=False)
@@ -125,11 +145,7 @@ class MelGANDiscriminator(nn.Module):
 
     def forward(self, real: Tensor, fake: Tensor) -> Judgement:
         enough(real, self.shortest, "melgan", f"the last of {len(self.discriminators)} scales")
-        both, found = torch.cat([real, fake]), []
-        for i, part in enumerate(self.discriminators):
-            both = self.pool(both) if i else both
-            found.append(part(both))
-        return split(found)
+        return _coarser(self.discriminators, self.pool, real, fake)
 
 
 class MelGANScale(nn.Module):
@@ -138,12 +154,16 @@ class MelGANScale(nn.Module):
     def __init__(self, widths: list[int], stride: int) -> None:
         super().__init__()
         first, *strided, wide = widths
-        self.convs = nn.ModuleList([weight_norm(nn.Conv1d(1, first, 15, padding=7, padding_mode="reflect"))])
-        for a, b in zip(widths, strided, strict=False):
-            kernel, padding = stride * 10 + 1, stride * 5
-            self.convs.append(weight_norm(nn.Conv1d(a, b, kernel, stride, padding, groups=a // 4)))
-        self.convs.append(weight_norm(nn.Conv1d(widths[-2], wide, 5, padding=2)))
-        self.conv_post = weight_norm(nn.Conv1d(wide, 1, 3, padding=1))
+        kernel_size = stride * 10 + 1
+        padding = stride * 5
+        convs = [nn.Conv1d(1, first, 15, padding=7, padding_mode="reflect")]
+        for inputs, outputs in zip(widths, strided, strict=False):
+            conv = nn.Conv1d(inputs, outputs, kernel_size, stride, padding, groups=inputs // 4)
+            convs.append(conv)
+        convs.append(nn.Conv1d(widths[-2], wide, 5, padding=2))
+        self.convs = nn.ModuleList(weight_norm(conv) for conv in convs)
+        last = nn.Conv1d(wide, 1, 3, padding=1)
+        self.conv_post = weight_norm(last)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         score, features = through(x, self.convs, self.conv_post, slope=0.2)
