@@ -13,14 +13,15 @@ import torch
 import tests.toy_features  # noqa: F401 (puts "slow" and "content" into the table)
 from bins.extract import extract
 from models.base.experiment import Experiment
-from preprocessors.base import Utterance
+from preprocessors.base import Utterance, inspect
 from processors import extraction
 from processors.device_process import Computer, Input, Work, read
 from processors.extraction import Options, batches, devices_of, extract_batched
 from processors.features import FeatureSet
 from tests import toy_networks
-from tests.conftest import RATE, make_corpus, python, toy_config
+from tests.conftest import RATE, clip, make_corpus, python, toy_config
 from tests.toy_networks import Steady, Swaying, rows
+from utils.audio import Audio
 from utils.parallel import parallel
 
 LENGTHS = [0.61, 1.003, 0.9, 1.2, 0.5, 0.9, 0.6101, 1.0031, 0.9, 0.7]
@@ -172,9 +173,14 @@ def test_arrays_of_fewer_utterances_are_a_mistake(folder, monkeypatch):
 
 def test_a_sound_that_changed_or_is_gone_is_refused(folder):
     made = experiment(folder, steady={})
+    utterances = [inspect(u, needs_text=False)[0] for u in list(made.everything())[:3]]
+    Audio(clip(0.61, 300, 9), RATE).write(folder / "wavs/clip00.wav")
     (folder / "wavs/clip01.wav").write_bytes(b"RIFF broken")
-    _, refused = batched(made, "steady", list(made.everything())[:3])
-    assert list(refused) == ["custom/clip01"] and "cannot read audio" in refused["custom/clip01"]
+    _, refused = batched(made, "steady", utterances)
+    assert list(refused) == ["custom/clip00", "custom/clip01"]
+    assert refused["custom/clip00"].startswith("its sound changed since the preprocess stage")
+    assert "cannot read audio" in refused["custom/clip01"]
+    assert list(kept(made, "steady", utterances)) == ["clip02"]
 
 
 def test_two_devices_share_the_work_in_processes_that_are_not_forked(folder, monkeypatch):

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections import deque
 
 import pytest
 
@@ -177,3 +178,22 @@ def test_workers_end_with_their_program(ended):
     program.send_signal(ended)
     program.wait(timeout=20)
     assert all_end(sorted(numbers))
+
+
+class Idle:
+    """A worker that never answers."""
+
+    def __init__(self):
+        self.items = deque()
+        self.hand = self.items.extend
+
+
+def test_workers_get_items_ahead_but_none_before_each_has_one():
+    chunks = deque([item] for item in range(5))
+    workers = [Idle(), Idle()]
+    pool._hand_out(chunks, workers, 2)
+    assert [list(worker.items) for worker in workers] == [[0, 2], [1, 3]]
+    workers[1].items.popleft()
+    pool._hand_out(chunks, workers, 2)
+    assert list(workers[1].items) == [3, 4]
+    assert not chunks

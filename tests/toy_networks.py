@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import multiprocessing
 import os
 import signal
 import time
@@ -54,7 +55,7 @@ class Steady(BatchedFeature):
     def compute(self, utterances, audios, device):
         ids = [utterance.id for utterance in utterances]
         self._tell(ids, device)
-        if self.killed in ids:
+        if self.killed in ids and multiprocessing.parent_process():
             os.kill(os.getpid(), signal.SIGKILL)
         if len(ids) > self.most:
             raise torch.OutOfMemoryError("CUDA out of memory: a toy's")
