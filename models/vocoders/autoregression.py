@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -68,9 +69,12 @@ def generate(
     folds = None
     if fold_seconds is not None:
         folds = Folds(total, round(fold_seconds * model.sample_rate), round(overlap_seconds * model.sample_rate))
-    starts, length = ([0], total) if folds is None else (folds.starts, folds.length)
-    draw = drawer(model.output, len(mel) * len(starts), seed)
-    values = run(model, mel, starts, length, draw, model.loop(len(mel) * len(starts), float(temperature), **options))
+    starts = [0] if folds is None else folds.starts
+    length = total if folds is None else folds.length
+    rows = len(mel) * len(starts)
+    draw = drawer(model.output, rows, seed)
+    loop = model.loop(rows, float(temperature), **options)
+    values = run(model, mel, starts, length, draw, loop)
     sound = model.output.sound(torch.from_numpy(values))
     if folds is not None:
         sound = torch.stack([unfold(pieces, folds, seam) for pieces in sound.split(len(starts))])
@@ -81,22 +85,25 @@ def generate(
 def run(model: Autoregressive, mel: Tensor, starts: list[int], length: int, draw: Draw, loop: Loop) -> np.ndarray:
     """Network values (batch * starts, length): from every sample of `starts` on, in every mel."""
     rows = len(mel) * len(starts)
-    who = torch.arange(len(mel), device=mel.device).repeat_interleave(len(starts))
-    first = torch.tensor(starts, device=mel.device).repeat(len(mel))
+    which = torch.arange(len(mel), device=mel.device)
+    which = which.repeat_interleave(len(starts))
+    first = torch.tensor(starts, device=mel.device)
+    first = first.repeat(len(mel))
     stretch = max(1, MEMORY // (model.numbers_per_sample * rows))
-    out = np.empty((rows, length), np.float32)
-    for begin, end in _stretches(length, stretch):
-        out[:, begin:end] = loop(condition(model, mel, who, first + begin, end - begin), draw(end - begin))
-    return out
+    values = np.empty((rows, length), np.float32)
+    for begin in range(0, length, stretch):
+        end = min(begin + stretch, length)
+        count = end - begin
+        conditions = condition(model, mel, which, first + begin, count)
+        draws = draw(count)
+        values[:, begin:end] = loop(conditions, draws)
+    return values
 
 
-def _stretches(length: int, longest: int) -> Iterator[tuple[int, int]]:
-    for begin in range(0, length, longest):
-        yield begin, min(begin + longest, length)
-
-
-def condition(model: Autoregressive, mel: Tensor, who: Tensor, first: Tensor, count: int, frames: Tensor | None = None) -> Tensor:
-    """What the network is told of `count` samples from the samples `first` (rows,) of the mels `who` (rows,) on.
+def condition(
+    model: Autoregressive, mel: Tensor, which: Tensor, first: Tensor, count: int, frames: Tensor | None = None
+) -> Tensor:
+    """The conditions of `count` samples from the samples `first` (rows,) of the mels `which` (rows,) on.
 
     (rows, count, channels); the same whatever stretch a sample is asked in. `frames` (batch,) are the real ones of `mel`.
     """
@@ -105,8 +112,8 @@ def condition(model: Autoregressive, mel: Tensor, who: Tensor, first: Tensor, co
         frames = torch.full((len(mel),), mel.shape[1], device=mel.device)
     start = torch.div(first, hop, rounding_mode="floor")
     offset = first - start * hop
-    whole = -(-(int(offset.max()) + count) // hop)
-    context = frames_around(mel, frames, who, start - model.reach, whole + 2 * model.reach, model.padding)
+    whole = math.ceil((int(offset.max()) + count) / hop)
+    context = frames_around(mel, frames, which, start - model.reach, whole + 2 * model.reach, model.padding)
     full = model.expand(context)
     if not offset.any():
         return full[:, :count]

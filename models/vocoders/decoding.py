@@ -83,13 +83,22 @@ def slices(batch: dict[str, Any], out: dict[str, Tensor], hop_size: int, slice_f
 
     `out`: "start" (batch,) in frames, "fake" (batch, 1, samples); silence beyond each utterance's end.
     """
-    size, lengths = slice_frames * hop_size, batch["samples"].to(out["start"].device)
-    inside = (lengths - out["start"] * hop_size).clamp(max=size)
-    return cut(batch["audio"][:, None], out["start"] * hop_size, size), out["fake"] * valid(inside, size)[:, None], inside
+    size = slice_frames * hop_size
+    start = out["start"] * hop_size
+    lengths = batch["samples"].to(start.device)
+    inside = (lengths - start).clamp(max=size)
+    audio = batch["audio"].unsqueeze(1)
+    real = cut(audio, start, size)
+    mask = valid(inside, size).unsqueeze(1)
+    fake = out["fake"] * mask
+    return real, fake, inside
 
 
 def cut(x: Tensor, start: Tensor, size: int) -> Tensor:
     """(batch, channels, size) of `x` (batch, channels, places) from `start` (batch,) on; zeros where it is at an end."""
-    x = nn.functional.pad(x, (0, max(0, size - x.shape[2])))
-    places = start[:, None] + torch.arange(size, device=x.device)
-    return x.gather(2, places[:, None].expand(-1, x.shape[1], -1))
+    missing = max(0, size - x.shape[2])
+    x = nn.functional.pad(x, (0, missing))
+    offsets = torch.arange(size, device=x.device)
+    places = start[:, None] + offsets
+    places = places[:, None].expand(-1, x.shape[1], -1)
+    return x.gather(2, places)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from modules.masks import valid
 from processors.mel import MelSettings, MelSpectrogram
 
 FLOOR = 1e-5  # of a magnitude, before its logarithm: -100 dB of full scale at unit window gain
@@ -16,10 +17,13 @@ FLOOR = 1e-5  # of a magnitude, before its logarithm: -100 dB of full scale at u
 
 def matched(batch: dict[str, Any], fake: Tensor) -> tuple[Tensor, Tensor]:
     """`audio` of the batch and `fake`, both (batch, 1, samples) of one length; silence beyond each utterance's end."""
-    real, lengths = batch["audio"].unsqueeze(1), batch["samples"]
+    real = batch["audio"].unsqueeze(1)
     samples = min(real.shape[2], fake.shape[2])
-    inside = torch.arange(samples, device=real.device) < lengths.to(real.device)[:, None, None]
-    return real[..., :samples], fake[..., :samples] * inside
+    real = real[..., :samples]
+    fake = fake[..., :samples]
+    lengths = batch["samples"].to(real.device)
+    mask = valid(lengths, samples).unsqueeze(1)
+    return real, fake * mask
 
 
 def compared(mel_loss: nn.Module, batch: dict[str, Any], fake: Tensor) -> dict[str, Tensor]:
@@ -46,10 +50,13 @@ class MelLoss(nn.Module):
             raise ValueError("sample_rate is None, so this is a decoder inside another model: the mel loss needs the rate.")
         with torch.no_grad():
             target = self.mel(real.squeeze(1))
-        distance = (self.mel(fake.squeeze(1)) - target).abs().mean(2)
-        frames = (samples.to(real.device) // self.hop_size).clamp(min=1)
-        inside = torch.arange(distance.shape[1], device=real.device) < frames[:, None]
-        return (distance * inside).sum() / inside.sum().clamp(min=1)
+        mel = self.mel(fake.squeeze(1))
+        distance = (mel - target).abs().mean(2)
+        frames = samples.to(real.device) // self.hop_size
+        frames = frames.clamp(min=1)
+        mask = valid(frames, distance.shape[1])
+        total = (distance * mask).sum()
+        return total / mask.sum().clamp(min=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +94,17 @@ class MultiResolutionSTFTLoss(nn.Module):
         total = real.new_zeros(())
         for i, (n_fft, hop, window) in enumerate(self.resolutions):
             shape = getattr(self, f"window_{i}")
-            target, made = (self._magnitude(x.squeeze(1).float(), n_fft, hop, window, shape) for x in (real, fake))
-            convergence = torch.linalg.norm(target - made) / torch.linalg.norm(target).clamp(min=FLOOR)
-            total = total + convergence + F.l1_loss(made.log(), target.log())
+            target = self._magnitude(real, n_fft, hop, window, shape)
+            magnitude = self._magnitude(fake, n_fft, hop, window, shape)
+            difference = torch.linalg.norm(target - magnitude)
+            size = torch.linalg.norm(target).clamp(min=FLOOR)
+            convergence = difference / size
+            distance = F.l1_loss(magnitude.log(), target.log())
+            total = total + convergence + distance
         return total / len(self.resolutions)
 
     @staticmethod
-    def _magnitude(x: Tensor, n_fft: int, hop: int, window: int, shape: Tensor) -> Tensor:
-        return torch.stft(x, n_fft, hop, window, shape, return_complex=True).abs().clamp(min=FLOOR)
+    def _magnitude(wave: Tensor, n_fft: int, hop: int, window: int, shape: Tensor) -> Tensor:
+        samples = wave.squeeze(1).float()
+        spectrum = torch.stft(samples, n_fft, hop, window, shape, return_complex=True)
+        return spectrum.abs().clamp(min=FLOOR)

@@ -37,26 +37,33 @@ def windows(frames: int, chunk: int, reach: int) -> list[Window]:
     """Windows over an utterance that together give each frame once; `chunk` is what one in the middle gives."""
     if chunk < 1:
         raise ValueError(f"a chunk must hold one frame or more, got {chunk}: choose more chunk_seconds.")
-    length, found, start = chunk + 2 * reach, [], 0
+    length = chunk + 2 * reach
     if frames <= length:
         return [Window(0, frames, 0, frames)]
+    placed = []
+    start = 0
     while start < frames:
         first = max(0, min(start - reach, frames - length))
         last = first + length
         stop = frames if last == frames else last - reach
-        found.append(Window(first, last, start, stop))
+        placed.append(Window(first, last, start, stop))
         start = stop
-    return found
+    return placed
 
 
 def cut(inputs: Inputs, first: int, last: int) -> dict[str, Tensor]:
     """The frames from `first` to `last` of everything. Raises ValueError for what does not run along with the mel."""
-    frames, pieces = inputs["mel"].shape[1], {}
+    frames = inputs["mel"].shape[1]
+    pieces = {}
     for name, value in inputs.items():
-        each, rest = divmod(value.shape[_time(name)], frames)
-        if rest or not each:
-            raise ValueError(f"{name} of shape {tuple(value.shape)} does not run along with a mel of {frames} frames.")
-        pieces[name] = value.narrow(_time(name), first * each, (last - first) * each)
+        axis = _time(name)
+        per_frame, rest = divmod(value.shape[axis], frames)
+        if rest or not per_frame:
+            shape = tuple(value.shape)
+            raise ValueError(f"{name} of shape {shape} does not run along with a mel of {frames} frames.")
+        start = first * per_frame
+        length = (last - first) * per_frame
+        pieces[name] = value.narrow(axis, start, length)
     return pieces
 
 
@@ -68,8 +75,10 @@ def _time(name: str) -> int:
 def in_windows(network: Network, inputs: Inputs, *, hop_size: int, chunk: int, reach: int) -> Iterator[Tensor]:
     """The samples (batch, ...) of a mel window by window; joined they are those of the whole."""
     frames = inputs["mel"].shape[1]
-    for w in windows(frames, chunk, reach):
-        yield _given(network(**cut(inputs, w.first, w.last)), w, frames, hop_size)
+    for window in windows(frames, chunk, reach):
+        piece = cut(inputs, window.first, window.last)
+        samples = network(**piece)
+        yield _given(samples, window, frames, hop_size)
 
 
 def side_by_side(
@@ -80,18 +89,25 @@ def side_by_side(
     waiting: dict[tuple, list[tuple[int, Window, dict[str, Tensor]]]] = {}
 
     def flush(group: list) -> None:
-        made = network(**{name: torch.cat([piece[name] for _, _, piece in group]) for name in group[0][2]})
-        for (which, w, _), samples in zip(group, made, strict=True):
-            frames = utterances[which]["mel"].shape[1]
+        pieces = [piece for _, _, piece in group]
+        batch = {}
+        for name in pieces[0]:
+            batch[name] = torch.cat([piece[name] for piece in pieces])
+        waves = network(**batch)
+        for (index, window, _), wave in zip(group, waves, strict=True):
+            frames = utterances[index]["mel"].shape[1]
+            samples = _given(wave[None], window, frames, hop_size)
             # A copy, so that the margins of the pass are not kept alive by a view of it.
-            parts[which][w.start] = _given(samples[None], w, frames, hop_size)[0].clone()
+            parts[index][window.start] = samples[0].clone()
         group.clear()
 
-    for which, inputs in enumerate(utterances):
-        for w in windows(inputs["mel"].shape[1], chunk, reach):
-            piece = cut(inputs, w.first, w.last)
-            group = waiting.setdefault(tuple((name, value.shape[1:]) for name, value in piece.items()), [])
-            group.append((which, w, piece))
+    for index, inputs in enumerate(utterances):
+        frames = inputs["mel"].shape[1]
+        for window in windows(frames, chunk, reach):
+            piece = cut(inputs, window.first, window.last)
+            shapes = tuple((name, value.shape[1:]) for name, value in piece.items())
+            group = waiting.setdefault(shapes, [])
+            group.append((index, window, piece))
             if len(group) == at_once:
                 flush(group)
     for group in waiting.values():
@@ -100,10 +116,13 @@ def side_by_side(
     return [torch.cat([own[start] for start in sorted(own)]) for own in parts]
 
 
-def _given(samples: Tensor, w: Window, frames: int, hop_size: int) -> Tensor:
+def _given(samples: Tensor, window: Window, frames: int, hop_size: int) -> Tensor:
     """Of a window's samples those that it gives; at the end of the utterance all that there are."""
-    stop = None if w.stop == frames else (w.stop - w.first) * hop_size
-    return samples[:, (w.start - w.first) * hop_size : stop]
+    start = (window.start - window.first) * hop_size
+    if window.stop == frames:
+        return samples[:, start:]
+    stop = (window.stop - window.first) * hop_size
+    return samples[:, start:stop]
 
 
 @dataclass(frozen=True)
@@ -132,30 +151,43 @@ class Stream:
     ) -> None:
         if chunk < 1:
             raise ValueError(f"a chunk must hold one frame or more, got {chunk}: choose more chunk_seconds.")
-        self.network, self.pieces = network, pieces
-        self.hop_size, self.chunk, self.reach = hop_size, chunk, reach
+        self.network = network
+        self.pieces = pieces
+        self.hop_size = hop_size
+        self.chunk = chunk
+        self.reach = reach
         self.frame_ms = 1000 * hop_size / sample_rate
         self.latency: Latency | None = None
 
     def __iter__(self) -> Iterator[Tensor]:
         held: dict[str, Tensor] = {}
         behind = 0  # frames at the front of `held` that were given before: the context of the next ones
+        frames = 0
         for piece in self.pieces:
             held = _joined(held, piece)
-            while held["mel"].shape[1] >= behind + self.chunk + self.reach:
+            frames = held["mel"].shape[1]
+            while frames >= behind + self.chunk + self.reach:
                 done = behind + self.chunk
-                yield self._make(cut(held, 0, done + self.reach), behind, done)
+                context = cut(held, 0, done + self.reach)
+                yield self._decode(context, behind, done)
                 behind = min(self.reach, done)
-                held = cut(held, done - behind, held["mel"].shape[1])
-        if held and held["mel"].shape[1] > behind:
-            yield self._make(held, behind, held["mel"].shape[1])
+                held = cut(held, done - behind, frames)
+                frames = held["mel"].shape[1]
+        if frames > behind:
+            yield self._decode(held, behind, frames)
 
-    def _make(self, held: Inputs, start: int, stop: int) -> Tensor:
-        begun, frames = time.perf_counter(), held["mel"].shape[1]
-        samples = _given(self.network(**held), Window(0, frames, start, stop), frames, self.hop_size)
+    def _decode(self, held: Inputs, start: int, stop: int) -> Tensor:
+        """The samples of the frames from `start` to `stop` of `held`."""
+        begun = time.perf_counter()
+        frames = held["mel"].shape[1]
+        window = Window(0, frames, start, stop)
+        wave = self.network(**held)
+        samples = _given(wave, window, frames, self.hop_size)
         if self.latency is None:
-            ms = 1000 * (time.perf_counter() - begun)
-            self.latency = Latency((stop - start) * self.frame_ms, (frames - stop) * self.frame_ms, ms)
+            seconds = time.perf_counter() - begun
+            chunk_ms = (stop - start) * self.frame_ms
+            lookahead_ms = (frames - stop) * self.frame_ms
+            self.latency = Latency(chunk_ms, lookahead_ms, compute_ms=1000 * seconds)
         return samples
 
 
@@ -163,5 +195,10 @@ def _joined(held: Inputs, piece: Inputs) -> dict[str, Tensor]:
     if not held:
         return dict(piece)
     if held.keys() != piece.keys():
-        raise ValueError(f"each piece of a stream must bring the same: first {', '.join(held)}, then {', '.join(piece)}.")
-    return {name: torch.cat([held[name], piece[name]], dim=_time(name)) for name in held}
+        first = ", ".join(held)
+        then = ", ".join(piece)
+        raise ValueError(f"each piece of a stream must bring the same: first {first}, then {then}.")
+    joined = {}
+    for name, value in held.items():
+        joined[name] = torch.cat([value, piece[name]], dim=_time(name))
+    return joined
