@@ -129,7 +129,8 @@ def test_the_tones_of_a_long_run_take_time_by_its_length():
 
 
 def test_numbers_leave_no_digit_and_no_pinyin_outside_the_table():
-    rng, known = np.random.default_rng(0), {*published.pinyin(), *published.arpabet(), *g2p.MARKS, g2p.BOUNDARY}
+    rng = np.random.default_rng(0)
+    known = {*published.pinyin(), *published.arpabet(), *g2p.MARKS, g2p.BOUNDARY}
     symbols = list("0123456789.,-/:¥%°年月日号点个一不儿第 ，。ab")
     for _ in range(100):
         text = "好" + "".join(rng.choice(symbols, 16))
@@ -297,11 +298,12 @@ def test_a_language_nobody_speaks_names_the_nearest(tmp_path):
 @pytest.mark.parametrize(("setting", "corpus"), [({"language": "de"}, "en-us"), ({}, "de")])
 def test_a_model_speaks_the_language_it_learnt(tmp_path, setting, corpus):
     features = FeatureSet({"phone": setting}, sample_rate=RATE, hop_size=256, store=tmp_path)
-    features.fit([Utterance(f"u{i}", "own", text="fünf schöne Füße", language=corpus) for i in range(2)], ["own"], jobs=1)
-    told = FeatureSet({"phone": setting}, sample_rate=RATE, hop_size=256)
-    told.restore(features.learned(["own"]))
-    tokens = told.raw(Utterance("-", text="fünf"), ["phone"])["phone"].tolist()
-    assert tokens == ["sil", "f", "ʏ", "n", "f", "sil"]
+    utterances = [Utterance(f"u{i}", "own", text="fünf schöne Füße", language=corpus) for i in range(2)]
+    features.fit(utterances, ["own"], jobs=1)
+    restored = FeatureSet({"phone": setting}, sample_rate=RATE, hop_size=256)
+    restored.restore(features.learned(["own"]))
+    tokens = restored.raw(Utterance("-", text="fünf"), ["phone"])
+    assert tokens["phone"].tolist() == ["sil", "f", "ʏ", "n", "f", "sil"]
 
 
 def test_a_setting_not_made_leaves_kept_arrays_where_they_are():

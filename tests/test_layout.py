@@ -16,11 +16,17 @@ def prepared(name, root, needs_text=True):
     """(id -> utterance, id -> split, report) of a corpus."""
     out = root.parent / "data"
     report = prepare(name, root, out, needs_text=needs_text, jobs=1)
-    rows, splits = {}, {}
+    rows = {}
+    splits = {}
     for split in report.counts:
         for utterance in read_manifest(out / name / f"{split}.jsonl"):
-            rows[utterance.id], splits[utterance.id] = utterance, split
+            rows[utterance.id] = utterance
+            splits[utterance.id] = split
     return rows, splits, report
+
+
+def skipped(report):
+    return [identity for identity, _ in report.skipped]
 
 
 def told(rows):
@@ -51,10 +57,11 @@ def test_links_change_nothing(name, level, tmp_path):
             linked(path, tmp_path / "store")
     if name == "custom":
         (root / "anna/up").symlink_to(root)  # a ring
-    found, again, told_again = prepared(name, root)
-    assert told(found) == told(expected) and again == splits
-    assert sorted(i for i, _ in told_again.skipped) == sorted(i for i, _ in report.skipped)
-    assert all(u.audio.startswith(str(root)) for u in found.values())
+    through_links, again, report_again = prepared(name, root)
+    assert told(through_links) == told(expected)
+    assert again == splits
+    assert sorted(skipped(report_again)) == sorted(skipped(report))
+    assert all(utterance.audio.startswith(str(root)) for utterance in through_links.values())
 
 
 @pytest.mark.parametrize("name", CORPORA)
@@ -90,12 +97,14 @@ def test_a_transcript_in_another_encoding_is_named_and_the_corpus_goes_on(name, 
     root = tmp_path / "raw"
     good, _ = TREES[name](root)
     texts = [path for path in sorted(root.rglob("*")) if path.suffix in (".txt", ".lab")]
-    victim = next(path for path in texts if path.read_text().strip() in {text for _, text in good.values()})
+    used = {text for _, text in good.values()}
+    victim = next(path for path in texts if path.read_text().strip() in used)
     victim.write_bytes("Un café\nun garçon".encode("latin-1"))
     rows, _, report = prepared(name, root)
     (lost,) = set(good) - set(rows)
-    assert str(victim) in dict(report.skipped)[lost] and ":1" in dict(report.skipped)[lost]
-    assert "UTF-8" in dict(report.skipped)[lost]
+    reason = dict(report.skipped)[lost]
+    assert str(victim) in reason and ":1" in reason
+    assert "UTF-8" in reason
     rows, _, report = prepared(name, root, needs_text=False)
     assert lost in rows  # its sound is as good as before
 
@@ -104,12 +113,14 @@ def test_a_transcript_in_another_encoding_is_named_and_the_corpus_goes_on(name, 
 def test_a_line_in_another_encoding_is_named_and_the_corpus_goes_on(name, file, tmp_path):
     root = tmp_path / "raw"
     good, _ = TREES[name](root)
-    rows = (root / file).read_bytes().split(b"\n")
-    (root / file).write_bytes(b"\n".join([b"x" + "é".encode("latin-1") + b"|a\tb", *rows]))
-    found, _, report = prepared(name, root)
-    assert told(found) == good
-    reason = dict(report.skipped)[f"{file.split('/')[-1]}:1"]
-    assert "0xe9" in reason and f"save {root / file} again as UTF-8" in reason
+    path = root / file
+    latin = "xé|a\tb\n".encode("latin-1")
+    path.write_bytes(latin + path.read_bytes())
+    rows, _, report = prepared(name, root)
+    assert told(rows) == good
+    reason = dict(report.skipped)[f"{path.name}:1"]
+    assert "0xe9" in reason
+    assert f"save {path} again as UTF-8" in reason
 
 
 def test_a_manifest_line_in_another_encoding(tmp_path):
@@ -205,8 +216,9 @@ def test_what_belongs_to_a_name_stays(tmp_path, name, stem):
     sound(tmp_path / f"raw/wavs/{stem}.wav")
     write(tmp_path / "raw/metadata.csv", f"{stem}|hello\n")
     rows, _, report = prepared(name, tmp_path / "raw")
-    assert len(rows) == 1 and not report.skipped
-    assert next(iter(rows.values())).audio.endswith(f"/{stem}.wav")
+    assert not report.skipped
+    (utterance,) = rows.values()
+    assert utterance.audio.endswith(f"/{stem}.wav")
 
 
 def test_names_that_differ_in_an_edge_or_a_vowel_sign_are_two(tmp_path):
@@ -319,9 +331,11 @@ def test_vocoders_keep_recordings_without_text(tmp_path, name, mute):
     root = tmp_path / "raw"
     good, strays = TREES[name](root)
     rows, _, report = prepared(name, root, needs_text=False)
-    assert set(rows) == {*good, mute} and {i for i, _ in report.skipped} == strays - {mute}
+    assert set(rows) == {*good, mute}
+    assert set(skipped(report)) == strays - {mute}
     rows, _, report = prepared(name, root)
-    assert mute not in rows and "no transcript" in dict(report.skipped)[mute]
+    assert mute not in rows
+    assert "no transcript" in dict(report.skipped)[mute]
 
 
 def test_lines_with_an_empty_text_serve_vocoders(tmp_path):
@@ -340,9 +354,12 @@ def test_ljspeechs_columns_given_to_custom_make_no_speakers(tmp_path, count):
         sound(tmp_path / f"raw/wavs/{i}.wav")
     rows = [f"{i}|{text}|{text.replace('1450', 'fourteen fifty')}\n" for i, text in enumerate(TEXTS)]
     write(tmp_path / "raw/metadata.csv", "".join(rows[:count]))
-    found, _, report = prepared("custom", tmp_path / "raw")
-    assert {u.speaker for u in found.values()} == {"raw"} and "id|text|text" in dict(report.warnings)["metadata.csv"]
-    assert found["0"].text == TEXTS[0] and (count == 1 or found["1"].text == "In fourteen fifty it was modern.")
+    utterances, _, report = prepared("custom", tmp_path / "raw")
+    assert {utterance.speaker for utterance in utterances.values()} == {"raw"}
+    assert "id|text|text" in dict(report.warnings)["metadata.csv"]
+    assert utterances["0"].text == TEXTS[0]
+    if count > 1:
+        assert utterances["1"].text == "In fourteen fifty it was modern."
 
 
 @pytest.mark.parametrize(
@@ -353,10 +370,13 @@ def test_a_speaker_of_its_own_for_every_line_is_doubted(tmp_path, speaker, count
     for i in range(count):
         sound(tmp_path / f"raw/wavs/{i}.wav")
     names = [speaker.replace("{3}", str(i % 3)).format(i) for i in range(count)]
-    write(tmp_path / "raw/metadata.csv", "".join(f"{i}|{name}|hello there\n" for i, name in enumerate(names)))
-    found, _, report = prepared("custom", tmp_path / "raw")
-    assert {u.speaker for u in found.values()} == set(names)
-    assert doubt in dict(report.warnings).get("metadata.csv", "") and bool(doubt) == ("metadata.csv" in dict(report.warnings))
+    lines = [f"{i}|{name}|hello there\n" for i, name in enumerate(names)]
+    write(tmp_path / "raw/metadata.csv", "".join(lines))
+    utterances, _, report = prepared("custom", tmp_path / "raw")
+    assert {utterance.speaker for utterance in utterances.values()} == set(names)
+    warnings = dict(report.warnings)
+    assert bool(doubt) == ("metadata.csv" in warnings)
+    assert doubt in warnings.get("metadata.csv", "")
 
 
 def test_a_linked_corpus_speaks_with_its_own_name(tmp_path):

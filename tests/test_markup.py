@@ -254,15 +254,23 @@ def test_a_text_cut_in_tempos_reads_as_it_does_whole(how):
     tokeniser = Tokeniser(phone, "en-us")
     whole = tokeniser.tokenise((Said("we go home, then sleep."),))
     parts = (Said("we "), Said("go home", 0.5), Said(", then "), Said("sleep."))
-    read = tokeniser.tokenise(parts)
-    assert read.tokens.tolist() == whole.tokens.tolist() and read.ids.tolist() == whole.ids.tolist()
-    slow = [token for token, rate in zip(read.tokens, read.rates, strict=True) if rate == 0.5 and not silent(token)]
-    assert slow == [t for t in tokeniser._bare("go home") if not silent(t)]
+    joined = tokeniser.tokenise(parts)
+    assert joined.tokens.tolist() == whole.tokens.tolist()
+    assert joined.ids.tolist() == whole.ids.tolist()
+    slow = joined.tokens[joined.rates == 0.5].tolist()
+    assert spoken(slow) == spoken(tokeniser._bare("go home"))
     assert (whole.rates == 1).all()
     named = tokeniser.words(parts)
     assert [word for word, _, _ in named] == ["we", "go", "home", "then", "sleep"]
     assert named == tokeniser.words((Said("we go home, then sleep."),))
-    assert named[0][1] == 0 and named[-1][2] == sum(not silent(t) for t in read.tokens)
+    _, first, _ = named[0]
+    _, _, last = named[-1]
+    assert first == 0
+    assert last == len(spoken(joined.tokens))
+
+
+def spoken(tokens):
+    return [token for token in tokens if not silent(token)]
 
 
 def test_phonemes_stand_among_words():
@@ -291,8 +299,9 @@ def test_chinese_among_mark_up(how):
     tokeniser = Tokeniser(phone, "cmn")
     whole = tokeniser.tokenise(lines("你好，世界。")[0].parts)
     parts = lines('你好<prosody rate="slow">，世界</prosody>。')[0].parts
-    read = tokeniser.tokenise(parts)
-    assert read.tokens.tolist() == whole.tokens.tolist() and set(read.rates) == {1.0, 0.75}
+    joined = tokeniser.tokenise(parts)
+    assert joined.tokens.tolist() == whole.tokens.tolist()
+    assert set(joined.rates) == {1.0, 0.75}
     assert [word for word, _, _ in tokeniser.words(parts)] == ["你", "好", "世", "界"]
     mark = "@" if "symbols" in how else ""
     said = tokeniser.tokenise(lines(f"你好[symbols {mark}ai4]。")[0].parts).tokens.tolist()
@@ -303,11 +312,24 @@ def test_chinese_among_mark_up(how):
 
 def test_words_that_run_together_are_told_apart_by_their_sound():
     tokeniser = Tokeniser(phones(table=SOUNDS), "en-us")
-    assert [word for word, _, _ in tokeniser.words((Said("most of the time"),))] == ["most", "of", "the", "time"]
-    assert by_sound(["ab", "cd"], list("abxcd"), list) == [("ab", 0, 3), ("cd", 3, 5)]
-    assert by_sound(["ab", "%", "cd"], list("abcd"), lambda word: [] if word == "%" else list(word)) == [("ab %", 0, 2), ("cd", 2, 4)]
-    assert by_sound(["%", "ab"], list("ab"), lambda word: [] if word == "%" else list(word)) == [("% ab", 0, 2)]
-    assert by_sound(["?", "!"], list("abcd"), lambda word: []) == [("? !", 0, 4)]
+    named = tokeniser.words((Said("most of the time"),))
+    assert [word for word, _, _ in named] == ["most", "of", "the", "time"]
+
+
+@pytest.mark.parametrize(
+    ("named", "tokens", "expected"),
+    [
+        ("ab cd", "abxcd", [("ab", 0, 3), ("cd", 3, 5)]),
+        ("ab % cd", "abcd", [("ab %", 0, 2), ("cd", 2, 4)]),
+        ("% ab", "ab", [("% ab", 0, 2)]),
+        ("? !", "abcd", [("? !", 0, 4)]),
+    ],
+)
+def test_a_word_without_a_sound_joins_the_word_before(named, tokens, expected):
+    def alone(word):
+        return list(word) if word.isalpha() else []
+
+    assert by_sound(named.split(), list(tokens), alone) == expected
 
 
 def test_a_table_that_is_missing_is_named():

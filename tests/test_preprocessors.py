@@ -1,6 +1,7 @@
 """Every corpus module on a tree like the real one, bad recordings, and the demo corpus."""
 
 import json
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -88,13 +89,16 @@ def test_every_corpus_has_a_tree():
 def test_corpus(name, tmp_path):
     expected, strays = TREES[name](tmp_path / "raw")
     report = prepare(name, tmp_path / "raw", tmp_path / "data", needs_text=True, jobs=1)
-    splits = {s: read_manifest(tmp_path / f"data/{name}/{s}.jsonl") for s in ("train", "valid", "test")}
-    rows = [u for us in splits.values() for u in us]
-    assert {u.id: (u.speaker, u.text) for u in rows} == expected
+    splits = {split: read_manifest(tmp_path / f"data/{name}/{split}.jsonl") for split in ("train", "valid", "test")}
+    assert report.counts == {split: len(utterances) for split, utterances in splits.items()}
+    utterances = [*splits["train"], *splits["valid"], *splits["test"]]
+    assert {utterance.id: (utterance.speaker, utterance.text) for utterance in utterances} == expected
     assert {identity for identity, _ in report.skipped} == strays
-    assert report.counts == {s: len(us) for s, us in splits.items()}
-    for u in rows:
-        assert u.audio.startswith("/") and u.seconds > 0.2 and "/" not in u.id and u.dataset == name
+    for utterance in utterances:
+        assert utterance.audio.startswith("/")
+        assert utterance.seconds > 0.2
+        assert "/" not in utterance.id
+        assert utterance.dataset == name
     assert json.loads((tmp_path / f"data/{name}/report.json").read_text())["counts"] == report.counts
 
 
@@ -160,7 +164,8 @@ def test_a_textgrid_of_two_recordings_or_none_is_said_to_be_ignored(tmp_path):
 
 
 def test_the_manifest_tells_a_replaced_sound_or_textgrid_and_older_ones_still_read(tmp_path):
-    raw, manifest = tmp_path / "raw", tmp_path / "data/custom/train.jsonl"
+    raw = tmp_path / "raw"
+    manifest = tmp_path / "data/custom/train.jsonl"
 
     def prepared():
         prepare("custom", raw, tmp_path / "data", jobs=1)
@@ -169,8 +174,9 @@ def test_the_manifest_tells_a_replaced_sound_or_textgrid_and_older_ones_still_re
     sound(raw / "a.wav")
     sound(raw / "deep_b.wav")
     write(raw / "a.TextGrid", "first")
-    first, again = prepared(), prepared()
-    assert first == again and first["a"].audio_digest != first["deep_b"].audio_digest and first["a"].textgrid_digest
+    first = prepared()
+    assert first == prepared()
+    assert first["a"].audio_digest != first["deep_b"].audio_digest and first["a"].textgrid_digest
     Audio(clip(0.3, 200, 5), RATE).write(raw / "a.wav")
     replaced = prepared()
     assert replaced["a"].audio_digest != first["a"].audio_digest and replaced["deep_b"] == first["deep_b"]
@@ -226,7 +232,8 @@ def test_short_line_is_named(tmp_path):
 def test_bad_recordings_are_skipped_and_named(tmp_path):
     import soundfile
 
-    raw, tone = tmp_path / "raw", clip(0.5, 150, 0)
+    raw = tmp_path / "raw"
+    tone = clip(0.5, 150, 0)
     raw.mkdir()
     soundfile.write(raw / "stereo.wav", np.stack([tone, tone], 1), RATE)
     soundfile.write(raw / "low.wav", tone, 8000)
@@ -272,50 +279,69 @@ def test_demo_phones_are_those_of_the_text(spoken):
 def test_demo_times_fill_the_sound(spoken):
     from utils.textgrid import read_textgrid
 
-    for u in demo.utterances(spoken):
-        seconds = Audio.read(u.audio).seconds
-        phones = read_textgrid(u.textgrid)
-        assert phones[0][1] == 0 and abs(phones[-1][2] - seconds) < 1e-3
-        assert all(a[2] == pytest.approx(b[1]) and a[2] > a[1] for a, b in zip(phones, phones[1:], strict=False))
-        said = [word for word, _, _ in read_textgrid(u.textgrid, "words") if word]
-        assert " ".join(said).lower() == "".join(c for c in u.text if c not in ",.?!:").lower()
+    for utterance in demo.utterances(spoken):
+        seconds = Audio.read(utterance.audio).seconds
+        _, starts, stops = zip(*read_textgrid(utterance.textgrid), strict=True)
+        assert starts[0] == 0
+        assert stops[-1] == pytest.approx(seconds, abs=1e-3)
+        assert starts[1:] == pytest.approx(stops[:-1])
+        assert (np.subtract(stops, starts)[:-1] > 0).all()
+        words = [word for word, _, _ in read_textgrid(utterance.textgrid, "words") if word]
+        written = utterance.text.translate(str.maketrans("", "", ",.?!:"))
+        assert " ".join(words).lower() == written.lower()
 
 
 def test_demo_times_are_where_the_sound_is(spoken):
     """Vowels are loud, fricatives are noisy, silences are faint, where the TextGrid says they are."""
     from utils.textgrid import read_textgrid
 
-    loud, faint, hiss, hum = [], [], [], []
-    for u in demo.utterances(spoken):
-        audio = Audio.read(u.audio)
-        for label, start, end in read_textgrid(u.textgrid):
-            part = audio.samples[round((start + 0.01) * audio.rate) : round((end - 0.01) * audio.rate)]
-            if len(part) < 200:
-                continue
-            crossings = np.mean(np.abs(np.diff(np.sign(part)))) / 2
-            (faint if label == "" else loud if label in ("ɑː", "eɪ", "oʊ", "æ") else []).append(np.sqrt(np.mean(part**2)))
-            (hiss if label in ("s", "ʃ") else hum if label in ("ɑː", "eɪ", "oʊ", "m", "n") else []).append(crossings)
-    assert min(loud) > 3 * np.median(faint) and np.median(hiss) > 5 * np.median(hum)
+    levels = defaultdict(list)
+    crossings = defaultdict(list)
+    for utterance in demo.utterances(spoken):
+        audio = Audio.read(utterance.audio)
+        for label, start, end in read_textgrid(utterance.textgrid):
+            first = round((start + 0.01) * audio.rate)
+            last = round((end - 0.01) * audio.rate)
+            part = audio.samples[first:last]
+            if len(part) >= 200:
+                levels[label].append(np.sqrt(np.mean(part**2)))
+                crossings[label].append(np.mean(np.abs(np.diff(np.sign(part)))) / 2)
+    loud = of_phones(levels, "ɑː eɪ oʊ æ")
+    hiss = of_phones(crossings, "s ʃ")
+    hum = of_phones(crossings, "ɑː eɪ oʊ m n")
+    assert min(loud) > 3 * np.median(levels[""])
+    assert np.median(hiss) > 5 * np.median(hum)
+
+
+def of_phones(values, phones):
+    return [value for phone in phones.split() for value in values[phone]]
 
 
 def test_demo_is_the_same_each_time_and_its_test_sentences_are_new(spoken, tmp_path):
     again = demo.make(tmp_path / "again", sentences=8)
     for path in sorted(spoken.rglob("*.*")):
         assert path.read_bytes() == (again / path.relative_to(spoken)).read_bytes(), path
-    texts = {u.text for u in demo.utterances(spoken)}
+    texts = {utterance.text for utterance in demo.utterances(spoken)}
     assert len(texts) == 8 * len(demo.VOICES)
     news = demo.unseen(50)
-    assert len(set(news)) == 50 and not texts & set(news) and news == demo.unseen(50) != demo.unseen(50, seed=1)
+    assert len(set(news)) == 50
+    assert texts.isdisjoint(news)
+    assert news == demo.unseen(50)
+    assert news != demo.unseen(50, seed=1)
     assert demo._sentences(300, demo.random.Random(9), held_out=False)
-    assert all(demo._held_out(text) for text in news)
+    assert all(map(demo._held_out, news))
 
 
 def test_demo_makes_itself_and_keeps_twenty_and_twenty(tmp_path, monkeypatch):
-    monkeypatch.setattr(demo.make, "__kwdefaults__", {**demo.make.__kwdefaults__, "sentences": 5, "voices": demo.VOICES[:1]})
+    small = {"sentences": 5, "voices": demo.VOICES[:1]}
+    monkeypatch.setattr(demo.make, "__kwdefaults__", demo.make.__kwdefaults__ | small)
     report = prepare("demo", tmp_path / "made", tmp_path / "data", needs_text=True, jobs=1)
-    assert report.counts == {"train": 3, "valid": 1, "test": 1} and (tmp_path / "made/metadata.csv").is_file()
-    numbers = [demo.split(demo.Utterance(f"x-{i:03d}")) for i in range(demo.SENTENCES)]
-    assert numbers.count("valid") * len(demo.VOICES) == numbers.count("test") * len(demo.VOICES) == 20
+    assert report.counts == {"train": 3, "valid": 1, "test": 1}
+    assert (tmp_path / "made/metadata.csv").is_file()
+    utterances = [demo.Utterance(f"x-{i:03d}") for i in range(demo.SENTENCES)]
+    splits = [demo.split(utterance) for utterance in utterances] * len(demo.VOICES)
+    assert splits.count("valid") == 20
+    assert splits.count("test") == 20
 
 
 def test_demo_words_are_everyday_words():
