@@ -4,7 +4,8 @@ python -m bins.extract --config egs/tts/FastSpeech2/exp_config.json
 python -m bins.extract --config ... --cluster tcp://scheduler:8786     (a Dask cluster that sees the same files)
 python -m bins.extract --config ... --device cuda:0,cuda:1 --batch_seconds 300
 
-Features that are networks come first, in batches, on every GPU; on the CPU where there is none. All others then run on all cores.
+Features that are networks come first, in batches, on every GPU of this machine; on its CPU where there is none. All others then run on
+all cores, or on the cluster.
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ def _computed(
 
 @dataclass(frozen=True)
 class Ended:
-    """A batch whose process was killed, twice."""
+    """A batch of which the process was killed, or found no memory to read it, also when it was tried again alone."""
 
     batch: list[Utterance]
     reason: str

@@ -66,7 +66,7 @@ def untrained(path: Path, device: str) -> Vocoder:
     config = load_config(path)
     p = config["preprocess"]
     features = FeatureSet(p["features"], sample_rate=p["sample_rate"], hop_size=p["hop_size"])
-    card = {"model_type": config["model_type"], "model": config.get("model", {})}
+    card = {"model_type": config["model_type"], "preprocess": p, "model": config.get("model", {})}
     card["facts"] = {**features.facts, "n_speakers": 1, "statistics": None}
     return make_task(build_model(card), features, card, device=device)
 
