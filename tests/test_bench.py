@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 
 def test_names_are_benches_or_groups():
     assert {"signal", "training", "vocoders"} <= set(groups())
-    assert list(chosen(["training", "mel"])) == ["trainer", "batches", "imports", "mel"]
+    assert list(chosen(["training", "mel"])) == ["trainer", "data", "batches", "imports", "mel"]
     assert set(chosen([])) == {name for group in groups() for name in benches(group)}
     with pytest.raises(ValueError, match="did you mean 'trainer'.*|groups: .*signal"):
         chosen(["trainers"])
