@@ -55,7 +55,9 @@ class F0(Feature):
             raise ValueError(f"f0: 0 < fmin < fmax <= sample_rate / 2 is needed, got {fmin}, {fmax}, {sample_rate}.")
         if not 0 <= silence_threshold < 1:
             raise ValueError(f"f0.silence_threshold: a share from 0 to less than 1 is needed, got {silence_threshold}.")
-        self.hop_size, self.interpolate, self.padding = hop_size, interpolate, frame_padding
+        self.hop_size = hop_size
+        self.interpolate = interpolate
+        self.padding = frame_padding
         self.track = pick(METHODS, method, "F0 method")
         self.settings = {"fmin": fmin, "fmax": fmax, "voicing_threshold": voicing_threshold}
         if method == "parselmouth":
@@ -71,10 +73,15 @@ class F0(Feature):
         # A constant offset would weigh more than a quiet voice, and be a step at the ends, where silence is added.
         sound = audio.samples - audio.samples.mean(dtype=np.float64)
         before = self.hop_size // 2 if self.padding == "center" else 0  # brings i hops to i + 1/2
-        sound = np.pad(sound, (before, max(0, frames * self.hop_size - before - len(sound))))
+        after = max(0, frames * self.hop_size - before - len(sound))
+        sound = np.pad(sound, (before, after))
         f0 = self.track(sound, audio.rate, self.hop_size, **self.settings)
-        f0 = np.pad(f0[:frames], (0, max(0, frames - len(f0)))).astype(np.float32)
-        return interpolate(f0) if self.interpolate else f0
+        missing = max(0, frames - len(f0))
+        f0 = np.pad(f0[:frames], (0, missing))
+        f0 = f0.astype(np.float32)
+        if self.interpolate:
+            return interpolate(f0)
+        return f0
 
 
 def praat_f0(
@@ -130,20 +137,27 @@ def _parselmouth(
     # alone would make a tone near fmin of what it leaves. A voice is there with the rumble and without.
     clear = sosfiltfilt(butter(RUMBLE_ORDER, fmin, "highpass", fs=rate, output="sos"), padded)
     settings = (rate, hop_size, fmin, fmax, voicing_threshold, faintest)
-    f0, rumbling = (praat_f0(sound, *settings)[1:-1] for sound in (clear, padded))
-    heard = _heard(clear[margin:-margin], rate, hop_size, silence_threshold)
-    return np.where(heard & voiced(rumbling), f0, 0.0)
+    f0 = praat_f0(clear, *settings)[1:-1]
+    f0_with_rumble = praat_f0(padded, *settings)[1:-1]
+    loud = _loud(clear[margin:-margin], rate, hop_size, silence_threshold)
+    return np.where(loud & voiced(f0_with_rumble), f0, 0.0)
 
 
-def _heard(samples: np.ndarray, rate: int, hop_size: int, share: float) -> np.ndarray:
+def _loud(samples: np.ndarray, rate: int, hop_size: int, share: float) -> np.ndarray:
     """True for frames (frames,) whose peak is `share` or more of what sounds nearby, clicks aside."""
     from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
-    per_second = rate / hop_size
-    peaks = np.abs(samples[: len(samples) // hop_size * hop_size]).reshape(-1, hop_size).max(axis=1)
-    peaks = maximum_filter1d(peaks, 2 * round(CLICK / 4 * per_second) + 1)  # a hop may hold no whole period
-    steady = minimum_filter1d(peaks, 2 * round(CLICK / 2 * per_second) + 1)
-    return peaks >= share * maximum_filter1d(steady, 2 * round(NEARBY * per_second) + 1)
+    frames = len(samples) // hop_size
+    frames_per_second = rate / hop_size
+    quarter_click = round(CLICK / 4 * frames_per_second)
+    half_click = round(CLICK / 2 * frames_per_second)
+    nearby = round(NEARBY * frames_per_second)
+    hops = samples[: frames * hop_size].reshape(frames, hop_size)
+    peaks = np.abs(hops).max(axis=1)
+    peaks = maximum_filter1d(peaks, 2 * quarter_click + 1)  # a hop may hold no whole period
+    steady = minimum_filter1d(peaks, 2 * half_click + 1)
+    loudest = maximum_filter1d(steady, 2 * nearby + 1)
+    return peaks >= share * loudest
 
 
 def _world(samples: np.ndarray, rate: int, hop_size: int, fmin: float, fmax: float, method: str) -> np.ndarray:
@@ -151,9 +165,11 @@ def _world(samples: np.ndarray, rate: int, hop_size: int, fmin: float, fmax: flo
 
     # WORLD's frame i is centred on sample i * hop; it reads beyond sounds shorter than a few periods.
     sound = samples[hop_size // 2 :].astype(np.float64)
-    sound = np.pad(sound, (0, max(0, round(8 / fmin * rate) - len(sound))))
+    missing = max(0, round(8 / fmin * rate) - len(sound))
+    sound = np.pad(sound, (0, missing))
     period = 1000 * hop_size / rate
-    f0, times = getattr(pyworld, method)(sound, rate, f0_floor=fmin, f0_ceil=fmax, frame_period=period)
+    tracker = getattr(pyworld, method)
+    f0, times = tracker(sound, rate, f0_floor=fmin, f0_ceil=fmax, frame_period=period)
     return pyworld.stonemask(sound, f0, times, rate)
 
 
@@ -168,10 +184,13 @@ def _harvest(samples: np.ndarray, rate: int, hop_size: int, fmin: float, fmax: f
 def _pyin(samples: np.ndarray, rate: int, hop_size: int, fmin: float, fmax: float, voicing_threshold: float) -> np.ndarray:
     import librosa
 
-    window = 2 ** int(np.ceil(np.log2(4 * rate / fmin)))  # four periods of the lowest pitch, or up to eight
+    four_periods = 4 * rate / fmin  # of the lowest pitch
+    window = 2 ** int(np.ceil(np.log2(four_periods)))
     left = (window - hop_size) // 2
-    padded = np.pad(samples, (left, window - hop_size - left))
-    f0, voiced, _ = librosa.pyin(padded, sr=rate, fmin=fmin, fmax=fmax, frame_length=window, hop_length=hop_size, center=False)
+    right = window - hop_size - left
+    padded = np.pad(samples, (left, right))
+    frames = {"frame_length": window, "hop_length": hop_size, "center": False}
+    f0, voiced, _ = librosa.pyin(padded, sr=rate, fmin=fmin, fmax=fmax, **frames)
     return np.where(voiced, f0, 0.0)
 
 

@@ -109,14 +109,14 @@ def frame_padding(features: Mapping[str, Mapping[str, Any]]) -> Padding:
     named = {name: section.get("convention") for name, section in features.items() if name in ("mel", "linear", "energy")}
     if "mel" in named:
         named["mel"] = named["mel"] or "hifigan"
-    found = {name: convention_of(given).padding for name, given in named.items() if given is not None}
-    if len(set(found.values())) > 1:
-        told = ", ".join(f'{name} "{padding}"' for name, padding in found.items())
+    paddings = {name: convention_of(given).padding for name, given in named.items() if given is not None}
+    if len(set(paddings.values())) > 1:
+        listed = ", ".join(f'{name} "{padding}"' for name, padding in paddings.items())
         raise ValueError(
-            f"preprocess.features: the frames of a convention stand half a hop from those of another: {told} (its padding). "
+            f"preprocess.features: the frames of a convention stand half a hop from those of another: {listed} (its padding). "
             "Give all of them the mel's convention."
         )
-    return next(iter(found.values()), "same")
+    return next(iter(paddings.values()), "same")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,9 @@ class MelSettings:
         if isinstance(section, MelSettings):
             return section
         given = {**(common or {}), **section}
-        return cls(**{field.name: given[field.name] for field in fields(cls) if field.name in given})
+        names = {field.name for field in fields(cls)}
+        settings = {name: value for name, value in given.items() if name in names}
+        return cls(**settings)
 
 
 class STFT(nn.Module):
@@ -170,8 +172,11 @@ class STFT(nn.Module):
             raise ValueError(
                 f"mel: 0 < hop_size <= win_size <= n_fft is needed, got hop_size {hop_size}, win_size {win_size}, n_fft {n_fft}."
             )
-        self.hop_size, self.n_fft, self.win_size = hop_size, n_fft, win_size
-        self.padding, self.pad_mode = padding, pad_mode
+        self.hop_size = hop_size
+        self.n_fft = n_fft
+        self.win_size = win_size
+        self.padding = padding
+        self.pad_mode = pad_mode
         self.register_buffer("window", torch.hann_window(win_size), persistent=False)
 
     def forward(self, samples: Tensor, key_shift: float = 0.0) -> Tensor:

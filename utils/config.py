@@ -47,7 +47,8 @@ def load_config(path: str | Path, overrides: list[str] = ()) -> Config:
     config = Config(_read(_find(path, None), (), problems))
     for override in overrides:
         _override(config, override, problems)
-    config.problems, config.source = problems, str(path)
+    config.problems = problems
+    config.source = str(path)
     return config
 
 
@@ -154,7 +155,10 @@ def check(target: Callable, section: Any, at: str, facts: typing.Container[str] 
     """Every way in which `section` does not fit the signature of `target`; `facts` are names that come from the data."""
     section = in_groups(target, section)
     hints = _hints(target)
-    typed = {name: p.replace(annotation=hints.get(name, Any)) for name, p in _parameters(target).items()}
+    typed = {}
+    for name, parameter in _parameters(target).items():
+        annotation = hints.get(name, Any)
+        typed[name] = parameter.replace(annotation=annotation)
     return check_parameters(typed, section, at, facts)
 
 

@@ -33,47 +33,71 @@ class GriffinLim:
     @torch.inference_mode()
     def infer(self, mel: Tensor) -> Tensor:
         """Samples (batch, frames * hop_size); a centred mel has one frame more than that."""
-        stft, centred = self.mel.stft, self.mel.stft.padding == "center"
-        wave = self._search(self.magnitude(mel).transpose(1, 2))
-        start = (stft.n_fft if centred else stft.n_fft - stft.hop_size) // 2
-        samples = (mel.shape[1] - centred) * stft.hop_size
+        stft = self.mel.stft
+        magnitude = self.magnitude(mel)
+        wave = self._search(magnitude.transpose(1, 2))
+        start = (stft.n_fft - stft.hop_size) // 2
+        frames = mel.shape[1]
+        if stft.padding == "center":
+            start = stft.n_fft // 2
+            frames -= 1
+        samples = frames * stft.hop_size
         return wave[:, start : start + samples]
 
     def magnitude(self, mel: Tensor) -> Tensor:
         """The magnitudes (batch, frames, n_fft // 2 + 1) that come nearest to having this mel."""
-        how, bank = self.mel.convention, self.mel.bank.float().to(mel.device)
-        energy = how.energy(mel.float())
-        found = (energy @ torch.linalg.pinv(bank)).clamp(min=TINY)
+        convention = self.mel.convention
+        bank = self.mel.bank.float().to(mel.device)
+        energy = convention.energy(mel.float())
         # The pseudo-inverse goes below zero where bands overlap; multiplicative steps find the nearest that does not.
-        wanted, overlap = energy @ bank.T, bank @ bank.T
+        inverse = torch.linalg.pinv(bank)
+        spectrum = (energy @ inverse).clamp(min=TINY)
+        target = energy @ bank.T
+        overlap = bank @ bank.T
         for _ in range(REFINEMENTS):
-            found = found * wanted / (found @ overlap).clamp(min=TINY)
-        magnitude = found ** (1 / how.power)
-        return magnitude * self.window.square().sum().sqrt() if how.window_energy else magnitude
+            projected = (spectrum @ overlap).clamp(min=TINY)
+            spectrum = spectrum * target / projected
+        magnitude = spectrum ** (1 / convention.power)
+        if convention.window_energy:
+            magnitude = magnitude * self.window.square().sum().sqrt()
+        return magnitude
 
     def _search(self, magnitude: Tensor) -> Tensor:
         """Phases for magnitudes (batch, bins, frames), by going back and forth between spectrum and sound."""
         turns = Noise.like(magnitude, 0).uniform(*magnitude.shape)
         angles = turns * 2 * torch.pi
-        spectrum, before = torch.polar(magnitude, angles), torch.zeros_like(magnitude, dtype=torch.complex64)
+        spectrum = torch.polar(magnitude, angles)
+        before = torch.zeros_like(magnitude, dtype=torch.complex64)
         for _ in range(self.iterations):
-            possible = self._analyse(self._synthesise(spectrum))
+            wave = self._synthesise(spectrum)
+            possible = self._analyse(wave)
             ahead = possible + self.momentum * (possible - before)
             before = possible
             spectrum = magnitude * ahead / ahead.abs().clamp(min=TINY)
         return self._synthesise(spectrum)
 
     def _analyse(self, wave: Tensor) -> Tensor:
-        stft, window = self.mel.stft, self.window.to(wave.device)
+        stft = self.mel.stft
+        window = self.window.to(wave.device)
         return torch.stft(wave, stft.n_fft, stft.hop_size, window=window, center=False, return_complex=True)
 
     def _synthesise(self, spectrum: Tensor) -> Tensor:
         """Windowed frames added where they overlap, over the sum of the squared windows; margins are kept."""
-        size, hop, frames = self.mel.stft.n_fft, self.mel.stft.hop_size, spectrum.shape[2]
+        size = self.mel.stft.n_fft
+        frames = spectrum.shape[2]
         window = self.window.to(spectrum.device)
-        pieces = torch.fft.irfft(spectrum, n=size, dim=1) * window[:, None]
-        weight = window.square()[None, :, None].expand(1, size, frames)
-        length = (1, (frames - 1) * hop + size)
-        wave, total = (F.fold(x, length, (1, size), stride=(1, hop)).flatten(1) for x in (pieces, weight))
+        window = window[None, :, None]
+        pieces = torch.fft.irfft(spectrum, n=size, dim=1) * window
+        weights = window.square().expand(1, size, frames)
+        wave = self._overlap_add(pieces)
+        weight = self._overlap_add(weights)
         # Under a twentieth of its peak the window says too little about a sample to divide by it.
-        return wave / total.clamp(min=0.05)
+        return wave / weight.clamp(min=0.05)
+
+    def _overlap_add(self, pieces: Tensor) -> Tensor:
+        """(batch, n_fft, frames) to samples (batch, (frames - 1) * hop_size + n_fft)."""
+        size = self.mel.stft.n_fft
+        hop = self.mel.stft.hop_size
+        length = (pieces.shape[2] - 1) * hop + size
+        wave = F.fold(pieces, (1, length), (1, size), stride=(1, hop))
+        return wave.flatten(1)

@@ -49,7 +49,10 @@ class World:
     ) -> None:
         if not 0 < fmin < fmax <= sample_rate / 2:
             raise ValueError(f"WORLD: 0 < fmin < fmax <= sample_rate / 2 is needed, got {fmin}, {fmax}, {sample_rate}.")
-        self.sample_rate, self.hop_size, self.fmin, self.fmax = sample_rate, hop_size, fmin, fmax
+        self.sample_rate = sample_rate
+        self.hop_size = hop_size
+        self.fmin = fmin
+        self.fmax = fmax
         self.method = pick({name: name for name in ("dio", "harvest")}, method, "pitch tracker of WORLD")
 
     def analyse(self, samples: np.ndarray, f0: np.ndarray | None = None) -> Voice:
@@ -64,7 +67,9 @@ class World:
             raise ValueError("WORLD: a sound of one sample or more, without NaN, is expected.")
         sound = np.asarray(samples, dtype=np.float64)
         # A hop more than there is, so that rounding never costs the last frame.
-        sound = np.pad(sound, (0, max(self.hop_size, round(PERIODS / self.fmin * self.sample_rate) - len(sound))))
+        shortest = round(PERIODS / self.fmin * self.sample_rate)
+        missing = max(self.hop_size, shortest - len(sound))
+        sound = np.pad(sound, (0, missing))
         times = np.arange(frames) * self.period / 1000
         if f0 is None:
             tracker = getattr(pyworld, self.method)
@@ -75,25 +80,36 @@ class World:
         f0 = np.ascontiguousarray(f0, dtype=np.float64)
         envelope = pyworld.cheaptrick(sound, f0, times, self.sample_rate, f0_floor=self.fmin)
         size = 2 * (envelope.shape[1] - 1)
-        return Voice(f0=f0, envelope=envelope, aperiodicity=pyworld.d4c(sound, f0, times, self.sample_rate, fft_size=size))
+        aperiodicity = pyworld.d4c(sound, f0, times, self.sample_rate, fft_size=size)
+        return Voice(f0=f0, envelope=envelope, aperiodicity=aperiodicity)
 
     def synthesise(self, voice: Voice) -> np.ndarray:
         """Sound (frames * hop_size,) float32 of a voice in parts. Raises ValueError when the parts do not fit together."""
         import pyworld
 
-        shapes = (len(voice.f0), voice.envelope.shape, voice.aperiodicity.shape)
-        if shapes[1] != shapes[2] or shapes[1][0] != shapes[0] or not shapes[0]:
+        frames = len(voice.f0)
+        envelope = voice.envelope
+        aperiodicity = voice.aperiodicity
+        if envelope.shape != aperiodicity.shape or len(envelope) != frames or frames == 0:
+            shapes = (frames, envelope.shape, aperiodicity.shape)
             raise ValueError(f"WORLD: f0, envelope and aperiodicity need the same frames, one or more, got {shapes}.")
-        parts = (np.ascontiguousarray(x, dtype=np.float64) for x in (voice.f0, voice.envelope, voice.aperiodicity))
-        wave = pyworld.synthesize(*parts, self.sample_rate, self.period)
-        samples = len(voice.f0) * self.hop_size
-        return np.pad(wave, (0, max(0, samples - len(wave))))[:samples].astype(np.float32)
+        f0 = np.ascontiguousarray(voice.f0, dtype=np.float64)
+        envelope = np.ascontiguousarray(envelope, dtype=np.float64)
+        aperiodicity = np.ascontiguousarray(aperiodicity, dtype=np.float64)
+        wave = pyworld.synthesize(f0, envelope, aperiodicity, self.sample_rate, self.period)
+        samples = frames * self.hop_size
+        missing = max(0, samples - len(wave))
+        wave = np.pad(wave, (0, missing))[:samples]
+        return wave.astype(np.float32)
 
     def resynthesise(self, audio: Audio, *, semitones: float = 0.0) -> Audio:
         """The recording taken apart and put together, at another pitch if so wished: as long as it was, at `sample_rate`."""
         samples = audio.resample(self.sample_rate).samples
         voice = self.analyse(samples)
-        return Audio(self.synthesise(voice.shifted(semitones) if semitones else voice)[: len(samples)], self.sample_rate)
+        if semitones:
+            voice = voice.shifted(semitones)
+        sound = self.synthesise(voice)[: len(samples)]
+        return Audio(sound, self.sample_rate)
 
     @property
     def period(self) -> float:
