@@ -47,9 +47,10 @@ class Bounded(TorchFunctionMode):
     def __init__(self, card: dict[str, Any], weights: dict[str, Any], source: str) -> None:
         super().__init__()
         tensors = [value for value in weights.values() if isinstance(value, torch.Tensor)]
-        held = sum(tensor.numel() for tensor in tensors)
+        numbers = sum(tensor.numel() for tensor in tensors)
+        # What may still be asked for.
         self.tensors = SPARE_TENSORS + 8 * len(tensors)
-        self.numbers = SPARE_NUMBERS + 4 * held
+        self.numbers = SPARE_NUMBERS + 4 * numbers
         self.card = card
         self.source = source
 
@@ -66,22 +67,29 @@ class Bounded(TorchFunctionMode):
 
 def _wanted(function: Any, args: tuple, kwargs: dict[str, Any]) -> float:
     """How many numbers a call will make; of a shape, the product of its sizes."""
-    sizes = [*args, *(kwargs[name] for name in ("size", "end", "steps", "n") if name in kwargs)]
+    named = [kwargs[name] for name in ("size", "end", "steps", "n") if name in kwargs]
+    arguments = [*args, *named]
     if function is torch.full:
-        sizes = sizes[:1]
-    shape = [s for size in sizes for s in (size if isinstance(size, tuple | list) else [size])]
-    shape = [abs(s) for s in shape if isinstance(s, int | float)]
+        arguments = arguments[:1]
+    sizes: list[Any] = []
+    for argument in arguments:
+        sizes += argument if isinstance(argument, tuple | list) else [argument]
+    shape = [abs(size) for size in sizes if isinstance(size, int | float)]
     if function in (torch.arange, torch.linspace):
         return max(shape, default=0)
-    return math.prod(shape) ** (2 if function is torch.eye else 1)
+    numbers = math.prod(shape)
+    return numbers**2 if function is torch.eye else numbers
 
 
 def _largest(card: dict[str, Any]) -> list[str]:
     """The model's largest settings, as "name = value"."""
     sizes = []
-    for at, value in _settings({"model": card.get("model", {})}):
+    section = {"model": card.get("model", {})}
+    for at, value in _settings(section):
         if isinstance(value, list | tuple):
-            sizes.append((len(value), f"{at} with {len(value)} entries"))
+            entries = len(value)
+            sizes.append((entries, f"{at} with {entries} entries"))
         elif isinstance(value, int) and not isinstance(value, bool):
             sizes.append((value, f"{at} = {value}"))
-    return [told for _, told in sorted(sizes, reverse=True)[:3]]
+    sizes.sort(reverse=True)
+    return [description for _, description in sizes[:3]]

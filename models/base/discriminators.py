@@ -44,16 +44,20 @@ class Discriminators(nn.Module):
 
     def __init__(self, section: dict[str, dict[str, Any]], facts: dict[str, Any] | None = None) -> None:
         super().__init__()
-        facts = {name: value for name, value in (facts or {}).items() if name in FACTS}
+        facts = facts or {}
+        facts = {name: facts[name] for name in FACTS if name in facts}
         problems = discriminator_problems(section, facts)
         if problems:
             raise ValueError("\n".join(problems))
-        self.parts = nn.ModuleDict({name: build(DISCRIMINATORS[name], s, facts) for name, s in section.items()})
+        self.parts = nn.ModuleDict()
+        for name, settings in section.items():
+            self.parts[name] = build(DISCRIMINATORS[name], settings, facts)
 
     def forward(self, real: Tensor, fake: Tensor) -> Judgement:
         joined: Judgement = ([], [], [], [])
         for part in self.parts.values():
-            for whole, piece in zip(joined, part(real, fake), strict=True):
+            answer = part(real, fake)
+            for whole, piece in zip(joined, answer, strict=True):
                 whole += piece
         return joined
 

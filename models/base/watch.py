@@ -96,7 +96,8 @@ class Watch:
     def validated(self, step: int, losses: dict[str, float], total: float) -> None:
         if self.main:
             self._scalars("valid", {**losses, "total": total}, step)
-            log.info(f"step {step}: valid {total:.4f} ({', '.join(f'{k} {v:.4f}' for k, v in losses.items())})")
+            listed = ", ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
+            log.info(f"step {step}: valid {total:.4f} ({listed})")
 
     def sample(self, task: Task, utterances: list[Utterance], step: int, *, recorded: bool) -> None:
         """Each utterance as the model gives it now, as sound and picture; with `recorded`, the recording too.
