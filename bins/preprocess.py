@@ -14,7 +14,7 @@ def main(argv: list[str] | None = None) -> int:
     from preprocessors.base import prepare
 
     experiment = Experiment.read(options.config, options.set)
-    needs_text = "phone" in experiment.model_class.reads
+    needs_text = experiment.reads_text
     for name in experiment.datasets:
         root = experiment.sections.dataset_path[name]
         prepare(name, root, experiment.processed_dir, needs_text=needs_text, jobs=options.jobs, cluster=options.cluster)

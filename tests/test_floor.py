@@ -3,9 +3,11 @@
 `SECTIONS` is the config; `ToyFloor` of tests/toy.py is the model. What a model may come to ask for joins these two.
 """
 
+from bins.extract import extract
 from models.base.checkpoint import Checkpoints
 from models.base.experiment import Experiment
 from models.base.trainer import Trainer
+from tests import toy_features  # noqa: F401 (registers the content features)
 from tests.conftest import python, toy_config, train
 from tests.test_trainer import furthest, same, weights
 from utils.files import read_weights
@@ -13,12 +15,14 @@ from utils.files import read_weights
 CODER = {"model_type": "ToyStages", "model": {"hidden": 8}}
 SECTIONS = {
     "model_type": "ToyFloor",
-    "model": {"dropout": 0.3},
+    "model": {"dropout": 0.3, "contents": ["content", "half"]},
+    "preprocess": {"features": {"content": {}, "half": {}}},
     "train": {
         "max_steps": None,  # each stage has its own
+        "segment_frames": 16, "prompt_seconds": [0.1, 0.3], "prompt_from": "speaker",
         "batch_size": 2, "workers": 1, "ema_decay": 0.9, "save_every": 1, "valid_every": 6, "keep_last": 99,
         "stages": {
-            "teacher": {"max_steps": 5, "parts": ["branches", "teacher"]},
+            "teacher": {"max_steps": 5, "parts": ["condition", "branches", "teacher"]},
             "student": {"max_steps": 6, "parts": ["student"], "optimizer": {"lr": 1e-2}},
         },
     },
@@ -30,7 +34,9 @@ KILLED_AT = 7  # sixteen utterances in twos on two processes are four updates an
 def floor_config(corpus):
     """The config on that corpus, with a trained autoencoder as its frozen part."""
     Trainer(Experiment.read(toy_config(corpus, **CODER)), "coder").fit()
-    return toy_config(corpus, frozen={"autoencoder": str(corpus / "ckpts/coder")}, **SECTIONS)
+    config = toy_config(corpus, frozen={"autoencoder": str(corpus / "ckpts/coder")}, **SECTIONS)
+    extract(Experiment.read(config), jobs=1)
+    return config
 
 
 def test_two_processes_killed_in_mid_epoch_go_on_bit_for_bit(corpus, monkeypatch):

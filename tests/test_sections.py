@@ -8,6 +8,7 @@ import pytest
 from bins.extract import extract
 from bins.infer import main as infer
 from models.base.experiment import Experiment
+from models.base.settings import TrainConfig
 from models.base.trainer import Trainer
 from preprocessors import custom
 from preprocessors.base import Utterance, changed, prepare, read_manifest
@@ -59,7 +60,7 @@ def test_a_section_stays_a_section_from_preparing_to_inference(sections):
         frames = int(SECONDS * RATE) // 256
         assert len(arrays["mel"]) == frames
         np.testing.assert_array_equal(arrays["audio"], piece(sections, utterance)[: frames * 256])
-    data = experiment.data(experiment.utterances("train"), voices=[], segment_frames=None, seed=0)
+    data = experiment.data(experiment.utterances("train"), voices=[], config=TrainConfig(seed=0))
     assert data.seconds.tolist() == [SECONDS] * 3
     Trainer(experiment, "run").fit()
     assert infer(["--config", str(config), "--name", "run"]) == 0

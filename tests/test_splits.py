@@ -9,6 +9,7 @@ from bins import infer
 from models.base.checkpoint import Checkpoints
 from models.base.data import Utterances
 from models.base.experiment import Experiment, build_model
+from models.base.settings import TrainConfig
 from models.base.splits import divide
 from models.base.task import make_task
 from models.base.trainer import Trainer
@@ -127,10 +128,10 @@ def test_one_validation_utterance_is_enough_for_two_processes(tmp_path):
 def test_data_of_a_stranger_is_refused_and_not_the_first_speakers(corpus):
     experiment = Experiment.read(toy_config(corpus))
     stranger = replace(experiment.utterances("valid")[0], speaker="zoe")
-    data = experiment.data([stranger], voices=experiment.speakers, segment_frames=None, seed=0)
+    data = experiment.data([stranger], voices=experiment.speakers, config=TrainConfig(seed=0))
     with pytest.raises(ValueError, match="custom_zoe"):
         _ = data[0, 0]
-    assert experiment.data([stranger], voices=[], segment_frames=None, seed=0)[0, 0]["speaker"] == 0
+    assert experiment.data([stranger], voices=[], config=TrainConfig(seed=0))[0, 0]["speaker"] == 0
     assert isinstance(data, Utterances)
 
 

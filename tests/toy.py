@@ -130,15 +130,32 @@ class ToyStages(Silent):
 
 
 class ToyFloor(Silent):
-    """All that a model may ask of its training: another model's code, a branch that is drawn, a slow copy, stages."""
+    """All that a model may ask: content features of their own clock, chosen in its settings; a prompt; another model's code; a
+    branch that is drawn; a slow copy; stages."""
 
+    prompts = ("mel",)
     frozen = ("autoencoder",)
     targets = {"student": 0.9}
     uses_all_parameters = False
 
-    def __init__(self, *, n_mel: int, autoencoder: Frozen, dropout: float = 0.0) -> None:
+    @classmethod
+    def features_of(cls, settings: dict) -> tuple[str, ...]:
+        return ("mel", *settings["contents"])
+
+    def __init__(
+        self,
+        *,
+        n_mel: int,
+        content_channels: int,
+        half_channels: int,
+        autoencoder: Frozen,
+        contents: tuple[str, ...],
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         size = autoencoder.card["model"]["hidden"]
+        self.contents = contents
+        self.condition = nn.Linear(content_channels + half_channels + n_mel, size)
         assert autoencoder.facts["n_mel"] == n_mel
         self.autoencoder = autoencoder
         self.branches = nn.ModuleList(nn.Linear(size, size) for _ in range(3))
@@ -149,6 +166,12 @@ class ToyFloor(Silent):
         kill_if_asked(self)
         with torch.no_grad():
             code = self.autoencoder.module.encoder(batch["mel"].flatten(0, 1))
+        frames = batch["mel"].shape[1]
+        assert all(batch[name].shape[1] == frames for name in self.contents)
+        inside = torch.arange(batch["prompt_mel"].shape[1]) < batch["prompt_frames"][:, None]
+        prompt = (batch["prompt_mel"] * inside[..., None]).sum(1, keepdim=True) / batch["prompt_frames"][:, None, None]
+        features = [*(batch[name] for name in self.contents), prompt.expand(-1, frames, -1)]
+        code = code + self.condition(torch.cat(features, -1)).flatten(0, 1)
         branch = int(torch.randint(len(self.branches), (1,)))
         wanted = self.teacher(self.branches[branch](code))
         if self.stage == "student":
@@ -171,6 +194,7 @@ for adversarial in (ToyGAN, ToyGANBranches):
 
 if __name__ == "__main__":
     import tests.toy  # noqa: F401 (the table must name tests.toy, not __main__)
+    import tests.toy_features  # noqa: F401 (registers the content features)
     from bins.cli import run
     from bins.train import main
 

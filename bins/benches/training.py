@@ -97,11 +97,13 @@ def data() -> list[Row]:
     """Training crops of utterances like LJSpeech's, six seconds long, of which 32 frames are read: mel and sound."""
     import torch
 
+    from models.base.settings import TrainConfig
+
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         experiment = corpus_experiment(Path(folder), clips=LJ_CLIPS, seconds=LJ_SECONDS)
         utterances = experiment.manifests["train"]
-        crops = experiment.data(utterances, voices=[], segment_frames=32, seed=0)
+        crops = experiment.data(utterances, voices=[], config=TrainConfig(segment_frames=32, seed=0))
         alone = one_core(lambda: [crops[0, index] for index in range(len(crops))])
         together = best(lambda: _read_ahead(crops))
     return [

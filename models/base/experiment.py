@@ -16,7 +16,7 @@ from models.base.choices import problems_of_section
 from models.base.splits import Division, divide, speaker_names
 from preprocessors.base import SPLITS, corpora
 from processors.corpus import Corpus
-from processors.features import FEATURES, FeatureSet
+from processors.features import FEATURES, FeatureSet, feature_class, ordered
 from processors.manifest import Manifest, read_splits
 from processors.store import Kind
 from utils.config import Config, ConfigError, build, check, load_config
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from models.base.data import Utterances
     from models.base.frozen import Frozen
     from models.base.model import Model
+    from models.base.settings import TrainConfig
 
 CLOCK = ("sample_rate", "hop_size", "frame_padding")  # what a feature's constructor may ask for
-FACTS = ("sample_rate", "hop_size", "n_mel", "mel", "n_vocab", "n_speakers", "statistics")  # what a constructor may ask for by name
+FACTS = ("sample_rate", "hop_size", "mel", "n_speakers", "statistics")  # what a model may ask for by name, beside what features give
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,12 @@ class Experiment:
         p = self.preprocess
         return FeatureSet(p.features, sample_rate=p.sample_rate, hop_size=p.hop_size, store=self.processed_dir, kind=p.store)
 
+    @property
+    def reads_text(self) -> bool:
+        """Whether a feature that the model reads is made from text: utterances without are then of no use."""
+        names = ordered(self.model_class.features_of(self.sections.model))
+        return any(feature_class(name).of == "text" for name in names)
+
     @cached_property
     def corpus(self) -> Corpus:
         """The state of the corpora as the preprocess stage left them: arrays of another state are not read."""
@@ -126,17 +133,22 @@ class Experiment:
         """The utterances to train, validate and test with; see `models.base.splits.divide`."""
         return divide({split: self.utterances(split) for split in SPLITS}, voices)
 
-    def data(self, utterances: Manifest, *, voices: list[str], segment_frames: int | None, seed: int) -> Utterances:
-        """The Dataset of some utterances, with the features that the model reads; `voices` are numbered in this order.
+    def data(self, utterances: Manifest, *, voices: list[str], config: TrainConfig) -> Utterances:
+        """The Dataset of some utterances, with the features that the model reads, and the prompts that it takes.
 
-        Raises ValueError for no utterances.
+        `voices` are numbered in this order. Raises ValueError for no utterances.
         """
         from models.base.data import Utterances
+        from models.base.prompts import Prompting
 
         if not utterances:
             raise ValueError(f"the train split of {', '.join(self.datasets)} holds no usable utterance: see report.json beside it.")
         names = list(self.model_class.features_of(self.sections.model))
-        return Utterances(utterances, self.features, names, voices, segment_frames=segment_frames, seed=seed)
+        prompting = None
+        if self.model_class.prompts:
+            prompting = Prompting(self.model_class.prompts, config.prompt_seconds, config.prompt_from)
+        drawn = {"segment_frames": config.segment_frames, "seed": config.seed, "prompting": prompting}
+        return Utterances(utterances, self.features, names, voices, **drawn)
 
     @cached_property
     def frozen(self) -> dict[str, Frozen]:
@@ -226,16 +238,23 @@ def _model_problems(config: dict[str, Any], broken: set[str]) -> list[str]:
     problems = []
     cls = load_object(spec.model)
     trainer = load_object(spec.trainer)
-    wrong = check(cls, config.get("model", {}), "model", (*FACTS, *cls.frozen))
+    wrong = check(cls, config.get("model", {}), "model", (*fact_names(), *cls.frozen))
     problems += wrong
     problems += _frozen_problems(cls, config.get("frozen", {}))
     problems += trainer.problems(config)
     problems += problems_of_section(name, config.get("inference", {}))
     features = _features(config)
-    reads = cls.reads if wrong else cls.features_of(config.get("model", {}))
+    own = cls.reads if wrong else cls.features_of(config.get("model", {}))
+    reads = tuple(dict.fromkeys([*own, *cls.prompts]))
     missing = [f for f in reads if isinstance(features, dict) and f not in features]
     problems += [f"preprocess.features.{f}: is missing: {name} is trained on {', '.join(reads)}" for f in missing]
     return problems
+
+
+def fact_names() -> tuple[str, ...]:
+    """What a model's constructor may ask for by name: what the experiment knows, and what each feature says that it gives."""
+    given = [name for feature in FEATURES for name in feature_class(feature).gives]
+    return (*FACTS, *given)
 
 
 def _frozen_problems(cls: type[Model], section: Any) -> list[str]:

@@ -63,9 +63,4 @@ class Feeds:
         return readable(data, batches)
 
     def _data(self, split: str) -> Utterances:
-        return self.experiment.data(
-            self.utterances[split],
-            voices=self.voices,
-            segment_frames=self.config.segment_frames,
-            seed=self.config.seed,
-        )
+        return self.experiment.data(self.utterances[split], voices=self.voices, config=self.config)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from models.base.settings import PromptFrom
 from preprocessors.base import Utterance
 from processors.features import FeatureSet
 from processors.manifest import Manifest
 from processors.stretch import Stretches
 
-PromptFrom = Literal["utterance", "speaker"]
 STREAM = 1  # tells the random numbers of a prompt from those of the segment
 
 

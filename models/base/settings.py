@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+PromptFrom = Literal["utterance", "speaker"]
+
 
 @dataclass(frozen=True)
 class Optimizer:
@@ -79,6 +81,8 @@ class TrainConfig:
     batch_seconds: float | None = None  # padded audio at most
     accumulate: int = 1  # batches per update
     segment_frames: int | None = None  # random stretch of each utterance; None takes it whole
+    prompt_seconds: tuple[float, float] = (1.0, 3.0)  # of the prompt beside each segment, least and most, for models that take one
+    prompt_from: PromptFrom = "utterance"  # or "speaker": another utterance of the same
     workers: int = 2
     seed: int = 1234
     optimizer: Optimizer = field(default_factory=Optimizer)
