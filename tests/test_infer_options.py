@@ -11,8 +11,9 @@ from bins.infer import main
 from models.base import choices
 from models.base.checkpoint import save_release
 from models.base.experiment import build_model, problems_of
+from models.base.loading import model_type_at
 from models.base.model import Model
-from models.base.task import make_task, model_type_at
+from models.base.task import make_task
 from models.upstream import PROGRAMS
 from models.vocoders.diffwave import DiffWave
 from models.vocoders.distributions import Output
