@@ -128,3 +128,23 @@ def test_what_a_model_can_do_is_asked_of_its_contract(path):
     calls = {ast.unparse(n.func) for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.Call)}
     guesses = calls & {"hasattr", "inspect.signature", "signature"}
     assert not guesses or path == ROOT / "models/base/model.py", f"{path.name}: {guesses}"
+
+
+# Functions of six lines or more with over fifteen syntax nodes a line. Everywhere else there are none; these numbers only fall.
+DENSE = {"models/vocoders": 37, "models/upstream": 25, "models/base/workers.py": 1}
+
+
+def test_a_function_says_one_thing_a_line():
+    over = []
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            lines = node.end_lineno - node.lineno + 1
+            if lines >= 6 and sum(1 for _ in ast.walk(node)) > 15 * lines:
+                over.append(f"{path.relative_to(ROOT)}: {node.name}")
+    for folder, most in DENSE.items():
+        inside = [name for name in over if name.startswith(folder)]
+        assert len(inside) <= most, f"name what lies between, one step a line: {inside}"
+        over = [name for name in over if name not in inside]
+    assert not over, f"name what lies between, one step a line: {over}"

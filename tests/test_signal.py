@@ -10,15 +10,13 @@ from processors.mel import (
     MEL_CONVENTIONS,
     STFT,
     AmplitudePhase,
-    Energy,
-    Linear,
-    Mel,
     MelConvention,
     MelSettings,
     MelSpectrogram,
     filter_bank,
     mel_difference,
 )
+from processors.spectra import Energy, Linear, Mel
 from tests.conftest import SHARED
 from utils.audio import Audio
 from utils.config import ConfigError, build

@@ -210,7 +210,9 @@ def step_name(step: int) -> str:
 def _identity(card: dict[str, Any]) -> dict[str, Any]:
     """What must be the same for a training to go on. Models that it uses may lie elsewhere, as long as they are the same ones."""
     grouped = settings_in_groups(card)
-    same = {key: plain(grouped.get(key)) for key in ("model_type", "model", "preprocess", "facts", "speakers")}
+    same = {}
+    for key in ("model_type", "model", "preprocess", "facts", "speakers"):
+        same[key] = plain(grouped.get(key))
     digests = {name: record["digest"] for name, record in card.get("frozen", {}).items()}
     return same | {"frozen": digests}
 

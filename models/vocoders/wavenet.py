@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -54,10 +55,11 @@ class NetworkSizes:
     dropout: float = 0.05
 
     @property
-    def dilations(self) -> list[int]:
-        """Of each layer."""
+    def dilations(self) -> Iterator[int]:
+        """Of each layer, one by one: settings of absurd numbers are noticed by the first layers."""
         cycle = self.layers // self.stacks
-        return [2 ** (layer % cycle) for layer in range(self.layers)]
+        for layer in range(self.layers):
+            yield 2 ** (layer % cycle)
 
 
 class WaveNet(Model):
