@@ -25,8 +25,6 @@ FINALS = (
 
 # The IPA block of jaywalnut310/vits. The apostrophe occurs twice: the later place is the one that counts.
 VITS_PUNCTUATION = ';:,.!?¡¿—…"«»“” '
-# phonemizer's, within a class of a pattern.
-ESPEAK_MARKS = r';:,.!?¡¿—…"«»“”(){}\[\]'
 VITS_IPA = (
     "ɑɐɒæɓʙβɔɕçɗɖðʤəɘɚɛɜɝɞɟʄɡɠɢʛɦɧħɥʜɨɪʝɭɬɫɮʟɱɯɰŋɳɲɴøɵɸθœɶʘɹɺɾɻʀʁɽʂʃʈʧʉʊʋⱱʌɣɤʍχʎʏʑʐʒʔʡʕʢǀǁǂǃˈˌːˑʼʴʰʱʲʷˠˤ˞↓↑→↗↘"
     "'\u0329'ᵻ"
@@ -200,14 +198,16 @@ def espeak_tokens(text: str) -> list[str]:
     Amphion takes the first of the strings that phonemizer returns. Where phonemizer parts a text at a number's point ("in 9.58
     seconds."), this is all of it up to there: write numbers in words, as `processors.numbers.normalise` does.
     """
+    from phonemizer.punctuation import Punctuation
+
     from processors.espeak import as_published, sounds_of
     from processors.spelling import name_letters
 
     strings = as_published(name_letters(text), "en-us", stress=False, word="_", phone="|")
+    signs = re.escape(Punctuation.default_marks() + "_")
     tokens = []
-    for piece in re.findall(rf"_|[{ESPEAK_MARKS}]|[^_{ESPEAK_MARKS}]+", strings[0] if strings else ""):
-        is_sound = piece != "_" and piece not in ESPEAK_MARKS
-        tokens += sounds_of(piece) if is_sound else [piece]
+    for sign, sound in re.findall(rf"([{signs}])|([^{signs}]+)", strings[0] if strings else ""):
+        tokens += [sign] if sign else sounds_of(sound)
     return tokens
 
 
