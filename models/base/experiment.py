@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -97,8 +97,8 @@ class Experiment:
     @property
     def reads_text(self) -> bool:
         """Whether a feature that the model reads is made from text: utterances without are then of no use."""
-        names = ordered(self.model_class.features_of(self.sections.model))
-        return any(feature_class(name).of == "text" for name in names)
+        names = features_read(self.model_class, self.sections.model)
+        return any(feature_class(name).of == "text" for name in ordered(names))
 
     @cached_property
     def corpus(self) -> Corpus:
@@ -225,6 +225,18 @@ def _feature_problems(features: Any) -> list[str]:
         cls = load_object(FEATURES[name])
         problems += check(cls, section, at, CLOCK)
         problems += [f'{at}: is worked out from {n!r}; add "{n}": {{}}' for n in cls.needs if n not in features]
+    return problems + _twice_given(name for name in features if name in FEATURES)
+
+
+def _twice_given(names: Iterable[str]) -> list[str]:
+    """A problem for each fact that two features give: a model that asks for it would not know whose it is told."""
+    problems = []
+    givers: dict[str, str] = {}
+    for name in names:
+        for fact in feature_class(name).gives:
+            other = givers.setdefault(fact, name)
+            if other != name:
+                problems.append(f"preprocess.features.{name}: gives {fact!r}, as {other!r} does: leave one of them out")
     return problems
 
 
@@ -243,11 +255,29 @@ def _model_problems(config: dict[str, Any], broken: set[str]) -> list[str]:
     problems += _frozen_problems(cls, config.get("frozen", {}))
     problems += trainer.problems(config)
     problems += problems_of_section(name, config.get("inference", {}))
-    features = _features(config)
-    own = cls.reads if wrong else cls.features_of(config.get("model", {}))
-    reads = tuple(dict.fromkeys([*own, *cls.prompts]))
-    missing = [f for f in reads if isinstance(features, dict) and f not in features]
-    problems += [f"preprocess.features.{f}: is missing: {name} is trained on {', '.join(reads)}" for f in missing]
+    try:
+        reads = [*cls.reads, *cls.prompts] if wrong else features_read(cls, config.get("model", {}))
+    except ValueError as error:
+        return [*problems, f"model: {error}"]
+    return problems + _reading_problems(name, reads, _features(config))
+
+
+def features_read(cls: type[Model], settings: dict[str, Any]) -> list[str]:
+    """The features that training reads for a model of these settings, those of prompts among them, each once."""
+    return list(dict.fromkeys([*cls.features_of(settings), *cls.prompts]))
+
+
+def _reading_problems(model_type: str, reads: list[str], features: Any) -> list[str]:
+    """What is wrong with the features that a model reads, which its settings may have chosen."""
+    if not isinstance(features, dict):
+        return []  # said already
+    trained = f"{model_type} is trained on {', '.join(reads)}"
+    problems = []
+    for name in reads:
+        if name not in FEATURES:
+            problems.append(f"model: {trained}; " + nearest(name, FEATURES, "feature"))
+        elif name not in features:
+            problems.append(f"preprocess.features.{name}: is missing: {trained}")
     return problems
 
 
