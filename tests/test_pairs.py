@@ -21,12 +21,17 @@ from evaluation.pair import Pair
 from evaluation.result import markdown
 from tests.test_metrics import noisy, voice
 from utils.audio import Audio
-from utils.files import read_json, read_jsonl, write_json, write_jsonl
+from utils.files import read_json, write_json, write_jsonl
 from utils.recordings import find_audio, stem_of
 from visualization.comparison_tables import markdown as comparison
 from visualization.listening_page import make_page
 
 IN_TIME = ["energy_rmse", "mcd", "mcd_dtw", "mstft", "snr", "stoi", "v_uv_f1"]
+
+
+def read_jsonl(path):
+    """The rows of a JSON-lines file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.fixture
