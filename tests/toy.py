@@ -96,7 +96,6 @@ class ToyTarget(Silent):
 
     def __init__(self, *, n_mel: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(n_mel)
         self.net = nn.Sequential(nn.Linear(n_mel, n_mel), nn.BatchNorm1d(n_mel), nn.Dropout(dropout))
 
     def forward(self, batch: dict) -> dict[str, Tensor]:
