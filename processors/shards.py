@@ -26,19 +26,94 @@ from utils.log import log
 NAME = "arrays.mdb"
 SIZES = (2**42, 2**38, 2**34, 2**31)  # bytes that a file may come to have: of addresses, not of the disk
 READERS = 2048  # processes times arrays that are read at once
-LONGEST = 511  # bytes of a key
-HEADER = 4096  # bytes in which the header of an array lies
+LONGEST = 506  # bytes of a key; LMDB takes 511, and further pieces add five
+PIECE = 2**16 - 2**8  # bytes of a piece, at most, but of a longer row; other ones would not be found
 LEAST = 2**16  # bytes up to which a file may be shorter than its pages: it was just begun
 OPEN: dict[str, tuple[tuple[int, int], lmdb.Environment]] = {}  # file -> (process, inode) and what is open of it
 
 
-class Mapped(np.ndarray):
-    """An array on disk: what it and its slices show is there while they are."""
+class Pieces:
+    """An array on disk: a slice of its first axis reads the pieces that hold it. It shows what was there when it was opened.
 
-    transaction: Any = None
+    The first piece stands behind the header under the array's own key, further ones under `_piece`: LMDB reads a whole value at once.
+    Raises what `DAMAGE` names where it is damaged.
+    """
 
-    def __array_finalize__(self, source: Any) -> None:
-        self.transaction = getattr(source, "transaction", None)
+    def __init__(self, transaction: lmdb.Transaction, key: bytes) -> None:
+        self.transaction = transaction
+        self.key = key
+        head = io.BytesIO(self._value(0))
+        if np.lib.format.read_magic(head) != (1, 0):
+            raise ValueError("it is no array of this program")
+        self.shape, _, self.dtype = np.lib.format.read_array_header_1_0(head)
+        if self.dtype.hasobject:
+            raise ValueError("it holds Python objects")
+        self.offset = head.tell()
+        self.ndim = len(self.shape)
+        self.step = _rows_of_a_piece(self.shape, self.dtype)
+        if self.ndim and len(self):
+            self[len(self) - 1 :]  # what is cut short lacks the end
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        first, end, _ = slice(rows.start, rows.stop).indices(len(self))
+        if first >= end:
+            return np.empty((0, *self.shape[1:]), self.dtype)
+        first_piece = first // self.step
+        last_piece = (end - 1) // self.step
+        numbers = range(first_piece, last_piece + 1)
+        pieces = [self._rows(number) for number in numbers]
+        together = np.concatenate(pieces)  # a copy: pieces last as long as the transaction
+        begin = first_piece * self.step
+        return together[first - begin : end - begin : rows.step]
+
+    def whole(self) -> np.ndarray:
+        """All of it."""
+        return self[:] if self.ndim else self._rows(0).reshape(()).copy()
+
+    def _rows(self, number: int) -> np.ndarray:
+        """Those of a piece, as long as the transaction lasts."""
+        count = 1
+        if self.ndim:
+            left = len(self) - number * self.step
+            count = min(self.step, left)
+        shape = (count, *self.shape[1:])
+        size = math.prod(shape)
+        if not size:
+            return np.empty(shape, self.dtype)
+        offset = 0 if number else self.offset
+        flat = np.frombuffer(self._value(number), self.dtype, count=size, offset=offset)
+        return flat.reshape(shape)
+
+    def _value(self, number: int) -> memoryview:
+        value = self.transaction.get(_piece(self.key, number))
+        if value is None:
+            raise ValueError("a piece is missing")
+        return value
+
+
+def _rows_of_a_piece(shape: tuple[int, ...], dtype: np.dtype) -> int:
+    row = math.prod(shape[1:]) * dtype.itemsize
+    return max(1, PIECE // max(1, row))
+
+
+def _piece(key: bytes, number: int) -> bytes:
+    return key + b"\0" + number.to_bytes(4, "big") if number else key
+
+
+def _delete(transaction: lmdb.Transaction, key: bytes, number: int = 0) -> None:
+    """Removes the pieces of an array from one on."""
+    while transaction.delete(_piece(key, number)):
+        number += 1
+
+
+def _keys(environment: lmdb.Environment) -> list[str]:
+    """Those of arrays, without their further pieces."""
+    with environment.begin() as transaction:
+        keys = transaction.cursor().iternext(values=False)
+        return [key.decode() for key in keys if b"\0" not in key]
 
 
 class Shards:
@@ -50,30 +125,43 @@ class Shards:
     def read(self, path: Path) -> np.ndarray | None:
         """The array; None where there is none, or, with a word, where it is damaged."""
         found = self.mapped(path)
-        return None if found is None else np.array(found)
+        try:
+            return None if found is None else found.whole()
+        except DAMAGE as error:
+            _say_damaged(path, error)
+            return None
 
-    def mapped(self, path: Path) -> np.ndarray | None:
-        """As `read`, but left on disk: only what is taken of it is read."""
+    def mapped(self, path: Path) -> Pieces | None:
+        """As `read`, but left on disk: of what is sliced only that is read."""
         folder, key = self._place(path)
         environment = _open(folder / NAME)
         if environment is None:
             return None
         try:
             transaction = environment.begin(buffers=True)
-            value = transaction.get(key)
-            return None if value is None else _array(value, transaction)
+            known = transaction.get(key) is not None
+            return Pieces(transaction, key) if known else None
         except (*DAMAGE, lmdb.Error) as error:
-            log.warning(f"{path.stem} in {folder / NAME} is damaged ({error or type(error).__name__}): made again.")
+            _say_damaged(path, error)
             return None
 
     def write(self, path: Path, array: np.ndarray) -> None:
         """Keeps an array, whole or not at all. Raises OSError where the disk is full or forbidden."""
         folder, key = self._place(path)
-        content = io.BytesIO()
-        np.lib.format.write_array(content, np.asarray(array, order="C"), version=(1, 0), allow_pickle=False)
-        path = folder / NAME
-        with disk_errors(path), _named(path), _made(path).begin(write=True) as transaction:
-            transaction.put(key, content.getbuffer())
+        plain = np.asarray(array, order="C")
+        step = _rows_of_a_piece(plain.shape, plain.dtype)
+        first = io.BytesIO()
+        header = np.lib.format.header_data_from_array_1_0(plain)
+        np.lib.format.write_array_header_1_0(first, header)
+        first.write(plain[:step].tobytes() if plain.ndim else plain.tobytes())
+        count = math.ceil(len(plain) / step) if plain.ndim else 1
+        place = folder / NAME
+        with disk_errors(place), _named(place), _made(place).begin(write=True) as transaction:
+            transaction.put(key, first.getbuffer())
+            for number in range(1, count):
+                rows = plain[number * step : (number + 1) * step]
+                transaction.put(_piece(key, number), rows.tobytes())
+            _delete(transaction, key, max(1, count))
 
     def remove(self, path: Path) -> None:
         """Forgets an array; later ones take its room."""
@@ -81,7 +169,7 @@ class Shards:
         environment = _open(folder / NAME)
         if environment is not None:
             with _named(folder / NAME), environment.begin(write=True) as transaction:
-                transaction.delete(key)
+                _delete(transaction, key)
 
     def takes(self, path: Path) -> bool:
         """False for a name that is too long: what has it stays in a file of its own."""
@@ -94,16 +182,14 @@ class Shards:
         if environment is None:
             return 0
         others = set(corpora()) - {dataset}
-        with environment.begin() as transaction:
-            keys = [key.decode() for key in transaction.cursor().iternext(values=False)]
         stale = []
-        for key in keys:
+        for key in _keys(environment):
             name = _within(key, dataset, others)
             if name and f"{name}.npy" not in names:
                 stale.append(key)
         with _named(folder / NAME), environment.begin(write=True) as transaction:
             for key in stale:
-                transaction.delete(key.encode())
+                _delete(transaction, key.encode())
         environment.sync()
         return len(stale)
 
@@ -112,9 +198,7 @@ class Shards:
         environment = _open(folder / NAME)
         if environment is None:
             return []
-        with environment.begin() as transaction:
-            keys = [key.decode() for key in transaction.cursor().iternext(values=False)]
-        return [folder / f"{key}.npy" for key in keys]
+        return [folder / f"{key}.npy" for key in _keys(environment)]
 
     def drop(self, folder: Path) -> None:
         """Removes the file of a feature's folder."""
@@ -137,19 +221,8 @@ def _within(key: str, dataset: str, others: set[str]) -> str:
     return rest if second == dataset and first not in others else ""
 
 
-def _array(value: memoryview, transaction: lmdb.Transaction) -> np.ndarray:
-    """What `numpy.save` wrote into `value`, which lasts as long as its transaction. Raises what `DAMAGE` names."""
-    head = io.BytesIO(value[:HEADER])
-    if np.lib.format.read_magic(head) != (1, 0):
-        raise ValueError("it is no array of this program")
-    shape, _, dtype = np.lib.format.read_array_header_1_0(head)
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects")
-    count = math.prod(shape)
-    array = np.frombuffer(value, dtype, count=count, offset=head.tell())
-    found = array.reshape(shape).view(Mapped)
-    found.transaction = transaction
-    return found
+def _say_damaged(path: Path, error: Exception) -> None:
+    log.warning(f"{path.stem} in {path.parent}, in its {NAME}, is damaged ({error or type(error).__name__}): made again.")
 
 
 def _open(path: Path) -> lmdb.Environment | None:

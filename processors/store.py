@@ -55,6 +55,7 @@ class Store:
     """The arrays below a folder: written in the way that `kind` says, and read in either, so that none is computed again for it."""
 
     def __init__(self, root: Path, kind: Kind = "files") -> None:
+        self.root = root
         files = Files()
         shards = Shards(root)
         self.own: Any = files if kind == "files" else shards
