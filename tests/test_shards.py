@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from bins.extract import extract
+from models.base.data import Utterances
 from models.base.experiment import Experiment
 from models.base.trainer import Trainer
 from processors.shards import NAME, OPEN
@@ -244,6 +245,20 @@ def test_training_reads_the_same_from_both(tmp_path):
         np.testing.assert_array_equal(made["shards"].features.raw(other, ["f0"])["f0"], expected)
     assert made["files"].card == made["shards"].card
     assert Trainer(made["shards"], "run").fit().step == 2
+
+
+def test_crops_are_the_same_from_both(tmp_path):
+    """A crop slices what is kept."""
+    crops = []
+    for kind in ("files", "shards"):
+        made = staged(make_corpus(tmp_path / kind, [1.0] * 6), kind)
+        train = made.utterances("train")
+        data = Utterances(train, made.features, ["mel", "f0"], [], segment_frames=12, seed=0)
+        crops.append([data[0, place] for place in range(len(train))])
+    for one, other in zip(*crops, strict=True):
+        assert one["f0"].shape == (12,)
+        np.testing.assert_array_equal(one["f0"], other["f0"])
+        np.testing.assert_array_equal(one["mel"], other["mel"])
 
 
 def test_another_store_computes_nothing_again(tmp_path, monkeypatch):
