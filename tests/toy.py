@@ -139,16 +139,16 @@ class ToyFloor(Silent):
 
     @classmethod
     def features_of(cls, settings: dict) -> tuple[str, ...]:
-        return ("mel", *settings["contents"])
+        return ("mel", *settings.get("contents", ()))
 
     def __init__(
         self,
         *,
         n_mel: int,
-        content_channels: int,
-        half_channels: int,
         autoencoder: Frozen,
-        contents: tuple[str, ...],
+        content_channels: int = 0,
+        half_channels: int = 0,
+        contents: tuple[str, ...] = (),
         dropout: float = 0.0,
     ) -> None:
         super().__init__()

@@ -210,14 +210,16 @@ def problems_of(config: dict[str, Any]) -> list[str]:
     return problems
 
 
-def _features(config: dict[str, Any]) -> Any:
+def _features(config: dict[str, Any]) -> dict[str, Any]:
+    """The section `preprocess.features`, none where it or the section around it is of another kind."""
     section = config.get("preprocess")
-    return section.get("features", {}) if isinstance(section, dict) else {}
+    features = section.get("features") if isinstance(section, dict) else None
+    return features if isinstance(features, dict) else {}
 
 
-def _feature_problems(features: Any) -> list[str]:
+def _feature_problems(features: dict[str, Any]) -> list[str]:
     problems = []
-    for name, section in features.items() if isinstance(features, dict) else ():
+    for name, section in features.items():
         at = f"preprocess.features.{name}"
         if name not in FEATURES:
             problems.append(f"{at}: " + nearest(name, FEATURES, "feature"))
