@@ -65,6 +65,11 @@ class Feature:
         return None
 
     @property
+    def channels(self) -> int | None:
+        """How wide its rows are, of a feature that models are built around: its entry in their fact `channels`. None for others."""
+        return None
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What a model's constructor may ask for by name, such as n_mel: names of `gives`."""
         return {}

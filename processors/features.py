@@ -112,9 +112,17 @@ class FeatureSet:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Everything the features offer to a model's constructor."""
-        clock = {"sample_rate": self.sample_rate, "hop_size": self.hop_size}
-        return clock | {k: v for feature in self.features.values() for k, v in feature.facts.items()}
+        """Everything the features offer to a model's constructor.
+
+        `channels` are those of each feature that says its own; without any such there is none, so that cards stay as they were.
+        """
+        facts: dict[str, Any] = {"sample_rate": self.sample_rate, "hop_size": self.hop_size}
+        channels = {}
+        for name, feature in self.features.items():
+            facts |= feature.facts
+            if feature.channels is not None:
+                channels[name] = feature.channels
+        return facts | ({"channels": channels} if channels else {})
 
     def folder(self, name: str) -> Path:
         """Where the arrays of a kept feature lie: <store>/<name>-<digest of its settings>."""

@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from bins.extract import extract
 from bins.preprocess import main as preprocess
 from models import MODELS, SUPERVISED, VOCODER, Spec
+from models.base.card import build_model
 from models.base.experiment import Experiment, fact_names
 from models.base.model import Model
 from models.base.settings import TrainConfig
@@ -39,6 +41,28 @@ class Letters(Feature):
         return caption
 
 
+class Wide(Letters):
+    """Says how wide its rows are."""
+
+    channels = 7
+
+
+class Wider(Letters):
+    """Wider than that."""
+
+    channels = 9
+
+
+class Builder(Model):
+    """Is built around its features, however many they are."""
+
+    reads = ("mel",)
+
+    def __init__(self, *, n_mel: int, channels: dict[str, int]) -> None:
+        super().__init__()
+        self.channels = channels
+
+
 class Chooser(Model):
     """Reads what its settings name."""
 
@@ -63,9 +87,9 @@ class CaptionReader(Model):
 
 @pytest.fixture(autouse=True)
 def tables(monkeypatch):
-    for name, cls in {"caption": "Caption", "letters": "Letters"}.items():
+    for name, cls in {"caption": "Caption", "letters": "Letters", "wide": "Wide", "wider": "Wider"}.items():
         monkeypatch.setitem(FEATURES, name, f"{__name__}:{cls}")
-    for name in ("Chooser", "CaptionReader"):
+    for name in ("Chooser", "CaptionReader", "Builder"):
         monkeypatch.setitem(MODELS, name, Spec(VOCODER, f"{__name__}:{name}", SUPERVISED))
 
 
@@ -74,6 +98,21 @@ def test_a_feature_names_the_facts_that_it_gives():
     for name, feature in features.features.items():
         assert set(feature.facts) <= set(feature_class(name).gives), name
     assert {"n_mel", "n_vocab", "content_channels", "n_letters"} <= set(fact_names())
+
+
+@pytest.mark.parametrize("wide", [[], ["wide"], ["wider", "wide"]])
+def test_the_channels_of_all_features_are_one_fact(tmp_path, wide):
+    folder = make_corpus(tmp_path, [1.0] * 4)
+    features = {name: {} for name in ["caption", *wide]}
+    config = toy_config(folder, model_type="Builder", preprocess={"features": features})
+    experiment = Experiment.read(config)
+    extract(experiment, jobs=1)
+    card = experiment.card
+    widths = {"wide": 7, "wider": 9}
+    expected = {name: widths[name] for name in wide}
+    told = {"channels"} & card["facts"].keys()
+    assert bool(told) == bool(wide), "cards without any stay as they were"
+    assert build_model(card).channels == expected
 
 
 def chooser(folder, contents, features):

@@ -26,9 +26,9 @@ PROGRAM_VERSION = "0.1.0"
 
 def build_model(card: dict[str, Any], frozen: Mapping[str, Borrowed] | None = None) -> Model:
     """The model of a card, with untrained weights, around those that it uses as they are. The settings of the mel are a fact
-    beside those that the card has."""
+    beside those that the card has, and so are no `channels`, where no feature says any."""
     section = card["preprocess"]
-    facts = {**card["facts"], **(frozen or {})}
+    facts = {"channels": {}, **card["facts"], **(frozen or {})}
     if "mel" in section["features"]:
         clock = {"sample_rate": section["sample_rate"], "hop_size": section["hop_size"]}
         facts["mel"] = MelSettings.of(section["features"]["mel"], clock)

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from models.base.settings import TrainConfig
 
 CLOCK = ("sample_rate", "hop_size", "frame_padding")  # what a feature's constructor may ask for
-FACTS = ("sample_rate", "hop_size", "mel", "n_speakers", "statistics")  # what a model may ask for by name, beside what features give
+# What a model may ask for by name, beside what features give. `channels` are of all features that say them, by name of feature.
+FACTS = ("sample_rate", "hop_size", "mel", "n_speakers", "statistics", "channels")
 
 
 @dataclass(frozen=True)
