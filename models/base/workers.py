@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import re
@@ -98,12 +99,15 @@ class Reader:
         )
 
     def _batch(self, epoch: int, first: int) -> str:
-        plan = [batch for update in self.batches.plan(epoch) for batch in update]
-        batch = next(batch for batch in plan if batch[0] == first)
-        utterances = [self.data.utterances[i] for i in batch]
-        names = some([identity(u) for u in utterances], SHOWN)
-        seconds = sum(u.seconds for u in utterances)
-        return f"{len(batch)} utterance(s), {seconds:.1f} s: {names}"
+        """The batch that begins with the utterance of index `first`, in words."""
+        updates = self.batches.plan(epoch)
+        batches = itertools.chain.from_iterable(updates)
+        indices = next(batch for batch in batches if batch[0] == first)
+        utterances = [self.data.utterances[index] for index in indices]
+        identities = [identity(utterance) for utterance in utterances]
+        names = some(identities, SHOWN)
+        seconds = sum(utterance.seconds for utterance in utterances)
+        return f"{len(indices)} utterance(s), {seconds:.1f} s: {names}"
 
 
 def _begin(_: int) -> None:

@@ -23,10 +23,12 @@ def read_json5(path: Path, chain: tuple[Path, ...] = ()) -> dict[str, Any]:
     if not isinstance(own, dict):
         raise ValueError(f"{path} holds no settings: download it again.")
     base = own.pop("base_config", None)
-    found = path.parent / str(base)
-    if found in chain:
-        raise ValueError(f"{path}: base_config leads back to {found.name}: download it again.")
-    return merge(read_json5(found, (*chain, found)), own) if base and found.is_file() else own
+    base_path = path.parent / str(base)
+    if base_path in chain:
+        raise ValueError(f"{path}: base_config leads back to {base_path.name}: download it again.")
+    if not base or not base_path.is_file():
+        return own
+    return merge(read_json5(base_path, (*chain, base_path)), own)
 
 
 def card(
@@ -50,15 +52,18 @@ def mel_section(p: dict[str, Any], convention: str) -> dict[str, Any]:
     return section | {"convention": convention}
 
 
-def strip(found: Any, *wrappers: str) -> State:
+def strip(checkpoint: Any, *wrappers: str) -> State:
     """The state dict inside the containers that training wrapped around it, without DDP's prefix."""
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f"no state dict was found inside the checkpoint: it holds {type(checkpoint).__name__}.")
     for wrapper in wrappers:
-        if isinstance(found, dict) and wrapper in found and isinstance(found[wrapper], dict):
-            found = found[wrapper]
-    if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()):
-        kinds = list(found)[:8] if isinstance(found, dict) else type(found).__name__
-        raise ValueError(f"no state dict was found inside the checkpoint: it holds {kinds}.")
-    return {key.removeprefix("module."): value for key, value in found.items()}
+        content = checkpoint.get(wrapper)
+        if isinstance(content, dict):
+            checkpoint = content
+    are_tensors = [isinstance(value, Tensor) for value in checkpoint.values()]
+    if not all(are_tensors):
+        raise ValueError(f"no state dict was found inside the checkpoint: it holds {list(checkpoint)[:8]}.")
+    return {key.removeprefix("module."): value for key, value in checkpoint.items()}
 
 
 def speaker_table(path: Path) -> list[str] | None:

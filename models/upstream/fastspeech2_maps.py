@@ -81,10 +81,16 @@ def from_amphion(config: dict[str, Any], state: dict[str, Tensor]) -> tuple[dict
 
 def from_ming024(config: dict[str, Any], state: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
     """From ming024's yaml and stats.json, as {"preprocess", "model", "stats.json"}; see `from_upstream`."""
-    p, stats = config["preprocess"]["preprocessing"], config.get("stats.json")
-    levels = {f"{n}_level": "phone" if p[n]["feature"] == "phoneme_level" else "frame" for n in ("pitch", "energy")}
-    known = stats and {"f0": from_z_scores(*stats["pitch"]), "energy": from_z_scores(*stats["energy"])}
-    return from_upstream(config["model"], state, known, energy_follows_pitch_control=True, **levels)
+    preprocessing = config["preprocess"]["preprocessing"]
+    levels = {}
+    for name in ("pitch", "energy"):
+        is_of_phones = preprocessing[name]["feature"] == "phoneme_level"
+        levels[f"{name}_level"] = "phone" if is_of_phones else "frame"
+    statistics = None
+    ranges = config.get("stats.json")
+    if ranges:
+        statistics = {"f0": from_z_scores(*ranges["pitch"]), "energy": from_z_scores(*ranges["energy"])}
+    return from_upstream(config["model"], state, statistics, energy_follows_pitch_control=True, **levels)
 
 
 def from_z_scores(least: float, greatest: float, mean: float, std: float) -> dict[str, float]:

@@ -32,7 +32,7 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
     phone, learned = _text(c, facts["n_vocab"], config_path)
     linear = {"n_fft": data["filter_length"], "win_size": data["win_length"], "convention": "vits"}
     speakers = _speakers(c, facts["n_speakers"])
-    made = card(
+    our_card = card(
         "VITS",
         data["sampling_rate"],
         data["hop_length"],
@@ -41,16 +41,18 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
         facts,
         speakers,
     )
-    return made | {"learned": learned}, state
+    return our_card | {"learned": learned}, state
 
 
 def _config(beside: Path) -> Path | None:
     for path in [beside, *sorted(beside.parent.glob("*.json"))]:
         try:
-            found = read_json(path, dict[str, Any])
+            config = read_json(path, dict[str, Any])
         except ValueError:
             continue  # another program's
-        if "inter_channels" in (found.get("model") or {}) and "text_cleaners" in (found.get("data") or {}):
+        model = config.get("model") or {}
+        data = config.get("data") or {}
+        if "inter_channels" in model and "text_cleaners" in data:
             return path
     return None
 
@@ -82,7 +84,9 @@ def _text(c: dict[str, Any], n_vocab: int, config_path: Path) -> tuple[dict[str,
 
 def _speakers(c: dict[str, Any], count: int) -> list[str] | None:
     """Names where a fork writes them, in order of their numbers; else numbers."""
-    found = c.get("speakers")
-    if isinstance(found, dict):
-        found = sorted(found, key=found.get)
-    return list(found) if isinstance(found, list) and len(found) == count and count > 1 else numbered(count)
+    names = c.get("speakers")
+    if isinstance(names, dict):
+        names = sorted(names, key=names.get)
+    if count > 1 and isinstance(names, list) and len(names) == count:
+        return names
+    return numbered(count)

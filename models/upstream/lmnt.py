@@ -25,16 +25,29 @@ def makes(config: Path, model_type: str | None) -> str:
 
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """The file itself, or the furthest of a folder; settings that it does not hold are those of the published program."""
-    file = path if path.is_file() else max((f for f in path.glob(BESIDE) if knows(f)), key=_furthest, default=config_path)
-    found = read_weights(file)
-    params = found.get("params") or {}
-    state = strip(found, "model")
+    file = path
+    if not path.is_file():
+        files = [f for f in path.glob(BESIDE) if knows(f)]
+        file = max(files, key=_furthest, default=config_path)
+    checkpoint = read_weights(file)
+    params = checkpoint.get("params") or {}
+    state = strip(checkpoint, "model")
     if "residual_layers.0.dilated_conv.weight" not in state:
         raise ValueError(f"{file} is no DiffWave of lmnt: it has no residual_layers, but {', '.join(list(state)[:5])}.")
     arguments, facts = lmnt_diffwave(params, state)
-    rate, hop = params.get("sample_rate", 22050), params.get("hop_samples", 256)
-    mel = {"n_fft": params.get("n_fft", 1024), "win_size": 4 * hop, "n_mel": facts["n_mel"], "fmin": 20, "fmax": rate / 2}
-    return card("DiffWave", rate, hop, {"audio": {}, "mel": mel | {"convention": "diffwave"}}, arguments, facts), state
+    rate = params.get("sample_rate", 22050)
+    hop = params.get("hop_samples", 256)
+    mel = {
+        "n_fft": params.get("n_fft", 1024),
+        "win_size": 4 * hop,
+        "n_mel": facts["n_mel"],
+        "fmin": 20,
+        "fmax": rate / 2,
+        "convention": "diffwave",
+    }
+    features = {"audio": {}, "mel": mel}
+    our_card = card("DiffWave", rate, hop, features, arguments, facts)
+    return our_card, state
 
 
 def _furthest(file: Path) -> tuple[Any, ...]:
@@ -46,11 +59,15 @@ def lmnt_diffwave(params: dict[str, Any], state: State) -> tuple[dict[str, Any],
     """Our constructor's arguments and facts, from the settings as far as there are any, or else from the tensors."""
     same = ("dilation_cycle_length", "noise_schedule", "inference_noise_schedule")
     arguments = {name: tuple_of(params[name]) for name in same if name in params}
+    layers = [key for key in state if key.endswith(".dilated_conv.weight")]
     conditioner = state.get("residual_layers.0.conditioner_projection.weight")
-    arguments["residual_channels"] = state["input_projection.weight"].shape[0]
-    arguments["residual_layers"] = len([key for key in state if key.endswith(".dilated_conv.weight")])
+    arguments["residual_channels"] = len(state["input_projection.weight"])
+    arguments["residual_layers"] = len(layers)
     arguments["conditional"] = conditioner is not None
-    return arguments, {"n_mel": params.get("n_mels", 80) if conditioner is None else conditioner.shape[1]}
+    n_mel = params.get("n_mels", 80)
+    if conditioner is not None:
+        n_mel = conditioner.shape[1]
+    return arguments, {"n_mel": n_mel}
 
 
 def amphion_diffwave(config: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:

@@ -30,28 +30,32 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
     """A `bigvgan_generator.pt` or the last `g_*` file, next to its config.json."""
     c = read_json(config_path, dict[str, Any])
     file = generator_file(path) if path.is_dir() else path
-    names = {"n_mel": "num_mels"}
-    mel = mel_section({k: c.get(names.get(k, k)) for k in ("n_fft", "win_size", "n_mel", "fmin", "fmax")}, "hifigan")
-    arguments, state = bigvgan(c, strip(read_weights(file), "generator"))
-    return card(
-        "BigVGAN", c["sampling_rate"], c["hop_size"], {"audio": {}, "mel": mel}, arguments, {"n_mel": c["num_mels"]}
-    ), state
+    weights = strip(read_weights(file), "generator")
+    arguments, state = bigvgan(c, weights)
+    mel = mel_section({**c, "n_mel": c.get("num_mels")}, "hifigan")
+    features = {"audio": {}, "mel": mel}
+    facts = {"n_mel": c["num_mels"]}
+    our_card = card("BigVGAN", c["sampling_rate"], c["hop_size"], features, arguments, facts)
+    return our_card, state
 
 
 def generator_file(folder: Path) -> Path:
     """The released generator, or that of the last step. Raises ValueError when there is none."""
-    released = sorted(folder.glob("bigvgan_generator*.pt"), key=lambda f: numbers_of(f.name))
-    files = released or sorted((f for f in folder.iterdir() if re.match(r"g_\d+", f.name)), key=lambda f: numbers_of(f.name))
+    files = list(folder.glob("bigvgan_generator*.pt"))
+    if not files:
+        files = [f for f in folder.iterdir() if re.match(r"g_\d+", f.name)]
     if not files:
         raise ValueError(f"{folder} holds BigVGAN's config.json, but no bigvgan_generator.pt or g_* file.")
-    return files[-1]
+    return max(files, key=lambda f: numbers_of(f.name))
 
 
 def bigvgan(section: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:
     """Our constructor's arguments and our names; the section is NVIDIA's, which Amphion kept."""
-    arguments = hifigan_sizes(section) | {"activation": section["activation"]}
-    arguments |= {"snake_logscale": section["snake_logscale"]}
-    return arguments | {name: section[name] for name in FINAL if name in section}, modern_keys(state)
+    arguments = hifigan_sizes(section)
+    arguments["activation"] = section["activation"]
+    arguments["snake_logscale"] = section["snake_logscale"]
+    arguments |= {name: section[name] for name in FINAL if name in section}
+    return arguments, modern_keys(state)
 
 
 def amphion_bigvgan(config: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:

@@ -17,10 +17,10 @@ EXPORTED = ("model.ckpt", "model", "model.pt")  # older releases leave out the e
 def knows(config: Path) -> bool:
     """Whether this configuration is of this program: it has all that HiFi-GAN's has, and says so of its source; older
     releases do not, but their weights are called "model", where HiFi-GAN's are a "generator" or "g_*"."""
-    found = read_json(config, dict[str, Any])
-    if "upsample_rates" not in found or "activation" in found:
+    settings = read_json(config, dict[str, Any])
+    if "upsample_rates" not in settings or "activation" in settings:
         return False
-    return "mini_nsf" in found or any((config.parent / name).is_file() for name in EXPORTED)
+    return "mini_nsf" in settings or any((config.parent / name).is_file() for name in EXPORTED)
 
 
 def makes(config: Path, model_type: str | None) -> str:
@@ -31,21 +31,32 @@ def makes(config: Path, model_type: str | None) -> str:
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """An exported {"generator"} or a Lightning checkpoint, whose names begin with "generator."."""
     c = read_json(config_path, dict[str, Any])
-    arguments, state = nsfhifigan(c, _generator(strip(read_weights(_file(path)), "generator", "state_dict")))
-    names = {"n_fft": "n_fft", "win_size": "win_size", "n_mel": "num_mels", "fmin": "fmin", "fmax": "fmax"}
-    mel = mel_section({ours: c.get(theirs) for ours, theirs in names.items()}, "nsfhifigan")
-    # Its F0 is drawn through unvoiced stretches, in training as in use.
-    f0 = {"method": "parselmouth", "fmin": c.get("f0_min", 65), "fmax": c.get("f0_max", 1100), "interpolate": True}
+    weights = strip(read_weights(_file(path)), "generator", "state_dict")
+    arguments, state = nsfhifigan(c, _generator(weights))
+    mel = mel_section({**c, "n_mel": c.get("num_mels")}, "nsfhifigan")
+    f0 = {
+        "method": "parselmouth",
+        "fmin": c.get("f0_min", 65),
+        "fmax": c.get("f0_max", 1100),
+        "interpolate": True,  # its F0 is drawn through unvoiced stretches, in training as in use
+    }
     features = {"audio": {}, "mel": mel, "f0": f0}
     facts = {"n_mel": c["num_mels"]}
-    return card("NSFHiFiGAN", c["sampling_rate"], c["hop_size"], features, arguments, facts), state
+    our_card = card("NSFHiFiGAN", c["sampling_rate"], c["hop_size"], features, arguments, facts)
+    return our_card, state
 
 
 def nsfhifigan(config: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:
     """The generator, whichever of the two kinds."""
-    variant = {"kind": "pure" if config.get("mini_nsf") else "harmonic", "noise_sigma": config.get("noise_sigma", 0.0)}
-    arguments = hifigan_sizes({"resblock": "1", **config}) | {"variant": variant}
-    arguments |= {name: config[name] for name in ("n_fft", "win_size") if name in config}
+    variant = {
+        "kind": "pure" if config.get("mini_nsf") else "harmonic",
+        "noise_sigma": config.get("noise_sigma", 0.0),
+    }
+    arguments = hifigan_sizes({"resblock": "1", **config})
+    arguments["variant"] = variant
+    for name in ("n_fft", "win_size"):
+        if name in config:
+            arguments[name] = config[name]
     return arguments, our_names(state)
 
 
@@ -64,8 +75,10 @@ def _generator(state: State) -> State:
 def _file(path: Path) -> Path:
     if path.is_file():
         return path
-    found = [path / name for name in EXPORTED if (path / name).is_file()]
-    found = found or sorted(path.glob("*.ckpt"), key=lambda f: numbers_of(f.name))[::-1]
-    if not found:
+    exported = [path / name for name in EXPORTED if (path / name).is_file()]
+    if exported:
+        return exported[0]
+    trained = list(path.glob("*.ckpt"))
+    if not trained:
         raise ValueError(f"{path} holds a config.json, but no model.ckpt.")
-    return found[0]
+    return max(trained, key=lambda f: numbers_of(f.name))

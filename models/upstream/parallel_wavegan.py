@@ -44,12 +44,22 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
         if not files:
             raise ValueError(f"{path} holds a config.yml, but no checkpoint-*.pkl.")
         file = files[-1]
-    state = mel_statistics(config_path.parent) | strip(read_weights(file), "model", "generator")
-    arguments, state = pwg_hifigan(c["generator_params"], state)
-    n_mel = c["generator_params"].get("in_channels", 80)
-    mel = {"n_fft": c["fft_size"], "win_size": c.get("win_length") or c["fft_size"], "n_mel": n_mel}
-    mel |= {"fmin": c.get("fmin") or 0, "fmax": c.get("fmax"), "convention": "parallelwavegan"}
-    return card("HiFiGAN", c["sampling_rate"], c["hop_size"], {"audio": {}, "mel": mel}, arguments, {"n_mel": n_mel}), state
+    statistics = mel_statistics(config_path.parent)
+    weights = strip(read_weights(file), "model", "generator")
+    params = c["generator_params"]
+    arguments, state = pwg_hifigan(params, statistics | weights)
+    n_mel = params.get("in_channels", 80)
+    mel = {
+        "n_fft": c["fft_size"],
+        "win_size": c.get("win_length") or c["fft_size"],
+        "n_mel": n_mel,
+        "fmin": c.get("fmin") or 0,
+        "fmax": c.get("fmax"),
+        "convention": "parallelwavegan",
+    }
+    features = {"audio": {}, "mel": mel}
+    our_card = card("HiFiGAN", c["sampling_rate"], c["hop_size"], features, arguments, {"n_mel": n_mel})
+    return our_card, state
 
 
 def mel_statistics(folder: Path) -> State:
@@ -86,9 +96,8 @@ def pwg_hifigan(params: dict[str, Any], state: State) -> tuple[dict[str, Any], S
     if lean:
         state = {key.replace(".convs1.", ".convs."): value for key, value in state.items()}
     normalised = "mean" in state and "scale" in state
-    kernels = params.get(
-        "upsample_kernel_sizes", params.get("upsample_kernal_sizes", (16, 16, 4, 4))
-    )  # sic: old files misspell it
+    misspelt = params.get("upsample_kernal_sizes", (16, 16, 4, 4))  # as old files write it
+    kernels = params.get("upsample_kernel_sizes", misspelt)
     arguments = {
         "upsample_initial_channel": params.get("channels", 512),
         "upsample_rates": tuple_of(params.get("upsample_scales", (8, 8, 2, 2))),

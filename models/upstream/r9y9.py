@@ -14,8 +14,8 @@ BESIDE = "*.json"
 
 def knows(config: Path) -> bool:
     """Whether this configuration is of this program."""
-    found = read_json(config, dict[str, Any])
-    return {"cin_channels", "skip_out_channels", "upsample_params"} <= found.keys()
+    settings = read_json(config, dict[str, Any])
+    return {"cin_channels", "skip_out_channels", "upsample_params"} <= settings.keys()
 
 
 def makes(config: Path, model_type: str | None) -> str:
@@ -28,16 +28,29 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
     c = read_json(config_path, dict[str, Any])
     file = path
     if path.is_dir():
-        files = sorted(path.rglob("checkpoint_step*.pth"), key=lambda f: ("_ema" in f.stem, numbers_of(f.name)))
+        files = sorted(path.rglob("checkpoint_step*.pth"), key=_progress)
         if not files:
             raise ValueError(f"{path} holds {config_path.name}, but no checkpoint_step*.pth.")
         file = files[-1]
-    arguments, facts, state = wavenet(c, strip(read_weights(file), "state_dict"))
+    weights = strip(read_weights(file), "state_dict")
+    arguments, facts, state = wavenet(c, weights)
     n_fft = c.get("fft_size", 1024)
-    mel = {"n_fft": n_fft, "win_size": c.get("win_length") or n_fft, "n_mel": facts["n_mel"]}
-    mel |= {"fmin": c.get("fmin") or 0, "fmax": c.get("fmax"), "convention": "parallelwavegan"}
-    made = card("WaveNet", c["sample_rate"], hop_of(c), {"audio": {}, "mel": mel}, arguments, facts)
-    return made, state
+    mel = {
+        "n_fft": n_fft,
+        "win_size": c.get("win_length") or n_fft,
+        "n_mel": facts["n_mel"],
+        "fmin": c.get("fmin") or 0,
+        "fmax": c.get("fmax"),
+        "convention": "parallelwavegan",
+    }
+    features = {"audio": {}, "mel": mel}
+    our_card = card("WaveNet", c["sample_rate"], hop_of(c), features, arguments, facts)
+    return our_card, state
+
+
+def _progress(file: Path) -> tuple[Any, ...]:
+    """Averaged weights sort behind others, then by step."""
+    return "_ema" in file.stem, numbers_of(file.name)
 
 
 def wavenet(c: dict[str, Any], state: State) -> tuple[dict[str, Any], dict[str, Any], State]:
@@ -49,7 +62,7 @@ def wavenet(c: dict[str, Any], state: State) -> tuple[dict[str, Any], dict[str, 
     if any(".up_layers." not in k and k.startswith("upsample_conv") for k in state):
         raise ValueError("this WaveNet upsamples by transposed convolutions, as before 2019; only later checkpoints can be read.")
     if c.get("cin_channels", -1) <= 0:
-        raise ValueError(f"cin_channels {c.get('cin_channels')}: a WaveNet that is told no mel is no vocoder.")
+        raise ValueError(f"cin_channels {c.get('cin_channels')}: a WaveNet without a mel as its condition is no vocoder.")
     scales = tuple_of(up.get("upsample_scales", ())) if c.get("upsample_conditional_features", True) else ()
     if up.get("mode", "nearest") != "nearest":
         raise ValueError(f'upsample_params.mode {up["mode"]!r}: only "nearest" can be read.')
@@ -77,17 +90,26 @@ def read_amphion(config: dict[str, Any], state: State, config_path: Path) -> tup
     """A run of Amphion's WaveNet: sizes stand under VOCODER, what the mel is under `preprocess`."""
     p = config["preprocess"]
     arguments, facts, state = amphion(config, state)
-    return card(
-        "WaveNet", p["sample_rate"], p["hop_size"], {"audio": {}, "mel": mel_section(p, "hifigan")}, arguments, facts
-    ), state
+    features = {"audio": {}, "mel": mel_section(p, "hifigan")}
+    our_card = card("WaveNet", p["sample_rate"], p["hop_size"], features, arguments, facts)
+    return our_card, state
 
 
 def amphion(config: dict[str, Any], state: State) -> tuple[dict[str, Any], dict[str, Any], State]:
     """Amphion's WaveNet: r9y9's, but that zeros stand around the mel and what they touch is trimmed."""
     c = {name.lower(): value for name, value in config["VOCODER"].items()}
-    upsampling = {"factors": tuple_of(c["upsample_scales"]), "context": c["mel_frame_pad"], "trim": True}
-    arguments = {"output": output(c), "one_hot": not c["scalar_input"], "upsampling": upsampling}
-    return sizes(c) | arguments, {"n_mel": c["input_dim"]}, modern_keys(state)
+    upsampling = {
+        "factors": tuple_of(c["upsample_scales"]),
+        "context": c["mel_frame_pad"],
+        "trim": True,
+    }
+    arguments = sizes(c) | {
+        "output": output(c),
+        "one_hot": not c["scalar_input"],
+        "upsampling": upsampling,
+    }
+    facts = {"n_mel": c["input_dim"]}
+    return arguments, facts, modern_keys(state)
 
 
 def sizes(c: dict[str, Any]) -> dict[str, Any]:

@@ -20,8 +20,8 @@ VARIANT = {"mean": -5.0, "scale": 5.0, "tail_frames": 10, "tail_value": -11.5129
 
 def knows(config: Path) -> bool:
     """Whether this configuration is of this program."""
-    found = read_yaml(config)
-    return {"audio", "model"} <= found.keys() and "n_mel_channels" in (found["audio"] or {})
+    settings = read_yaml(config)
+    return {"audio", "model"} <= settings.keys() and "n_mel_channels" in (settings["audio"] or {})
 
 
 def makes(config: Path, model_type: str | None) -> str:
@@ -40,34 +40,55 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
     return melgan_of(read_yaml(config_path), read_weights(file))
 
 
-def melgan_of(config: dict[str, Any], found: Any) -> tuple[Card, State]:
+def melgan_of(config: dict[str, Any], checkpoint: Any) -> tuple[Card, State]:
     """The card and weights of a checkpoint and its configuration."""
     a = config["audio"]
-    arguments, state = park_melgan(strip(found, "model_g"))
-    mel = {"n_fft": a["filter_length"], "win_size": a["win_length"], "n_mel": a["n_mel_channels"]}
-    mel |= {"fmin": a["mel_fmin"], "fmax": a["mel_fmax"], "convention": "tacotron2"}
+    arguments, state = park_melgan(strip(checkpoint, "model_g"))
+    n_mel = a["n_mel_channels"]
+    mel = {
+        "n_fft": a["filter_length"],
+        "win_size": a["win_length"],
+        "n_mel": n_mel,
+        "fmin": a["mel_fmin"],
+        "fmax": a["mel_fmax"],
+        "convention": "tacotron2",
+    }
     features = {"audio": {}, "mel": mel}
-    return card("MelGAN", a["sampling_rate"], a["hop_length"], features, arguments, {"n_mel": a["n_mel_channels"]}), state
+    our_card = card("MelGAN", a["sampling_rate"], a["hop_length"], features, arguments, {"n_mel": n_mel})
+    return our_card, state
 
 
 def park_melgan(state: State, ngf: int | None = None) -> tuple[dict[str, Any], State]:
     """Our arguments, which the program has no configuration for, and our names; `ngf` None is read from the weights."""
-    width = next((v.shape[0] for k, v in state.items() if re.fullmatch(r"generator\.1\.bias", k)), None)
-    if ngf is None and width is None:
+    bias = state.get("generator.1.bias")
+    if ngf is None and bias is None:
         raise ValueError(f"no generator.1.bias is among the weights, but {list(state)[:8]}: this is no generator of MelGAN.")
-    section = {"ratios": RATIOS, "ngf": ngf or width // 2 ** len(RATIOS), "n_residual_layers": LAYERS}
-    arguments, state = melgan(section, {_long(key): value for key, value in state.items()})
+    section = {
+        "ratios": RATIOS,
+        "ngf": ngf or len(bias) // 2 ** len(RATIOS),
+        "n_residual_layers": LAYERS,
+    }
+    renamed = {_long(key): value for key, value in state.items()}
+    arguments, state = melgan(section, renamed)
     return arguments | {"variant": VARIANT}, state
 
 
 def _long(key: str) -> str:
     """`generator.<place>...` with a stack for a stage, as the place in descriptinc's list with one entry for a layer."""
-    found = re.fullmatch(r"generator\.(\d+)\.(?:(blocks|shortcuts)\.(\d+)\.)?(.+)", key)
-    if not found:
+    match = re.fullmatch(r"generator\.(\d+)\.(?:(blocks|shortcuts)\.(\d+)\.)?(.+)", key)
+    if not match:
         return key
-    place, part, layer, rest = int(found[1]), found[2], int(found[3] or 0), found[4]
-    stage, inside = divmod(max(place - 2, 0), 3)
-    start = 2 + stage * (LAYERS + 2) if place > 1 else place
+    place = int(match[1])
+    part = match[2]
+    rest = match[4]
+    if place < 2:
+        start = place
+        inside = 0
+    else:  # each stage has three entries here, and there two and one for each layer
+        stage, inside = divmod(place - 2, 3)
+        start = 2 + stage * (LAYERS + 2)
     if part is None:
-        return f"model.{start + (inside if place > 1 else 0)}.{rest}"
-    return f"model.{start + 2 + layer}." + (f"block.{rest}" if part == "blocks" else f"shortcut.{rest}")
+        return f"model.{start + inside}.{rest}"
+    layer = int(match[3])
+    branch = "block" if part == "blocks" else "shortcut"
+    return f"model.{start + 2 + layer}.{branch}.{rest}"

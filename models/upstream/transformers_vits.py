@@ -30,7 +30,7 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
     arguments, facts, state = from_transformers(c, strip(read_weights(_weights(path))))
     phone, symbols, language = _text(config_path.parent)
     linear = {"n_fft": arguments["n_fft"], "win_size": arguments["win_size"]}
-    made = card(
+    our_card = card(
         "VITS",
         c["sampling_rate"],
         math.prod(c["upsample_rates"]),
@@ -39,37 +39,43 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
         facts,
         numbered(facts["n_speakers"]),
     )
-    return made | {"learned": {"phone": {"symbols": symbols}}, "language": language}, state
+    return our_card | {"learned": {"phone": {"symbols": symbols}}, "language": language}, state
 
 
 def _weights(path: Path) -> Path:
     if path.is_file() and path.suffix != ".json":
         return path
     folder = path if path.is_dir() else path.parent
-    found = [folder / name for name in ("model.safetensors", "pytorch_model.bin") if (folder / name).is_file()]
-    if not found:
+    files = [folder / name for name in ("model.safetensors", "pytorch_model.bin") if (folder / name).is_file()]
+    if not files:
         raise ValueError(f"{folder} holds the configuration of a VitsModel, but no model.safetensors or pytorch_model.bin.")
-    return found[0]
+    return files[0]
 
 
 def _text(folder: Path) -> tuple[dict[str, Any], list[str], str]:
     """The settings of the feature "phone", its symbols in order, and the language."""
-    if not (folder / "vocab.json").is_file():
-        raise ValueError(f"{folder / 'vocab.json'} is missing: it holds the symbols of this model.")
-    vocabulary = read_json(folder / "vocab.json", dict[str, Any])
-    options = read_json(folder / "tokenizer_config.json", dict[str, Any]) if (folder / "tokenizer_config.json").is_file() else {}
+    table = folder / "vocab.json"
+    if not table.is_file():
+        raise ValueError(f"{table} is missing: it holds the symbols of this model.")
+    vocabulary = read_json(table, dict[str, Any])
+    tokenizer = folder / "tokenizer_config.json"
+    options = read_json(tokenizer, dict[str, Any]) if tokenizer.is_file() else {}
     language = options.get("language") or "en-us"
     if options.get("is_uroman"):
         raise ValueError(f"{folder}: its language {language!r} is first written in Latin letters by the program uroman, which is not here.")
     symbols = sorted(vocabulary, key=vocabulary.get)
-    if list(map(vocabulary.get, symbols)) != list(range(len(symbols))):
-        raise ValueError(f"{folder / 'vocab.json'} does not number its symbols from 0 to {len(symbols) - 1}.")
-    blanks = {"blanks": options.get("add_blank", True)}
+    numbers = [vocabulary[symbol] for symbol in symbols]
+    if numbers != list(range(len(symbols))):
+        raise ValueError(f"{table} does not number its symbols from 0 to {len(symbols) - 1}.")
+    blanks = options.get("add_blank", True)
+    our_language = ENGLISH.get(language, language)
     if not options.get("phonemize", True):
-        return {"g2p": "characters", "symbols": "letters"} | blanks, symbols, ENGLISH.get(language, language)
-    if ENGLISH.get(language, language) != "en-us":
+        phone = {"g2p": "characters", "symbols": "letters", "blanks": blanks}
+        return phone, symbols, our_language
+    if our_language != "en-us":
         raise ValueError(f"{folder}: its phones are those of espeak's {language!r}; only en-us is known in this form.")
-    return {"symbols": "vits"} | blanks, symbols, "en-us"
+    phone = {"symbols": "vits", "blanks": blanks}
+    return phone, symbols, our_language
 
 
 ENGLISH = {"eng": "en-us", "en": "en-us", "english": "en-us"}

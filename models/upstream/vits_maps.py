@@ -9,11 +9,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
+from models.upstream.common import State, rename
 from modules.norm import modern_keys
 
-State = dict[str, Tensor]
 Parts = tuple[dict[str, Any], dict[str, Any], State]
 
 
@@ -73,7 +71,7 @@ def measured(state: State) -> dict[str, Any]:
     """Sizes that stand in the weights, under the original's names, but in no configuration."""
     weight = "parametrizations.weight.original1" if any("parametrizations" in key for key in state) else "weight"
     stochastic = "dp.proj.weight" in state and "dp.post_pre.weight" in state
-    found = {
+    sizes = {
         "encoder_window": state["enc_p.encoder.attn_layers.0.emb_rel_k"].shape[1] // 2,
         "posterior_layers": _count(state, r"enc_q\.enc\.in_layers\.(\d+)\.bias"),
         "posterior_kernel": state[f"enc_q.enc.in_layers.0.{weight}"].shape[2],
@@ -83,18 +81,19 @@ def measured(state: State) -> dict[str, Any]:
         "stochastic_durations": stochastic,
     }
     if stochastic:
-        return found | {
+        return sizes | {
             "duration_kernel": state["dp.convs.convs_sep.0.weight"].shape[2],
             "duration_layers": _count(state, r"dp\.convs\.convs_sep\.(\d+)\.bias"),
             "duration_flows": _count(state, r"dp\.flows\.(\d+)\.pre\.bias") // 2,
         }
     first = state["dp.conv_1.weight"]
-    return found | {"duration_filter": first.shape[0], "duration_kernel": first.shape[2]}
+    return sizes | {"duration_filter": first.shape[0], "duration_kernel": first.shape[2]}
 
 
 def _count(state: State, pattern: str) -> int:
     """One more than the largest number that `pattern` finds in a key."""
-    return 1 + max(int(found[1]) for key in state if (found := re.fullmatch(pattern, key)))
+    matches = [re.fullmatch(pattern, key) for key in state]
+    return 1 + max(int(match[1]) for match in matches if match)
 
 
 def amphion_text(p: dict[str, Any], config_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -102,7 +101,8 @@ def amphion_text(p: dict[str, Any], config_path: Path) -> tuple[dict[str, Any], 
     from processors.lexicon.published import read_symbols_dict
     from utils.registry import nearest
 
-    blanks, kind = {"blanks": bool(p.get("add_blank", False))}, p.get("phone_extractor", "lexicon")
+    blanks = {"blanks": bool(p.get("add_blank", False))}
+    kind = p.get("phone_extractor", "lexicon")
     if kind == "lexicon":
         return {"g2p": "lexicon", "symbols": "amphion-letters"} | blanks, {}
     if kind != "espeak":
@@ -152,7 +152,9 @@ def from_transformers(config: dict[str, Any], state: State) -> Parts:
     if other:
         raise ValueError(f"this VitsModel is built in another way than any published one: {', '.join(other)}.")
     state = {_original(key): value for key, value in folded(modern_keys(state)).items()}
-    state = {k: v[..., None] if re.search(r"conv_[qkvo]\.weight$", k) and v.ndim == 2 else v for k, v in state.items()}
+    for key, value in state.items():
+        if re.search(r"conv_[qkvo]\.weight$", key) and value.ndim == 2:  # a linear layer there, a convolution here
+            state[key] = value[..., None]
     model = {
         "hidden_channels": config["hidden_size"],
         "inter_channels": config["flow_size"],
@@ -179,17 +181,28 @@ SAME = (
 
 def _original(key: str) -> str:
     """The original's name for a weight of transformers; flips have a number there, and none here."""
-    for pattern, replacement in RENAMED:
-        key = re.sub(pattern, replacement, key)
-    key = re.sub(r"^flow\.flows\.(\d+)\.", lambda m: f"flow.flows.{2 * int(m[1])}.", key)
-    return re.sub(r"^(dp\.(?:post_)?flows)\.([1-9]\d*)\.", lambda m: f"{m[1]}.{2 * int(m[2]) - 1}.", key)
+    key = rename(key, RENAMED)
+    flow = re.match(r"flow\.flows\.(\d+)\.", key)
+    if flow:
+        place = 2 * int(flow[1])
+        return f"flow.flows.{place}.{key[flow.end() :]}"
+    predictor_flow = re.match(r"(dp\.(?:post_)?flows)\.([1-9]\d*)\.", key)
+    if predictor_flow:
+        place = 2 * int(predictor_flow[2]) - 1
+        return f"{predictor_flow[1]}.{place}.{key[predictor_flow.end() :]}"
+    return key
 
 
 def folded(state: State) -> State:
     """Weight norms multiplied out: transformers' files have them in some parts of the network and not in others."""
-    out, norm = dict(state), ".parametrizations.weight.original"
-    for key in [k for k in state if k.endswith(f"{norm}0")]:
-        base = key.removesuffix(f"{norm}0")
-        length, direction = out.pop(key), out.pop(f"{base}{norm}1")
-        out[f"{base}.weight"] = length * direction / direction.norm(dim=tuple(range(1, direction.ndim)), keepdim=True)
-    return out
+    state = dict(state)
+    norm = ".parametrizations.weight.original"
+    for key in list(state):
+        if not key.endswith(f"{norm}0"):
+            continue
+        layer = key.removesuffix(f"{norm}0")
+        length = state.pop(f"{layer}{norm}0")
+        direction = state.pop(f"{layer}{norm}1")
+        others = tuple(range(1, direction.ndim))
+        state[f"{layer}.weight"] = length * direction / direction.norm(dim=others, keepdim=True)
+    return state
