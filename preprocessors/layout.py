@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from utils.decode import SUFFIXES
@@ -137,3 +138,82 @@ def rows(path: Path, fields: int, separator: str = "|", bad: Reasons | None = No
 def in_another_encoding(path: Path, unread: list[tuple[int, str]]) -> Reasons:
     """The lines of a file that `utils.files.read_lines` could not read, as (file and line, reason)."""
     return [(f"{path.name}:{number}", f"{reason}: save {path} again as UTF-8") for number, reason in unread]
+
+
+class Tree:
+    """Where a corpus has its recordings, told by their paths, and their texts, if it has any.
+
+    `pattern`: of a recording's path without its ending, from any folder on; its named groups say who and what. `shape`: the same as
+    people would write it. `texts`: endings of transcripts. `text_at(name)` is the path of a recording's transcript without its ending,
+    where that is another than its own; `identity(match)` the id.
+    """
+
+    def __init__(
+        self,
+        pattern: str,
+        shape: str,
+        texts: Sequence[str] = (),
+        *,
+        text_at: Callable[[str], str] = str,
+        identity: Callable[[re.Match[str]], str] = lambda match: match["name"],
+    ) -> None:
+        self.pattern = re.compile(f"(?:.*?/)??(?P<name>{pattern})", re.DOTALL)
+        self.shape = shape
+        self.texts = texts
+        self.text_at = text_at
+        self._identity = identity
+
+    def identity(self, match: re.Match[str]) -> str:
+        """The id of a recording."""
+        return safe(self._identity(match))
+
+    def of(self, path: str | Path) -> re.Match[str]:
+        """What a recording's path says. Raises ValueError for one of another shape."""
+        match = self.pattern.fullmatch(without_suffix(composed(Path(path).as_posix())))
+        if match is None:
+            raise ValueError(f"{path} is no {self.shape}.")
+        return match
+
+    def recordings(self, root: Path) -> dict[str, re.Match[str]]:
+        """Absolute path -> what it says, of every recording below `root` that belongs to the corpus."""
+        matches = {str(path): self.pattern.fullmatch(name) for name, path in recordings(root).items()}
+        return {path: match for path, match in matches.items() if match}
+
+    def songs(self, root: Path) -> Iterator[tuple[re.Match[str], dict[str, str]]]:
+        """What each recording's path says, and its id, path and text, "" where it has none, as fields of an Utterance."""
+        texts = self._texts(root)
+        for path, match in self.recordings(root).items():
+            name = self._text_name(match)
+            text, _ = text_of(texts.get(name, []), "")
+            fields = {"id": self.identity(match), "audio": path, "text": text}
+            yield match, fields
+
+    def orphans(self, root: Path) -> Reasons:
+        """Recordings that lie elsewhere or are there in another format too, and transcripts without a recording."""
+        strays = [(safe(name), reason) for name, reason in twins(root)]
+        for name in recordings(root):
+            if not self.pattern.fullmatch(name):
+                strays.append((safe(name), f"its path is not {self.shape}"))
+        found = {self._text_name(match) for match in self.recordings(root).values()}
+        for name, paths in self._texts(root).items():
+            if self.pattern.fullmatch(name) and name not in found:
+                strays.append((safe(name), f"{paths[0]} has no recording"))
+        return strays
+
+    def mute(self, root: Path) -> Reasons:
+        """Why recordings have no text."""
+        texts = self._texts(root)
+        mutes = []
+        for match in self.recordings(root).values():
+            name = self._text_name(match)
+            _, reason = text_of(texts.get(name, []), f"it has no transcript {name}{self.texts[0]}")
+            if reason:
+                mutes.append((self.identity(match), reason))
+        return mutes
+
+    def _texts(self, root: Path) -> dict[str, list[Path]]:
+        folder = root.absolute()
+        return by_name(files_under(folder), folder, self.texts) if self.texts else {}
+
+    def _text_name(self, match: re.Match[str]) -> str:
+        return self.text_at(match.string)

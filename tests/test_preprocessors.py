@@ -10,19 +10,8 @@ from preprocessors import aishell3, custom, demo
 from preprocessors.base import corpora, corpus, prepare, read_manifest
 from tests.conftest import SHARED, clip
 from tests.test_vits_loading import hifitts
+from tests.trees import RATE, SUNG, sound, write
 from utils.audio import Audio
-
-RATE = 16000
-
-
-def sound(path, seconds=0.3, rate=RATE):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return Audio(clip(seconds, 150, len(path.name))[: round(seconds * RATE)], rate).write(path)
-
-
-def write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
 
 
 def ljspeech(root):
@@ -78,7 +67,7 @@ def demo_tree(root):
 
 
 TREES = {"ljspeech": ljspeech, "vctk": vctk, "libritts": libritts, "hifitts": hifitts, "aishell3": aishell3_tree}
-TREES |= {"custom": custom_tree, "demo": demo_tree}
+TREES |= {"custom": custom_tree, "demo": demo_tree, **SUNG}
 
 
 def test_every_corpus_has_a_tree():
@@ -88,7 +77,8 @@ def test_every_corpus_has_a_tree():
 @pytest.mark.parametrize("name", corpora())
 def test_corpus(name, tmp_path):
     expected, strays = TREES[name](tmp_path / "raw")
-    report = prepare(name, tmp_path / "raw", tmp_path / "data", needs_text=True, jobs=1)
+    has_texts = any(text for _, text in expected.values())
+    report = prepare(name, tmp_path / "raw", tmp_path / "data", needs_text=has_texts, jobs=1)
     splits = {split: read_manifest(tmp_path / f"data/{name}/{split}.jsonl") for split in ("train", "valid", "test")}
     assert report.counts == {split: len(utterances) for split, utterances in splits.items()}
     utterances = [*splits["train"], *splits["valid"], *splits["test"]]
