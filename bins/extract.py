@@ -33,6 +33,7 @@ def extract(
     """Everything that training reads; returns "dataset/id" -> why, for the utterances that cannot be used."""
     from functools import partial
 
+    from models.base.splits import speaker_names
     from utils.log import log
     from utils.parallel import parallel
 
@@ -56,6 +57,9 @@ def extract(
     if not usable:
         raise ValueError(f"no utterance of {', '.join(datasets)} can be used: the reasons are in {listed}.")
     features.measure(list(experiment.model_class.statistics_of), datasets, usable)
+    if experiment.model_class.registers:
+        numbers, names = speaker_names(usable)
+        features.measure_registers(datasets, usable, numbers, names)
     corpus.remember(features.extracted)
     if removed := features.tidy(utterances):
         log.info(f"{removed} files of earlier states of {', '.join(datasets)} are removed.")

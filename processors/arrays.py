@@ -16,16 +16,19 @@ if TYPE_CHECKING:
 class Arrays:
     """Arrays by the name of their feature. `made` holds those that were asked for so far, `loaded` names which were on disk.
 
-    `anew`: nothing is loaded. Raises ValueError where a feature cannot be computed, or its array is wrong.
+    `anew`: nothing is loaded. `sound` is that of an utterance which is in no file.
+    Raises ValueError where a feature cannot be computed, or its array is wrong.
     """
 
-    def __init__(self, features: FeatureSet, utterance: Utterance, *, anew: bool = False) -> None:
+    def __init__(
+        self, features: FeatureSet, utterance: Utterance, *, anew: bool = False, sound: Audio | None = None
+    ) -> None:
         self.features = features
         self.utterance = utterance
         self.anew = anew
         self.made: dict[str, np.ndarray] = {}
         self.loaded: list[str] = []
-        self.recorded: Audio | None = None
+        self.recorded = sound
         self.sounds: dict[int, Audio] = {}
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -65,7 +68,7 @@ class Arrays:
 
     def _sound(self, rate: int) -> Audio | None:
         """The sound at that rate, resampled once for all features that share it; None where the utterance has none."""
-        if not self.utterance.audio:
+        if self.recorded is None and not self.utterance.audio:
             return None
         if self.recorded is None:
             self.recorded = self.utterance.read()

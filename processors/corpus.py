@@ -43,7 +43,7 @@ class Statistics(TypedDict):
     max: float
 
 
-SHAPES = {"learned": Learned, "refused": dict[str, str], "statistics": Statistics}
+SHAPES = {"learned": Learned, "refused": dict[str, str], "statistics": Statistics, "registers": dict[str, float]}
 
 
 class Corpus:

@@ -21,7 +21,9 @@ from processors.arrays import Arrays
 from processors.corpus import Corpus, all_learned
 from processors.feature import Feature
 from processors.frames import Frames
+from processors.manifest import Manifest
 from processors.store import NEXT, Kind, Store, identity
+from utils.audio import Audio
 from utils.digest import digest, digest_of_file
 from utils.log import log
 from utils.registry import load_object, pick
@@ -226,6 +228,22 @@ class FeatureSet:
         rows = {"mean": values.mean(), "std": deviation, "min": values.min(), "max": values.max()}
         return {statistic: round(float(value), 6) for statistic, value in rows.items()}
 
+    def measure_registers(self, datasets: list[str], utterances: Manifest, numbers: np.ndarray, names: list[str]) -> None:
+        """Works out `registers` of the usable utterances for training, unless they are kept; see `processors.registers`."""
+        from processors.registers import registers
+
+        training = Corpus(datasets, utterances)
+        if training.find(self.extracted, "registers") is None:
+            training.write(self.extracted, "registers", registers(self, utterances, numbers, names))
+
+    def registers(self, datasets: list[str], utterances: Manifest) -> dict[str, float]:
+        """The median F0 of each speaker, as `measure_registers` found it. Raises ValueError where the extract stage has not run."""
+        training = Corpus(datasets, utterances)
+        found = training.find(self.extracted, "registers")
+        if found is None:
+            raise ValueError(f"{training.path(self.extracted, 'registers')} is missing: {NEXT}.")
+        return found
+
     def tidy(self, utterances: list[Utterance]) -> int:
         """Removes what was kept of earlier states of these utterances' corpora; returns how many files it were."""
         datasets = sorted({utterance.dataset for utterance in utterances})
@@ -284,6 +302,12 @@ class FeatureSet:
             return {name: self.features[name].encode(array) for name, array in brought.items()}
         except ValueError as error:
             raise ValueError(f"{identity(utterance)}: {error}") from error
+
+    def of_sound(self, sound: Audio, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """The arrays of `names` for a sound of any rate that belongs to no corpus, as `__call__` gives them."""
+        arrays = Arrays(self, Utterance(id="-"), sound=sound)
+        brought = self.frames.bring({name: arrays[name] for name in names})
+        return {name: self.features[name].encode(array) for name, array in brought.items()}
 
     def raw(self, utterance: Utterance, wanted: list[str], *, anew: bool = False) -> dict[str, np.ndarray]:
         """The arrays of `wanted` as they are kept: loaded where on disk, else computed (and kept, if dear).

@@ -74,6 +74,7 @@ CARD = {  # what a card holds, by the path to it
     "facts": dict[str, Any],
     "learned": dict[str, dict[str, Any]],
     "speakers": list[str],
+    "registers": dict[str, float],
     "dataset": list[str],
     "versions": dict[str, str],
     "step": int,

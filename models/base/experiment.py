@@ -168,7 +168,7 @@ class Experiment:
         learned = self.features.learned(self.datasets, self.corpus)
         facts = self.features.facts | {"n_speakers": len(self.speakers)}
         facts["statistics"] = self.features.statistics(list(self.model_class.statistics_of), self.datasets, self.utterances("train"))
-        return {
+        card = {
             "model_type": self.sections.model_type,
             "dataset": self.datasets,
             "preprocess": {k: v for k, v in self.config["preprocess"].items() if k not in ("processed_dir", "store")},
@@ -181,6 +181,9 @@ class Experiment:
             "speakers": self.speakers,
             "versions": versions(),
         }
+        if self.model_class.registers:
+            card["registers"] = self.features.registers(self.datasets, self.utterances("train"))
+        return card
 
     def model(self) -> Model:
         """The untrained model. Its constructor's problems with the data come as ValueError."""

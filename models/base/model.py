@@ -40,6 +40,8 @@ class Model(nn.Module):
     tables: ClassVar[Mapping[str, str]] = {}
     # Under which names settings went before they were grouped: {"encoder_layers": "encoder.layers"}. Old cards have those.
     former: ClassVar[Mapping[str, str]] = {}
+    # Whether a card holds the median F0 of each speaker, by which a song is moved to where a voice sings.
+    registers: ClassVar[bool] = False
     # Other models, frozen, that its constructor takes by these names: the section `frozen` of a config says where they lie.
     frozen: ClassVar[tuple[str, ...]] = ()
     # Submodules of which the trainer keeps a moving average for use within a step, and how slowly it moves.
