@@ -297,6 +297,22 @@ def test_the_settings_choose_the_losses_of_a_step(form, features):
     torch.testing.assert_close(trainer.seen["model"], wanted)
 
 
+@pytest.mark.parametrize("name", ["msstftd", "mssbcqtd"])
+def test_settings_of_convolutions_are_read_by_themselves_as_before_they_were_grouped(name):
+    sizes = {"kernel_size": [5, 7], "stride": [1, 3], "dilations": [1, 3]}
+    states = []
+    for settings in (sizes, {"sizes": sizes}):
+        torch.manual_seed(0)
+        section = {name: {**TINY[name], **settings}}
+        assert discriminator_problems(section) == []
+        states.append(Discriminators(section, {"sample_rate": RATE}).state_dict())
+    former, grouped = states
+    assert former.keys() == grouped.keys()
+    assert all(torch.equal(former[key], grouped[key]) for key in former)
+    kernels = [value.shape[2:] for key, value in grouped.items() if key.endswith("convs.0.weight")]
+    assert kernels and all(kernel == (5, 7) for kernel in kernels)
+
+
 def test_a_section_of_discriminators_is_checked():
     assert discriminator_problems(TINY) == []
     assert "mpd" in discriminator_problems({})[0]

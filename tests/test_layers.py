@@ -130,6 +130,20 @@ def test_what_a_model_can_do_is_asked_of_its_contract(path):
     assert not guesses or path == ROOT / "models/base/model.py", f"{path.name}: {guesses}"
 
 
+MOST_ARGUMENTS = 12
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_what_takes_many_arguments_has_them_in_groups(path):
+    """Besides `self`. Settings that belong together are a dataclass, whose former names `utils.config.in_groups` reads."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        names = [argument.arg for argument in given if argument.arg not in ("self", "cls")]
+        assert len(names) <= MOST_ARGUMENTS, f"{node.name}, line {node.lineno}, takes {len(names)}: which belong together?"
+
+
 # Functions of six lines or more with over fifteen syntax nodes a line. Everywhere else there are none; these numbers only fall.
 DENSE = {"models/vocoders": 37}
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules.discriminators.parts import Judgement, enough, growing, plain, planes, split, through
+from modules.discriminators.parts import FORMER_SIZES, Judgement, PlaneSizes, enough, growing, plain, planes, split, through
 from modules.discriminators.spectrum import one_loudness
 from modules.norm import weight_norm
 
@@ -27,6 +27,8 @@ class MultiScaleSubBandCQTDiscriminator(nn.Module):
     Raises ValueError when the octaves reach above the rate or the hops cannot be halved once an octave.
     """
 
+    former = FORMER_SIZES
+
     def __init__(
         self,
         *,
@@ -37,9 +39,7 @@ class MultiScaleSubBandCQTDiscriminator(nn.Module):
         filters: int = 32,
         max_filters: int = 1024,
         filters_scale: int = 1,
-        kernel_size: tuple[int, int] = (3, 9),
-        stride: tuple[int, int] = (1, 2),
-        dilations: tuple[int, ...] = (1, 2, 4),
+        sizes: PlaneSizes = PlaneSizes(),
         out_channels: int = 1,
         normalize_volume: bool = False,
         slope: float = 0.1,
@@ -50,11 +50,10 @@ class MultiScaleSubBandCQTDiscriminator(nn.Module):
                 "discriminator.mssbcqtd: hop_lengths, n_octaves and bins_per_octaves must be equally many, "
                 f"got {len(hop_lengths)}, {len(n_octaves)}, {len(bins_per_octaves)}."
             )
-        widths = growing(2, filters, filters_scale, max_filters, dilations)
-        shape = {"kernel_size": kernel_size, "stride": stride, "dilations": dilations}
+        widths = growing(2, filters, filters_scale, max_filters, sizes.dilations)
         self.normalize_volume = normalize_volume
         self.discriminators = nn.ModuleList(
-            CQTDiscriminator(ConstantQ(2 * sample_rate, hop, bins, octaves), widths, shape, out_channels, slope)
+            CQTDiscriminator(ConstantQ(2 * sample_rate, hop, bins, octaves), widths, sizes, out_channels, slope)
             for hop, octaves, bins in zip(hop_lengths, n_octaves, bins_per_octaves, strict=True)
         )
         self.shortest = max((part.cqt_transform.shortest + 1) // 2 for part in self.discriminators)
@@ -72,11 +71,11 @@ class CQTDiscriminator(nn.Module):
     The octaves come out of filters of unlike delay; their own layers let them find together again.
     """
 
-    def __init__(self, transform: ConstantQ, widths: list[int], shape: dict, out_channels: int, slope: float) -> None:
+    def __init__(self, transform: ConstantQ, widths: list[int], sizes: PlaneSizes, out_channels: int, slope: float) -> None:
         super().__init__()
         from torchaudio.transforms import Resample
 
-        kernel = shape["kernel_size"]
+        kernel = sizes.kernel_size
         padding = tuple((size - 1) // 2 for size in kernel)
         self.resample = Resample(1, 2)
         self.cqt_transform = transform
@@ -84,7 +83,7 @@ class CQTDiscriminator(nn.Module):
         self.conv_pres = nn.ModuleList()
         for _ in range(transform.octaves):
             self.conv_pres.append(nn.Conv2d(2, 2, kernel, padding=padding))
-        self.convs = planes(widths, **shape, norm=weight_norm, first=plain)
+        self.convs = planes(widths, sizes, norm=weight_norm, first=plain)
         last = nn.Conv2d(widths[-1], out_channels, kernel[0], padding=padding[0])
         self.conv_post = weight_norm(last)
 

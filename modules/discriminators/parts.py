@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -63,30 +64,42 @@ def enough(x: Tensor, samples: int, which: str, why: str) -> None:
         )
 
 
-def planes(
-    widths: list[int],
-    *,
-    kernel_size: tuple[int, int] = (3, 9),
-    stride: tuple[int, int] = (1, 2),
-    dilations: tuple[int, ...] = (1, 1, 1),
-    norm: Norm,
-    first: Norm,
-) -> nn.ModuleList:
+@dataclass(frozen=True, kw_only=True)
+class PlaneSizes:
+    """Kernel and stride (time, frequency) of `planes`, and the dilation in time of each layer that strides."""
+
+    kernel_size: tuple[int, int] = (3, 9)
+    stride: tuple[int, int] = (1, 2)
+    dilations: tuple[int, ...] = (1, 2, 4)
+
+
+UNDILATED = PlaneSizes(dilations=(1, 1, 1))
+# A discriminator's settings of `sizes` went by their own names before they were grouped; see `utils.config.in_groups`.
+FORMER_SIZES = {field.name: f"sizes.{field.name}" for field in fields(PlaneSizes)}
+
+
+def planes(widths: list[int], sizes: PlaneSizes = UNDILATED, *, norm: Norm, first: Norm) -> nn.ModuleList:
     """Convolutions over time and frequency: one, one per dilation in time that halves the frequencies, one small one.
 
     `widths` are the channels from the input on; the first layer has a norm of its own.
     """
-    tall = kernel_size[0]
-    small = (tall, tall)
-    shapes = [(kernel_size, (1, 1), 1), *((kernel_size, stride, d) for d in dilations), (small, (1, 1), 1)]
-    norms = [first] + [norm] * (len(shapes) - 1)
+    tall, wide = sizes.kernel_size
+    shapes = [((tall, wide), (1, 1), 1)]
+    for dilation in sizes.dilations:
+        shapes.append(((tall, wide), sizes.stride, dilation))
+    shapes.append(((tall, tall), (1, 1), 1))
     layers = nn.ModuleList()
-    for a, b, (kernel, step, dilation), wrap in zip(widths, widths[1:], shapes, norms, strict=False):
+    for inputs, outputs, (kernel, stride, dilation) in zip(widths, widths[1:], shapes, strict=False):
         padding = ((tall - 1) * dilation // 2, (kernel[1] - 1) // 2)
-        layers.append(wrap(nn.Conv2d(a, b, kernel, step, padding, (dilation, 1))))
+        layer = nn.Conv2d(inputs, outputs, kernel, stride, padding, (dilation, 1))
+        wrap = norm if layers else first
+        layers.append(wrap(layer))
     return layers
 
 
 def growing(inputs: int, filters: int, scale: int, most: int, dilations: tuple[int, ...]) -> list[int]:
     """The widths of `planes`: `filters` times `scale` at each layer, `most` at the most."""
-    return [inputs, *(min(filters * scale**i, most) for i in range(len(dilations) + 2))]
+    widths = [inputs]
+    for i in range(len(dilations) + 2):
+        widths.append(min(filters * scale**i, most))
+    return widths

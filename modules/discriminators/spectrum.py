@@ -6,7 +6,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from modules.discriminators.parts import Judgement, Norm, enough, flat, growing, plain, planes, scaled, split, through
+from modules.discriminators.parts import (
+    FORMER_SIZES,
+    Judgement,
+    Norm,
+    PlaneSizes,
+    enough,
+    flat,
+    growing,
+    plain,
+    planes,
+    scaled,
+    split,
+    through,
+)
 from modules.norm import spectral_norm, weight_norm
 
 QUIET = 1e-9  # a peak below which a wave is silence, not to be scaled up
@@ -83,6 +96,8 @@ class MultiScaleSTFTDiscriminator(nn.Module):
     `normalized` divides a spectrum by the root of its window's energy. Amphion's hops; EnCodec's last is 128.
     """
 
+    former = FORMER_SIZES
+
     def __init__(
         self,
         *,
@@ -92,9 +107,7 @@ class MultiScaleSTFTDiscriminator(nn.Module):
         n_ffts: tuple[int, ...] = (1024, 2048, 512),
         hop_lengths: tuple[int, ...] = (256, 512, 256),
         win_lengths: tuple[int, ...] = (1024, 2048, 512),
-        kernel_size: tuple[int, int] = (3, 9),
-        stride: tuple[int, int] = (1, 2),
-        dilations: tuple[int, ...] = (1, 2, 4),
+        sizes: PlaneSizes = PlaneSizes(),
         normalized: bool = True,
         out_channels: int = 1,
         slope: float = 0.2,
@@ -105,10 +118,9 @@ class MultiScaleSTFTDiscriminator(nn.Module):
                 "discriminator.msstftd: n_ffts, hop_lengths and win_lengths must be equally many, "
                 f"got {len(n_ffts)}, {len(hop_lengths)}, {len(win_lengths)}."
             )
-        widths = growing(2, filters, filters_scale, max_filters, dilations)
-        shape = {"kernel_size": kernel_size, "stride": stride, "dilations": dilations}
+        widths = growing(2, filters, filters_scale, max_filters, sizes.dilations)
         self.discriminators = nn.ModuleList(
-            STFTDiscriminator(spectrogram(n, hop, win, normalized), widths, shape, out_channels, slope)
+            STFTDiscriminator(spectrogram(n, hop, win, normalized), widths, sizes, out_channels, slope)
             for n, hop, win in zip(n_ffts, hop_lengths, win_lengths, strict=True)
         )
         self.shortest = max(n_ffts)
@@ -122,12 +134,12 @@ class MultiScaleSTFTDiscriminator(nn.Module):
 class STFTDiscriminator(nn.Module):
     """Convolutions over (batch, real and imaginary, frames, frequency) of one window length."""
 
-    def __init__(self, transform: nn.Module, widths: list[int], shape: dict, out_channels: int, slope: float) -> None:
+    def __init__(self, transform: nn.Module, widths: list[int], sizes: PlaneSizes, out_channels: int, slope: float) -> None:
         super().__init__()
         self.spec_transform = transform
         self.slope = slope
-        self.convs = planes(widths, **shape, norm=weight_norm, first=plain)
-        small = shape["kernel_size"][0]
+        self.convs = planes(widths, sizes, norm=weight_norm, first=plain)
+        small = sizes.kernel_size[0]
         last = nn.Conv2d(widths[-1], out_channels, small, padding=(small - 1) // 2)
         self.conv_post = weight_norm(last)
 
