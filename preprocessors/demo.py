@@ -11,8 +11,7 @@ synthesiser's own, so they are exact (but for an l that closes a syllable: see `
 The folder is made when it does not exist. Twenty utterances are kept for validation and twenty for testing. The voices
 were chosen by how well a speech recogniser understands them: see VOICES.
 
-The sung corpus (these voices moved to melodies) and the corpus of sound events with captions get modules of their own,
-`demo_sung` and `demo_sounds`, beside this one: `Synthesiser` and `textgrid` are what they can share.
+The same voices sing in `demo_songs`, which shares `Synthesiser`, `record`, `finish` and `listed`.
 """
 
 from __future__ import annotations
@@ -274,17 +273,18 @@ class Synthesiser:
         return middle
 
 
-def _record(synthesiser: Synthesiser, folder: Path, name: str, text: str, voice: Voice, rng: np.random.Generator) -> float:
-    """Writes one utterance with its times; returns its seconds."""
-    speech, phones, words = synthesiser(text, voice)
-    edge = round(EDGE * speech.rate)
-    levelled = speech.normalised(-3.0)
+def record(folder: Path, name: str, sound: Audio, tiers: dict[str, list[Interval]], rng: np.random.Generator) -> float:
+    """Writes one utterance, EDGE of silence around it and a floor of noise under it, and its times; returns its seconds."""
+    edge = round(EDGE * sound.rate)
+    levelled = sound.normalised(-3.0)
     padded = np.pad(levelled.samples, edge)
-    noise = NOISE * rng.standard_normal(len(padded))
-    audio = Audio(padded + noise, speech.rate)
-    tiers = {"phones": _behind_edge(phones), "words": _behind_edge(words)}
+    floor = rng.standard_normal(len(padded))
+    noise = NOISE * floor
+    audio = Audio(padded + noise, sound.rate)
     audio.write(folder / "wavs" / f"{name}.wav")
-    write_textgrid(folder / "TextGrid" / f"{name}.TextGrid", tiers, seconds=audio.seconds)
+    behind = {tier: _behind_edge(intervals) for tier, intervals in tiers.items()}
+    grid = folder / "TextGrid" / f"{name}.TextGrid"
+    write_textgrid(grid, behind, seconds=audio.seconds)
     return audio.seconds
 
 
@@ -304,11 +304,16 @@ def make(folder: str | Path, *, seed: int = 0, sentences: int = SENTENCES, voice
         for i in range(sentences):
             name = f"{voice.name}-{i:03d}"
             text = next(texts)
-            seconds += _record(synthesiser, folder, name, text, voice, rng)
+            speech, phones, words = synthesiser(text, voice)
+            seconds += record(folder, name, speech, {"phones": phones, "words": words}, rng)
             metadata.append(f"{name}|{voice.name}|{text}\n")
-    # Last, so that a folder with metadata.csv is a whole corpus.
+    return finish(folder, "demo", metadata, seconds)
+
+
+def finish(folder: Path, corpus: str, metadata: list[str], seconds: float) -> Path:
+    """Writes metadata.csv, last, so that a folder with it is a whole corpus; returns the folder."""
     write_whole(folder / "metadata.csv", lambda path: path.write_text("".join(metadata), encoding="utf-8"))
-    log.info(f"demo: made {len(metadata)} utterances, {seconds / 60:.1f} minutes, in {folder}.")
+    log.info(f"{corpus}: made {len(metadata)} utterances, {seconds / 60:.1f} minutes, in {folder}.")
     return folder
 
 
@@ -321,11 +326,17 @@ def ensure(root: str | Path) -> None:
 def utterances(root: Path) -> Iterator[Utterance]:
     """The utterances of the corpus, which is made first if it is not there."""
     ensure(root)
-    listed = list(rows(root / "metadata.csv", 3))
-    grids = textgrids(root, [name for name, *_ in listed])
-    for name, speaker, text in listed:
+    yield from listed(root)
+
+
+def listed(root: Path) -> Iterator[Utterance]:
+    """What metadata.csv lists."""
+    lines = list(rows(root / "metadata.csv", 3))
+    grids = textgrids(root, [name for name, *_ in lines])
+    for name, speaker, text in lines:
         audio = (root / "wavs" / f"{name}.wav").absolute()
-        yield Utterance(id=name, speaker=speaker, audio=str(audio), text=text, textgrid=grids.get(name, ""))
+        grid = grids.get(name, "")
+        yield Utterance(id=name, speaker=speaker, audio=str(audio), text=text, textgrid=grid)
 
 
 def split(utterance: Utterance) -> str:

@@ -6,7 +6,7 @@ from collections import defaultdict
 import numpy as np
 import pytest
 
-from preprocessors import aishell3, custom, demo
+from preprocessors import aishell3, custom, demo, demo_songs
 from preprocessors.base import corpora, corpus, prepare, read_manifest
 from tests.conftest import SHARED, clip
 from tests.test_vits_loading import hifitts
@@ -66,8 +66,13 @@ def demo_tree(root):
     return {name: (speaker, text) for name, speaker, text in rows}, set()
 
 
+def demo_songs_tree(root):
+    demo_songs.make(root, songs=1)
+    return {f"{singer}-00": (singer, demo_songs.LINES[0]) for singer in ("fay", "adam")}, set()
+
+
 TREES = {"ljspeech": ljspeech, "vctk": vctk, "libritts": libritts, "hifitts": hifitts, "aishell3": aishell3_tree}
-TREES |= {"custom": custom_tree, "demo": demo_tree, **SUNG}
+TREES |= {"custom": custom_tree, "demo": demo_tree, "demo_songs": demo_songs_tree, **SUNG}
 
 
 def test_every_corpus_has_a_tree():
@@ -98,7 +103,7 @@ def test_corpus_docstring_shows_tree_and_licence(name):
     assert "<root>" in text and any(word in text.lower() for word in ("licence", "cc", "public domain"))
 
 
-@pytest.mark.parametrize("name", [n for n in corpora() if n != "demo"])
+@pytest.mark.parametrize("name", [n for n in corpora() if not hasattr(corpus(n), "ensure")])
 def test_a_folder_with_nothing_in_it_is_refused(name, tmp_path):
     (tmp_path / "raw").mkdir()
     with pytest.raises(ValueError, match=name if name != "ljspeech" else "metadata.csv"):
