@@ -130,26 +130,14 @@ def _held_out(sentence: str) -> bool:
     return hashlib.sha1(sentence.encode()).digest()[0] % 5 == 0
 
 
-def _sentences(n: int, rng: random.Random, *, held_out: bool) -> list[str]:
-    found: dict[str, None] = {}
-    while len(found) < n:
+def sentences_of(rng: random.Random, count: int, *, held_out: bool = False) -> list[str]:
+    """Different sentences of the grammar: of those that the corpus may have, or of those that are `held_out` of it."""
+    sentences: dict[str, None] = {}  # in the order in which they are drawn
+    while len(sentences) < count:
         sentence = _sentence(rng)
         if _held_out(sentence) is held_out:
-            found[sentence] = None
-    return list(found)
-
-
-def unseen(n: int = 20, seed: int = 0) -> list[str]:
-    """Test sentences of the same grammar, none of which is in any demo corpus."""
-    return _sentences(n, random.Random(f"unseen {seed}"), held_out=True)
-
-
-def vocabulary() -> set[str]:
-    """Every word the grammar can say, in lower case."""
-    slots = " ".join(word for slot in GRAMMAR for word in _choices(slot))
-    return set(re.findall(r"[a-z]+", re.sub(r"\{\w+\}", " ", TEMPLATES).lower() + " " + slots.lower()))
-
-
+            sentences[sentence] = None
+    return list(sentences)
 
 
 class Synthesiser:
@@ -296,7 +284,7 @@ def make(folder: str | Path, *, seed: int = 0, sentences: int = SENTENCES, voice
     """Makes the corpus in `folder`, `sentences` for each voice; the same seed gives the same files."""
     folder = Path(folder)
     synthesiser = Synthesiser()
-    texts = iter(_sentences(sentences * len(voices), random.Random(seed), held_out=False))
+    texts = iter(sentences_of(random.Random(seed), sentences * len(voices)))
     metadata = []
     seconds = 0.0
     for voice in voices:

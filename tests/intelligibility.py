@@ -8,6 +8,7 @@ pocketsphinx, whose model ships in its package. It is a weak judge, but it tells
 
 import argparse
 import re
+from random import Random
 
 import numpy as np
 
@@ -44,7 +45,8 @@ def main() -> None:
     from preprocessors import demo
 
     task, speak = load(options.checkpoint, device="cpu"), demo.Synthesiser()
-    texts, random = demo.unseen(20), np.random.default_rng(0)
+    texts = demo.sentences_of(Random("unseen 0"), 20, held_out=True)
+    random = np.random.default_rng(0)
     sounds = {"the model": [], "the corpus's own voice": [], "noise": []}
     for i, text in enumerate(texts):
         voice = demo.VOICES[i % len(demo.VOICES)]

@@ -1,7 +1,9 @@
 """Every corpus module on a tree like the real one, bad recordings, and the demo corpus."""
 
 import json
+import re
 from collections import defaultdict
+from random import Random
 
 import numpy as np
 import pytest
@@ -318,13 +320,12 @@ def test_demo_is_the_same_each_time_and_its_test_sentences_are_new(spoken, tmp_p
         assert path.read_bytes() == (again / path.relative_to(spoken)).read_bytes(), path
     texts = {utterance.text for utterance in demo.utterances(spoken)}
     assert len(texts) == 8 * len(demo.VOICES)
-    news = demo.unseen(50)
+    news = demo.sentences_of(Random(0), 50, held_out=True)
     assert len(set(news)) == 50
     assert texts.isdisjoint(news)
-    assert news == demo.unseen(50)
-    assert news != demo.unseen(50, seed=1)
-    assert demo._sentences(300, demo.random.Random(9), held_out=False)
-    assert all(map(demo._held_out, news))
+    assert news == demo.sentences_of(Random(0), 50, held_out=True)
+    assert news != demo.sentences_of(Random(1), 50, held_out=True)
+    assert set(news).isdisjoint(demo.sentences_of(Random(9), 300))
 
 
 def test_demo_makes_itself_and_keeps_twenty_and_twenty(tmp_path, monkeypatch):
@@ -343,7 +344,11 @@ def test_demo_words_are_everyday_words():
     pytest.importorskip("pocketsphinx")
     from processors.g2p import cmudict, read_lexicon
 
-    assert demo.vocabulary() <= set(read_lexicon(cmudict()))
+    templates = re.sub(r"\{\w+\}", " ", demo.TEMPLATES)
+    choices = " ".join(demo.GRAMMAR.values()).replace("|", " ")
+    words = re.findall(r"[a-z]+", f"{templates} {choices}".lower())
+    assert len(set(words)) > 100
+    assert set(words) <= set(read_lexicon(cmudict()))
 
 
 @pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="../shared/data is absent")

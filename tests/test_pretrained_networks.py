@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.test_metrics_models import graph
+from tests.test_metrics_models import forget, graph
 from utils import pretrained
 from utils.digest import digest_of_file
 from utils.onnx_network import Onnx, _providers
@@ -27,7 +27,7 @@ def alone(monkeypatch, tmp_path):
     monkeypatch.delenv(pretrained.FOLDER, raising=False)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
-    pretrained.forget()
+    forget()
 
 
 @pytest.fixture
@@ -237,12 +237,12 @@ def test_only_what_is_read_is_downloaded(monkeypatch, tmp_path):
 # Loading
 
 
-def test_weights_are_loaded_once_for_a_device_and_forgotten_when_told(tmp_path):
+def test_weights_are_loaded_once_for_a_device(tmp_path):
     file = str(toy_file(tmp_path / "toy.pt"))
     model = pretrained.from_weights(file, Toy, "cpu")
     assert model.layer.weight.shape == (2, 3) and not model.training
     assert pretrained.from_weights(file, Toy, "cpu") is model
-    pretrained.forget()
+    forget()
     assert pretrained.from_weights(file, Toy, "cpu") is not model
 
 
@@ -329,12 +329,7 @@ def test_what_is_no_onnx_file_is_refused(tmp_path):
 
 def test_weights_that_come_with_a_package():
     pytest.importorskip("resemblyzer")
-    place = pretrained.in_package("resemblyzer", "pretrained.pt")
-    assert len(digest(place)) == 12
     assert pretrained.resemblyzer("cpu") is pretrained.resemblyzer("cpu")
-    for package, file in (("resemblyzer", "other.pt"), ("no_such_package", "a.pt")):
-        with pytest.raises(ValueError, match=f"pip install {package}"):
-            pretrained.in_package(package, file)
 
 
 def test_a_whisper_that_its_library_cannot_fetch(monkeypatch):

@@ -475,7 +475,7 @@ def test_every_method_is_tried_here():
 
 
 def test_a_picture_has_pixels_and_a_file(tmp_path):
-    from visualization.plot import alignment, compare, figure_image, losses, save
+    from visualization.plot import compare, figure_image, save
 
     mel = Mel(sample_rate=RATE, hop_size=HOP)(None, voice(np.full(RATE, 200.0)))
     arrays = {"mel": mel, "f0": np.full(93, 200.0), "phones": np.array(["a", "b"]), "duration": np.array([40, 53])}
@@ -486,5 +486,3 @@ def test_a_picture_has_pixels_and_a_file(tmp_path):
     assert len(compare({}, arrays).axes) < len(compare(arrays, arrays).axes)
     with pytest.raises(ValueError, match="no mel"):
         compare({}, {})
-    assert figure_image(alignment(np.eye(5), symbols=list("abcde"))).size
-    assert figure_image(losses({"train/mel": ([0, 1, 2], [9.0, 1.0, 0.1]), "valid/mel": ([2], [0.2]), "kl": ([0], [1.0])})).size

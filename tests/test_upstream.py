@@ -12,14 +12,14 @@ from models import load
 from models.base.task import fit_weights
 from models.upstream import read_foreign
 from models.upstream.amphion import hifigan as amphion_hifigan
-from models.upstream.amphion import newest_weights, vits_hifigan
+from models.upstream.amphion import newest_weights
 from models.upstream.jik876 import hifigan_sizes
 from models.upstream.parallel_wavegan import pwg_hifigan
 from models.vocoders.hifigan import HiFiGAN
 from modules.norm import modern_keys
 from tests.conftest import SHARED, make
 from tests.parity import old_keys
-from tests.parity.hifigan import reference_names
+from tests.parity.hifigan import reference_names, vits_hifigan
 from utils.config import build
 
 MANIFESTS = SHARED / "parity/manifests"

@@ -10,7 +10,6 @@ Nothing is fetched but what a user names by its hub id.
 from __future__ import annotations
 
 import functools
-import importlib.util
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from utils.digest import LENGTH, sha256_of
 from utils.digest import digest as digest_of
 from utils.files import DAMAGES, read_weights
-from utils.log import log
 from utils.tree import files_under
 
 if TYPE_CHECKING:
@@ -335,7 +333,7 @@ def whisper_names() -> list[str]:
 
 @functools.cache
 def resemblyzer(device: str) -> Any:
-    """Resemblyzer's VoiceEncoder, whose weights come with the package; `in_package` finds them."""
+    """Resemblyzer's VoiceEncoder, whose weights come with the package."""
     import resemblyzer
     import torch
 
@@ -348,28 +346,8 @@ def resemblyzer(device: str) -> Any:
     return Encoder(device, verbose=False).eval()
 
 
-def in_package(package: str, file: str) -> str:
-    """The path of a file that comes with an installed package, such as ("resemblyzer", "pretrained.pt").
-
-    Raises ValueError when the package or the file is not there.
-    """
-    spec = importlib.util.find_spec(package)
-    folders = spec.submodule_search_locations if spec else None
-    path = Path(folders[0]) / file if folders else None
-    if path is None or not path.is_file():
-        raise ValueError(f"{file} of the package {package} is not here: pip install {package}.")
-    return str(path)
-
-
 def _only_file(folder: Path, pattern: str, kind: str) -> Path:
     files = sorted(folder.glob(pattern))
     if len(files) != 1:
         raise ValueError(f"{folder} holds {len(files)} files {pattern}: one is needed, {kind}.")
     return files[0]
-
-
-def forget() -> None:
-    """Lets go of every network that was loaded, and of the memory that they take."""
-    for load in (from_transformers, preprocessor, from_weights, onnx, whisper, resemblyzer):
-        load.cache_clear()
-    log.debug("networks that were loaded are forgotten.")

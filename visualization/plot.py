@@ -1,4 +1,4 @@
-"""Pictures for TensorBoard and for a recipe's folder: mels with F0 and phones, alignments, loss curves. No display is needed."""
+"""Pictures for TensorBoard and for a recipe's folder: mels with F0 and phones, tables of numbers. No display is needed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ GREY = "#555555"
 F0_COLOUR = "#7fffd4"
 FEW_NAMES = 12  # up to which a table has its numbers written in
 Row = Mapping[str, Any]  # arrays by name, see `mels`
-Curve = tuple[Sequence[float], Sequence[float]]  # steps, values
 CJK_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Microsoft YaHei", "PingFang SC", "SimHei")
 
 
@@ -50,41 +49,6 @@ def mels(rows: Mapping[str, Row], *, title: str = "", frame_seconds: float = 0.0
         image = _draw_row(axis, name, row, scales)
     axes[-1].set_xlabel("seconds" if frame_seconds else "frames")
     figure.colorbar(image, ax=list(axes), pad=0.01, aspect=12 * len(rows), fraction=0.02)
-    return figure
-
-
-def alignment(
-    weights: np.ndarray, *, title: str = "", symbols: Sequence[str] = (), frame_seconds: float = 0.0
-) -> Figure:
-    """Which token each frame attends to: weights (frames, tokens), with `symbols` as names of the tokens."""
-    frames, tokens = weights.shape
-    figure = _figure(width=9.0, height=min(12.0, max(4.0, 1.2 + 0.16 * tokens)), title=title)
-    axis = figure.subplots()
-    box = (0, frames * (frame_seconds or 1.0), -0.5, tokens - 0.5)
-    image = axis.imshow(weights.T, origin="lower", aspect="auto", extent=box, cmap="viridis", interpolation="nearest")
-    axis.set(xlabel="seconds" if frame_seconds else "frames", ylabel="tokens")
-    if symbols:
-        axis.set_yticks(range(tokens), symbols, fontsize=7, parse_math=False)
-    figure.colorbar(image, ax=axis, pad=0.01)
-    return figure
-
-
-def losses(curves: Mapping[str, Curve], *, title: str = "") -> Figure:
-    """Loss curves by name, each (steps, values); a name with a slash ("valid/mel") is drawn in the panel of its last part."""
-    panels: dict[str, dict[str, Curve]] = {}
-    for name, curve in curves.items():
-        panel = name.rsplit("/", 1)[-1]
-        panels.setdefault(panel, {})[name] = curve
-    columns = min(3, len(panels))
-    rows = -(-len(panels) // columns)
-    width = 1.0 + 4.2 * columns
-    height = 0.6 + 2.8 * rows
-    figure = _figure(width=width, height=height, title=title)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis, (panel, own) in zip(axes, panels.items(), strict=False):
-        _draw_curves(axis, panel, own)
-    for axis in axes[len(panels) :]:
-        axis.set_visible(False)
     return figure
 
 
@@ -230,27 +194,3 @@ def _draw_matrix(axis: Axes, table: np.ndarray, names: Sequence[str], limits: tu
         colour = "black" if value > (low + high) / 2 else "white"
         axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
     return image
-
-
-def _draw_curves(axis: Axes, panel: str, curves: Mapping[str, Curve]) -> None:
-    for name, (steps, values) in curves.items():
-        marker = "o" if len(steps) < 12 else ""
-        axis.plot(steps, values, label=name, linewidth=1.4, marker=marker, markersize=3)
-    values_of_each = [np.asarray(values, dtype=float) for _, values in curves.values()]
-    _scale_losses(axis, values_of_each)
-    axis.set(title=panel, xlabel="steps")
-    axis.grid(alpha=0.3)
-    axis.spines[["top", "right"]].set_visible(False)
-    if len(curves) > 1:
-        axis.legend(frameon=False, fontsize=8)
-
-
-def _scale_losses(axis: Axes, curves: list[np.ndarray]) -> None:
-    """A logarithmic axis where the losses span more than a factor of 20."""
-    from matplotlib.ticker import LogLocator
-
-    values = np.concatenate(curves)
-    if len(values) and values.min() > 0 and values.max() > 20 * values.min():
-        axis.set_yscale("log", subs=())
-        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.yaxis.set_major_formatter("{x:g}")

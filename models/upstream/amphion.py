@@ -88,12 +88,6 @@ def nsfhifigan(config: dict[str, Any], state: State) -> tuple[dict[str, Any], St
     return arguments, our_names(state)
 
 
-def vits_hifigan(config: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:
-    """The decoder of Amphion's VITS: plain ends and a speaker vector."""
-    ends = {"variant": {"plain_ends": True}, "speaker_channels": config.get("gin_channels", 0)}
-    return hifigan_sizes(config) | ends, modern_keys(state)
-
-
 def fastspeech2(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card, State]:
     """FastSpeech2, with the pitch and energy that it was trained on."""
     from models.upstream.fastspeech2_maps import from_amphion

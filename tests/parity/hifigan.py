@@ -6,13 +6,18 @@ import torch
 
 from models.base.task import fit_weights
 from models.upstream.amphion import hifigan as amphion_hifigan
-from models.upstream.amphion import vits_hifigan
 from models.upstream.jik876 import hifigan_sizes
 from models.upstream.parallel_wavegan import pwg_hifigan
 from models.vocoders.hifigan import HiFiGAN
 from modules.norm import modern_keys
 from tests.parity import close, compare, old_keys, open_case
 from utils.config import build
+
+
+def vits_hifigan(config, state):
+    """Arguments and weights of the decoder of Amphion's VITS: plain ends and a speaker vector."""
+    ends = {"variant": {"plain_ends": True}, "speaker_channels": config.get("gin_channels", 0)}
+    return hifigan_sizes(config) | ends, modern_keys(state)
 
 
 def hifigan(path):
