@@ -97,13 +97,15 @@ class APNet(Model):
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """The losses of `spectral_losses` and `mel`; `real` and `fake` (batch, 1, samples) for the discriminators."""
-        drawn = self.spectrum(batch["mel"].transpose(1, 2))
-        found = compared(self.mel_loss, batch, self._wave(drawn, full=True).unsqueeze(1))
+        predicted = self.spectrum(batch["mel"].transpose(1, 2))
+        wave = self._wave(predicted, full=True)
+        out = compared(self.mel_loss, batch, wave.unsqueeze(1))
         with torch.no_grad():
-            wanted = self.analysis(found["real"].squeeze(1))
-        heard = self.analysis(found["fake"].squeeze(1))
-        frames = (batch["samples"].to(found["fake"].device) // self.samples_per_frame).clamp(min=1)
-        return {**spectral_losses(drawn, wanted, heard, frames), **found}
+            target = self.analysis(out["real"].squeeze(1))
+        reanalysed = self.analysis(out["fake"].squeeze(1))
+        frames = batch["samples"].to(wave.device) // self.samples_per_frame
+        losses = spectral_losses(predicted, target, reanalysed, frames.clamp(min=1))
+        return losses | out
 
     @torch.inference_mode()
     def infer(self, mel: Tensor) -> Tensor:
@@ -115,12 +117,17 @@ class APNet(Model):
         return self._wave(self.spectrum(hidden), full=False).unsqueeze(1)
 
     def spectrum(self, mel: Tensor) -> Spectrum:
-        """What is drawn for a mel (batch, n_mel, frames), as `AmplitudePhase` gives it: (batch, frames, n_fft // 2 + 1) each."""
-        amplitude = self.ASP_output_conv(_mean_of(self.ASP_ResNet, self.ASP_input_conv(mel))).transpose(1, 2).float()
+        """The spectrum of a mel (batch, n_mel, frames), as `AmplitudePhase` gives it: (batch, frames, n_fft // 2 + 1) each."""
+        hidden = _mean_of(self.ASP_ResNet, self.ASP_input_conv(mel))
+        log_amplitude = _by_frame(self.ASP_output_conv(hidden))
         hidden = _mean_of(self.PSP_ResNet, self.PSP_input_conv(mel))
-        real, imag = (conv(hidden).transpose(1, 2).float() for conv in (self.PSP_output_R_conv, self.PSP_output_I_conv))
-        phase, size = torch.atan2(imag, real), amplitude.exp()
-        return {"log_amplitude": amplitude, "phase": phase, "real": size * phase.cos(), "imag": size * phase.sin()}
+        cosine = _by_frame(self.PSP_output_R_conv(hidden))
+        sine = _by_frame(self.PSP_output_I_conv(hidden))
+        phase = torch.atan2(sine, cosine)
+        amplitude = log_amplitude.exp()
+        real = amplitude * phase.cos()
+        imag = amplitude * phase.sin()
+        return {"log_amplitude": log_amplitude, "phase": phase, "real": real, "imag": imag}
 
     def _wave(self, spectrum: Spectrum, *, full: bool) -> Tensor:
         return self.transform(spectrum["real"], spectrum["imag"], full=full)
@@ -128,45 +135,57 @@ class APNet(Model):
     @property
     def receptive_field_frames(self) -> int:
         """How many frames before and after a frame have a say in its samples."""
-        asp = _half(self.ASP_input_conv, self.ASP_output_conv) + max(block.reach for block in self.ASP_ResNet)
-        ends = max(_half(self.PSP_output_R_conv), _half(self.PSP_output_I_conv))
-        psp = _half(self.PSP_input_conv) + ends + max(block.reach for block in self.PSP_ResNet)
+        asp_blocks = max(block.reach for block in self.ASP_ResNet)
+        asp = _reach(self.ASP_input_conv) + asp_blocks + _reach(self.ASP_output_conv)
+        psp_blocks = max(block.reach for block in self.PSP_ResNet)
+        real = _reach(self.PSP_output_R_conv)
+        imag = _reach(self.PSP_output_I_conv)
+        psp = _reach(self.PSP_input_conv) + psp_blocks + max(real, imag)
         return max(asp, psp) + self.transform.reach
 
 
-def spectral_losses(drawn: Spectrum, wanted: Spectrum, heard: Spectrum, frames: Tensor) -> dict[str, Tensor]:
+def spectral_losses(predicted: Spectrum, target: Spectrum, reanalysed: Spectrum, frames: Tensor) -> dict[str, Tensor]:
     """The paper's losses on spectra (batch, frames, bins), over the first `frames` (batch,) of each.
 
-    `drawn` by the networks, `wanted`, and `heard` in the wave that was made of what was drawn; the latter two may have a
-    frame more. "amplitude": squared distance of log amplitudes; "phase": see `phase_loss`; "consistency": squared distance
-    of what is drawn and what is heard, as not every spectrum is that of a wave; "spectrum": L1 of real and imaginary parts.
+    `predicted` by the networks, `target`, and `reanalysed`, that of the wave made of what was predicted; the latter two may
+    have a frame more. "amplitude": squared distance of log amplitudes; "phase": see `phase_loss`; "consistency": squared
+    distance of predicted and reanalysed, as not every spectrum is that of a wave; "spectrum": L1 of real and imaginary parts.
     """
-    count = drawn["phase"].shape[1]
-    wanted, heard = ({name: x[:, :count] for name, x in side.items()} for side in (wanted, heard))
-    count = wanted["phase"].shape[1]
-    drawn = {name: x[:, :count] for name, x in drawn.items()}
+    count = min(predicted["phase"].shape[1], target["phase"].shape[1])
+    predicted = _first_frames(predicted, count)
+    target = _first_frames(target, count)
+    reanalysed = _first_frames(reanalysed, count)
     mask = valid(frames.clamp(max=count), count)
-    far = {name: drawn[name] - wanted[name] for name in ("log_amplitude", "real", "imag")}
-    apart = [(drawn[name] - heard[name]).square() for name in ("real", "imag")]
+    amplitude = predicted["log_amplitude"] - target["log_amplitude"]
+    real = predicted["real"] - target["real"]
+    imag = predicted["imag"] - target["imag"]
+    inconsistent_real = predicted["real"] - reanalysed["real"]
+    inconsistent_imag = predicted["imag"] - reanalysed["imag"]
+    inconsistency = inconsistent_real.square() + inconsistent_imag.square()
     return {
-        "amplitude": masked_mean(far["log_amplitude"].square(), mask),
-        "phase": phase_loss(drawn["phase"], wanted["phase"], mask),
-        "consistency": masked_mean(apart[0] + apart[1], mask),
-        "spectrum": masked_mean(far["real"].abs() + far["imag"].abs(), mask),
+        "amplitude": masked_mean(amplitude.square(), mask),
+        "phase": phase_loss(predicted["phase"], target["phase"], mask),
+        "consistency": masked_mean(inconsistency, mask),
+        "spectrum": masked_mean(real.abs() + imag.abs(), mask),
     }
 
 
-def phase_loss(phase: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:
+def _first_frames(spectrum: Spectrum, count: int) -> Spectrum:
+    return {name: x[:, :count] for name, x in spectrum.items()}
+
+
+def phase_loss(phase: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """How far phases (batch, frames, bins) are apart, whatever their multiples of 2 pi: 1 - cos, of three differences.
 
     Of the phase itself, of its slope along bins (group delay) and of its slope along frames (instantaneous angular
     frequency), summed. The paper writes -cos, which differs by a constant; so written, equal phases lose nothing.
     """
-    apart = phase - wanted
-    delay = 1 - apart.diff(dim=2).cos()
-    angular = 1 - apart.diff(dim=1).cos()
-    along = masked_mean(angular, mask[:, 1:]) if mask.shape[1] > 1 else 0.0
-    return masked_mean(1 - apart.cos(), mask) + masked_mean(delay, mask) + along
+    difference = phase - target
+    instantaneous = 1 - difference.cos()
+    group_delay = 1 - difference.diff(dim=2).cos()
+    angular = 1 - difference.diff(dim=1).cos()
+    angular_loss = masked_mean(angular, mask[:, 1:]) if mask.shape[1] > 1 else 0.0
+    return masked_mean(instantaneous, mask) + masked_mean(group_delay, mask) + angular_loss
 
 
 def _mean_of(blocks: nn.ModuleList, x: Tensor) -> Tensor:
@@ -175,8 +194,9 @@ def _mean_of(blocks: nn.ModuleList, x: Tensor) -> Tensor:
     if image.device.type == "cpu":  # the layout in which `ResBlock1` is fastest there
         image = image.contiguous(memory_format=torch.channels_last)
     active = F.leaky_relu(image, blocks[0].slope)
-    total = torch.stack([block(image, active) for block in blocks]).mean(0)
-    return F.leaky_relu(total.squeeze(2), POST_SLOPE)
+    outputs = torch.stack([block(image, active) for block in blocks])
+    mean = outputs.mean(0)
+    return F.leaky_relu(mean.squeeze(2), POST_SLOPE)
 
 
 def _blocks(channels: int, sizes: tuple[int, ...], dilations: Dilations) -> nn.ModuleList:
@@ -187,8 +207,14 @@ def _conv(inputs: int, outputs: int, size: int) -> nn.Module:
     return weight_norm(nn.Conv1d(inputs, outputs, size, padding=(size - 1) // 2))
 
 
-def _half(*convs: nn.Module) -> int:
-    return sum(conv.padding[0] for conv in convs)
+def _by_frame(x: Tensor) -> Tensor:
+    """(batch, bins, frames) as (batch, frames, bins) in float32."""
+    return x.transpose(1, 2).float()
+
+
+def _reach(conv: nn.Module) -> int:
+    """How many frames on either side a convolution sees."""
+    return conv.padding[0]
 
 
 def _check(network: str, sizes: tuple[int, ...], dilations: Dilations) -> None:
@@ -202,5 +228,6 @@ def _check(network: str, sizes: tuple[int, ...], dilations: Dilations) -> None:
 
 def _check_ends(**sizes: Any) -> None:
     for name, size in sizes.items():
-        if any(s % 2 == 0 for s in (size if isinstance(size, tuple | list) else (size,))):
+        each = size if isinstance(size, tuple | list) else (size,)
+        if any(s % 2 == 0 for s in each):
             raise ValueError(f"APNet: {name} must be odd, so that a frame stays a frame, got {size}.")

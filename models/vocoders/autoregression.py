@@ -112,13 +112,20 @@ def condition(
         frames = torch.full((len(mel),), mel.shape[1], device=mel.device)
     start = torch.div(first, hop, rounding_mode="floor")
     offset = first - start * hop
-    whole = math.ceil((int(offset.max()) + count) / hop)
-    context = frames_around(mel, frames, which, start - model.reach, whole + 2 * model.reach, model.padding)
+    n_frames = math.ceil((int(offset.max()) + count) / hop)
+    context = frames_around(mel, frames, which, start - model.reach, n_frames + 2 * model.reach, model.padding)
     full = model.expand(context)
     if not offset.any():
         return full[:, :count]
     places = offset[:, None] + torch.arange(count, device=mel.device)
     return full.gather(1, places[..., None].expand(-1, -1, full.shape[2]))
+
+
+def condition_from_start(model: Autoregressive, mel: Tensor, count: int, frames: Tensor) -> Tensor:
+    """The conditions (batch, count, channels) of the first `count` samples of every mel; `frames` as in `condition`."""
+    which = torch.arange(len(mel), device=mel.device)
+    first = torch.zeros_like(which)
+    return condition(model, mel, which, first, count, frames)
 
 
 def drawer(output: Output, rows: int, seed: int) -> Draw:
@@ -130,10 +137,10 @@ def drawer(output: Output, rows: int, seed: int) -> Draw:
 
     def draw(samples: int) -> np.ndarray:
         uniform = series.uniform(samples, rows, output.draws)
-        drawn = uniform * np.float32(1 - 2 * SAFE) + np.float32(SAFE)
+        draws = uniform * np.float32(1 - 2 * SAFE) + np.float32(SAFE)
         if output.kind == "gaussian":
-            drawn[..., -1] = series.normal(samples, rows)
-        return drawn
+            draws[..., -1] = series.normal(samples, rows)
+        return draws
 
     return draw
 

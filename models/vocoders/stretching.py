@@ -52,20 +52,20 @@ def check_factors(model: str, factors: tuple[int, ...], hop_size: int) -> None:
         )
 
 
-def frames_around(mel: Tensor, frames: Tensor, who: Tensor, first: Tensor, count: int, padding: Padding) -> Tensor:
-    """`count` frames of the mels `who` (rows,), from the frames `first` (rows,) on: (rows, n_mel, count).
+def frames_around(mel: Tensor, frames: Tensor, which: Tensor, first: Tensor, count: int, padding: Padding) -> Tensor:
+    """`count` frames of the mels `which` (rows,), from the frames `first` (rows,) on: (rows, n_mel, count).
 
     `mel`: (batch, frames, n_mel), of which `frames` (batch,) are real. Outside of those the edge is repeated, or zeros.
     """
     places = first[:, None] + torch.arange(count, device=mel.device)
-    last = frames.to(mel.device)[who][:, None] - 1
+    last = frames.to(mel.device)[which][:, None] - 1
     inside = places.clamp(min=0).minimum(last)
-    found = mel[who[:, None], inside]
+    context = mel[which[:, None], inside]
     if padding == "zeros":
-        found = found * (places == inside)[..., None]
-    return found.transpose(1, 2)
+        context = context * (places == inside)[..., None]
+    return context.transpose(1, 2)
 
 
 def shifted(values: Tensor, start: float) -> Tensor:
-    """What a network hears before each sample: (batch, samples) one later, `start` first."""
+    """The sample before each sample, which a network reads: (batch, samples) one later, `start` first."""
     return F.pad(values[:, :-1], (1, 0), value=start)

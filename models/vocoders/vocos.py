@@ -84,8 +84,10 @@ class Vocos(Model):
                 )
             self.backbone = ResNetBackbone(n_mel, sizes.dim, sizes.num_layers or 3, sizes.layer_scale)
         else:
-            wide = (sizes.intermediate_dim, sizes.num_layers or 8, sizes.layer_scale, codes.bandwidths)
-            self.backbone = ConvNeXtBackbone(n_mel, sizes.dim, *wide)
+            num_layers = sizes.num_layers or 8
+            self.backbone = ConvNeXtBackbone(
+                n_mel, sizes.dim, sizes.intermediate_dim, num_layers, sizes.layer_scale, codes.bandwidths
+            )
         if head == "istft":
             self.head = ISTFTHead(sizes.dim, n_fft, hop_size, padding)
         else:
@@ -118,8 +120,10 @@ class Vocos(Model):
             raise ValueError(
                 "Vocos: codebooks is 0, so this model reads no codes: give features to infer, or load the EnCodec variant."
             )
-        first = torch.arange(codes.shape[1], device=codes.device)[:, None] * self.codebook_size
-        return self._wave(F.embedding(codes + first, self.codebook_weights).sum(1), bandwidth_id, full=True)
+        codebooks = torch.arange(codes.shape[1], device=codes.device)
+        rows = codes + codebooks[:, None] * self.codebook_size
+        features = F.embedding(rows, self.codebook_weights).sum(1)
+        return self._wave(features, bandwidth_id, full=True)
 
     def decode(self, hidden: Tensor, speaker: Tensor | None = None, *, bandwidth_id: int | Tensor | None = None) -> Tensor:
         """(batch, n_mel, frames) -> (batch, 1, samples), as many as published: with padding "center" one hop fewer than `infer`.
@@ -135,8 +139,10 @@ class Vocos(Model):
             choices = f"0 to {self.bandwidths - 1}" if self.bandwidths else "none: this model has no adaptive norms"
             raise ValueError(f"Vocos: bandwidth_id is {bandwidth_id}. Choices: {choices}.")
         if bandwidth_id is not None:
-            bandwidth_id = torch.as_tensor(bandwidth_id, device=x.device).reshape(-1)
-        return self.head(self.backbone(x, bandwidth_id), full)
+            bandwidth_id = torch.as_tensor(bandwidth_id, device=x.device)
+            bandwidth_id = bandwidth_id.reshape(-1)
+        hidden = self.backbone(x, bandwidth_id)
+        return self.head(hidden, full)
 
     @property
     def receptive_field_frames(self) -> int:
@@ -198,14 +204,17 @@ class AdaptiveLayerNorm(nn.Module):
 
     def __init__(self, dim: int, bandwidths: int) -> None:
         super().__init__()
-        self.scale, self.shift = nn.Embedding(bandwidths, dim), nn.Embedding(bandwidths, dim)
+        self.scale = nn.Embedding(bandwidths, dim)
+        self.shift = nn.Embedding(bandwidths, dim)
         nn.init.ones_(self.scale.weight)
         nn.init.zeros_(self.shift.weight)
 
     def forward(self, x: Tensor, bandwidth_id: Tensor) -> Tensor:
         """`bandwidth_id`: (batch,), or (1,) for all."""
-        scale, shift = (table(bandwidth_id).unsqueeze(1) for table in (self.scale, self.shift))
-        return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:], eps=EPSILON), scale)
+        scale = self.scale(bandwidth_id).unsqueeze(1)
+        shift = self.shift(bandwidth_id).unsqueeze(1)
+        normalised = F.layer_norm(x, x.shape[-1:], eps=EPSILON)
+        return torch.addcmul(shift, normalised, scale)
 
 
 def _norm(dim: int, bandwidths: int) -> nn.Module:
@@ -217,10 +226,12 @@ class ResNetBackbone(nn.Module):
 
     def __init__(self, n_mel: int, dim: int, num_layers: int, layer_scale: float | None) -> None:
         super().__init__()
-        self.embed = weight_norm(nn.Conv1d(n_mel, dim, 3, padding=1))
+        embed = nn.Conv1d(n_mel, dim, 3, padding=1)
+        self.embed = weight_norm(embed)
         scale = layer_scale or 1 / (3 * num_layers)
-        self.resnet = nn.ModuleList(ScaledResBlock(dim, (1, 3, 5), scale) for _ in range(num_layers))
-        self.reach = 1 + sum(block.reach for block in self.resnet)
+        blocks = [ScaledResBlock(dim, (1, 3, 5), scale) for _ in range(num_layers)]
+        self.resnet = nn.ModuleList(blocks)
+        self.reach = 1 + sum(block.reach for block in blocks)
 
     def forward(self, x: Tensor, bandwidth_id: Tensor | None) -> Tensor:
         x = _along_time(self.embed, x)
@@ -234,9 +245,12 @@ class ScaledResBlock(nn.Module):
 
     def __init__(self, dim: int, dilations: tuple[int, ...], scale: float) -> None:
         super().__init__()
-        self.convs1 = nn.ModuleList(weight_norm(nn.Conv1d(dim, dim, 3, dilation=d, padding=d)) for d in dilations)
-        self.convs2 = nn.ModuleList(weight_norm(nn.Conv1d(dim, dim, 3, padding=1)) for _ in dilations)
-        self.gamma = nn.ParameterList(torch.full((dim, 1), scale) for _ in dilations)
+        dilated = [_conv(dim, dilation) for dilation in dilations]
+        plain = [_conv(dim, 1) for _ in dilations]
+        scales = [torch.full((dim, 1), scale) for _ in dilations]
+        self.convs1 = nn.ModuleList(dilated)
+        self.convs2 = nn.ModuleList(plain)
+        self.gamma = nn.ParameterList(scales)
         self.reach = sum(dilations) + len(dilations)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -245,6 +259,10 @@ class ScaledResBlock(nn.Module):
             hidden = _along_time(second, F.leaky_relu(hidden, 0.1))
             x = torch.addcmul(x, gamma.squeeze(1), hidden)
         return x
+
+
+def _conv(dim: int, dilation: int) -> nn.Module:
+    return weight_norm(nn.Conv1d(dim, dim, 3, dilation=dilation, padding=dilation))
 
 
 class ISTFTHead(nn.Module):
@@ -258,9 +276,11 @@ class ISTFTHead(nn.Module):
         self.transform = InverseSTFT(hop_size=hop_size, n_fft=n_fft, padding=padding)
 
     def forward(self, x: Tensor, full: bool) -> Tensor:
-        magnitude, phase = self.out(x).float().chunk(2, dim=2)
-        magnitude = _bounded_exp(magnitude, LOUDEST)
-        return self.transform(magnitude * phase.cos(), magnitude * phase.sin(), full=full)
+        log_magnitude, phase = self.out(x).float().chunk(2, dim=2)
+        magnitude = _bounded_exp(log_magnitude, LOUDEST)
+        real = magnitude * phase.cos()
+        imag = magnitude * phase.sin()
+        return self.transform(real, imag, full=full)
 
 
 class IMDCTHead(nn.Module):
@@ -272,24 +292,33 @@ class IMDCTHead(nn.Module):
     def __init__(self, dim: int, hop_size: int, padding: str, form: str, sample_rate: int | None) -> None:
         super().__init__()
         self.signed = form == "imdct_symexp"
-        self.out = nn.Linear(dim, hop_size if self.signed else 2 * hop_size)
+        channels = hop_size if self.signed else 2 * hop_size
+        self.out = nn.Linear(dim, channels)
         self.transform = InverseMDCT(hop_size=hop_size, padding=padding)
         if self.signed and sample_rate:
-            top = math.log10(1 + sample_rate / 2 / 700)
-            hertz = 700 * (10 ** torch.linspace(0, top, hop_size) - 1)
-            self.out.weight.data.mul_(1 - hertz[:, None] / hertz[-1])
+            hertz = _mel_spaced(hop_size, sample_rate / 2)
+            weaker = hertz[:, None] / hertz[-1]
+            self.out.weight.data.mul_(1 - weaker)
 
     def forward(self, x: Tensor, full: bool) -> Tensor:
         x = self.out(x).float()
         if self.signed:
-            return self.transform(x.sign() * (_bounded_exp(x.abs(), LOUDEST + 1) - 1), full=full)
-        magnitude, phase = x.chunk(2, dim=2)
-        return self.transform(_bounded_exp(magnitude, LOUDEST) * phase.cos(), full=full)
+            magnitude = _bounded_exp(x.abs(), LOUDEST + 1) - 1
+            return self.transform(x.sign() * magnitude, full=full)
+        log_magnitude, phase = x.chunk(2, dim=2)
+        magnitude = _bounded_exp(log_magnitude, LOUDEST)
+        return self.transform(magnitude * phase.cos(), full=full)
 
 
-def _bounded_exp(x: Tensor, most: float) -> Tensor:
-    """exp(x), `most` at most. Bounded before, as the gradient of an infinity is no number."""
-    return x.clamp(max=math.log(most)).exp()
+def _mel_spaced(count: int, fmax: float) -> Tensor:
+    """(count,) frequencies from 0 to `fmax` Hz, evenly spaced on the mel scale."""
+    mels = torch.linspace(0, math.log10(1 + fmax / 700), count)
+    return 700 * (10**mels - 1)
+
+
+def _bounded_exp(x: Tensor, largest: float) -> Tensor:
+    """exp(x), `largest` at most. Bounded before, as the gradient of an infinity is no number."""
+    return x.clamp(max=math.log(largest)).exp()
 
 
 def _along_time(conv: nn.Module, x: Tensor) -> Tensor:
@@ -297,6 +326,9 @@ def _along_time(conv: nn.Module, x: Tensor) -> Tensor:
 
     As an image of one row it runs in that very layout; torch's own would transpose, there and back, at every layer.
     """
-    image, weight = x.transpose(1, 2).unsqueeze(2), conv.weight.unsqueeze(2)
-    out = F.conv2d(image, weight, conv.bias, 1, (0, conv.padding[0]), (1, conv.dilation[0]), conv.groups)
+    image = x.transpose(1, 2).unsqueeze(2)
+    weight = conv.weight.unsqueeze(2)
+    padding = (0, conv.padding[0])
+    dilation = (1, conv.dilation[0])
+    out = F.conv2d(image, weight, conv.bias, 1, padding, dilation, conv.groups)
     return out.squeeze(2).transpose(1, 2)

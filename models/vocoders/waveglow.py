@@ -48,9 +48,13 @@ class WaveGlow(Model):
         super().__init__()
         self.early = [k for k in range(1, n_flows) if k % n_early_every == 0]
         _check(n_group, n_early_size, len(self.early), kernel_size, upsample_kernel_size, hop_size)
-        self.hop_size, self.n_group, self.n_early_size, self.sigma = hop_size, n_group, n_early_size, sigma
+        self.hop_size = hop_size
+        self.n_group = n_group
+        self.n_early_size = n_early_size
+        self.sigma = sigma
         self.upsample = nn.ConvTranspose1d(n_mel, n_mel, upsample_kernel_size, hop_size)
-        self.convinv, self.WN = nn.ModuleList(), nn.ModuleList()
+        self.convinv = nn.ModuleList()
+        self.WN = nn.ModuleList()
         self.last_channels = n_group
         for k in range(n_flows):
             self.last_channels -= n_early_size * (k in self.early)
@@ -67,14 +71,23 @@ class WaveGlow(Model):
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`nll`: the negative log-likelihood per sample in nats, without the constant log(sigma) + log(2 pi) / 2."""
-        mel, audio = batch["mel"], batch["audio"]
-        lengths = torch.minimum(batch["samples"], batch["frames"] * self.hop_size).to(mel.device) // self.n_group
-        inside = valid(lengths, self._groups(mel, audio))[:, None]
-        z, log_scales, log_dets = self.encode(mel, audio, inside[:, :, None].to(mel.dtype))
-        samples = (lengths.sum() * self.n_group).clamp(min=1)
-        surprise = (z.square() * inside).sum() / (2 * self.sigma**2)
-        stretch = torch.stack([(s * inside).sum() for s in log_scales]).sum()
-        return {"nll": (surprise - stretch) / samples - log_dets.sum() / self.n_group}
+        mel = batch["mel"]
+        audio = batch["audio"]
+        samples = torch.minimum(batch["samples"], batch["frames"] * self.hop_size)
+        groups = samples.to(mel.device) // self.n_group
+        mask = valid(groups, self._groups(mel, audio))
+        mask = mask[:, None]
+        image_mask = mask[:, :, None].to(mel.dtype)
+        z, log_scales, log_dets = self.encode(mel, audio, image_mask)
+        squares = z.square() * mask
+        prior_nll = squares.sum() / (2 * self.sigma**2)
+        per_flow = [(log_scale * mask).sum() for log_scale in log_scales]
+        log_scale = torch.stack(per_flow).sum()
+        log_det = log_dets.sum() / self.n_group
+        count = groups.sum() * self.n_group
+        count = count.clamp(min=1)
+        nll = (prior_nll - log_scale) / count
+        return {"nll": nll - log_det}
 
     @torch.inference_mode()
     def infer(self, mel: Tensor, *, noise_scale: float = 0.6, seed: int | None = None, noise: Tensor | None = None) -> Tensor:
@@ -96,29 +109,36 @@ class WaveGlow(Model):
         That is one log scale (batch, channels, groups) a flow, and one log determinant of its mixing per group (n_flows,).
         """
         groups = self._groups(mel, audio)
-        x = audio[:, : groups * self.n_group].unflatten(1, (groups, self.n_group)).transpose(1, 2).float()
+        grouped = audio[:, : groups * self.n_group].unflatten(1, (groups, self.n_group))
+        x = grouped.transpose(1, 2).float()
         condition = self._condition(mel, groups)
-        done, log_scales, log_dets = [], [], []
+        latents = []
+        log_scales = []
+        log_dets = []
         for k, (mix, net) in enumerate(zip(self.convinv, self.WN, strict=True)):
             if k in self.early:
-                done.append(x[:, : self.n_early_size])
+                latents.append(x[:, : self.n_early_size])
                 x = x[:, self.n_early_size :]
             x, log_det = mix(x)
             x, log_scale = net.couple(x, condition, mask)
             log_scales.append(log_scale)
             log_dets.append(log_det)
-        return torch.cat([*done, x], 1), log_scales, torch.stack(log_dets)
+        return torch.cat([*latents, x], 1), log_scales, torch.stack(log_dets)
 
     def decode(self, z: Tensor, mel: Tensor) -> Tensor:
         """The inverse of `encode`: noise (batch, n_group, groups) as samples (batch, groups * n_group)."""
         condition = self._condition(mel, z.shape[2])
-        x, left = z[:, -self.last_channels :], z[:, : -self.last_channels]
+        x = z[:, -self.last_channels :]
+        early = z[:, : -self.last_channels]
         for k in reversed(range(len(self.WN))):
-            x = self.convinv[k].inverse(self.WN[k].uncouple(x, condition))
+            x = self.WN[k].uncouple(x, condition)
+            x = self.convinv[k].inverse(x)
             if k in self.early:
-                x = torch.cat([left[:, -self.n_early_size :], x], 1)
-                left = left[:, : -self.n_early_size]
-        return x.transpose(1, 2).flatten(1)
+                latent = early[:, -self.n_early_size :]
+                early = early[:, : -self.n_early_size]
+                x = torch.cat([latent, x], 1)
+        grouped = x.transpose(1, 2)
+        return grouped.flatten(1)
 
     def _groups(self, mel: Tensor, audio: Tensor) -> int:
         """How many whole groups of samples have both sound and mel."""
@@ -127,17 +147,22 @@ class WaveGlow(Model):
 
     def _condition(self, mel: Tensor, groups: int) -> Tensor:
         """The mel at the rate of samples, those of a group as channels: planes (batch, n_mel * n_group, 1, groups)."""
-        fine = self.upsample(mel.transpose(1, 2))[..., : groups * self.n_group]
-        fine = nn.functional.pad(fine, (0, groups * self.n_group - fine.shape[2]))
-        together = fine.unflatten(2, (groups, self.n_group)).permute(0, 2, 1, 3).flatten(2)
-        return planes(together.transpose(1, 2))
+        samples = groups * self.n_group
+        upsampled = self.upsample(mel.transpose(1, 2))
+        upsampled = upsampled[..., :samples]
+        padded = nn.functional.pad(upsampled, (0, samples - upsampled.shape[2]))
+        grouped = padded.unflatten(2, (groups, self.n_group))
+        by_group = grouped.permute(0, 2, 1, 3).flatten(2)
+        return planes(by_group.transpose(1, 2))
 
     def drawn(self, inputs: Mapping[str, Tensor], *, seed: int, first: int) -> dict[str, Tensor]:
         """`noise` (1, n_group, groups), the same for each frame whatever pieces the mel comes in."""
         mel = inputs["mel"]
-        numbers = placed(seed, first, first + mel.shape[1], self.hop_size)
-        groups = numbers.reshape(1, -1, self.n_group)
-        return {"noise": groups.transpose(1, 2).to(mel.device)}
+        last = first + mel.shape[1]
+        samples = placed(seed, first, last, self.hop_size)
+        groups = samples.reshape(1, -1, self.n_group)
+        noise = groups.transpose(1, 2)
+        return {"noise": noise.to(mel.device)}
 
     def prepared(self) -> Self:
         """Itself with the mixings inverted besides."""
@@ -207,19 +232,25 @@ class Coupling(GatedStack):
 
     def couple(self, x: Tensor, condition: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """(batch, 2 half, places) with its second half moved, and the log of the scales (batch, half, places)."""
-        kept, moved = x.chunk(2, 1)
-        shift, log_scale = self._terms(kept, condition, mask)
-        return torch.cat([kept, log_scale.exp() * moved + shift], 1), log_scale
+        first, second = x.chunk(2, 1)
+        shift, log_scale = self._terms(first, condition, mask)
+        scaled = log_scale.exp() * second
+        second = scaled + shift
+        return torch.cat([first, second], 1), log_scale
 
     def uncouple(self, x: Tensor, condition: Tensor) -> Tensor:
         """What `couple` made `x` of."""
-        kept, moved = x.chunk(2, 1)
-        shift, log_scale = self._terms(kept, condition, None)
-        return torch.cat([kept, (moved - shift) * (-log_scale).exp()], 1)
+        first, second = x.chunk(2, 1)
+        shift, log_scale = self._terms(first, condition, None)
+        second = (second - shift) * (-log_scale).exp()
+        return torch.cat([first, second], 1)
 
-    def _terms(self, kept: Tensor, condition: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        hidden = self(run(self.start, planes(kept)), condition, mask)
-        return run(self.end, hidden).squeeze(2).to(kept.dtype).chunk(2, 1)
+    def _terms(self, first: Tensor, condition: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Shift and log scale of the second half, both (batch, half, places)."""
+        hidden = run(self.start, planes(first))
+        hidden = self(hidden, condition, mask)
+        terms = run(self.end, hidden).squeeze(2)
+        return terms.to(first.dtype).chunk(2, 1)
 
 
 def _check(groups: int, early_size: int, early: int, kernel_size: int, upsampling: int, hop_size: int) -> None:

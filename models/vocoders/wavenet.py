@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.base.model import Model, former_names
-from models.vocoders.autoregression import condition, contiguous, generate
+from models.vocoders.autoregression import condition_from_start, contiguous, generate
 from models.vocoders.distributions import Output
 from models.vocoders.folding import Seam
 from models.vocoders.stretching import Padding, check_factors, reach_of, shifted, stretching
@@ -120,33 +120,42 @@ class WaveNet(Model):
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`nll`: the negative log likelihood of a sample given those before it, in nats."""
-        mel, audio = batch["mel"], batch["audio"]
+        mel = batch["mel"]
+        audio = batch["audio"]
+        speaker = batch.get("speaker")
         count = min(audio.shape[1], mel.shape[1] * self.hop_size)
-        everyone, begin = torch.arange(len(mel), device=mel.device), torch.zeros(len(mel), dtype=torch.long, device=mel.device)
-        told = condition(self, mel, everyone, begin, count, batch["frames"])
         audio = audio[:, :count]
-        heard = shifted(self.output.companded(audio), self.silence)
-        y = self.predict(self.encode(heard), told.transpose(1, 2), batch.get("speaker"))
-        inside = valid(batch["samples"].to(mel.device).clamp(max=count), count)
-        return {"nll": masked_mean(-self.output.log_prob(y.transpose(1, 2).float(), audio), inside)}
+        condition = condition_from_start(self, mel, count, batch["frames"])
+        values = self.output.companded(audio)
+        previous = shifted(values, self.silence)
+        x = self.encode(previous)
+        parameters = self.predict(x, condition.transpose(1, 2), speaker)
+        parameters = parameters.transpose(1, 2).float()
+        log_prob = self.output.log_prob(parameters, audio)
+        lengths = batch["samples"].to(mel.device)
+        mask = valid(lengths.clamp(max=count), count)
+        return {"nll": masked_mean(-log_prob, mask)}
 
     @property
     def silence(self) -> float:
-        """What is heard before the first sample."""
+        """The value before the first sample."""
         return float(self.output.companded(torch.zeros(1)))
 
-    def encode(self, heard: Tensor) -> Tensor:
+    def encode(self, values: Tensor) -> Tensor:
         """Values (batch, samples) as the first layer takes them, (batch, 1 or classes, samples)."""
         if not self.one_hot:
-            return heard[:, None]
-        labels = ((heard + 1) / 2 * (self.output.classes - 1)).round().long()
-        return F.one_hot(labels, self.output.classes).to(self.first_conv.weight.dtype).transpose(1, 2)
+            return values[:, None]
+        labels = ((values + 1) / 2 * (self.output.classes - 1)).round().long()
+        one_hot = F.one_hot(labels, self.output.classes)
+        return one_hot.to(self.first_conv.weight.dtype).transpose(1, 2)
 
-    def predict(self, x: Tensor, told: Tensor, speaker: Tensor | None = None) -> Tensor:
-        """The output's numbers (batch, channels, samples) for inputs and conditions (batch, channels, samples)."""
-        x, skips, who = self.first_conv(x), 0, self.speaker_vector(speaker)
+    def predict(self, x: Tensor, condition: Tensor, speaker: Tensor | None = None) -> Tensor:
+        """Parameters of the output (batch, channels, samples) for inputs and conditions (batch, channels, samples)."""
+        x = self.first_conv(x)
+        skips = 0
+        embedding = self.speaker_vector(speaker)
         for layer in self.conv_layers:
-            x, skip = layer(x, told, who)
+            x, skip = layer(x, condition, embedding)
             skips = skips + skip
         x = skips * math.sqrt(1 / len(self.conv_layers))
         for layer in self.last_conv_layers:
@@ -190,8 +199,9 @@ class WaveNet(Model):
         """(rows, n_mel, frames + 2 * reach) to (rows, frames * hop_size, n_mel)."""
         if self.upsample_net is None:
             return context.repeat_interleave(self.hop_size, 2).transpose(1, 2)
-        told, cut = self.upsample_net(context), self.margin * self.hop_size
-        return told[..., cut : told.shape[2] - cut].transpose(1, 2)
+        condition = self.upsample_net(context)
+        cut = self.margin * self.hop_size
+        return condition[..., cut : condition.shape[2] - cut].transpose(1, 2)
 
     def loop(self, rows: int, temperature: float, **options: Any) -> Loop:
         """The compiled loop at its beginning; see `Loop`."""
@@ -200,31 +210,41 @@ class WaveNet(Model):
     @property
     def receptive_field_samples(self) -> int:
         """How many samples, the present one's predecessor first, have a say in a sample."""
-        return sum((layer.conv.kernel_size[0] - 1) * layer.conv.dilation[0] for layer in self.conv_layers) + 1
+        return sum(layer.past for layer in self.conv_layers) + 1
 
 
 class Layer(nn.Module):
-    """A gated dilated convolution that sees no future, with the condition added to its gates."""
+    """A gated dilated convolution that sees no future, with the condition added to its gates.
+
+    `past`: how many samples before the present one it reads.
+    """
 
     def __init__(self, sizes: NetworkSizes, n_mel: int, speaker_channels: int, *, dilation: int) -> None:
         super().__init__()
         residual = sizes.residual_channels
         gates = sizes.gate_channels
         self.dropout = sizes.dropout
-        self.conv = weight_norm(_fair(nn.Conv1d(residual, gates, sizes.kernel_size, dilation=dilation)))
+        self.past = (sizes.kernel_size - 1) * dilation
+        conv = nn.Conv1d(residual, gates, sizes.kernel_size, dilation=dilation)
+        self.conv = weight_norm(_kaiming(conv))
         self.conv1x1c = _dense(n_mel, gates, bias=False)
         self.conv1x1g = _dense(speaker_channels, gates, bias=False) if speaker_channels else None
         self.conv1x1_out = _dense(gates // 2, residual)
         self.conv1x1_skip = _dense(gates // 2, sizes.skip_channels)
 
-    def forward(self, x: Tensor, told: Tensor, speaker: Tensor | None) -> tuple[Tensor, Tensor]:
-        past = (self.conv.kernel_size[0] - 1) * self.conv.dilation[0]
-        hidden = self.conv(F.pad(F.dropout(x, self.dropout, self.training), (past, 0))) + self.conv1x1c(told)
+    def forward(self, x: Tensor, condition: Tensor, speaker: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The layer's output and its skip, of `x`, `condition` (batch, channels, samples), `speaker` (batch, channels, 1)."""
+        dropped = F.dropout(x, self.dropout, self.training)
+        causal = F.pad(dropped, (self.past, 0))
+        hidden = self.conv(causal)
+        hidden = hidden + self.conv1x1c(condition)
         if self.conv1x1g is not None and speaker is not None:
             hidden = hidden + self.conv1x1g(speaker)
-        first, second = hidden.chunk(2, 1)
-        hidden = torch.tanh(first) * torch.sigmoid(second)
-        return (x + self.conv1x1_out(hidden)) * math.sqrt(0.5), self.conv1x1_skip(hidden)
+        value, gate = hidden.chunk(2, 1)
+        hidden = torch.tanh(value) * torch.sigmoid(gate)
+        residual = self.conv1x1_out(hidden)
+        skip = self.conv1x1_skip(hidden)
+        return (x + residual) * math.sqrt(0.5), skip
 
 
 class Loop:
@@ -237,44 +257,70 @@ class Loop:
     def __init__(
         self, model: WaveNet, rows: int, temperature: float, *, speaker: Tensor | None = None, first: Tensor | None = None
     ) -> None:
-        self.model, self.temperature, self.who = model, temperature, model.speaker_vector(speaker)
-        m, layers, (dense1, dense2) = model, model.conv_layers, (model.last_conv_layers[1], model.last_conv_layers[3])
-        ends = [torch.cat([layer.conv1x1_out.weight, layer.conv1x1_skip.weight])[..., 0] for layer in layers]
-        biases = [torch.cat([layer.conv1x1_out.bias, layer.conv1x1_skip.bias]) for layer in layers]
-        taps = [layer.conv.weight.transpose(1, 2).flatten(1) for layer in layers]
-        self.weights = contiguous(
-            *(_matrix(m.first_conv), m.first_conv.bias),
-            *(torch.stack(taps), torch.stack(ends), torch.stack(biases)),
-            *(dense1.weight[..., 0], dense1.bias, dense2.weight[..., 0], dense2.bias),
-        )
-        dilations = np.array([layer.conv.dilation[0] for layer in layers])
-        lengths = dilations * (layers[0].conv.kernel_size[0] - 1) + 1
-        self.plan = (dilations, np.cumsum(lengths) - lengths, lengths)
+        self.model = model
+        self.temperature = temperature
+        self.speaker = model.speaker_vector(speaker)
+        self.weights = _loop_weights(model)
+        dilations = np.array([layer.conv.dilation[0] for layer in model.conv_layers])
+        lengths = np.array([layer.past + 1 for layer in model.conv_layers])
+        offsets = np.cumsum(lengths) - lengths
+        self.plan = (dilations, offsets, lengths)
         if first is None:
-            first = m.encode(torch.full((1, 1), m.silence))[0, :, 0]
-        channels = self.weights[0].shape[1]
-        (begin,) = contiguous(first.to(m.first_conv.bias) @ _matrix(m.first_conv) + m.first_conv.bias)
-        rings = np.zeros((lengths.sum(), rows, channels), np.float32)
-        self.state = (np.tile(begin, (rows, 1)), rings, np.zeros(1, np.int64))
+            silence = torch.full((1, 1), model.silence)
+            first = model.encode(silence)[0, :, 0]
+        conv = model.first_conv
+        (x,) = contiguous(first.to(conv.bias) @ _matrix(conv) + conv.bias)
+        rings = np.zeros((lengths.sum(), rows, len(x)), np.float32)
+        time = np.zeros(1, np.int64)
+        self.state = (np.tile(x, (rows, 1)), rings, time)
 
     def __call__(self, condition: Tensor, draws: np.ndarray) -> np.ndarray:
         from models.vocoders.loops import KINDS, wavenet
 
         out = np.empty(condition.shape[:2], np.float32)
         kind = KINDS[self.model.output.kind]
-        wavenet(self._told(condition), self.weights, self.plan, self.state, draws, kind, self.temperature, out)
+        gates = self._conditioned_gates(condition)
+        wavenet(gates, self.weights, self.plan, self.state, draws, kind, self.temperature, out)
         return out
 
-    def _told(self, condition: Tensor) -> np.ndarray:
+    def _conditioned_gates(self, condition: Tensor) -> np.ndarray:
+        """What condition, speaker and bias add to the gates of each layer: (samples, layers, rows, gate_channels)."""
         rows, samples, _ = condition.shape
         layers = self.model.conv_layers
         out = np.empty((samples, len(layers), rows, layers[0].conv.out_channels), np.float32)
         for i, layer in enumerate(layers):
-            told = F.linear(condition.transpose(0, 1), layer.conv1x1c.weight[..., 0], layer.conv.bias)
+            gates = F.linear(condition.transpose(0, 1), layer.conv1x1c.weight[..., 0], layer.conv.bias)
             if layer.conv1x1g is not None:
-                told = told + layer.conv1x1g(self.who)[..., 0]
-            out[:, i] = told.float().cpu().numpy()
+                embedding = layer.conv1x1g(self.speaker)
+                gates = gates + embedding[..., 0]
+            out[:, i] = gates.float().cpu().numpy()
         return out
+
+
+def _loop_weights(model: WaveNet) -> tuple[np.ndarray, ...]:
+    """The weights that the compiled loop reads, in its order; of the dilated layers as stacks."""
+    taps = []
+    ends = []
+    end_biases = []
+    for layer in model.conv_layers:
+        taps.append(layer.conv.weight.transpose(1, 2).flatten(1))
+        end = torch.cat([layer.conv1x1_out.weight, layer.conv1x1_skip.weight])
+        ends.append(end[..., 0])
+        bias = torch.cat([layer.conv1x1_out.bias, layer.conv1x1_skip.bias])
+        end_biases.append(bias)
+    first = model.first_conv
+    _, dense1, _, dense2 = model.last_conv_layers
+    return contiguous(
+        _matrix(first),
+        first.bias,
+        torch.stack(taps),
+        torch.stack(ends),
+        torch.stack(end_biases),
+        dense1.weight[..., 0],
+        dense1.bias,
+        dense2.weight[..., 0],
+        dense2.bias,
+    )
 
 
 class Upsample(nn.Module):
@@ -297,10 +343,11 @@ class Smoothing(nn.Module):
 
     def __init__(self, settings: Upsampling) -> None:
         super().__init__()
-        kind = ACTIVATIONS[settings.activation]
-        activation = None if kind is None else kind(settings.slope) if kind is nn.LeakyReLU else kind()
+        activation = _activation(settings)
         self.up_layers = stretching(settings.factors, bands=settings.bands, normed=True, activation=activation)
-        self.cut = math.prod(settings.factors) * settings.context if settings.trim or not settings.convolve else 0
+        self.cut = 0
+        if settings.trim or not settings.convolve:
+            self.cut = math.prod(settings.factors) * settings.context
 
     def forward(self, x: Tensor) -> Tensor:
         x = x[:, None]
@@ -309,7 +356,14 @@ class Smoothing(nn.Module):
         return x[:, 0, :, self.cut : x.shape[3] - self.cut]
 
 
-def _fair(conv: nn.Conv1d) -> nn.Conv1d:
+def _activation(settings: Upsampling) -> nn.Module | None:
+    kind = ACTIVATIONS[settings.activation]
+    if kind is None:
+        return None
+    return kind(settings.slope) if kind is nn.LeakyReLU else kind()
+
+
+def _kaiming(conv: nn.Conv1d) -> nn.Conv1d:
     """A start that neither grows nor shrinks what passes."""
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
     if conv.bias is not None:
@@ -318,7 +372,7 @@ def _fair(conv: nn.Conv1d) -> nn.Conv1d:
 
 
 def _dense(inputs: int, outputs: int, *, bias: bool = True) -> nn.Module:
-    return weight_norm(_fair(nn.Conv1d(inputs, outputs, 1, bias=bias)))
+    return weight_norm(_kaiming(nn.Conv1d(inputs, outputs, 1, bias=bias)))
 
 
 def _matrix(conv: nn.Module) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.base.model import Model
-from models.vocoders.autoregression import condition, contiguous, generate
+from models.vocoders.autoregression import condition_from_start, contiguous, generate
 from models.vocoders.distributions import Output
 from models.vocoders.folding import Seam
 from models.vocoders.stretching import Padding, check_factors, reach_of, shifted, stretching
@@ -49,10 +50,14 @@ class WaveRNN(Model):
         check_factors("WaveRNN", upsample_factors, hop_size)
         if res_out_dims % 4:
             raise ValueError(f"WaveRNN: res_out_dims {res_out_dims} is split in four, choose a multiple of 4.")
-        self.output, self.hop_size, self.sample_rate, self.padding = output, hop_size, sample_rate, padding
+        self.output = output
+        self.hop_size = hop_size
+        self.sample_rate = sample_rate
+        self.padding = padding
         self.margin = max(0, reach_of(upsample_factors) - pad)  # a short `pad` would let the smoothing see the end of a stretch
         self.reach = pad + self.margin
-        aux = self.aux_dims = res_out_dims // 4
+        aux = res_out_dims // 4
+        self.aux_dims = aux
         self.upsample = Upsample(n_mel, upsample_factors, pad, compute_dims, res_out_dims, res_blocks)
         self.I = nn.Linear(n_mel + aux + 1, rnn_dims)  # the published names
         self.rnn1 = nn.GRU(rnn_dims, rnn_dims, batch_first=True)
@@ -64,21 +69,30 @@ class WaveRNN(Model):
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`nll`: the negative log likelihood of a sample given those before it, in nats."""
-        mel, frames, audio = batch["mel"], batch["frames"], batch["audio"]
+        mel = batch["mel"]
+        audio = batch["audio"]
         count = min(audio.shape[1], mel.shape[1] * self.hop_size)
-        everyone, begin = torch.arange(len(mel), device=mel.device), torch.zeros(len(mel), dtype=torch.long, device=mel.device)
-        told = condition(self, mel, everyone, begin, count, frames)
         audio = audio[:, :count]
-        y = self.predict(shifted(self.output.companded(audio), 0.0), told)
-        inside = valid(batch["samples"].to(mel.device).clamp(max=count), count)
-        return {"nll": masked_mean(-self.output.log_prob(y.float(), audio), inside)}
+        condition = condition_from_start(self, mel, count, batch["frames"])
+        values = self.output.companded(audio)
+        previous = shifted(values, 0.0)
+        parameters = self.predict(previous, condition).float()
+        log_prob = self.output.log_prob(parameters, audio)
+        lengths = batch["samples"].to(mel.device)
+        mask = valid(lengths.clamp(max=count), count)
+        return {"nll": masked_mean(-log_prob, mask)}
 
-    def predict(self, heard: Tensor, told: Tensor) -> Tensor:
-        """The output's numbers (batch, samples, channels), of what was heard (batch, samples) before, and conditions."""
-        mel, aux1, aux2, aux3, aux4 = self._split(told)
-        x = self.I(torch.cat([heard[..., None], mel, aux1], 2))
-        x = x + self.rnn1(x)[0]
-        x = x + self.rnn2(torch.cat([x, aux2], 2))[0]
+    def predict(self, previous: Tensor, condition: Tensor) -> Tensor:
+        """Parameters of the output (batch, samples, channels).
+
+        `previous` (batch, samples): the value before each sample; `condition`: (batch, samples, n_mel + res_out_dims).
+        """
+        mel, aux1, aux2, aux3, aux4 = self._split(condition)
+        x = self.I(torch.cat([previous[..., None], mel, aux1], 2))
+        hidden, _ = self.rnn1(x)
+        x = x + hidden
+        hidden, _ = self.rnn2(torch.cat([x, aux2], 2))
+        x = x + hidden
         x = F.relu(self.fc1(torch.cat([x, aux3], 2)))
         x = F.relu(self.fc2(torch.cat([x, aux4], 2)))
         return self.fc3(x)
@@ -105,49 +119,78 @@ class WaveRNN(Model):
 
     def expand(self, context: Tensor) -> Tensor:
         """(rows, n_mel, frames + 2 * reach) to (rows, frames * hop_size, n_mel + res_out_dims)."""
-        told = torch.cat(self.upsample(context), 2)
+        condition = torch.cat(self.upsample(context), 2)
         cut = self.margin * self.hop_size
-        return told[:, cut : told.shape[1] - cut]
+        return condition[:, cut : condition.shape[1] - cut]
 
     def loop(self, rows: int, temperature: float) -> Loop:
         """The compiled loop at its beginning."""
         return Loop(self, rows, temperature)
 
-    def _split(self, told: Tensor) -> tuple[Tensor, ...]:
-        n_mel = told.shape[2] - 4 * self.aux_dims
-        return told[..., :n_mel], *told[..., n_mel:].split(self.aux_dims, 2)
+    def _split(self, condition: Tensor) -> tuple[Tensor, ...]:
+        """The mel and the four auxiliary features of a condition."""
+        n_mel = condition.shape[2] - 4 * self.aux_dims
+        return condition.split([n_mel, *[self.aux_dims] * 4], 2)
 
 
 class Loop:
     """WaveRNN going on sample by sample; what the condition adds to each layer is worked out for a stretch at once."""
 
     def __init__(self, model: WaveRNN, rows: int, temperature: float) -> None:
-        self.model, self.temperature = model, temperature
-        m, size, wide = model, model.rnn1.hidden_size, model.fc1.out_features
-        self.weights = contiguous(
-            m.I.weight[:, 0],
-            *(m.rnn1.weight_ih_l0, m.rnn1.weight_hh_l0, m.rnn1.bias_ih_l0, m.rnn1.bias_hh_l0),
-            *(m.rnn2.weight_ih_l0[:, :size], m.rnn2.weight_hh_l0, m.rnn2.bias_hh_l0),
-            *(m.fc1.weight[:, :size], m.fc2.weight[:, :wide], m.fc3.weight, m.fc3.bias),
-        )
-        self.state = (np.zeros(rows, np.float32), np.zeros((rows, size), np.float32), np.zeros((rows, size), np.float32))
+        self.model = model
+        self.temperature = temperature
+        size = model.rnn1.hidden_size
+        self.weights = _loop_weights(model)
+        previous = np.zeros(rows, np.float32)
+        hidden1 = np.zeros((rows, size), np.float32)
+        hidden2 = np.zeros((rows, size), np.float32)
+        self.state = (previous, hidden1, hidden2)
 
     def __call__(self, condition: Tensor, draws: np.ndarray) -> np.ndarray:
         from models.vocoders.loops import KINDS, wavernn
 
         out = np.empty(condition.shape[:2], np.float32)
-        wavernn(self._told(condition), self.weights, self.state, draws, KINDS[self.model.output.kind], self.temperature, out)
+        kind = KINDS[self.model.output.kind]
+        inputs = self._conditioned_inputs(condition)
+        wavernn(inputs, self.weights, self.state, draws, kind, self.temperature, out)
         return out
 
-    def _told(self, condition: Tensor) -> tuple[np.ndarray, ...]:
-        m, size, wide = self.model, self.model.rnn1.hidden_size, self.model.fc1.out_features
-        mel, aux1, aux2, aux3, aux4 = m._split(condition.transpose(0, 1))
-        return contiguous(
-            F.linear(torch.cat([mel, aux1], 2), m.I.weight[:, 1:], m.I.bias),
-            F.linear(aux2, m.rnn2.weight_ih_l0[:, size:], m.rnn2.bias_ih_l0),
-            F.linear(aux3, m.fc1.weight[:, size:], m.fc1.bias),
-            F.linear(aux4, m.fc2.weight[:, wide:], m.fc2.bias),
-        )
+    def _conditioned_inputs(self, condition: Tensor) -> tuple[np.ndarray, ...]:
+        """What the condition and the bias add to each layer, (samples, rows, size): the first, GRU 2, both dense ones."""
+        model = self.model
+        by_time = condition.transpose(0, 1)
+        mel, aux1, aux2, aux3, aux4 = model._split(by_time)
+        aux_dims = model.aux_dims
+        gru = model.rnn2
+        fc1 = model.fc1
+        fc2 = model.fc2
+        features = torch.cat([mel, aux1], 2)
+        first = F.linear(features, model.I.weight[:, 1:], model.I.bias)
+        gru2 = F.linear(aux2, gru.weight_ih_l0[:, -aux_dims:], gru.bias_ih_l0)
+        dense1 = F.linear(aux3, fc1.weight[:, -aux_dims:], fc1.bias)
+        dense2 = F.linear(aux4, fc2.weight[:, -aux_dims:], fc2.bias)
+        return contiguous(first, gru2, dense1, dense2)
+
+
+def _loop_weights(model: WaveRNN) -> tuple[np.ndarray, ...]:
+    """The weights that the compiled loop reads, in its order; without the columns that meet the condition."""
+    rnn1 = model.rnn1
+    rnn2 = model.rnn2
+    size = rnn1.hidden_size
+    return contiguous(
+        model.I.weight[:, 0],
+        rnn1.weight_ih_l0,
+        rnn1.weight_hh_l0,
+        rnn1.bias_ih_l0,
+        rnn1.bias_hh_l0,
+        rnn2.weight_ih_l0[:, :size],
+        rnn2.weight_hh_l0,
+        rnn2.bias_hh_l0,
+        model.fc1.weight[:, :size],
+        model.fc2.weight[:, : model.fc1.out_features],
+        model.fc3.weight,
+        model.fc3.bias,
+    )
 
 
 class Upsample(nn.Module):
@@ -155,17 +198,19 @@ class Upsample(nn.Module):
 
     def __init__(self, n_mel: int, factors: tuple[int, ...], pad: int, hidden: int, outputs: int, blocks: int) -> None:
         super().__init__()
-        self.hop = int(np.prod(factors))
+        self.hop = math.prod(factors)
         self.cut = pad * self.hop
         self.resnet = MelResNet(n_mel, pad, hidden, outputs, blocks)
         self.up_layers = stretching(factors)
 
     def forward(self, mel: Tensor) -> tuple[Tensor, Tensor]:
-        aux = self.resnet(mel).repeat_interleave(self.hop, 2)
+        features = self.resnet(mel)
+        aux = features.repeat_interleave(self.hop, 2)
         x = mel[:, None]
         for layer in self.up_layers:
             x = layer(x)
-        return x[:, 0, :, self.cut : x.shape[3] - self.cut].transpose(1, 2), aux.transpose(1, 2)
+        fine_mel = x[:, 0, :, self.cut : x.shape[3] - self.cut]
+        return fine_mel.transpose(1, 2), aux.transpose(1, 2)
 
 
 class MelResNet(nn.Module):
@@ -173,9 +218,11 @@ class MelResNet(nn.Module):
 
     def __init__(self, n_mel: int, pad: int, hidden: int, outputs: int, blocks: int) -> None:
         super().__init__()
-        self.conv_in = nn.Conv1d(n_mel, hidden, 2 * pad + 1, bias=False)
+        kernel_size = 2 * pad + 1
+        self.conv_in = nn.Conv1d(n_mel, hidden, kernel_size, bias=False)
         self.batch_norm = nn.BatchNorm1d(hidden)
-        self.layers = nn.ModuleList(ResBlock(hidden) for _ in range(blocks))
+        layers = [ResBlock(hidden) for _ in range(blocks)]
+        self.layers = nn.ModuleList(layers)
         self.conv_out = nn.Conv1d(hidden, outputs, 1)
 
     def forward(self, mel: Tensor) -> Tensor:
@@ -190,11 +237,15 @@ class ResBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv1d(channels, channels, 1, bias=False)
-        self.conv2 = nn.Conv1d(channels, channels, 1, bias=False)
+        self.conv1 = _pointwise(channels)
+        self.conv2 = _pointwise(channels)
         self.batch_norm1 = nn.BatchNorm1d(channels)
         self.batch_norm2 = nn.BatchNorm1d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = F.relu(self.batch_norm1(self.conv1(x)))
         return x + self.batch_norm2(self.conv2(hidden))
+
+
+def _pointwise(channels: int) -> nn.Conv1d:
+    return nn.Conv1d(channels, channels, 1, bias=False)
