@@ -100,11 +100,15 @@ class BigVGAN(Model):
     @property
     def receptive_field_frames(self) -> int:
         """How many frames before and after a frame have a say in its samples."""
-        reach, rate = float(END_KERNEL // 2), 1
+        half = END_KERNEL // 2
+        reach = float(half)
+        rate = 1
         for up, blocks in self._stages():
             rate *= up.stride[0]
-            reach += (up.kernel_size[0] + max(block.reach for block in blocks)) / rate
-        return math.ceil(reach + (END_KERNEL // 2 + self.activation_post.reach) / rate)
+            widest = max(block.reach for block in blocks)
+            reach += (up.kernel_size[0] + widest) / rate
+        reach += (half + self.activation_post.reach) / rate
+        return math.ceil(reach)
 
 
 class AMPBlock1(nn.Module):
@@ -115,10 +119,13 @@ class AMPBlock1(nn.Module):
 
     def __init__(self, channels: int, kernel_size: int, dilations: tuple[int, ...], snake: dict[str, bool]) -> None:
         super().__init__()
-        self.convs1 = nn.ModuleList(_conv(channels, kernel_size, d) for d in dilations)
-        self.convs2 = nn.ModuleList(_conv(channels, kernel_size, 1) for _ in dilations)
-        self.activations = nn.ModuleList(AntiAliased(Snake(channels, **snake)) for _ in range(2 * len(dilations)))
-        self.reach = (kernel_size // 2) * (sum(dilations) + len(dilations)) + sum(a.reach for a in self.activations)
+        count = len(dilations)
+        self.convs1 = _dilated_convs(channels, kernel_size, dilations)
+        self.convs2 = _dilated_convs(channels, kernel_size, (1,) * count)
+        self.activations = _snakes(channels, snake, 2 * count)
+        self.reach = (kernel_size // 2) * (sum(dilations) + count)
+        for activation in self.activations:
+            self.reach += activation.reach
 
     def forward(self, x: Tensor) -> Tensor:
         acts = iter(self.activations)
@@ -133,9 +140,11 @@ class AMPBlock2(nn.Module):
 
     def __init__(self, channels: int, kernel_size: int, dilations: tuple[int, ...], snake: dict[str, bool]) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(_conv(channels, kernel_size, d) for d in dilations)
-        self.activations = nn.ModuleList(AntiAliased(Snake(channels, **snake)) for _ in dilations)
-        self.reach = (kernel_size // 2) * sum(dilations) + sum(a.reach for a in self.activations)
+        self.convs = _dilated_convs(channels, kernel_size, dilations)
+        self.activations = _snakes(channels, snake, len(dilations))
+        self.reach = (kernel_size // 2) * sum(dilations)
+        for activation in self.activations:
+            self.reach += activation.reach
 
     def forward(self, x: Tensor) -> Tensor:
         for conv, activation in zip(self.convs, self.activations, strict=True):
@@ -168,6 +177,14 @@ def _mean_of(blocks: nn.ModuleList, x: Tensor) -> Tensor:
     return total.div_(len(blocks))
 
 
-def _conv(channels: int, kernel_size: int, dilation: int) -> nn.Module:
-    padding = (kernel_size - 1) * dilation // 2
-    return weight_norm(small(nn.Conv1d(channels, channels, kernel_size, dilation=dilation, padding=padding)))
+def _dilated_convs(channels: int, kernel_size: int, dilations: tuple[int, ...]) -> nn.ModuleList:
+    convs = nn.ModuleList()
+    for dilation in dilations:
+        padding = (kernel_size - 1) * dilation // 2
+        conv = nn.Conv1d(channels, channels, kernel_size, dilation=dilation, padding=padding)
+        convs.append(weight_norm(small(conv)))
+    return convs
+
+
+def _snakes(channels: int, snake: dict[str, bool], count: int) -> nn.ModuleList:
+    return nn.ModuleList(AntiAliased(Snake(channels, **snake)) for _ in range(count))

@@ -114,7 +114,9 @@ class HiFiGAN(Model):
             x = run(up, F.leaky_relu(x, self.variant.slope, inplace=True))
             x = excite(number, x.squeeze(2)).unsqueeze(2) if excite else x
             x = _mean_of(blocks, x, self.variant.slope)
-        return torch.tanh(run(self.conv_post, F.leaky_relu(x, POST_SLOPE, inplace=True))).squeeze(2)
+        x = F.leaky_relu(x, POST_SLOPE, inplace=True)
+        wave = torch.tanh(run(self.conv_post, x))
+        return wave.squeeze(2)
 
     def _stages(self) -> Iterator[tuple[nn.Module, nn.ModuleList]]:
         blocks = len(self.resblocks) // len(self.ups)
@@ -124,12 +126,17 @@ class HiFiGAN(Model):
     @property
     def receptive_field_frames(self) -> int:
         """How many frames before and after a frame have a say in its samples."""
-        reach, rate = float(self.variant.kernel_size // 2), 1
+        half = self.variant.kernel_size // 2
+        reach = float(half)
+        rate = 1
         for up, blocks in self._stages():
             rate *= up.stride[0]
-            reach += (up.kernel_size[0] + max(block.reach for block in blocks)) / rate
-        reach += self.variant.kernel_size // 2 / rate
-        return math.ceil(2 * reach if self.variant.causal else reach)  # a causal layer reaches as far, but all of it back
+            widest = max(block.reach for block in blocks)
+            reach += (up.kernel_size[0] + widest) / rate
+        reach += half / rate
+        if self.variant.causal:  # a causal layer reaches as far, but all of it back
+            reach *= 2
+        return math.ceil(reach)
 
 
 class ResBlock1(nn.Module):
@@ -137,10 +144,13 @@ class ResBlock1(nn.Module):
 
     def __init__(self, channels: int, kernel_size: int, dilations: tuple[int, ...], variant: Variant) -> None:
         super().__init__()
+        dilated = [_conv(channels, kernel_size, dilation, variant) for dilation in dilations]
+        plain = [_conv(channels, kernel_size, 1, variant) for _ in dilations]
         self.slope = variant.slope
-        self.convs1 = nn.ModuleList(_conv(channels, kernel_size, d, variant) for d in dilations)
-        self.convs2 = nn.ModuleList(_conv(channels, kernel_size, 1, variant) for _ in dilations)
-        self.reach = (kernel_size // 2) * (sum(dilations) + len(dilations))
+        self.convs1 = nn.ModuleList(dilated)
+        self.convs2 = nn.ModuleList(plain)
+        total_dilation = sum(dilations) + len(dilations)
+        self.reach = (kernel_size // 2) * total_dilation
 
     def forward(self, x: Tensor, active: Tensor | None) -> Tensor:
         """`active` is the activation of `x`, which neighbouring blocks share; neither is changed."""
@@ -148,7 +158,8 @@ class ResBlock1(nn.Module):
             if active is None:
                 active = F.leaky_relu(x, self.slope)
             hidden = F.leaky_relu(run(first, active), self.slope, inplace=True)
-            x, active = run(second, hidden).add_(x), None
+            x = run(second, hidden).add_(x)
+            active = None
         return x
 
 
@@ -158,7 +169,8 @@ class ResBlock2(nn.Module):
     def __init__(self, channels: int, kernel_size: int, dilations: tuple[int, ...], variant: Variant) -> None:
         super().__init__()
         self.slope = variant.slope
-        self.convs = nn.ModuleList(_conv(channels, kernel_size, d, variant) for d in dilations)
+        convs = [_conv(channels, kernel_size, dilation, variant) for dilation in dilations]
+        self.convs = nn.ModuleList(convs)
         self.reach = (kernel_size // 2) * sum(dilations)
 
     def forward(self, x: Tensor, active: Tensor | None) -> Tensor:
@@ -166,7 +178,8 @@ class ResBlock2(nn.Module):
         for conv in self.convs:
             if active is None:
                 active = F.leaky_relu(x, self.slope)
-            x, active = run(conv, active).add_(x), None
+            x = run(conv, active).add_(x)
+            active = None
         return x
 
 
@@ -183,17 +196,23 @@ def _mean_of(blocks: nn.ModuleList, x: Tensor, slope: float) -> Tensor:
 
 
 def _conv(channels: int, kernel_size: int, dilation: int, variant: Variant) -> nn.Module:
-    padding, kind = (kernel_size - 1) * dilation // 2, CausalConv1d if variant.causal else nn.Conv1d
-    return weight_norm(small(kind(channels, channels, kernel_size, dilation=dilation, padding=padding, bias=variant.block_bias)))
+    kind = CausalConv1d if variant.causal else nn.Conv1d
+    padding = (kernel_size - 1) * dilation // 2
+    conv = kind(channels, channels, kernel_size, dilation=dilation, padding=padding, bias=variant.block_bias)
+    return weight_norm(small(conv))
 
 
 def _upsample(inputs: int, outputs: int, size: int, rate: int, variant: Variant) -> nn.Module:
     if variant.causal:
-        return weight_norm(small(CausalConvTranspose1d(inputs, outputs, size, rate)))
-    padding = variant.upsample_padding
-    odd = rate % 2 if padding == "parallelwavegan" else 0
-    cut = rate // 2 + odd if padding == "parallelwavegan" else (size - rate) // 2
-    return weight_norm(small(nn.ConvTranspose1d(inputs, outputs, size, rate, padding=cut, output_padding=odd)))
+        conv = CausalConvTranspose1d(inputs, outputs, size, rate)
+        return weight_norm(small(conv))
+    padding = (size - rate) // 2
+    output_padding = 0
+    if variant.upsample_padding == "parallelwavegan":
+        output_padding = rate % 2
+        padding = rate // 2 + output_padding
+    conv = nn.ConvTranspose1d(inputs, outputs, size, rate, padding=padding, output_padding=output_padding)
+    return weight_norm(small(conv))
 
 
 def _plain(conv: nn.Module) -> nn.Module:

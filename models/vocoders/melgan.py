@@ -59,13 +59,17 @@ class MelGAN(Model):
     ) -> None:
         super().__init__()
         _check(ratios, n_residual_layers, hop_size)
-        self.samples_per_frame, self.variant, self.ratios = math.prod(ratios), variant, ratios
+        self.samples_per_frame = math.prod(ratios)
+        self.variant = variant
+        self.ratios = ratios
         channels = [ngf * 2**i for i in reversed(range(len(ratios) + 1))]
         self.conv_pre = _conv(n_mel, channels[0], END_KERNEL)
-        self.ups, self.blocks = nn.ModuleList(), nn.ModuleList()
+        self.ups = nn.ModuleList()
+        self.blocks = nn.ModuleList()
         for inputs, outputs, ratio in zip(channels, channels[1:], ratios, strict=False):
             self.ups.append(_upsample(inputs, outputs, ratio))
-            self.blocks.append(nn.ModuleList(Residual(outputs, 3**i) for i in range(n_residual_layers)))
+            layers = [Residual(outputs, 3**i) for i in range(n_residual_layers)]
+            self.blocks.append(nn.ModuleList(layers))
         self.conv_post = _conv(ngf, 1, END_KERNEL)
         self.mel_loss = loss_mel.loss(mel, sample_rate=sample_rate, hop_size=self.samples_per_frame, n_mel=n_mel)
 
@@ -82,8 +86,9 @@ class MelGAN(Model):
     def decode(self, hidden: Tensor) -> Tensor:
         """(batch, n_mel, frames) -> (batch, 1, samples). What is too short to be mirrored is first held on."""
         frames = hidden.shape[2]
-        missing = max(0, self.least_frames - frames)
-        x = planes(F.pad(hidden, (0, missing), mode="replicate") if missing else hidden)
+        if frames < self.least_frames:
+            hidden = F.pad(hidden, (0, self.least_frames - frames), mode="replicate")
+        x = planes(hidden)
         x = _mirrored(self.conv_pre, (x - self.variant.mean) / self.variant.scale)
         for up, blocks in zip(self.ups, self.blocks, strict=True):
             x = run(up, F.leaky_relu(x, SLOPE, inplace=True))
@@ -95,18 +100,26 @@ class MelGAN(Model):
     @property
     def least_frames(self) -> int:
         """So many that every layer mirrors less than it has."""
-        widest = [END_KERNEL // 2, *(blocks[-1].dilation for blocks in self.blocks), END_KERNEL // 2]
-        made = [1, *(math.prod(self.ratios[: i + 1]) for i in range(len(self.ratios))), self.samples_per_frame]
-        return max(width // samples + 1 for width, samples in zip(widest, made, strict=True))
+        half = END_KERNEL // 2
+        rate = 1
+        least = half + 1
+        for ratio, blocks in zip(self.ratios, self.blocks, strict=True):
+            rate *= ratio
+            widest = blocks[-1].dilation
+            least = max(least, widest // rate + 1)
+        return max(least, half // rate + 1)
 
     @property
     def receptive_field_frames(self) -> int:
         """How many frames before and after a frame have a say in its samples."""
-        reach, rate = float(END_KERNEL // 2), 1
+        half = END_KERNEL // 2
+        reach = float(half)
+        rate = 1
         for up, blocks in zip(self.ups, self.blocks, strict=True):
             rate *= up.stride[0]
-            reach += (up.kernel_size[0] + sum(block.dilation for block in blocks)) / rate
-        return math.ceil(reach + END_KERNEL // 2 / rate)
+            dilations = sum(block.dilation for block in blocks)
+            reach += (up.kernel_size[0] + dilations) / rate
+        return math.ceil(reach + half / rate)
 
 
 class Residual(nn.Module):
@@ -130,8 +143,10 @@ def _mirrored(layer: nn.Conv1d, x: Tensor, *, active: bool = False) -> Tensor:
     `active`: of the activation of `x`, which itself stays as it is.
     """
     width = (layer.kernel_size[0] // 2) * layer.dilation[0]
-    wider = F.pad(x, (width, width, 0, 0), mode="reflect")
-    return run(layer, F.leaky_relu(wider, SLOPE, inplace=True) if active else wider)
+    padded = F.pad(x, (width, width, 0, 0), mode="reflect")
+    if active:
+        padded = F.leaky_relu(padded, SLOPE, inplace=True)
+    return run(layer, padded)
 
 
 def _conv(inputs: int, outputs: int, size: int, dilation: int = 1) -> nn.Module:
@@ -140,7 +155,8 @@ def _conv(inputs: int, outputs: int, size: int, dilation: int = 1) -> nn.Module:
 
 def _upsample(inputs: int, outputs: int, ratio: int) -> nn.Module:
     odd = ratio % 2
-    return weight_norm(nn.ConvTranspose1d(inputs, outputs, 2 * ratio, ratio, padding=ratio // 2 + odd, output_padding=odd))
+    conv = nn.ConvTranspose1d(inputs, outputs, 2 * ratio, ratio, padding=ratio // 2 + odd, output_padding=odd)
+    return weight_norm(conv)
 
 
 def _check(ratios: tuple[int, ...], layers: int, hop_size: int | None) -> None:

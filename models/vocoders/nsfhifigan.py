@@ -97,9 +97,11 @@ class NSFHiFiGAN(Model):
         """Samples (batch, frames * samples_per_frame). `source` is what `source(f0)` gives, or a part of it that lies
         under these frames; the noise of the source and of the net is that of `seed`."""
         random = torch.Generator(mel.device).manual_seed(seed)
-        source = self.excitation(f0, generator=random) if source is None else source
+        if source is None:
+            source = self.excitation(f0, generator=random)
         wave = self.decode(mel.transpose(1, 2), source, generator=random)
-        return wave[:, 0, : mel.shape[1] * self.samples_per_frame]
+        samples = mel.shape[1] * self.samples_per_frame
+        return wave[:, 0, :samples]
 
     @torch.inference_mode()
     def source(self, f0: Tensor, *, seed: int = 0) -> Tensor:
@@ -118,8 +120,8 @@ class NSFHiFiGAN(Model):
             raise ValueError(
                 "NSFHiFiGAN: the source of this variant needs all of the F0 at once: stream mel and F0 as one piece."
             )
-        whole = self.source(inputs["f0"], seed=seed)
-        return {"source": whole[..., first * self.source_samples_per_frame :]}
+        source = self.source(inputs["f0"], seed=seed)
+        return {"source": source[..., first * self.source_samples_per_frame :]}
 
     @property
     def _goes_on(self) -> bool:
@@ -162,8 +164,10 @@ class NSFHiFiGAN(Model):
                 return self._excited(stage, x, source)
             if not self.variant.noise_sigma:
                 return x
-            drawn = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype) if noise is None else noise
-            return x + self.variant.noise_sigma * drawn
+            unit = noise
+            if unit is None:
+                unit = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+            return x + self.variant.noise_sigma * unit
 
         return self.generator.decode(hidden, excite=excite)
 
@@ -171,13 +175,16 @@ class NSFHiFiGAN(Model):
         if self.variant.kind == "pure":
             return _sum(x, self.source_conv(source)) if stage == PURE_STAGE else x
         conv = self.noise_convs[stage - 1]
-        stride, size = conv.stride[0], conv.kernel_size[0]
+        stride = conv.stride[0]
+        size = conv.kernel_size[0]
+        half = stride // 2 if size > 1 else 0
         if self.variant.ignores_f0:
             # Of the lost source only its length had a say, which an odd stride makes one short.
-            length = (source.shape[2] + 2 * (stride // 2) * (size > 1) - size) // stride + 1
+            length = (source.shape[2] + 2 * half - size) // stride + 1
             return 2 * x[..., :length]
-        margins = (stride // 2, stride - stride // 2) if size > 1 else (0, 0)
-        return _sum(x, conv(F.pad(source, margins)))
+        right = stride - half if size > 1 else 0
+        padded = F.pad(source, (half, right))
+        return _sum(x, conv(padded))
 
 
 def _sum(x: Tensor, source: Tensor) -> Tensor:

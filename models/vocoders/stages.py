@@ -42,10 +42,10 @@ class UpsampleSizes:
         """The kernel and the dilations of each block after a stage."""
         return list(zip(self.resblock_kernel_sizes, self.resblock_dilation_sizes, strict=True))
 
-    def check(self, who: str, hop_size: int | None) -> None:
+    def check(self, model: str, hop_size: int | None) -> None:
         """Raises ValueError when the sizes do not fit one another, or the hop."""
-        check_stages(who, self.upsample_rates, self.upsample_kernel_sizes, self.upsample_initial_channel, hop_size)
-        check_blocks(who, self.resblock_kernel_sizes, self.resblock_dilation_sizes)
+        check_stages(model, self.upsample_rates, self.upsample_kernel_sizes, self.upsample_initial_channel, hop_size)
+        check_blocks(model, self.resblock_kernel_sizes, self.resblock_dilation_sizes)
 
 
 def small(conv: nn.Module) -> nn.Module:
@@ -54,32 +54,36 @@ def small(conv: nn.Module) -> nn.Module:
     return conv
 
 
-def check_stages(who: str, rates: tuple[int, ...], sizes: tuple[int, ...], channels: int, hop_size: int | None) -> None:
+def check_stages(model: str, rates: tuple[int, ...], sizes: tuple[int, ...], channels: int, hop_size: int | None) -> None:
     """Raises ValueError when `upsample_*` settings do not fit one another, or the hop."""
-    if len(rates) != len(sizes) or not rates:
-        raise ValueError(f"{who}: upsample_kernel_sizes needs one size per upsample_rates {list(rates)}, got {list(sizes)}.")
-    short = [f"{size} for {rate}" for rate, size in zip(rates, sizes, strict=True) if size < rate]
+    count = len(rates)
+    if count != len(sizes) or not rates:
+        raise ValueError(f"{model}: upsample_kernel_sizes needs one size per upsample_rates {list(rates)}, got {list(sizes)}.")
+    stages = zip(rates, sizes, strict=True)
+    short = [f"{size} for {rate}" for rate, size in stages if size < rate]
     if short:
-        raise ValueError(f"{who}: a kernel in upsample_kernel_sizes must be no shorter than its rate, got {', '.join(short)}.")
-    if channels < 2 ** len(rates):
-        raise ValueError(f"{who}: upsample_initial_channel {channels} is halved {len(rates)} times, and nothing is left of it.")
-    check_hop(who, "upsample_rates", rates, hop_size)
+        listed = ", ".join(short)
+        raise ValueError(f"{model}: a kernel in upsample_kernel_sizes must be no shorter than its rate, got {listed}.")
+    if channels < 2**count:
+        raise ValueError(f"{model}: upsample_initial_channel {channels} is halved {count} times, and nothing is left of it.")
+    check_hop(model, "upsample_rates", rates, hop_size)
 
 
-def check_hop(who: str, setting: str, rates: tuple[int, ...], hop_size: int | None) -> None:
+def check_hop(model: str, setting: str, rates: tuple[int, ...], hop_size: int | None) -> None:
     """Raises ValueError when the stages do not make `hop_size` samples of a frame."""
-    if hop_size is not None and math.prod(rates) != hop_size:
+    product = math.prod(rates)
+    if hop_size is not None and product != hop_size:
         raise ValueError(
-            f"{who}: {setting} {list(rates)} make {math.prod(rates)} samples of a frame, but preprocess.hop_size is "
-            f"{hop_size}: choose {setting} whose product is {hop_size}, or set hop_size to {math.prod(rates)}."
+            f"{model}: {setting} {list(rates)} make {product} samples of a frame, but preprocess.hop_size is "
+            f"{hop_size}: choose {setting} whose product is {hop_size}, or set hop_size to {product}."
         )
 
 
-def check_blocks(who: str, sizes: tuple[int, ...], dilations: tuple[tuple[int, ...], ...]) -> None:
+def check_blocks(model: str, sizes: tuple[int, ...], dilations: tuple[tuple[int, ...], ...]) -> None:
     """Raises ValueError when `resblock_*` settings do not fit one another."""
     if len(sizes) != len(dilations) or not sizes:
         raise ValueError(
-            f"{who}: resblock_dilation_sizes needs a list for each of resblock_kernel_sizes {list(sizes)}, got {len(dilations)}."
+            f"{model}: resblock_dilation_sizes needs a list for each of resblock_kernel_sizes {list(sizes)}, got {len(dilations)}."
         )
     if any(size % 2 == 0 for size in sizes):
-        raise ValueError(f"{who}: resblock_kernel_sizes must be odd, so that a block keeps the length, got {list(sizes)}.")
+        raise ValueError(f"{model}: resblock_kernel_sizes must be odd, so that a block keeps the length, got {list(sizes)}.")

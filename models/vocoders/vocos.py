@@ -231,7 +231,9 @@ class ResNetBackbone(nn.Module):
         scale = layer_scale or 1 / (3 * num_layers)
         blocks = [ScaledResBlock(dim, (1, 3, 5), scale) for _ in range(num_layers)]
         self.resnet = nn.ModuleList(blocks)
-        self.reach = 1 + sum(block.reach for block in blocks)
+        self.reach = 1
+        for block in blocks:
+            self.reach += block.reach
 
     def forward(self, x: Tensor, bandwidth_id: Tensor | None) -> Tensor:
         x = _along_time(self.embed, x)
