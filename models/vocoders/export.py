@@ -36,7 +36,8 @@ def export(vocoder: Vocoder, path: str | Path) -> float:
     Raises ValueError when the suffix is not .onnx, when the model is no convolution over frames, when a package is missing,
     and when the file does not say what PyTorch says: then nothing is left behind.
     """
-    path, found = Path(path), []
+    path = Path(path)
+    differences = []
     if path.suffix != ".onnx":
         raise ValueError(f"{path}: the name of an ONNX file must end in .onnx.")
     if vocoder.reach is None:
@@ -48,12 +49,15 @@ def export(vocoder: Vocoder, path: str | Path) -> float:
     def write(part: Path) -> None:
         _trace(vocoder, part)
         _describe(vocoder, part)
-        found.extend(difference(vocoder, part, batch, max(frames, shortest(vocoder))) for batch, frames in TRIED)
-        if not max(found) <= TOLERANCE:
-            raise ValueError(f"{vocoder.name}: the exported file is {max(found):.2g} off PyTorch, more than {TOLERANCE}: nothing is kept.")
+        for batch, frames in TRIED:
+            frames = max(frames, shortest(vocoder))
+            differences.append(difference(vocoder, part, batch, frames))
+        worst = max(differences)
+        if not worst <= TOLERANCE:
+            raise ValueError(f"{vocoder.name}: the exported file is {worst:.2g} off PyTorch, more than {TOLERANCE}: nothing is kept.")
 
     write_whole(path, write)
-    return max(found)
+    return max(differences)
 
 
 def difference(vocoder: Vocoder, path: str | Path, batch: int, frames: int) -> float:
@@ -61,16 +65,20 @@ def difference(vocoder: Vocoder, path: str | Path, batch: int, frames: int) -> f
     _packages()
     from utils.onnx_network import open_session
 
-    given = example(vocoder, batch, frames)
+    inputs = example(vocoder, batch, frames)
+    arrays = {name: value.cpu().numpy() for name, value in inputs.items()}
     session = open_session(Path(path), threads=0)
     try:
-        made = torch.from_numpy(session.run(None, {name: value.cpu().numpy() for name, value in given.items()})[0])
+        outputs = session.run(None, arrays)
     except Exception as error:  # noqa: BLE001 (onnxruntime's errors have no class of their own that says so)
         raise ValueError(f"{vocoder.name}: onnxruntime cannot run the file on {frames} frames: {error}") from error
-    wanted = Network(vocoder)(*given.values()).cpu()
-    if made.shape != wanted.shape:
+    samples = torch.from_numpy(outputs[0])
+    expected = Network(vocoder)(*inputs.values()).cpu()
+    if samples.shape != expected.shape:
         return float("inf")
-    return float((made - wanted).abs().max() / wanted.abs().max().clamp(min=1))
+    largest = (samples - expected).abs().max()
+    scale = expected.abs().max().clamp(min=1)
+    return float(largest / scale)
 
 
 def shortest(vocoder: Vocoder) -> int:
@@ -81,14 +89,15 @@ def shortest(vocoder: Vocoder) -> int:
 def example(vocoder: Vocoder, batch: int, frames: int) -> dict[str, Tensor]:
     """Random input of the model, on its device."""
     random = torch.Generator().manual_seed(batch * 1000 + frames)
-    given = {"mel": torch.randn(batch, frames, vocoder.mel_settings.n_mel, generator=random) - 4}
+    mel = torch.randn(batch, frames, vocoder.mel_settings.n_mel, generator=random) - 4
+    inputs = {"mel": mel.to(vocoder.device)}
     if vocoder.reads_f0:
-        given["f0"] = 100 + 200 * torch.rand(batch, frames, generator=random)
-    given = {name: value.to(vocoder.device) for name, value in given.items()}
-    drawn = vocoder.network.drawn(given, seed=0, first=0)
-    if drawn:  # a source holds all that the F0 has to say
-        given.pop("f0")
-    return given | drawn
+        f0 = 100 + 200 * torch.rand(batch, frames, generator=random)
+        inputs["f0"] = f0.to(vocoder.device)
+    draws = vocoder.network.drawn(inputs, seed=0, first=0)
+    if draws:  # a source holds all that the F0 has to say
+        inputs.pop("f0")
+    return inputs | draws
 
 
 class Network(nn.Module):
@@ -96,25 +105,28 @@ class Network(nn.Module):
 
     def __init__(self, vocoder: Vocoder) -> None:
         super().__init__()
-        self.network, self.names = vocoder.network, list(example(vocoder, 1, 1))
+        self.network = vocoder.network
+        self.names = list(example(vocoder, 1, 1))
         self.infer = self.network.traceable()
 
     @torch.no_grad()
     def forward(self, *inputs: Tensor) -> Tensor:
-        given = dict(zip(self.names, inputs, strict=True))
-        unread = dict.fromkeys(set(self.network.inputs()) - given.keys())
-        return self.infer(**given, **unread)
+        named = dict(zip(self.names, inputs, strict=True))
+        absent = dict.fromkeys(set(self.network.inputs()) - named.keys())
+        return self.infer(**named, **absent)
 
 
 def _trace(vocoder: Vocoder, path: Path) -> None:
-    given, axes = example(vocoder, *TRACED), {"samples": {0: "batch", 1: "samples"}}
-    axes |= {name: {0: "batch", 2: "source_samples"} if name == "source" else {0: "batch", 1: "frames"} for name in given}
+    inputs = example(vocoder, *TRACED)
+    axes = {"samples": {0: "batch", 1: "samples"}}
+    for name in inputs:
+        axes[name] = {0: "batch", 2: "source_samples"} if name == "source" else {0: "batch", 1: "frames"}
     try:
         with _quiet():
             # The tracing exporter: the newer one needs another package, and a minute where this one needs seconds.
             torch.onnx.export(
-                Network(vocoder).eval(), tuple(given.values()), str(path), dynamo=False, opset_version=OPSET,
-                input_names=list(given), output_names=["samples"], dynamic_axes=axes,
+                Network(vocoder).eval(), tuple(inputs.values()), str(path), dynamo=False, opset_version=OPSET,
+                input_names=list(inputs), output_names=["samples"], dynamic_axes=axes,
             )  # fmt: skip
     except (RuntimeError, TypeError) as error:
         reason = str(error).strip().splitlines()[0]
@@ -128,8 +140,9 @@ def _describe(vocoder: Vocoder, path: Path) -> None:
     mel = asdict(vocoder.mel_settings)
     facts = {"model_type": vocoder.name, "sample_rate": vocoder.rate, "hop_size": vocoder.hop_size, "mel": mel}
     facts["least_frames"] = shortest(vocoder)
+    metadata = {name: value if isinstance(value, str) else json.dumps(value) for name, value in facts.items()}
     model = onnx.load(str(path))
-    onnx.helper.set_model_props(model, {name: value if isinstance(value, str) else json.dumps(value) for name, value in facts.items()})
+    onnx.helper.set_model_props(model, metadata)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
 

@@ -30,13 +30,13 @@ PRECISIONS = ("float32", "bf16")
 
 
 @dataclass(frozen=True)
-class How:
-    """The task's own options, and those of the model."""
+class RunOptions:
+    """The task's own options, and in `infer` those of the model."""
 
     chunk_seconds: float | None = None
     precision: Precision = "float32"
     compile: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
+    infer: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Vocoder(Task):
@@ -69,46 +69,54 @@ class Vocoder(Task):
         model's `infer`; None is the model's own choice. Raises ValueError for an option that this model does not have, and
         for a mel with another number of bands, no frame, or NaN.
         """
-        own = {"chunk_seconds": chunk_seconds, "precision": precision, "compile": compile}
-        return self._decode(self._arrays(source, f0), **own, **options)
+        arrays = self._arrays(source, f0)
+        return self._decode(arrays, chunk_seconds=chunk_seconds, precision=precision, compile=compile, **options)
 
-    def stream_file(self, source: str, *, f0: Any = None, **how: Any) -> Audio:
+    def stream_file(self, source: str, *, f0: Any = None, **options: Any) -> Audio:
         """As `__call__`, but through `stream`, one frame after another."""
         from utils.audio import join
 
-        frames = (tuple(frame) for frame in zip(*(x[:, None] for x in self._arrays(source, f0).values()), strict=True))
-        return join(list(self.stream((f if self.reads_f0 else f[0] for f in frames), **how)))
+        arrays = self._arrays(source, f0)
+        pieces = [mel_frame[None] for mel_frame in arrays["mel"]]
+        if self.reads_f0:
+            f0_pieces = [f0_frame[None] for f0_frame in arrays["f0"]]
+            pieces = list(zip(pieces, f0_pieces, strict=True))
+        audios = list(self.stream(pieces, **options))
+        return join(audios)
 
-    def resynthesise(self, audio: Audio, **how: Any) -> Audio:
+    def resynthesise(self, audio: Audio, **options: Any) -> Audio:
         """The recording through mel, and F0 where the model reads it, and back."""
-        return self._decode(self.analyse(audio), **how)
+        return self._decode(self.analyse(audio), **options)
 
-    def sample(self, utterance: Utterance, **how: Any) -> Sample:
-        """The recording through mel and back; in the voice of its speaker, for a model that tells voices apart and unless `how` says."""
+    def sample(self, utterance: Utterance, **options: Any) -> Sample:
+        """The recording through mel and back; in the voice of its speaker, for a model that tells voices apart and unless `options` says."""
         if self.voices is not None:
-            how = {"speaker": self.speaker_of(utterance)} | how
+            options = {"speaker": self.speaker_of(utterance)} | options
         audio = utterance.read(self.rate)
         recorded = self.analyse(audio)
-        heard = self._decode(recorded, **how)
-        return Sample(heard, utterance.text or utterance.id, {"mel": self.analyse(heard)["mel"]}, recorded)
+        synthesised = self._decode(recorded, **options)
+        mel = self.analyse(synthesised)["mel"]
+        return Sample(synthesised, utterance.text or utterance.id, {"mel": mel}, recorded)
 
-    def batch(self, mels: list[np.ndarray], f0: list[np.ndarray] | None = None, **how: Any) -> list[Audio]:
+    def batch(self, mels: list[np.ndarray], f0: list[np.ndarray] | None = None, **options: Any) -> list[Audio]:
         """The sound of several mels of any lengths, convolutional models many at a time; equal to one by one."""
-        if f0 is not None and len(f0) != len(mels):
-            raise ValueError(f"one f0 for each mel is needed, got {len(f0)} for {len(mels)}.")
-        arrays = [{"mel": mel} | ({"f0": f0[i]} if f0 is not None else {}) for i, mel in enumerate(mels)]
-        chosen = named(**how)
+        tracks = [None] * len(mels) if f0 is None else f0
+        if len(tracks) != len(mels):
+            raise ValueError(f"one f0 for each mel is needed, got {len(tracks)} for {len(mels)}.")
+        utterances = [_by_name(mel, track) for mel, track in zip(mels, tracks, strict=True)]
+        run = _parsed(**options)
         if self.reach is None:
-            return [self._decode(each, **how) for each in arrays]
+            return [self._decode(arrays, **options) for arrays in utterances]
         from models.vocoders.stream import side_by_side
 
-        chunk = self._frames(chosen.chunk_seconds or BATCH_SECONDS)
-        inputs = [self._inputs(each, chosen) for each in arrays]
-        network = self._running(chosen)
-        waves = side_by_side(network, inputs, hop_size=self.hop_size, chunk=chunk, reach=self.reach)
+        chunk = self._frames(run.chunk_seconds or BATCH_SECONDS)
+        inputs = [self._inputs(arrays, run) for arrays in utterances]
+        network = self._running(run)
+        sizes = {"hop_size": self.hop_size, "chunk": chunk, "reach": self.reach}
+        waves = side_by_side(network, inputs, **sizes)
         return [_audio(samples, self.rate) for samples in waves]
 
-    def stream(self, mels: Iterable[Any], **how: Any) -> Iterator[Audio]:
+    def stream(self, mels: Iterable[Any], **options: Any) -> Iterator[Audio]:
         """The sound of a mel that comes in pieces, as it comes; joined, it is the sound of the whole.
 
         A piece is a mel (frames, n_mel) of any length, or a pair of a mel and its f0 (frames,) for models that read it.
@@ -116,24 +124,24 @@ class Vocoder(Task):
         """
         from utils.log import log
 
-        made = self.open_stream(mels, **how)
-        for i, samples in enumerate(made):
+        stream = self.open_stream(mels, **options)
+        for i, samples in enumerate(stream):
             if not i:
-                log.info(f"{self.name}: {made.latency}.")
+                log.info(f"{self.name}: {stream.latency}.")
             yield _audio(samples[0], self.rate)
-        if made.latency is None:
+        if stream.latency is None:
             raise ValueError("the stream ended before its first frame.")
 
-    def open_stream(self, mels: Iterable[Any], **how: Any) -> Stream:
+    def open_stream(self, mels: Iterable[Any], **options: Any) -> Stream:
         """What `stream` goes through: it gives tensors (1, samples), and its `latency` can be asked for."""
         from models.vocoders.stream import Stream
 
         if self.reach is None:
             raise ValueError(f"{self.name} cannot stream: only models that are convolutions over frames can.")
-        chosen = named(**how)
-        chunk = self._frames(chosen.chunk_seconds or STREAM_SECONDS)
-        network = self._running(chosen)
-        pieces = self._pieces(mels, chosen)
+        run = _parsed(**options)
+        chunk = self._frames(run.chunk_seconds or STREAM_SECONDS)
+        network = self._running(run)
+        pieces = self._pieces(mels, run)
         return Stream(network, pieces, sample_rate=self.rate, hop_size=self.hop_size, chunk=chunk, reach=self.reach)
 
     def convert(self, mel: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
@@ -181,9 +189,10 @@ class Vocoder(Task):
             if f0 is not None:
                 raise ValueError("f0 is worked out from the recording: give it with a mel only.")
             return self.analyse(Audio.read(source))
-        mel, f0 = _array(source), _array(f0)
+        mel = _array(source)
+        f0 = _array(f0)
         self._check(mel, f0)
-        return {"mel": mel} if f0 is None else {"mel": mel, "f0": f0}
+        return _by_name(mel, f0)
 
     def analyse(self, audio: Audio) -> dict[str, np.ndarray]:
         """What the model reads of a recording: mel (frames, n_mel), and f0 (frames,) where it does."""
@@ -192,28 +201,32 @@ class Vocoder(Task):
         from processors.frames import Frames
         from utils.config import build
 
-        own = self.features.features
-        read = {"mel": own["mel"]}
+        available = self.features.features
+        features = {"mel": available["mel"]}
         if self.reads_f0:
-            read["f0"] = own["f0"] if "f0" in own else build(F0, {}, self.features.common)
-        sound = audio.resample(self.rate)
-        arrays = {name: feature(Utterance(id="-"), sound) for name, feature in read.items()}
+            features["f0"] = available["f0"] if "f0" in available else build(F0, {}, self.features.common)
+        resampled = audio.resample(self.rate)
+        utterance = Utterance(id="-")
+        arrays = {name: feature(utterance, resampled) for name, feature in features.items()}
         padding = self.features.frames.padding
-        frames = Frames(read, sample_rate=self.rate, hop_size=self.hop_size, padding=padding)
+        frames = Frames(features, sample_rate=self.rate, hop_size=self.hop_size, padding=padding)
         return frames.bring(arrays)
 
-    def _decode(self, arrays: dict[str, np.ndarray], **how: Any) -> Audio:
-        chosen = named(**how)
-        network = self._running(chosen)
-        inputs = self._inputs(arrays, chosen)
-        parts = [part[0].float().cpu().numpy() for part in self._parts(network, inputs, chosen)]
+    def _decode(self, arrays: dict[str, np.ndarray], **options: Any) -> Audio:
+        run = _parsed(**options)
+        network = self._running(run)
+        inputs = self._inputs(arrays, run)
+        parts = []
+        for part in self._parts(network, inputs, run):
+            samples = part[0].float().cpu()
+            parts.append(samples.numpy())
         return Audio(np.concatenate(parts), self.rate)
 
-    def _parts(self, network: Any, inputs: Inputs, how: How) -> Iterator[torch.Tensor]:
+    def _parts(self, network: Any, inputs: Inputs, options: RunOptions) -> Iterator[torch.Tensor]:
         """The samples at once, or in pieces where that is asked for or they are many."""
         from models.vocoders.stream import in_windows
 
-        seconds = how.chunk_seconds
+        seconds = options.chunk_seconds
         if seconds and self.reach is None:
             raise ValueError(f"chunk_seconds: {self.name} is no convolution over frames and cannot be cut in pieces.")
         samples = inputs["mel"].shape[1] * self.hop_size
@@ -228,62 +241,65 @@ class Vocoder(Task):
             raise ValueError(f"chunk_seconds must be 0 (everything at once) or more, got {seconds}.")
         return max(1, round(seconds * self.rate / self.hop_size))
 
-    def _running(self, how: How) -> Callable[..., torch.Tensor]:
+    def _running(self, options: RunOptions) -> Callable[..., torch.Tensor]:
         """The network as a function of its inputs, with the options that were named."""
         import torch
 
-        options = self.chosen(how.options)
+        arguments = self.chosen(options.infer)
         if self.draws_alongside:
-            options.pop("seed", None)  # has its effect on what is drawn, in `_inputs`
-        if how.precision not in PRECISIONS:
-            raise ValueError("precision: " + nearest(how.precision, PRECISIONS, "precision"))
-        infer = self._compiled if how.compile else self.network.infer
-        quiet = torch.no_grad if how.compile else torch.inference_mode
+            arguments.pop("seed", None)  # has its effect on what is drawn, in `_inputs`
+        if options.precision not in PRECISIONS:
+            raise ValueError("precision: " + nearest(options.precision, PRECISIONS, "precision"))
+        infer = self._compiled if options.compile else self.network.infer
+        without_gradients = torch.no_grad if options.compile else torch.inference_mode
         kind = torch.device(self.device).type
-        bf16 = torch.autocast(kind, torch.bfloat16, enabled=how.precision == "bf16")
+        bf16 = torch.autocast(kind, torch.bfloat16, enabled=options.precision == "bf16")
 
         def network(**inputs: torch.Tensor) -> torch.Tensor:
-            with quiet(), bf16:
-                return infer(**inputs, **options)
+            with without_gradients(), bf16:
+                return infer(**inputs, **arguments)
 
         return network
 
-    def _pieces(self, mels: Iterable[Any], how: How) -> Iterator[Inputs]:
+    def _pieces(self, mels: Iterable[Any], options: RunOptions) -> Iterator[Inputs]:
         """The inputs of each piece of a stream, what is drawn for all of them from one seed."""
-        how = replace(how, options={**how.options, "seed": self._seed(how)})
-        before: list[np.ndarray] = []
-        done = 0
+        options = replace(options, infer={**options.infer, "seed": self._seed(options)})
+        past_f0: list[np.ndarray] = []
+        first = 0
         for piece in mels:
             mel, f0 = piece if isinstance(piece, tuple) else (piece, None)
             if not len(mel):
                 continue
-            arrays = {"mel": mel} if f0 is None else {"mel": mel, "f0": f0}
-            yield self._inputs(arrays, how, done, before)
-            done += len(mel)
-            before += [f0] if f0 is not None else []
+            yield self._inputs(_by_name(mel, f0), options, first, past_f0)
+            first += len(mel)
+            if f0 is not None:
+                past_f0.append(f0)
 
-    def _inputs(self, arrays: dict[str, np.ndarray], how: How, first: int = 0, before: Sequence[np.ndarray] = ()) -> Inputs:
-        """The arrays, checked, as a batch of one, with what is drawn from frame `first` on; `before` is the F0 until there."""
+    def _inputs(
+        self, arrays: dict[str, np.ndarray], options: RunOptions, first: int = 0, past_f0: Sequence[np.ndarray] = ()
+    ) -> Inputs:
+        """The arrays, checked, as a batch of one, with what is drawn from frame `first` on; `past_f0` is the F0 until there."""
         self._check(**arrays)
         inputs = {name: self._tensor(value) for name, value in arrays.items()}
         if not self.draws_alongside:
             return inputs
-        known = dict(inputs)
-        if before:
-            known["f0"] = self._tensor(np.concatenate([*before, arrays["f0"]]))
-        return inputs | self.network.drawn(known, seed=self._seed(how), first=first)
+        context = dict(inputs)
+        if past_f0:
+            context["f0"] = self._tensor(np.concatenate([*past_f0, arrays["f0"]]))
+        draws = self.network.drawn(context, seed=self._seed(options), first=first)
+        return inputs | draws
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         import torch
 
-        whole = np.ascontiguousarray(array, dtype=np.float32)
-        return torch.from_numpy(whole)[None].to(self.device)
+        contiguous = np.ascontiguousarray(array, dtype=np.float32)
+        return torch.from_numpy(contiguous)[None].to(self.device)
 
-    def _seed(self, how: How) -> int:
+    def _seed(self, options: RunOptions) -> int:
         """The seed that was named; else the model's own, or one by chance."""
         import torch
 
-        seed = how.options.get("seed")
+        seed = options.infer.get("seed")
         if seed is None and "seed" in self.options:
             seed = self.options["seed"].default
         return int(torch.randint(2**31, ())) if seed is None else seed
@@ -306,6 +322,10 @@ class Vocoder(Task):
             raise ValueError("f0 must be finite and 0 Hz or more: it holds NaN, infinity or negative values.")
 
 
+def _by_name(mel: np.ndarray, f0: np.ndarray | None) -> dict[str, np.ndarray]:
+    return {"mel": mel} if f0 is None else {"mel": mel, "f0": f0}
+
+
 def _audio(samples: torch.Tensor, rate: int) -> Audio:
     return Audio(samples.float().cpu().numpy(), rate)
 
@@ -320,6 +340,6 @@ def _array(value: Any) -> np.ndarray | None:
         raise ValueError(f"{value} is no readable .npy file of numbers: {error}") from error
 
 
-def named(*, chunk_seconds: float | None = None, precision: Precision = "float32", compile: bool = False, **options: Any) -> How:
+def _parsed(*, chunk_seconds: float | None = None, precision: Precision = "float32", compile: bool = False, **options: Any) -> RunOptions:
     """What was named in a call, the task's own apart from the options of the model."""
-    return How(chunk_seconds, precision, compile, options)
+    return RunOptions(chunk_seconds, precision, compile, options)

@@ -27,7 +27,10 @@ class Voicing:
         """
         if vocoder not in self._ready:
             self._ready[vocoder] = self._griffin_lim() if vocoder is None else self._trained(vocoder)
-        return self._ready[vocoder](mel, **({"compile": True} if compile and vocoder is not None else {}))
+        decode = self._ready[vocoder]
+        if compile and vocoder is not None:
+            return decode(mel, compile=True)
+        return decode(mel)
 
     def mel(self, audio: Audio) -> np.ndarray:
         """A mel (frames, n_mel) to look at, for models that make none themselves."""
@@ -36,10 +39,12 @@ class Voicing:
         from processors.mel import MelSettings, MelSpectrogram
 
         features = self.task.features
-        sizes = {k: v for k, v in features.settings.get("linear", {}).items() if k in ("n_fft", "win_size")}
-        clock = {"sample_rate": features.sample_rate, "hop_size": features.hop_size}
-        mel = MelSpectrogram(MelSettings(**clock, **features.settings.get("mel", sizes)))
-        return mel(torch.from_numpy(audio.samples)[None])[0].numpy()
+        linear = features.settings.get("linear", {})
+        sizes = {name: value for name, value in linear.items() if name in ("n_fft", "win_size")}
+        settings = features.settings.get("mel", sizes)
+        mel = MelSpectrogram(MelSettings(sample_rate=features.sample_rate, hop_size=features.hop_size, **settings))
+        samples = torch.from_numpy(audio.samples)
+        return mel(samples[None])[0].numpy()
 
     def _griffin_lim(self) -> Callable[..., Audio]:
         import torch
@@ -49,20 +54,24 @@ class Voicing:
         decoder = GriffinLim(self.task.mel_settings)
 
         def decode(mel: np.ndarray) -> Audio:
-            return Audio(decoder.infer(torch.from_numpy(mel)[None])[0].numpy(), self.task.rate).normalised(-3.0)
+            samples = decoder.infer(torch.from_numpy(mel)[None])[0]
+            return Audio(samples.numpy(), self.task.rate).normalised(-3.0)
 
         return decode
 
     def _trained(self, path: str) -> Callable[..., Audio]:
         from models.base.task import load
 
-        vocoder, made = load(path, device=str(self.task.device)), self.task.mel_settings
+        vocoder = load(path, device=str(self.task.device))
+        settings = self.task.mel_settings
+        silence = np.full((1, settings.n_mel), settings.convention.silence)
         try:
-            vocoder.convert(np.full((1, made.n_mel), made.convention.silence), made)
+            vocoder.convert(silence, settings)
         except ValueError as error:
             raise ValueError(f"the vocoder {path} reads another mel than this model makes: {error}") from error
 
-        def decode(mel: np.ndarray, **how: Any) -> Audio:
-            return vocoder(vocoder.convert(mel, made), **how)
+        def decode(mel: np.ndarray, **options: Any) -> Audio:
+            converted = vocoder.convert(mel, settings)
+            return vocoder(converted, **options)
 
         return decode
