@@ -104,8 +104,8 @@ def forward_sum(likely: Tensor, tokens: Tensor, frames: Tensor) -> Tensor:
     scores = torch.cat([blank, likely.masked_fill(~inside, NEVER)], 2).log_softmax(2)
     order = torch.arange(1, likely.shape[2] + 1, device=likely.device).expand(len(likely), -1)
     tokens, frames = tokens.to(likely.device), frames.to(likely.device)
-    lost = F.ctc_loss(scores.transpose(0, 1), order, frames, tokens, reduction="none", zero_infinity=True)
-    return lost / tokens
+    loss = F.ctc_loss(scores.transpose(0, 1), order, frames, tokens, reduction="none", zero_infinity=True)
+    return loss / tokens
 
 
 def binarisation(likely: Tensor, path: Tensor, frames: Tensor) -> Tensor:

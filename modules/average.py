@@ -30,16 +30,16 @@ class Target(Borrowed):
         """Takes one step towards `module`; buffers, such as the statistics of a batch norm, are taken as they are."""
         parameters = zip(self.module.parameters(), module.parameters(), strict=True)
         buffers = zip(self.module.buffers(), module.buffers(), strict=True)
-        for own, given in parameters:
-            own.lerp_(given, 1 - self.decay)
-        for own, given in buffers:
-            own.copy_(given)
+        for average, value in parameters:
+            average.lerp_(value, 1 - self.decay)
+        for average, value in buffers:
+            average.copy_(value)
 
 
 def averaged(model: nn.Module, decay: Callable[[], float]) -> AveragedModel:
     """The average of `model`; `decay` is asked at each update."""
 
-    def average(own: list[Tensor], given: list[Tensor], updates: Any) -> None:
-        get_ema_multi_avg_fn(decay())(own, given, updates)
+    def average(averages: list[Tensor], values: list[Tensor], updates: Any) -> None:
+        get_ema_multi_avg_fn(decay())(averages, values, updates)
 
     return AveragedModel(model, multi_avg_fn=average)

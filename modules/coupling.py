@@ -38,18 +38,18 @@ class ResidualCoupling(nn.Module):
         self.post = almost_zero(nn.Conv1d(hidden, moments * self.half, 1))
 
     def forward(self, x: Tensor, mask: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        kept, moved = x.split(self.half, 1)
-        shift, log_scale = self._look(kept, mask, condition)
-        moved = shift + moved * log_scale.exp() * mask
-        return torch.cat([kept, moved], 1), log_scale.sum((1, 2))
+        first, second = x.split(self.half, 1)
+        shift, log_scale = self._terms(first, mask, condition)
+        second = shift + second * log_scale.exp() * mask
+        return torch.cat([first, second], 1), log_scale.sum((1, 2))
 
     def inverse(self, y: Tensor, mask: Tensor, condition: Tensor | None = None) -> Tensor:
-        kept, moved = y.split(self.half, 1)
-        shift, log_scale = self._look(kept, mask, condition)
-        return torch.cat([kept, (moved - shift) * (-log_scale).exp() * mask], 1)
+        first, second = y.split(self.half, 1)
+        shift, log_scale = self._terms(first, mask, condition)
+        return torch.cat([first, (second - shift) * (-log_scale).exp() * mask], 1)
 
-    def _look(self, kept: Tensor, mask: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
-        hidden = on_planes(self.enc, self.pre(kept), mask, condition)
+    def _terms(self, first: Tensor, mask: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        hidden = on_planes(self.enc, self.pre(first), mask, condition)
         moments = self.post(hidden) * mask
         moments = moments.float()  # what is undone later must not have been rounded by autocast
         if self.mean_only:

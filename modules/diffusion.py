@@ -84,8 +84,8 @@ class Diffusion:
 
     def mix(self, clean: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
         """The noisy batch at `steps` (batch,)."""
-        kept = self._kept(clean, steps)
-        return kept.sqrt() * clean + (1 - kept).sqrt() * noise
+        alpha_bar = self._alpha_bar(clean, steps)
+        return alpha_bar.sqrt() * clean + (1 - alpha_bar).sqrt() * noise
 
     def target(self, clean: Tensor, noise: Tensor, steps: Tensor) -> Tensor:
         """What the network should predict of the mixture."""
@@ -93,10 +93,10 @@ class Diffusion:
             return noise
         if self.prediction == "sample":
             return clean
-        kept = self._kept(clean, steps)
-        return kept.sqrt() * noise - (1 - kept).sqrt() * clean
+        alpha_bar = self._alpha_bar(clean, steps)
+        return alpha_bar.sqrt() * noise - (1 - alpha_bar).sqrt() * clean
 
-    def _kept(self, clean: Tensor, steps: Tensor) -> Tensor:
+    def _alpha_bar(self, clean: Tensor, steps: Tensor) -> Tensor:
         levels = torch.as_tensor(self.levels, dtype=clean.dtype, device=clean.device)
         return levels[steps].reshape(-1, *[1] * (clean.ndim - 1))
 
@@ -148,11 +148,11 @@ class Diffusion:
 
     def respaced(self, steps: int, spacing: Spacing = "trailing") -> Respacing:
         """So many of the steps of training, evenly apart. Raises ValueError for none, or more than there are."""
-        apart = len(self.levels) / self._checked(steps)
-        starts = np.arange(steps) * apart
+        stride = len(self.levels) / self._checked(steps)
+        starts = np.arange(steps) * stride
         places = np.floor(starts)
         if spacing == "trailing":
-            places = np.round(starts + apart) - 1
+            places = np.round(starts + stride) - 1
         return Respacing(self.levels[places.astype(int)], places)
 
     def respaced_at(self, levels: np.ndarray) -> Respacing:
@@ -166,12 +166,12 @@ class Diffusion:
         PNDM adds up predictions of several steps, which is right for noise alone: `diffusers` adds up velocities too.
         """
         roots = np.interp(position, np.arange(len(self.levels)), np.sqrt(self.levels))
-        kept = float(roots) ** 2
+        alpha_bar = float(roots) ** 2
         if self.prediction == "epsilon":
             return prediction
         if self.prediction == "sample":
-            return (batch - kept**0.5 * prediction) / (1 - kept) ** 0.5
-        return kept**0.5 * prediction + (1 - kept) ** 0.5 * batch
+            return (batch - alpha_bar**0.5 * prediction) / (1 - alpha_bar) ** 0.5
+        return alpha_bar**0.5 * prediction + (1 - alpha_bar) ** 0.5 * batch
 
     def _scheduler(self, name: str, betas: np.ndarray, steps: int, options: dict[str, Any]) -> Any:
         """A scheduler of `diffusers` over `betas`, ready to take so many steps."""

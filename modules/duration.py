@@ -156,8 +156,8 @@ class SplineCoupling(nn.Module):
         return self._move(y, mask, condition, inverse=True)[0]
 
     def _move(self, x: Tensor, mask: Tensor, condition: Tensor | None, *, inverse: bool) -> tuple[Tensor, Tensor]:
-        kept, moved = x.split(1, 1)
-        hidden = self.pre(kept)
+        first, second = x.split(1, 1)
+        hidden = self.pre(first)
         hidden = self.convs(hidden, mask, condition)
         curve = self.proj(hidden) * mask
         curve = curve.transpose(1, 2)[:, None]
@@ -166,8 +166,8 @@ class SplineCoupling(nn.Module):
         scale = self.channels**-0.5
         widths = widths * scale
         heights = heights * scale
-        moved, log_slope = rational_quadratic(moved, widths, heights, slopes, inverse=inverse)
-        y = torch.cat([kept, moved], 1) * mask
+        second, log_slope = rational_quadratic(second, widths, heights, slopes, inverse=inverse)
+        y = torch.cat([first, second], 1) * mask
         return y, log_slope
 
 

@@ -26,25 +26,25 @@ def fold(network: nn.Module) -> nn.Module:
     for module in network.modules():
         if parametrize.is_parametrized(module, "weight"):
             # A copy shares its class with its original, and torch takes the property `weight` off the class.
-            own = type(module)
-            module.__class__ = type(own.__name__, own.__bases__, dict(own.__dict__))
+            cls = type(module)
+            module.__class__ = type(cls.__name__, cls.__bases__, dict(cls.__dict__))
             parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
     return network
 
 
 def modern_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """A state dict of old-style norms under the names of torch's parametrizations; other keys stay."""
-    spectral = {k.removesuffix(".weight_orig") for k in state if k.endswith(".weight_orig")}
+    spectral = {key.removesuffix(".weight_orig") for key in state if key.endswith(".weight_orig")}
     renamed = {}
     for key, value in state.items():
-        found = OLD_SPECTRAL.match(key)
-        if found and found[1] in spectral:
-            place = {"orig": "original", "u": "0._u", "v": "0._v"}[found[2]]
-            renamed[f"{found[1]}.parametrizations.weight.{place}"] = value
-        elif found := OLD_WEIGHT.match(key):
-            renamed[f"{found[1]}.parametrizations.weight.original{'gv'.index(found[2])}"] = value
-        else:
-            renamed[key] = value
+        match = OLD_SPECTRAL.match(key)
+        if match and match[1] in spectral:
+            name = {"orig": "original", "u": "0._u", "v": "0._v"}[match[2]]
+            key = f"{match[1]}.parametrizations.weight.{name}"
+        elif match := OLD_WEIGHT.match(key):
+            number = "gv".index(match[2])
+            key = f"{match[1]}.parametrizations.weight.original{number}"
+        renamed[key] = value
     return renamed
 
 

@@ -32,8 +32,8 @@ class PosteriorEncoder(nn.Module):
         hidden = on_planes(self.enc, hidden, mask, voice)
         moments = self.proj(hidden) * mask
         m_q, logs_q = moments.float().chunk(2, 1)
-        drawn = noise.normal(*m_q.shape, name="posterior")
-        z = m_q + drawn * logs_q.exp()
+        epsilon = noise.normal(*m_q.shape, name="posterior")
+        z = m_q + epsilon * logs_q.exp()
         z = z * mask
         return {"z": z, "m_q": m_q, "logs_q": logs_q, "frame_mask": mask}
 

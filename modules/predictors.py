@@ -26,11 +26,11 @@ class VariancePredictor(nn.Module):
         self.linear_layer = nn.Linear(filter_channels, 1)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        seen = 1.0 if self.see_padding else mask[..., None]
+        visible = 1.0 if self.see_padding else mask[..., None]
         for number in (1, 2):
             conv = self.conv_layer[f"conv1d_{number}"]
             norm = self.conv_layer[f"layer_norm_{number}"]
-            x = F.relu(conv(x * seen))
+            x = F.relu(conv(x * visible))
             x = self.dropout(norm(x))
         numbers = self.linear_layer(x)[..., 0]
         return numbers.masked_fill(~mask, 0.0)

@@ -75,9 +75,9 @@ class InverseSTFT(nn.Module):
 
     def _filled(self, wave: Tensor, weight: Tensor, stop: int) -> tuple[Tensor, Tensor]:
         """Both for the whole of every hop: zeros where no window reaches, no weight behind `stop` that would magnify noise."""
-        missing = max(0, self.start + self.hop_size - self.win_size)
-        wave = F.pad(wave, (0, missing))
-        weight = F.pad(weight, (0, missing))
+        padding = max(0, self.start + self.hop_size - self.win_size)
+        wave = F.pad(wave, (0, padding))
+        weight = F.pad(weight, (0, padding))
         published = weight[:, :stop]
         rest = weight[:, stop:].clamp(min=LEAST_WEIGHT)
         weight = torch.cat([published, rest], 1)

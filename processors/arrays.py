@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Arrays:
-    """Arrays by the name of their feature. `made` holds those that were asked for so far, `loaded` names which were on disk.
+    """Arrays by the name of their feature. `by_name` holds those that were asked for so far, `loaded` names which were on disk.
 
     `anew`: nothing is loaded. `sound` is that of an utterance which is in no file.
     Raises ValueError where a feature cannot be computed, or its array is wrong.
@@ -26,23 +26,23 @@ class Arrays:
         self.features = features
         self.utterance = utterance
         self.anew = anew
-        self.made: dict[str, np.ndarray] = {}
+        self.by_name: dict[str, np.ndarray] = {}
         self.loaded: list[str] = []
         self.recorded = sound
         self.sounds: dict[int, Audio] = {}
 
     def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self.made:
-            found = self._load(name)
-            self.made[name] = self._compute(name) if found is None else found
-        return self.made[name]
+        if name not in self.by_name:
+            array = self._load(name)
+            self.by_name[name] = self._compute(name) if array is None else array
+        return self.by_name[name]
 
     def _load(self, name: str) -> np.ndarray | None:
         path = self.features.kept_path(name, self.utterance)
-        found = None if self.anew or path is None else self.features.arrays.read(path)
-        if found is not None:
+        array = None if self.anew or path is None else self.features.arrays.read(path)
+        if array is not None:
             self.loaded.append(name)
-        return found
+        return array
 
     def _compute(self, name: str) -> np.ndarray:
         sound, needed = self.inputs(name)

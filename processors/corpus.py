@@ -76,13 +76,13 @@ class Corpus:
 
     def _digest(self) -> str:
         """What `utils.digest.digest` gives of all identities and facts in one dict."""
-        made = hashlib.sha256(b"{")
+        sha = hashlib.sha256(b"{")
         between = b""
         for part in self._parts():
-            made.update(between + json.dumps(part)[1:-1].encode())
+            sha.update(between + json.dumps(part)[1:-1].encode())
             between = b", "
-        made.update(b"}")
-        return made.hexdigest()[:LENGTH]
+        sha.update(b"}")
+        return sha.hexdigest()[:LENGTH]
 
     def path(self, folder: Path, kind: str) -> Path:
         """Where what `kind` says lies in `folder`, if it was made from this state."""
@@ -108,9 +108,9 @@ class Corpus:
 
     def read(self, folder: Path, kind: str, record: Path) -> dict[str, Any]:
         """As `find`. Raises ValueError saying what has changed since the extract stage wrote its `record` (see `remember`)."""
-        found = self.find(folder, kind)
-        if found is not None:
-            return found
+        value = self.find(folder, kind)
+        if value is not None:
+            return value
         before = self._remembered(record)
         if before is None:
             raise ValueError(f"{self.path(folder, kind)} is missing: run the extract stage for these settings first (run.sh --stage 1).")
@@ -137,33 +137,33 @@ class Corpus:
     def _remembered(self, folder: Path) -> pa.Table | None:
         path = self._record(folder)
         try:
-            found = read_json(path, dict[str, str]) if path.is_file() else None
+            record = read_json(path, dict[str, str]) if path.is_file() else None
         except ValueError:
             return None
-        if found is None:
+        if record is None:
             return None
-        return pa.table([list(found.keys()), list(found.values())], schema=STATE)
+        return pa.table([list(record.keys()), list(record.values())], schema=STATE)
 
     def differences(self, before: pa.Table) -> str:
         """What is other than `before`, with a few utterances of each kind; "" where nothing is."""
         now = pa.Table.from_batches(self.state(), STATE)
         places = pc.index_in(now["name"], value_set=before["name"])
-        known = pc.is_valid(places)
+        is_old = pc.is_valid(places)
         old_facts = before["facts"].take(places.drop_null())
-        pairs = now.filter(known).append_column("before", old_facts)
+        pairs = now.filter(is_old).append_column("before", old_facts)
         changed = pairs.filter(pc.not_equal(pairs["facts"], pairs["before"]))
         there = pc.is_in(before["name"], value_set=now["name"])
         names: dict[str, list[str]] = {f"{kind} changed": [] for kind in KINDS}
         for row in changed.to_pylist():
             for kind in _changed(row["before"], row["facts"]):
                 names[f"{kind} changed"].append(row["name"])
-        new = now["name"].filter(pc.invert(known))
+        new = now["name"].filter(pc.invert(is_old))
         gone = before["name"].filter(pc.invert(there))
         names |= {"new": new.to_pylist(), "gone": gone.to_pylist()}
         parts = []
-        for what, who in names.items():
-            if who:
-                parts.append(f"{some(sorted(who), SHOWN)} {what}")
+        for change, changed_names in names.items():
+            if changed_names:
+                parts.append(f"{some(sorted(changed_names), SHOWN)} {change}")
         return "; ".join(parts)
 
 
@@ -175,8 +175,8 @@ def _changed(before: str, now: str) -> list[str]:
 
 def all_learned(folder: Path) -> list[dict[str, Any]]:
     """What a feature has learnt from any corpora, and still holds."""
-    found = []
+    learned = []
     for path in sorted(folder.glob("learned-*.json")):
         with contextlib.suppress(ValueError):
-            found.append(read_json(path, Learned))
-    return found
+            learned.append(read_json(path, Learned))
+    return learned

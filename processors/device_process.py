@@ -117,8 +117,8 @@ class Computer:
 
     def __call__(self, reading: list[Future[Input]]) -> tuple[int, Refused]:
         inputs = [future.result() for future in reading]
-        refused = {given.identity: given.reason for given in inputs if given.reason}
-        groups = deque(self._groups([given for given in inputs if not given.reason]))
+        refused = {item.identity: item.reason for item in inputs if item.reason}
+        groups = deque(self._groups([item for item in inputs if not item.reason]))
         while groups:
             group = groups.popleft()
             if self._too_large(group):
@@ -137,9 +137,9 @@ class Computer:
     def _groups(self, inputs: list[Input]) -> list[list[Input]]:
         """Those that may be computed together: manifests round, so that a batch may hold two lengths after all."""
         groups: dict[int, list[Input]] = {}
-        for given in inputs:
-            key = given.samples if self.feature.padding_changes else 0
-            groups.setdefault(key, []).append(given)
+        for item in inputs:
+            key = item.samples if self.feature.padding_changes else 0
+            groups.setdefault(key, []).append(item)
         return list(groups.values())
 
     def _too_large(self, group: list[Input]) -> bool:
@@ -152,19 +152,19 @@ class Computer:
         except Exception as error:  # noqa: BLE001 (whatever it is, it is asked who caused it)
             # Its frames hold on to the memory that there was too little of.
             return error.with_traceback(None) if for_memory(error) else error
-        for given, array in zip(group, computed, strict=True):
+        for item, array in zip(group, computed, strict=True):
             try:
-                given.arrays.keep(self.name, array)
+                item.arrays.keep(self.name, array)
             except ValueError as error:
-                refused[given.identity] = str(error)
+                refused[item.identity] = str(error)
         return None
 
     def _compute(self, group: list[Input]) -> list[np.ndarray]:
-        utterances = [given.arrays.utterance for given in group]
-        audios = [given.audio for given in group]
+        utterances = [item.arrays.utterance for item in group]
+        audios = [item.audio for item in group]
         needed: dict[str, list[np.ndarray]] = {}
         for need in self.feature.needs:
-            needed[need] = [given.needed[need] for given in group]
+            needed[need] = [item.needed[need] for item in group]
         computed = self.feature.compute(utterances, audios, self.device, **needed)
         count = len(computed)
         if count != len(group):
@@ -177,10 +177,10 @@ class Computer:
             return
         _release()
         self.most = min(self.most, _size(group) // 2)
-        seconds = sum(given.arrays.utterance.seconds for given in group)
+        seconds = sum(item.arrays.utterance.seconds for item in group)
         log.warning(f"{self.name}: {seconds:.0f} s do not fit into the memory of {self.device}: halved. Lower --batch_seconds.")
 
-    def _reason(self, given: Input, error: Exception) -> str:
+    def _reason(self, item: Input, error: Exception) -> str:
         """Why an utterance alone cannot be computed. Raises RuntimeError, naming it, for what is no fault of its own."""
         if for_memory(error):
             _release()
@@ -188,8 +188,8 @@ class Computer:
             return f"{self.name}: {NO_MEMORY} on {self.device}{elsewhere}"
         if isinstance(error, ValueError):
             return str(error)
-        said = f"{type(error).__name__}: {error}"
-        raise RuntimeError(f"{given.identity}: {self.name} cannot be computed on {self.device}: {said}") from error
+        message = f"{type(error).__name__}: {error}"
+        raise RuntimeError(f"{item.identity}: {self.name} cannot be computed on {self.device}: {message}") from error
 
 
 def halves(batch: list[Any]) -> list[list[Any]]:
@@ -199,7 +199,7 @@ def halves(batch: list[Any]) -> list[list[Any]]:
 
 
 def _size(group: list[Input]) -> int:
-    return len(group) * max(given.samples for given in group)
+    return len(group) * max(item.samples for item in group)
 
 
 def for_memory(error: Exception) -> bool:
@@ -208,8 +208,8 @@ def for_memory(error: Exception) -> bool:
 
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    said = str(error)
-    return isinstance(error, RuntimeError) and ("allocate memory" in said or "ALLOC_FAILED" in said)
+    message = str(error)
+    return isinstance(error, RuntimeError) and ("allocate memory" in message or "ALLOC_FAILED" in message)
 
 
 def _release() -> None:

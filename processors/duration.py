@@ -148,8 +148,8 @@ class Durations(Feature):
             return lost
         corpora = "+".join(sorted({u.dataset for u, _ in work}))
         name = _trained(work, folder, corpora, jobs)
-        done = parallel(partial(_align, folder, name), work, what="align", lost=_not_aligned, **how)
-        failed = dict(sorted(failure for failure in done if failure))
+        results = parallel(partial(_align, folder, name), work, what="align", lost=_not_aligned, **how)
+        failed = dict(sorted(failure for failure in results if failure))
         aligned = [u for u, _ in work if identity(u) not in failed]
         distrusted = failed | distrust(folder, aligned)
         _report(distrusted, _distrusted(folder, name), len(aligned), len(work))
@@ -275,19 +275,19 @@ def _alignment(folder: Path, name: str, utterance: Utterance, tokens: list[str])
     of = digest([name, tokens, utterance.text, sound_of(utterance)])
     path, (textgrid, subtitles) = alignment_path(folder, utterance), copies(folder, utterance)
     with contextlib.suppress(ValueError, FileNotFoundError):
-        found = read_json(path, Aligned)
-        if found["of"] == of and len(found["ends"]) == len(tokens) and textgrid.is_file() and subtitles.is_file():
-            return found
-    found = _aligner(folder / name).align(utterance.read(RATE), tokens, frozenset(filter(silent, tokens)))
-    times = list(zip(tokens, found.starts, found.ends, strict=True))
+        saved = read_json(path, Aligned)
+        if saved["of"] == of and len(saved["ends"]) == len(tokens) and textgrid.is_file() and subtitles.is_file():
+            return saved
+    alignment = _aligner(folder / name).align(utterance.read(RATE), tokens, frozenset(filter(silent, tokens)))
+    times = list(zip(tokens, alignment.starts, alignment.ends, strict=True))
     phones = [("" if silent(token) else token, start, end) for token, start, end in times]
     words = word_times(times, utterance.text)
     write_textgrid(textgrid, {"words": words, "phones": phones})
     write_srt(subtitles, words)
     # Last: an utterance counts as aligned once this file is there.
-    made = asdict(found) | {"of": of}
-    write_json(path, made)
-    return made
+    record = asdict(alignment) | {"of": of}
+    write_json(path, record)
+    return record
 
 
 def word_times(times: list[Interval], text: str) -> list[Interval]:
@@ -329,11 +329,11 @@ def distrust(folder: Path, utterances: list[Utterance]) -> dict[str, str]:
 
 def _doubt(row: dict[str, Any], usual: float, lowest: float) -> str:
     times = zip(row["tokens"], row["starts"], row["ends"], strict=True)
-    spoken = np.array([end - start for token, start, end in times if not silent(token)])
-    squeezed = float((spoken < SQUEEZED).mean())
-    mean = float(spoken.mean())
+    seconds = np.array([end - start for token, start, end in times if not silent(token)])
+    squeezed = float((seconds < SQUEEZED).mean())
+    mean = float(seconds.mean())
     milliseconds = mean * 1000
-    longest = spoken.max()
+    longest = seconds.max()
     shortest_mean, longest_mean = SECONDS_PER_PHONE
     if row["score"] < lowest:
         return f"the sound fits its text poorly: {row['score']:.2f} nats a frame, {usual:.2f} is usual"

@@ -155,15 +155,15 @@ def pieces(text: str, language: str, *, stress: bool, flags: bool, word: str, ph
     parted = PUNCTUATION.split(" ".join(text.split()))
     marks = parted[1::2]
     first, *others = _phonemized(parted[::2], language, _separator(word, phone), stress=stress, flags=flags)
-    found = [(first, False)]
+    pieces = [(first, False)]
     for mark, phones in zip(marks, others, strict=True):
-        last, _ = found[-1]
-        if not last and len(found) > 1:  # a lone apostrophe between two marks: one boundary, not two
-            mark_before, _ = found[-2]
-            found[-2] = (mark_before.removesuffix(word), True)
-        found.append((mark.replace(" ", word), True))
-        found.append((phones, False))
-    return found
+        last, _ = pieces[-1]
+        if not last and len(pieces) > 1:  # a lone apostrophe between two marks: one boundary, not two
+            mark_before, _ = pieces[-2]
+            pieces[-2] = (mark_before.removesuffix(word), True)
+        pieces.append((mark.replace(" ", word), True))
+        pieces.append((phones, False))
+    return pieces
 
 
 def as_published(text: str, language: str, *, stress: bool, word: str, phone: str) -> list[str]:
@@ -199,7 +199,7 @@ def _separator(word: str, phone: str) -> Any:
 
 def _short(text: str) -> list[str]:
     """`text` in stretches that espeak reads whole, parted at spaces where there are any."""
-    found = []
+    stretches = []
     start = 0
     last_space = 0
     weight = 0
@@ -209,11 +209,11 @@ def _short(text: str) -> list[str]:
             last_space = place
         if weight > LONGEST:
             end = last_space if last_space > start else place
-            found.append(text[start:end].strip())
+            stretches.append(text[start:end].strip())
             start = end
             weight = 0
     rest = text[start:].strip()
-    return [*found, rest] if rest else found
+    return [*stretches, rest] if rest else stretches
 
 
 def _weight(character: str) -> int:
@@ -224,11 +224,11 @@ def _weight(character: str) -> int:
 
 def sounds_of(word: str) -> list[str]:
     """The tokens of one word of espeak's, phones parted by "|": a sound each; a language's flag, "(en)", is three."""
-    found: list[str] = []
+    sounds: list[str] = []
     for phone in word.split("|"):
         for flag, sound in re.findall(r"(\([\w-]+\))|([^()]+)", phone):
-            found += re.findall(r"\w+|[^\w\s]", flag) if flag else [_sound(sound)]
-    return [sound for sound in found if sound]
+            sounds += re.findall(r"\w+|[^\w\s]", flag) if flag else [_sound(sound)]
+    return [sound for sound in sounds if sound]
 
 
 def _sound(phone: str) -> str:

@@ -39,7 +39,7 @@ class Options:
             raise ValueError(f"--batch_seconds is above 0, got {self.batch_seconds:g}: how many seconds of sound a batch has at most.")
 
 
-def devices_of(given: str = "") -> tuple[str, ...]:
+def devices_of(names: str = "") -> tuple[str, ...]:
     """The devices of "cpu", "cuda" (every GPU) or a list such as "cuda:0,cuda:2"; for "" every GPU, and the CPU where there is none.
 
     Raises ValueError for a device that is not here. No GPU is touched by it.
@@ -47,14 +47,14 @@ def devices_of(given: str = "") -> tuple[str, ...]:
     import torch
 
     here = tuple(f"cuda:{index}" for index in range(torch.cuda.device_count()))
-    if not given:
+    if not names:
         return here or ("cpu",)
     devices: list[str] = []
-    for device in given.split(","):
+    for device in names.split(","):
         name = device.strip()
         absent = name.startswith("cuda") and name not in ("cuda", *here)
         if not DEVICE.fullmatch(name) or absent or (name == "cuda" and not here):
-            raise ValueError(f"--device {given}: {name!r} is not here; there are {', '.join(('cpu', *here))}.")
+            raise ValueError(f"--device {names}: {name!r} is not here; there are {', '.join(('cpu', *here))}.")
         devices += here if name == "cuda" else [name]
     return tuple(devices)
 
@@ -161,11 +161,11 @@ def _computed(
             else:
                 yield answer
         planned = []
-        for lost in ended:
-            if len(lost.batch) > 1:
-                planned += halves(lost.batch)
+        for failure in ended:
+            if len(failure.batch) > 1:
+                planned += halves(failure.batch)
             else:
-                yield 1, {identity(lost.batch[0]): f"{name}: {lost.reason}"}
+                yield 1, {identity(failure.batch[0]): f"{name}: {failure.reason}"}
 
 
 @dataclass(frozen=True)

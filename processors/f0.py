@@ -76,8 +76,8 @@ class F0(Feature):
         after = max(0, frames * self.hop_size - before - len(sound))
         sound = np.pad(sound, (before, after))
         f0 = self.track(sound, audio.rate, self.hop_size, **self.settings)
-        missing = max(0, frames - len(f0))
-        f0 = np.pad(f0[:frames], (0, missing))
+        padding = max(0, frames - len(f0))
+        f0 = np.pad(f0[:frames], (0, padding))
         f0 = f0.astype(np.float32)
         if self.interpolate:
             return interpolate(f0)
@@ -165,8 +165,8 @@ def _world(samples: np.ndarray, rate: int, hop_size: int, fmin: float, fmax: flo
 
     # WORLD's frame i is centred on sample i * hop; it reads beyond sounds shorter than a few periods.
     sound = samples[hop_size // 2 :].astype(np.float64)
-    missing = max(0, round(8 / fmin * rate) - len(sound))
-    sound = np.pad(sound, (0, missing))
+    padding = max(0, round(8 / fmin * rate) - len(sound))
+    sound = np.pad(sound, (0, padding))
     period = 1000 * hop_size / rate
     tracker = getattr(pyworld, method)
     f0, times = tracker(sound, rate, f0_floor=fmin, f0_ceil=fmax, frame_period=period)

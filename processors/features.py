@@ -51,7 +51,7 @@ def ordered(names: Iterable[str]) -> list[str]:
     order: list[str] = []
     for name in names:
         before = ordered(feature_class(name).needs)
-        order += [found for found in (*before, name) if found not in order]
+        order += [each for each in (*before, name) if each not in order]
     return order
 
 
@@ -99,9 +99,9 @@ class FeatureSet:
         return ordered(self.settings)
 
     def _digest(self, name: str, cls: type) -> str:
-        given = {**self.common, **self.settings[name]}
+        settings = {**self.common, **self.settings[name]}
         parameters = inspect.signature(cls).parameters.values()
-        resolved = {p.name: given.get(p.name, p.default) for p in parameters}
+        resolved = {p.name: settings.get(p.name, p.default) for p in parameters}
         # "" is a setting not made: a feature may gain one, and what was kept before stays of use.
         resolved = {name: value for name, value in resolved.items() if value != ""}
         if resolved.get("frame_padding") != "center":  # likewise: all arrays were made so before there was a choice
@@ -175,13 +175,13 @@ class FeatureSet:
         Raises ValueError before extraction, and where the corpora are no longer those that were learnt from.
         """
         corpus = corpus or self.corpus or Corpus(datasets, [])
-        found = {}
+        learned = {}
         for name, feature in self.features.items():
-            found[name] = corpus.read(self.folder(name), "learned", self.extracted)
-            if not feature.whole(found[name], self.folder(name)):
+            learned[name] = corpus.read(self.folder(name), "learned", self.extracted)
+            if not feature.whole(learned[name], self.folder(name)):
                 raise ValueError(f"{corpus.path(self.folder(name), 'learned')} or what lies beside it is damaged: {NEXT}.")
-            feature.restore(found[name], self.folder(name))
-        return found
+            feature.restore(learned[name], self.folder(name))
+        return learned
 
     @property
     def extracted(self) -> Path:
@@ -208,10 +208,10 @@ class FeatureSet:
         Zeros of F0 are left out: they say "unvoiced", not 0 Hz. Raises ValueError when that stage has not run for these utterances.
         """
         training = Corpus(datasets, utterances)
-        found = {name: training.find(self.extracted, f"statistics-{name}") for name in names}
-        if missing := [name for name in names if found[name] is None]:
-            raise ValueError(f"{training.path(self.extracted, f'statistics-{missing[0]}')} is missing: {NEXT}.")
-        return found
+        statistics = {name: training.find(self.extracted, f"statistics-{name}") for name in names}
+        if absent := [name for name in names if statistics[name] is None]:
+            raise ValueError(f"{training.path(self.extracted, f'statistics-{absent[0]}')} is missing: {NEXT}.")
+        return statistics
 
     def _measured(self, name: str, utterances: list[Utterance]) -> dict[str, float]:
         every = max(1, len(utterances) // ENOUGH)
@@ -277,12 +277,12 @@ class FeatureSet:
 
     def extract(self, utterance: Utterance, names: Iterable[str] | None = None) -> str:
         """Computes `names` (all, if None) once and keeps what is dear; returns "" or why this utterance cannot be used."""
-        wanted = list(names) if names is not None else list(self.features)
+        names = list(names) if names is not None else list(self.features)
         try:
             if reason := changed(utterance):
                 return reason
-            self(utterance, wanted)
-            for name in wanted:
+            self(utterance, names)
+            for name in names:
                 beside = self.features[name].beside(utterance)
                 if not all(path.is_file() for path in beside):
                     self.raw(utterance, [name], anew=True)
@@ -295,9 +295,9 @@ class FeatureSet:
 
         Raises ValueError naming the utterance when a feature cannot be computed or two disagree in length.
         """
-        wanted = list(names) if names is not None else list(self.features)
+        names = list(names) if names is not None else list(self.features)
         try:
-            arrays = self.raw(utterance, wanted)
+            arrays = self.raw(utterance, names)
             brought = self.frames.bring(arrays)
             return {name: self.features[name].encode(array) for name, array in brought.items()}
         except ValueError as error:
@@ -309,24 +309,24 @@ class FeatureSet:
         brought = self.frames.bring({name: arrays[name] for name in names})
         return {name: self.features[name].encode(array) for name, array in brought.items()}
 
-    def raw(self, utterance: Utterance, wanted: list[str], *, anew: bool = False) -> dict[str, np.ndarray]:
-        """The arrays of `wanted` as they are kept: loaded where on disk, else computed (and kept, if dear).
+    def raw(self, utterance: Utterance, names: list[str], *, anew: bool = False) -> dict[str, np.ndarray]:
+        """The arrays of `names` as they are kept: loaded where on disk, else computed (and kept, if dear).
 
         What is kept but damaged, or does not fit the rest, is computed `anew`, once. Raises ValueError where it then still is wrong.
         """
         arrays = Arrays(self, utterance, anew=anew)
-        found = {name: arrays[name] for name in wanted}
+        chosen = {name: arrays[name] for name in names}
         problem = self._problem(arrays) if arrays.loaded else ""
         if not problem:
-            return found
+            return chosen
         if reason := changed(utterance):
             raise ValueError(reason)
         log.warning(f"{identity(utterance)}: {problem}. What is kept of it is computed again.")
-        return self.raw(utterance, wanted, anew=True)
+        return self.raw(utterance, names, anew=True)
 
     def _problem(self, arrays: Arrays) -> str:
         """What is wrong with arrays of which some were loaded, by themselves or beside the others; "" if nothing is."""
         for name in arrays.loaded:
-            if problem := self.features[name].problem(arrays.made[name]):
+            if problem := self.features[name].problem(arrays.by_name[name]):
                 return f"{name} {problem}"
-        return self.frames.problem(arrays.made)
+        return self.frames.problem(arrays.by_name)

@@ -29,14 +29,14 @@ class Frames:
 
     def of_each(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """The frames that each of these arrays, of which `size` is known, has or covers; without those that count none."""
-        found = {}
+        frames = {}
         for name, size in sizes.items():
             feature = self.features[name]
             if feature.counts_frames or (feature.axis == "frame" and not feature.clock):
-                found[name] = size
+                frames[name] = size
             elif feature.axis == "frame":
-                found[name] = covered(size, self.clock, feature.clock)
-        return found
+                frames[name] = covered(size, self.clock, feature.clock)
+        return frames
 
     def of_utterance(self, sizes: Mapping[str, int]) -> int | None:
         """The frames of an utterance with arrays of these sizes: the fewest that one has; None where none counts frames.

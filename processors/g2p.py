@@ -110,21 +110,21 @@ def has_sound(token: str) -> bool:
 
 def tidy(tokens: list[str]) -> list[str]:
     """Marks that a model learns, once each, and boundaries only where no mark already parts the words."""
-    kept: list[str] = []
+    tidied: list[str] = []
     for token in tokens:
         if token in MARKS:
-            if kept and kept[-1] == BOUNDARY:
-                kept.pop()
-            if kept and kept[-1] != token:
-                kept.append(token)
+            if tidied and tidied[-1] == BOUNDARY:
+                tidied.pop()
+            if tidied and tidied[-1] != token:
+                tidied.append(token)
         elif token == BOUNDARY:
-            if kept and kept[-1] not in MARKS and kept[-1] != BOUNDARY:
-                kept.append(token)
-        elif has_sound(token) and (token[0].isalnum() or kept):
-            kept.append(token)
-    while kept and kept[-1] == BOUNDARY:
-        kept.pop()
-    return kept
+            if tidied and tidied[-1] not in MARKS and tidied[-1] != BOUNDARY:
+                tidied.append(token)
+        elif has_sound(token) and (token[0].isalnum() or tidied):
+            tidied.append(token)
+    while tidied and tidied[-1] == BOUNDARY:
+        tidied.pop()
+    return tidied
 
 
 @cache

@@ -319,18 +319,18 @@ SCALING = ("log", "mean", "std", "floor", "floor_added", "clip", "window_energy"
 
 
 def mel_converted(
-    mel: np.ndarray, made: Mapping[str, Any] | MelSettings, wanted: Mapping[str, Any] | MelSettings
+    mel: np.ndarray, source: Mapping[str, Any] | MelSettings, target: Mapping[str, Any] | MelSettings
 ) -> np.ndarray:
-    """`mel` (frames, n_mel) of the settings `made` as one of the settings `wanted`, where only the scale differs.
+    """`mel` (frames, n_mel) of the settings `source` as one of the settings `target`, where only the scale differs.
 
     The scale is the base of the logarithm, mean and deviation, floor and clip, and what a window's energy does to all.
     Raises ValueError naming both values of whatever else differs, and of a floor or clip that has cut away what is wanted.
     """
-    differences = mel_difference(made, wanted)
+    differences = mel_difference(source, target)
     if not differences:
         return mel
-    a = MelSettings.of(made)
-    b = MelSettings.of(wanted)
+    a = MelSettings.of(source)
+    b = MelSettings.of(target)
     old = a.convention
     new = b.convention
     hard = [line for line in differences if line.split(" ")[0] not in SCALING]

@@ -194,5 +194,5 @@ def _joins(character: str) -> bool:
 
 def words(text: str) -> list[str]:
     """The words of a text without their marks; each Chinese character is one."""
-    found = re.findall(rf"[{HAN}]|[^\s{HAN}]+", text)
-    return [word.strip(MARKS) for word in found if any(map(str.isalnum, word))]
+    parts = re.findall(rf"[{HAN}]|[^\s{HAN}]+", text)
+    return [word.strip(MARKS) for word in parts if any(map(str.isalnum, word))]

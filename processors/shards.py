@@ -124,9 +124,9 @@ class Shards:
 
     def read(self, path: Path) -> np.ndarray | None:
         """The array; None where there is none, or, with a word, where it is damaged."""
-        found = self.mapped(path)
+        pieces = self.mapped(path)
         try:
-            return None if found is None else found.whole()
+            return None if pieces is None else pieces.whole()
         except DAMAGE as error:
             _say_damaged(path, error)
             return None

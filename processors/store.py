@@ -63,13 +63,13 @@ class Store:
 
     def read(self, path: Path) -> np.ndarray | None:
         """The array of that path, (of whatever shape it was written with); None where there is none, or it is damaged."""
-        found = self.own.read(path)
-        return self.other.read(path) if found is None else found
+        array = self.own.read(path)
+        return self.other.read(path) if array is None else array
 
     def mapped(self, path: Path) -> np.ndarray | None:
         """As `read`, but left on disk: only what is taken of it is read. A slice lasts as long as it is used."""
-        found = self.own.mapped(path)
-        return self.other.mapped(path) if found is None else found
+        array = self.own.mapped(path)
+        return self.other.mapped(path) if array is None else array
 
     def write(self, path: Path, array: np.ndarray) -> None:
         """Keeps an array, whole or not at all. Raises OSError where that cannot be."""

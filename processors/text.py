@@ -200,15 +200,15 @@ class Phones(Feature):
         return [result for result in results if not isinstance(result, str)], len(lost)
 
     def _table_of(self, tokens: list[list[str]]) -> dict[str, Any]:
-        seen = set(chain.from_iterable(tokens))
+        symbols = set(chain.from_iterable(tokens))
         if self.symbols == "letters":
-            return {"symbols": [PAD, *sorted(seen)]}
+            return {"symbols": [PAD, *sorted(symbols)]}
         if self.symbols == "amphion-espeak":
             from processors.lexicon.published import espeak_table
 
-            return {"symbols": espeak_table(seen - {"<bos>", "<eos>"})}
+            return {"symbols": espeak_table(symbols - {"<bos>", "<eos>"})}
         # A TextGrid need not hold a pause, and yet a reader may ask for one.
-        return {"symbols": [PAD, *sorted(seen | {SILENCE})]}
+        return {"symbols": [PAD, *sorted(symbols | {SILENCE})]}
 
     def whole(self, learned: dict[str, Any], folder: Path) -> bool:
         symbols = learned.get("symbols")

@@ -290,7 +290,7 @@ def test_wave_gives_hop_samples_a_frame_and_the_same_for_a_seed(factors):
 def test_long_utterances_are_worked_on_in_stretches_that_nobody_hears(monkeypatch, keep, conditional):
     model, mel, noise = wave(conditional=conditional), torch.randn(2, 45, 5), torch.randn(6, 2, 45 * 16) * 0.3
     whole = model.infer(mel, noise=noise)
-    monkeypatch.setattr(diffwave_module, "KEPT", keep)
+    monkeypatch.setattr(diffwave_module, "CACHE_BYTES", keep)
     monkeypatch.setattr(diffwave_module, "STRETCH", 10)
     torch.testing.assert_close(model.infer(mel, noise=noise), whole, rtol=0, atol=1e-5)
 

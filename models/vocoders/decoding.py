@@ -96,8 +96,8 @@ def slices(batch: dict[str, Any], out: dict[str, Tensor], hop_size: int, slice_f
 
 def cut(x: Tensor, start: Tensor, size: int) -> Tensor:
     """(batch, channels, size) of `x` (batch, channels, places) from `start` (batch,) on; zeros where it is at an end."""
-    missing = max(0, size - x.shape[2])
-    x = nn.functional.pad(x, (0, missing))
+    padding = max(0, size - x.shape[2])
+    x = nn.functional.pad(x, (0, padding))
     offsets = torch.arange(size, device=x.device)
     places = start[:, None] + offsets
     places = places[:, None].expand(-1, x.shape[1], -1)

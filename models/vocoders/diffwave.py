@@ -21,9 +21,11 @@ from modules.planes import planes, run
 
 LINEAR = tuple(float(beta) for beta in np.linspace(1e-4, 0.05, 50))
 FAST = (1e-4, 1e-3, 1e-2, 0.05, 0.2, 0.5)
-TABLE, WIDTH, SLOPE = 128, 512, 0.4  # of the step's embedding, of its layers, of the upsampler's leaky ReLU
+TABLE = 128  # channels of the step's embedding
+WIDTH = 512  # channels of its layers
+SLOPE = 0.4  # of the upsampler's leaky ReLU
 STRETCH = 512  # frames that are worked on at once: bounds the memory of long utterances
-KEPT = 2**31  # bytes that what the layers make of the mel may take to be kept from step to step
+CACHE_BYTES = 2**31  # bytes that what the layers make of the mel may take to be kept from step to step
 
 
 class DiffWave(Model):
@@ -59,13 +61,13 @@ class DiffWave(Model):
         self.diffusion = Diffusion(noise_schedule)
         self.fast_levels = Diffusion(inference_noise_schedule).levels
         bands = n_mel if conditional else 0
-        self.input_projection = _started(nn.Conv1d(1, residual_channels, 1))
+        self.input_projection = _kaiming(nn.Conv1d(1, residual_channels, 1))
         self.diffusion_embedding = StepTable(len(noise_schedule))
         self.spectrogram_upsampler = Upsampler(upsample_factors) if conditional else None
         self.residual_layers = nn.ModuleList(
             ResidualLayer(residual_channels, 2 ** (i % dilation_cycle_length), bands) for i in range(residual_layers)
         )
-        self.skip_projection = _started(nn.Conv1d(residual_channels, residual_channels, 1))
+        self.skip_projection = _kaiming(nn.Conv1d(residual_channels, residual_channels, 1))
         self.output_projection = nn.Conv1d(residual_channels, 1, 1)
         nn.init.normal_(self.output_projection.weight, 0.0, 1e-4)  # no guess at first, but gradients for all
 
@@ -103,8 +105,8 @@ class DiffWave(Model):
         others. The paper's `sampler` is "ddpm". The same `seed` says the same twice. `noise` (steps, batch, samples),
         standard normal, is given instead of drawn: what to begin with, then what each step but the last adds.
         """
-        given = {} if noise is None else {str(number): draw for number, draw in enumerate(noise)}
-        draws = Noise.like(mel, seed, given)
+        named = {} if noise is None else {str(number): draw for number, draw in enumerate(noise)}
+        draws = Noise.like(mel, seed, named)
         sizes = (len(mel), mel.shape[1] * self.samples_per_frame)
         schedule: int | Respacing = self.respacing(steps)
         if sampler in ("dpmsolver++", "unipc"):  # they choose their own way through the levels of training
@@ -166,9 +168,9 @@ class DiffWave(Model):
         """What each layer makes of the mel, one after the other: planes (batch, 2 * residual_channels, 1, samples)."""
         if self.spectrogram_upsampler is None:
             return (None for _ in self.residual_layers)
-        fine = self.spectrogram_upsampler(mel.transpose(1, 2), frames)
-        fine = planes(fine[..., :samples])
-        return (run(layer.conditioner_projection, fine) for layer in self.residual_layers)
+        upsampled = self.spectrogram_upsampler(mel.transpose(1, 2), frames)
+        upsampled = planes(upsampled[..., :samples])
+        return (run(layer.conditioner_projection, upsampled) for layer in self.residual_layers)
 
     def _predictor(self, mel: Tensor) -> Callable[[Tensor, float], Tensor]:
         """A function of the mixture (batch, samples) and the step: the noise in it, predicted one stretch after another.
@@ -177,15 +179,16 @@ class DiffWave(Model):
         """
         hop = self.samples_per_frame
         stretches = self._stretches(mel.shape[1])
-        kept: dict[int, list[Tensor | None]] = {}
-        fits = self._condition_bytes(mel) <= KEPT
+        cache: dict[int, list[Tensor | None]] = {}
+        fits = self._condition_bytes(mel) <= CACHE_BYTES
 
         def conditions(first: int, last: int) -> Iterable[Tensor | None]:
-            if first in kept:
-                return kept[first]
+            if first in cache:
+                return cache[first]
             layers = self._conditions(mel[:, first:last], (last - first) * hop)
             if fits:
-                layers = kept[first] = list(layers)
+                layers = list(layers)
+                cache[first] = layers
             return layers
 
         def predict(audio: Tensor, position: float) -> Tensor:
@@ -223,7 +226,9 @@ class StepTable(StepEmbedding):
 
     def __init__(self, steps: int) -> None:
         # In float32 like the weights that were trained on it: the highest of these angles are far beyond exact.
-        super().__init__(10.0 ** (torch.arange(TABLE // 2) * 4.0 / (TABLE // 2 - 1)), WIDTH)
+        half = TABLE // 2
+        exponents = torch.arange(half) * 4.0 / (half - 1)
+        super().__init__(10.0**exponents, WIDTH)
         self.register_buffer("table", super().waves(torch.arange(steps)), persistent=False)
 
     def waves(self, steps: Tensor) -> Tensor:
@@ -243,7 +248,7 @@ class Upsampler(nn.Module):
         self.factors = factors
         for i, factor in enumerate(factors, 1):
             conv = nn.ConvTranspose2d(1, 1, (3, 2 * factor), (1, factor), (1, factor // 2))
-            setattr(self, f"conv{i}", _started(conv))
+            setattr(self, f"conv{i}", _kaiming(conv))
 
     def forward(self, mel: Tensor, frames: Tensor | None) -> Tensor:
         """(batch, n_mel, samples); an odd factor gives a place too many. Beyond `frames` (batch,) counts as not there."""
@@ -265,12 +270,12 @@ class ResidualLayer(nn.Module):
     def __init__(self, channels: int, dilation: int, n_mel: int) -> None:
         super().__init__()
         wide = 2 * channels
-        self.dilated_conv = _started(nn.Conv1d(channels, wide, 3, padding=dilation, dilation=dilation))
+        self.dilated_conv = _kaiming(nn.Conv1d(channels, wide, 3, padding=dilation, dilation=dilation))
         self.diffusion_projection = nn.Linear(WIDTH, channels)
         self.conditioner_projection = None
         if n_mel:
-            self.conditioner_projection = _started(nn.Conv1d(n_mel, wide, 1))
-        self.output_projection = _started(nn.Conv1d(channels, wide, 1))
+            self.conditioner_projection = _kaiming(nn.Conv1d(n_mel, wide, 1))
+        self.output_projection = _kaiming(nn.Conv1d(channels, wide, 1))
 
     def forward(self, x: Tensor, step: Tensor, condition: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         """What goes on to the next layer and what goes to the end, both planes of the shape of `x`, which is used up."""
@@ -284,7 +289,7 @@ class ResidualLayer(nn.Module):
         return plus(x, residual) * 0.5**0.5, skip
 
 
-def _started(conv: nn.Module) -> nn.Module:
+def _kaiming(conv: nn.Module) -> nn.Module:
     """The authors' start (He et al., https://arxiv.org/abs/1502.01852)."""
     nn.init.kaiming_normal_(conv.weight)
     return conv

@@ -78,7 +78,7 @@ def in_windows(network: Network, inputs: Inputs, *, hop_size: int, chunk: int, r
     for window in windows(frames, chunk, reach):
         piece = cut(inputs, window.first, window.last)
         samples = network(**piece)
-        yield _given(samples, window, frames, hop_size)
+        yield _trimmed(samples, window, frames, hop_size)
 
 
 def side_by_side(
@@ -96,7 +96,7 @@ def side_by_side(
         waves = network(**batch)
         for (index, window, _), wave in zip(group, waves, strict=True):
             frames = utterances[index]["mel"].shape[1]
-            samples = _given(wave[None], window, frames, hop_size)
+            samples = _trimmed(wave[None], window, frames, hop_size)
             # A copy, so that the margins of the pass are not kept alive by a view of it.
             parts[index][window.start] = samples[0].clone()
         group.clear()
@@ -113,10 +113,10 @@ def side_by_side(
     for group in waiting.values():
         if group:
             flush(group)
-    return [torch.cat([own[start] for start in sorted(own)]) for own in parts]
+    return [torch.cat([by_start[start] for start in sorted(by_start)]) for by_start in parts]
 
 
-def _given(samples: Tensor, window: Window, frames: int, hop_size: int) -> Tensor:
+def _trimmed(samples: Tensor, window: Window, frames: int, hop_size: int) -> Tensor:
     """Of a window's samples those that it gives; at the end of the utterance all that there are."""
     start = (window.start - window.first) * hop_size
     if window.stop == frames:
@@ -160,29 +160,29 @@ class Stream:
         self.latency: Latency | None = None
 
     def __iter__(self) -> Iterator[Tensor]:
-        held: dict[str, Tensor] = {}
-        behind = 0  # frames at the front of `held` that were given before: the context of the next ones
+        buffer: dict[str, Tensor] = {}
+        behind = 0  # frames at the front of `buffer` that were given before: the context of the next ones
         frames = 0
         for piece in self.pieces:
-            held = _joined(held, piece)
-            frames = held["mel"].shape[1]
+            buffer = _joined(buffer, piece)
+            frames = buffer["mel"].shape[1]
             while frames >= behind + self.chunk + self.reach:
-                done = behind + self.chunk
-                context = cut(held, 0, done + self.reach)
-                yield self._decode(context, behind, done)
-                behind = min(self.reach, done)
-                held = cut(held, done - behind, frames)
-                frames = held["mel"].shape[1]
+                stop = behind + self.chunk
+                context = cut(buffer, 0, stop + self.reach)
+                yield self._decode(context, behind, stop)
+                behind = min(self.reach, stop)
+                buffer = cut(buffer, stop - behind, frames)
+                frames = buffer["mel"].shape[1]
         if frames > behind:
-            yield self._decode(held, behind, frames)
+            yield self._decode(buffer, behind, frames)
 
-    def _decode(self, held: Inputs, start: int, stop: int) -> Tensor:
-        """The samples of the frames from `start` to `stop` of `held`."""
+    def _decode(self, buffer: Inputs, start: int, stop: int) -> Tensor:
+        """The samples of the frames from `start` to `stop` of `buffer`."""
         begun = time.perf_counter()
-        frames = held["mel"].shape[1]
+        frames = buffer["mel"].shape[1]
         window = Window(0, frames, start, stop)
-        wave = self.network(**held)
-        samples = _given(wave, window, frames, self.hop_size)
+        wave = self.network(**buffer)
+        samples = _trimmed(wave, window, frames, self.hop_size)
         if self.latency is None:
             seconds = time.perf_counter() - begun
             chunk_ms = (stop - start) * self.frame_ms
@@ -191,14 +191,14 @@ class Stream:
         return samples
 
 
-def _joined(held: Inputs, piece: Inputs) -> dict[str, Tensor]:
-    if not held:
+def _joined(buffer: Inputs, piece: Inputs) -> dict[str, Tensor]:
+    if not buffer:
         return dict(piece)
-    if held.keys() != piece.keys():
-        first = ", ".join(held)
-        then = ", ".join(piece)
-        raise ValueError(f"each piece of a stream must bring the same: first {first}, then {then}.")
+    if buffer.keys() != piece.keys():
+        first = ", ".join(buffer)
+        second = ", ".join(piece)
+        raise ValueError(f"each piece of a stream must bring the same: first {first}, then {second}.")
     joined = {}
-    for name, value in held.items():
+    for name, value in buffer.items():
         joined[name] = torch.cat([value, piece[name]], dim=_time(name))
     return joined

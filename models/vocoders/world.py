@@ -68,8 +68,8 @@ class World:
         sound = np.asarray(samples, dtype=np.float64)
         # A hop more than there is, so that rounding never costs the last frame.
         shortest = round(PERIODS / self.fmin * self.sample_rate)
-        missing = max(self.hop_size, shortest - len(sound))
-        sound = np.pad(sound, (0, missing))
+        padding = max(self.hop_size, shortest - len(sound))
+        sound = np.pad(sound, (0, padding))
         times = np.arange(frames) * self.period / 1000
         if f0 is None:
             tracker = getattr(pyworld, self.method)
@@ -98,8 +98,8 @@ class World:
         aperiodicity = np.ascontiguousarray(aperiodicity, dtype=np.float64)
         wave = pyworld.synthesize(f0, envelope, aperiodicity, self.sample_rate, self.period)
         samples = frames * self.hop_size
-        missing = max(0, samples - len(wave))
-        wave = np.pad(wave, (0, missing))[:samples]
+        padding = max(0, samples - len(wave))
+        wave = np.pad(wave, (0, padding))[:samples]
         return wave.astype(np.float32)
 
     def resynthesise(self, audio: Audio, *, semitones: float = 0.0) -> Audio:

@@ -56,9 +56,9 @@ class PeriodDiscriminator(nn.Module):
         self.conv_post = norm(last)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        missing = -x.shape[2] % self.period
-        if missing:
-            x = F.pad(x, (0, missing), mode="reflect")
+        padding = -x.shape[2] % self.period
+        if padding:
+            x = F.pad(x, (0, padding), mode="reflect")
         rows = x.unflatten(2, (-1, self.period))
         score, features = through(rows, self.convs, self.conv_post)
         return flat(score, features)
