@@ -181,10 +181,10 @@ def phase_loss(phase: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     frequency), summed. The paper writes -cos, which differs by a constant; so written, equal phases lose nothing.
     """
     difference = phase - target
-    instantaneous = 1 - difference.cos()
     group_delay = 1 - difference.diff(dim=2).cos()
     angular = 1 - difference.diff(dim=1).cos()
     angular_loss = masked_mean(angular, mask[:, 1:]) if mask.shape[1] > 1 else 0.0
+    instantaneous = 1 - difference.cos()
     return masked_mean(instantaneous, mask) + masked_mean(group_delay, mask) + angular_loss
 
 
