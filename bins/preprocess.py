@@ -14,10 +14,10 @@ def main(argv: list[str] | None = None) -> int:
     from preprocessors.base import prepare
 
     experiment = Experiment.read(options.config, options.set)
-    needs_text = experiment.reads_text
+    how = {"needs_text": experiment.reads_text, "slicing": experiment.preprocess.slice}
     for name in experiment.datasets:
         root = experiment.sections.dataset_path[name]
-        prepare(name, root, experiment.processed_dir, needs_text=needs_text, jobs=options.jobs, cluster=options.cluster)
+        prepare(name, root, experiment.processed_dir, **how, jobs=options.jobs, cluster=options.cluster)
     return 0
 
 

@@ -14,7 +14,7 @@ import pkgutil
 import reprlib
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from utils.log import log
 from utils.names import LongName, check_name
 from utils.parallel import parallel
 from utils.registry import nearest
+from utils.slicing import Slicing, sections
 
 SPLITS = ("train", "valid", "test")
 MUTE = "it has no transcript"
@@ -195,19 +196,56 @@ def changed(utterance: Utterance) -> str:
     return f"its {' and '.join(found)} changed since the preprocess stage read it: run that stage again" if found else ""
 
 
-def _uninspected(utterance: Utterance, reason: str) -> tuple[Utterance, str, str]:
-    return utterance, reason, ""
+Checked = tuple[Utterance, str, str]  # see `inspect`
+
+
+def examine(utterance: Utterance, *, needs_text: bool, slicing: Slicing | None) -> tuple[Utterance, list[Checked]]:
+    """An utterance and what `inspect` says of it, or of the sections of one that is long. A section has no words: nobody knows which."""
+    checked = inspect(utterance, needs_text=needs_text)
+    whole, reason, _ = checked
+    if reason or slicing is None or whole.seconds <= slicing.longest:
+        return utterance, [checked]
+    sound = utterance.read()
+    places = enumerate(sections(sound, slicing))
+    cut = [_section(whole, number, place, slicing) for number, place in places]
+    return utterance, cut
+
+
+def _section(whole: Utterance, number: int, place: tuple[float, float], slicing: Slicing) -> Checked:
+    """Section `number` of a long recording, inspected."""
+    start, seconds = place
+    begin = (whole.start or 0.0) + start
+    name = f"{whole.id}_{number:04d}"
+    plain = replace(whole, id=name, text="", textgrid="", textgrid_digest="", audio_digest="")
+    section = replace(plain, start=round(begin, 4), seconds=round(seconds, 4))
+    if seconds < slicing.shortest:
+        return section, f"it lasts {seconds:.2f} s, less than preprocess.slice.shortest", ""
+    return inspect(section, needs_text=False)
+
+
+def _unexamined(utterance: Utterance, reason: str) -> tuple[Utterance, list[Checked]]:
+    return utterance, [(utterance, reason, "")]
 
 
 def prepare(
-    name: str, root: str | Path, out: str | Path, *, needs_text: bool = False, jobs: int = 0, cluster: str = ""
+    name: str,
+    root: str | Path,
+    out: str | Path,
+    *,
+    needs_text: bool = False,
+    slicing: Slicing | None = None,
+    jobs: int = 0,
+    cluster: str = "",
 ) -> Report:
     """Writes `<out>/<name>/{train,valid,test}.jsonl` and `report.json` for the corpus `name` at `root`.
 
-    Bad recordings and repeated ids are skipped and listed, never dropped in silence. Raises ValueError when `root` is
-    missing or nothing usable is left.
+    Bad recordings and repeated ids are skipped and listed, never dropped in silence. With `slicing`, long recordings become
+    sections, all in the split of the recording. Raises ValueError when `root` is missing, nothing usable is left, or texts are
+    needed of sections.
     """
     module, root = corpus(name), Path(root).expanduser()
+    if needs_text and slicing:
+        raise ValueError("preprocess.slice: this model reads text, and sections of a recording have none: leave the section out.")
     if hasattr(module, "ensure"):  # a corpus that is made on the spot
         module.ensure(root)
     if not root.is_dir():
@@ -216,18 +254,10 @@ def prepare(
     found = _unrepeated(list(module.utterances(root)), report)
     report.skipped.extend(_said(module, "orphans", root))
     report.warnings.extend(_said(module, "doubts", root))
+    check = partial(examine, needs_text=needs_text, slicing=slicing)
+    checks = parallel(check, found, what=f"inspect {name}", jobs=jobs, cluster=cluster, lost=_unexamined)
     why_mute = dict(_said(module, "mute", root)) if needs_text else {}
-    split = getattr(module, "split", by_hash)
-    splits: dict[str, list[Utterance]] = {s: [] for s in SPLITS}
-    check = partial(inspect, needs_text=needs_text)
-    checks = parallel(check, found, what=f"inspect {name}", jobs=jobs, cluster=cluster, lost=_uninspected)
-    for utterance, reason, doubt in checks:
-        if reason:
-            report.skipped.append((utterance.id, why_mute.get(utterance.id, reason) if reason == MUTE else reason))
-            continue
-        if doubt:
-            report.warnings.append((utterance.id, doubt))
-        splits[split(utterance)].append(replace(utterance, dataset=name))
+    splits = _divided(name, module, checks, report, why_mute)
     report.skipped, report.warnings = ([tuple(map(_readable, row)) for row in rows] for rows in (report.skipped, report.warnings))
     if not any(splits.values()):
         reasons = "; ".join(f"{i}: {r}" for i, r in report.skipped[:3]) or "no utterance was found"
@@ -239,6 +269,27 @@ def prepare(
     write_json(Path(out) / name / "report.json", asdict(report))
     _tell(name, report, splits, Path(out) / name / "report.json")
     return report
+
+
+def _divided(
+    name: str, module: Any, checks: Iterable[tuple[Utterance, list[Checked]]], report: Report, why_mute: dict[str, str]
+) -> dict[str, list[Utterance]]:
+    """The usable utterances of each split; what is skipped or doubtful goes to the report. `why_mute`: id -> why it has no text."""
+    split = getattr(module, "split", by_hash)
+    splits: dict[str, list[Utterance]] = {s: [] for s in SPLITS}
+    taken: set[str] = set()
+    for whole, checked in checks:
+        for utterance, reason, doubt in checked:
+            if utterance.id in taken:
+                reason = f"the id {utterance.id!r} occurs twice, as a recording and as a section of one: rename the recording"
+            taken.add(utterance.id)
+            if reason:
+                report.skipped.append((utterance.id, why_mute.get(utterance.id, reason) if reason == MUTE else reason))
+                continue
+            if doubt:
+                report.warnings.append((utterance.id, doubt))
+            splits[split(whole)].append(replace(utterance, dataset=name))
+    return splits
 
 
 def _readable(text: str) -> str:

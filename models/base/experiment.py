@@ -22,6 +22,7 @@ from processors.store import Kind
 from utils.config import Config, ConfigError, build, check, load_config
 from utils.names import check_name
 from utils.registry import load_object, nearest
+from utils.slicing import Slicing
 
 if TYPE_CHECKING:
     from models.base.data import Utterances
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 CLOCK = ("sample_rate", "hop_size", "frame_padding")  # what a feature's constructor may ask for
 # What a model may ask for by name, beside what features give. `channels` are of all features that say them, by name of feature.
 FACTS = ("sample_rate", "hop_size", "mel", "n_speakers", "statistics", "channels")
+OWN = ("processed_dir", "store", "slice")  # settings of `preprocess` that say nothing of what a model is given
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Preprocess:
     features: dict[str, dict[str, Any]]
     processed_dir: str = "data"
     store: Kind = "files"  # or "shards": the arrays of a feature in one file, for many utterances
+    slice: Slicing | None = None  # how long recordings are cut; None: they stay whole
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,7 @@ class Experiment:
         card = {
             "model_type": self.sections.model_type,
             "dataset": self.datasets,
-            "preprocess": {k: v for k, v in self.config["preprocess"].items() if k not in ("processed_dir", "store")},
+            "preprocess": {k: v for k, v in self.config["preprocess"].items() if k not in OWN},
             "model": self.sections.model,
             "discriminator": self.sections.discriminator,
             "train": self.sections.train,
