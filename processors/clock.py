@@ -90,6 +90,30 @@ def placed(array: np.ndarray, clock: Clock, own: Clock, first: int, count: int, 
     return _rows(array, rows)
 
 
+def pooled(array: np.ndarray, clock: Clock, own: Clock, first: int, count: int) -> np.ndarray:
+    """`array` (frames of `own`, channels) at the rate of `clock`, whatever the centres of both: what stands in the time of each frame
+    of `clock`, averaged, if the first frames of both began together. Behind the end stands the last that is whole.
+
+    So Amphion's released converters were trained: each frame repeated as often, and the mean of each so many, as the rates are one to
+    the other.
+    """
+    ratio = clock.rate / own.rate
+    repeats = ratio.numerator
+    group = ratio.denominator
+    whole = max(1, len(array) * repeats // group)
+    frames = np.arange(first, first + count).clip(max=whole - 1)
+    begin = frames * group
+    end = begin + group
+    found = np.zeros((count, array.shape[1]), dtype=np.float32)
+    for further in range((group - 1) // repeats + 2):
+        row = begin // repeats + further
+        shared = np.minimum(end, (row + 1) * repeats) - np.maximum(begin, row * repeats)
+        weight = shared.clip(min=0) / group
+        values = _rows(array, row.clip(max=len(array) - 1))
+        found += weight[:, None].astype(np.float32) * values
+    return found
+
+
 def _interpolated(array: np.ndarray, clock: Clock, own: Clock, first: int, count: int) -> np.ndarray:
     numerators, denominator = positions(clock, own, first, count)
     last = len(array) - 1

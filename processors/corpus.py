@@ -32,6 +32,8 @@ class Learned(TypedDict, total=False):
     symbols: list[str]
     language: str
     aligner: str
+    network: str
+    channels: int
 
 
 class Statistics(TypedDict):

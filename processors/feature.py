@@ -39,8 +39,8 @@ class Feature:
     kind: ClassVar[str] = "f"
     # Whether the values of its tokens are numbers of frames, which together are those of the utterance.
     counts_frames: ClassVar[bool] = False
-    # Of a feature with a clock of its own: the frame that stands for one of the model's, or what lies between two.
-    between: ClassVar[Literal["nearest", "linear"]] = "nearest"
+    # Of a feature with a clock of its own: the frame that stands for one of the model's, what lies between two, or `clock.pooled`.
+    between: Literal["nearest", "linear", "pooled"] = "nearest"
     # Raised when the same settings give other arrays than before: what was kept is then made again.
     edition: ClassVar[int] = 1
     # What stands behind the end of a shorter utterance in a batch.

@@ -36,6 +36,11 @@ FEATURES = {
     "f0": "processors.f0:F0",
     "phone": "processors.text:Phones",
     "duration": "processors.duration:Durations",
+    "whisper": "processors.whisper:Whisper",
+    "contentvec": "processors.hubert:ContentVec",
+    "wavlm": "processors.hubert:WavLM",
+    "mert": "processors.hubert:Mert",
+    "wenet": "processors.wenet:Wenet",
 }
 
 ENOUGH = 3000  # utterances that statistics are taken over; more would not move them
@@ -108,6 +113,8 @@ class FeatureSet:
             resolved.pop("frame_padding", None)
         if path := resolved.get("lexicon"):  # what it says counts, and not where it lies
             resolved["lexicon"] = digest_of_file(path) or path
+        if path := resolved.get("model"):  # likewise: which network it is, the feature learns
+            resolved["model"] = Path(path).name
         resolved["needs"] = [self.digests[need] for need in cls.needs]
         text = json.dumps(resolved, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from processors.clock import Padding, covered, frame_clock, frame_count, placed
+from processors.clock import Padding, covered, frame_clock, frame_count, placed, pooled
 from processors.feature import Feature
 
 MAX_SLIP = 2  # frames that two extractors may differ by; more is a mistake, not rounding
@@ -97,6 +97,8 @@ class Frames:
             part = array[first * self.hop_size : end]
             missing = count * self.hop_size - len(part)
             return np.pad(part, (0, missing)) if missing else part
+        if feature.between == "pooled":
+            return pooled(array, self.clock, feature.clock, first, count)
         if feature.clock:
             return placed(array, self.clock, feature.clock, first, count, linear=feature.between == "linear")
         return array[first : first + count]

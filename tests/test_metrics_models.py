@@ -279,16 +279,9 @@ def test_a_classifier_in_onnx_gives_every_distance(two, tmp_path):
     assert mean_of(same, "fd") == pytest.approx(0, abs=1e-5)
     assert mean_of(same, "kl") == 0
     (classifier / "config.json").write_text('{"embedding": "hidden"}')
-    forget()
+    pretrained.forget()
     failed = evaluate(*two, ["fd"], **options).failed["fd"]
     assert "no output 'hidden'" in failed["a0"]
-
-
-def forget():
-    """Networks that were loaded are loaded again when they are next asked for."""
-    for load in vars(pretrained).values():
-        if hasattr(load, "cache_clear"):
-            load.cache_clear()
 
 
 def mean_of(result, name):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.test_metrics_models import forget, graph
+from tests.test_metrics_models import graph
 from utils import pretrained
 from utils.digest import digest_of_file
 from utils.onnx_network import Onnx, _providers
@@ -27,7 +27,7 @@ def alone(monkeypatch, tmp_path):
     monkeypatch.delenv(pretrained.FOLDER, raising=False)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
-    forget()
+    pretrained.forget()
 
 
 @pytest.fixture
@@ -242,7 +242,7 @@ def test_weights_are_loaded_once_for_a_device(tmp_path):
     model = pretrained.from_weights(file, Toy, "cpu")
     assert model.layer.weight.shape == (2, 3) and not model.training
     assert pretrained.from_weights(file, Toy, "cpu") is model
-    forget()
+    pretrained.forget()
     assert pretrained.from_weights(file, Toy, "cpu") is not model
 
 

@@ -45,8 +45,9 @@ class Onnx:
         config = file.with_name("config.json")
         self.settings: dict[str, Any] = read_json(config, NetworkFile) if folder and config.is_file() else {}
         self.session = open_session(file, device=device)
-        first = self.session.get_inputs()[0]
+        first, *others = self.session.get_inputs()
         self.input = first.name
+        self.lengths = others[0] if others else None
         self.dtype = np.float16 if first.type == "tensor(float16)" else np.float32
         self.outputs = [output.name for output in self.session.get_outputs()]
 
@@ -55,11 +56,17 @@ class Onnx:
         return self.settings.get("sample_rate", SAMPLE_RATE)
 
     def __call__(self, x: np.ndarray, name: str = "") -> np.ndarray:
-        """The output `name` (its name in the file; the first when empty) for `x`, float32, whatever the network computes in."""
+        """The output `name` (its name in the file; the first when empty) for `x`, float32, whatever the network computes in.
+
+        A second input is told how long each row of `x` (rows, length, ...) is.
+        """
         wanted = self.settings.get(name, name) if name else self.outputs[0]
         if wanted not in self.outputs:
             raise ValueError(f"the network has no output {wanted!r}, but {', '.join(self.outputs)}: name it in config.json.")
         inputs = {self.input: x.astype(self.dtype)}
+        if self.lengths:
+            kind = np.int32 if self.lengths.type == "tensor(int32)" else np.int64
+            inputs[self.lengths.name] = np.full(len(x), x.shape[1], dtype=kind)
         outputs = self.session.run([wanted], inputs)
         return outputs[0].astype(np.float32)
 

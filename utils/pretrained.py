@@ -19,16 +19,19 @@ from typing import TYPE_CHECKING, Any
 
 from utils.digest import LENGTH, sha256_of
 from utils.digest import digest as digest_of
-from utils.files import DAMAGES, read_weights
+from utils.files import DAMAGES, read_json, read_weights
 from utils.tree import files_under
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from utils.onnx_network import Onnx
 
 FOLDER = "AMPHION_MODELS"  # environment variable: a folder with one file or folder for each network
 BLOCK = 256  # pieces of 1.6 s that Resemblyzer's network takes at once
 TIMEOUT = 10  # seconds that a hub may take to answer
 OTHER_FRAMEWORKS = (".h5", ".msgpack", ".ot", ".tflite", ".mlmodel")
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")  # of a transformers folder
 HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.(?:pth|pt)$")  # torch.hub's custom: the file's sha256 begins so
 
@@ -324,6 +327,40 @@ def whisper(place: str, device: str) -> Any:
     return model.to(device).eval()
 
 
+@functools.cache
+def torchscript(place: str, device: str) -> Any:
+    """A network that torch.jit exported: a file, or a folder that holds one .pt. It needs none of its own program's code."""
+    import torch
+
+    path = Path(place)
+    file = _only_file(path, "*.pt", "as torch.jit wrote it") if path.is_dir() else path
+    try:
+        return torch.jit.load(str(file), map_location=device).eval()
+    except RuntimeError as error:
+        raise ValueError(f"{file} is damaged, or no network that torch.jit exported ({error}); export it again.") from error
+
+
+@functools.cache
+def tensors(place: str, prefix: str, device: str) -> dict[str, Tensor]:
+    """The weights of a transformers folder whose names begin with `prefix`, without it: what the library has no class for."""
+    folder = fetch(place)
+    files = [folder / name for name in WEIGHT_FILES if (folder / name).is_file()]
+    if not files:
+        raise ValueError(f"{folder} holds no weights: {' or '.join(WEIGHT_FILES)} is needed.")
+    found = {}
+    for name, tensor in read_weights(files[0]).items():
+        if name.startswith(prefix):
+            found[name.removeprefix(prefix)] = tensor.to(device)
+    return found
+
+
+@functools.cache
+def settings(place: str, file: str) -> dict[str, Any]:
+    """What a JSON file of a transformers folder says, such as "config.json"; nothing where there is none."""
+    path = fetch(place) / file
+    return read_json(path, dict[str, Any]) if path.is_file() else {}
+
+
 def whisper_names() -> list[str]:
     """The names that openai-whisper fetches."""
     import whisper
@@ -351,3 +388,10 @@ def _only_file(folder: Path, pattern: str, kind: str) -> Path:
     if len(files) != 1:
         raise ValueError(f"{folder} holds {len(files)} files {pattern}: one is needed, {kind}.")
     return files[0]
+
+
+def forget() -> None:
+    """Lets go of every network that was loaded, and of the memory that they take."""
+    loaders = (from_transformers, preprocessor, from_weights, tensors, settings, onnx, torchscript, whisper, resemblyzer)
+    for load in loaders:
+        load.cache_clear()
