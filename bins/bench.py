@@ -27,12 +27,12 @@ Benches = dict[str, Callable[[], list[Row]]]
 
 
 def main(argv: list[str] | None = None) -> int:
-    made = parser(__doc__, config=False)
-    made.add_argument("names", nargs="*", metavar="NAME", help="groups or benches (default: all)")
-    made.add_argument("--list", action="store_true", help="only name the groups and what is in them")
-    made.add_argument("--out", help="also write the rows to this JSON file")
-    made.add_argument("--child", help="(internal) measure one and print JSON")
-    options = made.parse_args(argv)
+    arguments = parser(__doc__, config=False)
+    arguments.add_argument("names", nargs="*", metavar="NAME", help="groups or benches (default: all)")
+    arguments.add_argument("--list", action="store_true", help="only name the groups and what is in them")
+    arguments.add_argument("--out", help="also write the rows to this JSON file")
+    arguments.add_argument("--child", help="(internal) measure one and print JSON")
+    options = arguments.parse_args(argv)
     if options.list:
         for group in groups():
             print(f"{group:16} {' '.join(benches(group))}")

@@ -38,8 +38,8 @@ class Contents:
 
 
 def main(argv: list[str] | None = None) -> int:
-    made = parser(__doc__, config=False)
-    does = made.add_subparsers(dest="command", required=True, metavar="show|diff|convert")
+    arguments = parser(__doc__, config=False)
+    does = arguments.add_subparsers(dest="command", required=True, metavar="show|diff|convert")
     show = does.add_parser("show")
     show.add_argument("path")
     diff = does.add_parser("diff")
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         each.add_argument("--which", choices=("newest", "best"), default="newest", help="which checkpoint of a run")
     for each in (show, diff):
         each.add_argument("--all", action="store_true", help=f"every line, not the first {SHOWN} of a kind")
-    options = made.parse_args(argv)
+    options = arguments.parse_args(argv)
     commands = {"show": _show, "diff": _diff, "convert": _convert}
     return commands[options.command](options)
 

@@ -12,14 +12,14 @@ from typing import Any
 
 def parser(doc: str, *, config: bool = True, many: bool = False) -> argparse.ArgumentParser:
     """An argument parser that shows the module's docstring; with --config and --set, and --jobs and --cluster where `many`."""
-    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     if config:
-        made.add_argument("-c", "--config", required=True, help="a recipe's exp_config.json")
-        made.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one setting; may be repeated")
+        arguments.add_argument("-c", "--config", required=True, help="a recipe's exp_config.json")
+        arguments.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one setting; may be repeated")
     if many:
-        made.add_argument("--jobs", type=int, default=0, help="processes (0: every core)")
-        made.add_argument("--cluster", default="", help="address of a Dask scheduler, to run on its workers instead")
-    return made
+        arguments.add_argument("--jobs", type=int, default=0, help="processes (0: every core)")
+        arguments.add_argument("--cluster", default="", help="address of a Dask scheduler, to run on its workers instead")
+    return arguments
 
 
 def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None = None) -> None:
@@ -34,11 +34,11 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
         sys.exit(130)
 
 
-def add_options(made: Any, options: Mapping[str, Parameter], *, hidden: bool = False) -> list[str]:
+def add_options(arguments: Any, options: Mapping[str, Parameter], *, hidden: bool = False) -> list[str]:
     """Adds the options of a task or a model to a parser or a group of one; returns their names. `hidden` are not in the help."""
     for name, parameter in options.items():
-        told = argparse.SUPPRESS if hidden else f"(default {parameter.default})"
-        made.add_argument(f"--{name}", default=None, help=told, **_form(parameter.annotation))
+        note = argparse.SUPPRESS if hidden else f"(default {parameter.default})"
+        arguments.add_argument(f"--{name}", default=None, help=note, **_form(parameter.annotation))
     return list(options)
 
 

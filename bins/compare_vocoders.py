@@ -22,15 +22,15 @@ SHARED = "config/vocoder_comparison.json"
 
 
 def main(argv: list[str] | None = None) -> int:
-    made = parser(__doc__, config=False)
-    made.add_argument("recipes", nargs="+", metavar="RECIPE", help="the recipes to compare")
-    made.add_argument("--shared", default=SHARED, help=f"what all share (default {SHARED})")
-    made.add_argument("--stage", default="1-4", help='as for bins.recipe, or "table"')
-    made.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one shared setting; may be repeated")
-    made.add_argument("--points", help="steps of training to compare at, such as 1000,10000; the last is where training ends")
-    made.add_argument("--limit", type=int, help="at most so many utterances of the test split")
-    made.add_argument("--gpu", help='the GPUs to use, such as "0"')
-    options = made.parse_args(argv)
+    arguments = parser(__doc__, config=False)
+    arguments.add_argument("recipes", nargs="+", metavar="RECIPE", help="the recipes to compare")
+    arguments.add_argument("--shared", default=SHARED, help=f"what all share (default {SHARED})")
+    arguments.add_argument("--stage", default="1-4", help='as for bins.recipe, or "table"')
+    arguments.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one shared setting; may be repeated")
+    arguments.add_argument("--points", help="steps of training to compare at, such as 1000,10000; the last is where training ends")
+    arguments.add_argument("--limit", type=int, help="at most so many utterances of the test split")
+    arguments.add_argument("--gpu", help='the GPUs to use, such as "0"')
+    options = arguments.parse_args(argv)
     points = points_of(options.points)
     sets = options.set + (_kept_at(points) if points else [])
     recipes = dict(map(recipe_of, options.recipes))
@@ -200,8 +200,8 @@ def _size(run: Path, point: int | None) -> tuple[str, str]:
     from models.base.checkpoint import Checkpoints, step_name
     from utils.files import check_shape, read_json
 
-    made = Checkpoints(run)
-    folder = made.newest() if point is None else made.folder / step_name(point)
+    checkpoints = Checkpoints(run)
+    folder = checkpoints.newest() if point is None else checkpoints.folder / step_name(point)
     if folder is None or not (folder / "card.json").is_file():
         return "-", "-"
     path = folder / "card.json"

@@ -13,11 +13,11 @@ from bins.cli import parser, run
 
 
 def main(argv: list[str] | None = None) -> int:
-    made = parser(__doc__, config=False)
-    made.add_argument("--checkpoint", required=True, help="a release, run, checkpoint, foreign folder or file, or hub id")
-    made.add_argument("--which", choices=("newest", "best"), default="newest", help="which checkpoint of a run")
-    made.add_argument("--out", required=True, help="the file to write, ending in .onnx")
-    options = made.parse_args(argv)
+    arguments = parser(__doc__, config=False)
+    arguments.add_argument("--checkpoint", required=True, help="a release, run, checkpoint, foreign folder or file, or hub id")
+    arguments.add_argument("--which", choices=("newest", "best"), default="newest", help="which checkpoint of a run")
+    arguments.add_argument("--out", required=True, help="the file to write, ending in .onnx")
+    options = arguments.parse_args(argv)
     from models.base.task import load
     from models.vocoders.export import export
     from models.vocoders.task import Vocoder

@@ -15,10 +15,10 @@ from processors.extraction import BATCH_SECONDS, Options, devices_of, extract_ba
 
 
 def main(argv: list[str] | None = None) -> int:
-    made = parser(__doc__, many=True)
-    made.add_argument("--device", default="", help="where networks run: cpu, cuda, or a list such as cuda:0,cuda:1 (default: every GPU)")
-    made.add_argument("--batch_seconds", type=float, default=BATCH_SECONDS, help="sound in a batch of a network (default %(default)g)")
-    options = made.parse_args(argv)
+    arguments = parser(__doc__, many=True)
+    arguments.add_argument("--device", default="", help="where networks run: cpu, cuda, or a list such as cuda:0,cuda:1 (default: every GPU)")
+    arguments.add_argument("--batch_seconds", type=float, default=BATCH_SECONDS, help="sound in a batch of a network (default %(default)g)")
+    options = arguments.parse_args(argv)
     from models.base.experiment import Experiment
 
     experiment = Experiment.read(options.config, options.set)

@@ -20,31 +20,31 @@ from bins.texts import Source, read_list, read_text, say
 
 
 def main(argv: list[str] | None = None) -> int:
-    made = parser(__doc__, config=False)
-    made.add_argument("-c", "--config", help="a recipe's exp_config.json")
-    made.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one setting; may be repeated")
-    made.add_argument("-n", "--name", help="the run to load, with --config")
-    made.add_argument("--checkpoint", help="instead of --name: a release, run, checkpoint, foreign folder or hub id")
-    made.add_argument("--which", choices=("newest", "best"), default="newest", help="which checkpoint of a run")
-    made.add_argument("--out", help="folder of the results (default: result beside the checkpoints)")
-    made.add_argument(
+    arguments = parser(__doc__, config=False)
+    arguments.add_argument("-c", "--config", help="a recipe's exp_config.json")
+    arguments.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one setting; may be repeated")
+    arguments.add_argument("-n", "--name", help="the run to load, with --config")
+    arguments.add_argument("--checkpoint", help="instead of --name: a release, run, checkpoint, foreign folder or hub id")
+    arguments.add_argument("--which", choices=("newest", "best"), default="newest", help="which checkpoint of a run")
+    arguments.add_argument("--out", help="folder of the results (default: result beside the checkpoints)")
+    arguments.add_argument(
         "--split", default="test", choices=("train", "valid", "test"), help="what to speak when nothing else is named"
     )
-    made.add_argument("--limit", type=int, help="at most so many utterances of the split")
-    source = made.add_mutually_exclusive_group()
+    arguments.add_argument("--limit", type=int, help="at most so many utterances of the split")
+    source = arguments.add_mutually_exclusive_group()
     source.add_argument("--text", help="one text to speak")
     source.add_argument("--list", help="a text file, one text a line; or id|text, or id|speaker|text")
     source.add_argument("--text-file", help="a file that holds one text, of any length")
     source.add_argument("--folder", help="a folder of recordings, or for a vocoder of mels (.npy), to start from")
-    made.add_argument("--stream", action="store_true", help="piece by piece, saying the latency: texts, and for vocoders --folder")
-    made.add_argument(
+    arguments.add_argument("--stream", action="store_true", help="piece by piece, saying the latency: texts, and for vocoders --folder")
+    arguments.add_argument(
         "--srt", nargs="?", const="lines", choices=("lines", "words"), help="for texts: subtitles beside each, of lines or of words"
     )
-    made.add_argument("--textgrid", action="store_true", help="for texts: the times of lines, words and phones beside each, for Praat")
-    made.add_argument("--resume", action="store_true", help="leave out what is there already")
+    arguments.add_argument("--textgrid", action="store_true", help="for texts: the times of lines, words and phones beside each, for Praat")
+    arguments.add_argument("--resume", action="store_true", help="leave out what is there already")
     model_type = _model_type(argv)
-    names = _offer(made, model_type) if model_type else []
-    options = made.parse_args(argv)
+    names = _offer(arguments, model_type) if model_type else []
+    options = arguments.parse_args(argv)
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     return _infer(options, given)
 
@@ -59,20 +59,20 @@ def _model_type(argv: list[str] | None) -> str | None:
     for flags in (("-c", "--config"), ("--checkpoint",)):
         early.add_argument(*flags)
     early.add_argument("--which", default="newest")
-    found, _ = early.parse_known_args(argv)
-    if found.checkpoint:
+    options, _ = early.parse_known_args(argv)
+    if options.checkpoint:
         from models.base.loading import model_type_at
 
-        return model_type_at(found.checkpoint, which=found.which)
-    if not found.config:
+        return model_type_at(options.checkpoint, which=options.which)
+    if not options.config:
         return None
     from utils.config import load_config
 
-    name = load_config(found.config).get("model_type", "")
+    name = load_config(options.config).get("model_type", "")
     return name if isinstance(name, str) and name in MODELS else None
 
 
-def _offer(made: Any, model_type: str) -> list[str]:
+def _offer(arguments: Any, model_type: str) -> list[str]:
     """Adds the options of the model and of its task to the parser, with what their docstrings tell; returns their names.
 
     Those that only other models of the task have are read as well, so that the model itself says that it lacks them.
@@ -88,10 +88,10 @@ def _offer(made: Any, model_type: str) -> list[str]:
     of_task = task.own_options()
     of_model = model.options()
     known = of_task | of_model
-    elsewhere = {name: found[0] for name, found in options_elsewhere(task).items() if name not in known}
-    names = add_options(made.add_argument_group("this task's own", inspect.getdoc(task.__call__)), of_task)
-    names += add_options(made.add_argument_group(f"{model_type}'s own", inspect.getdoc(model.infer)), of_model)
-    return names + add_options(made, elsewhere, hidden=True)
+    elsewhere = {name: parameters[0] for name, parameters in options_elsewhere(task).items() if name not in known}
+    names = add_options(arguments.add_argument_group("this task's own", inspect.getdoc(task.__call__)), of_task)
+    names += add_options(arguments.add_argument_group(f"{model_type}'s own", inspect.getdoc(model.infer)), of_model)
+    return names + add_options(arguments, elsewhere, hidden=True)
 
 
 def _infer(options: Any, given: dict[str, Any]) -> int:
@@ -148,13 +148,13 @@ def _starts(folder: Path) -> list[Source]:
     from utils.tree import files_under
 
     suffixes = (*SUFFIXES, ".npy")
-    found = [path for path in files_under(folder) if path.suffix.lower() in suffixes]
-    if not found:
+    paths = [path for path in files_under(folder) if path.suffix.lower() in suffixes]
+    if not paths:
         raise ValueError(f"--folder: nothing to start from ({', '.join(suffixes)}) in {folder}.")
-    names = [path.relative_to(folder) for path in found]
+    names = [path.relative_to(folder) for path in paths]
     alike = Counter(name.with_suffix("") for name in names)
     names = [name.with_suffix("") if alike[name.with_suffix("")] == 1 else name for name in names]
-    return [Source(name.as_posix(), str(path)) for name, path in zip(names, found, strict=True)]
+    return [Source(name.as_posix(), str(path)) for name, path in zip(names, paths, strict=True)]
 
 
 def _speak_each(task: Any, options: Any, out: Path, settings: dict[str, Any]) -> list[Path]:

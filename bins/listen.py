@@ -16,8 +16,8 @@ from bins.cli import parser, run
 
 
 def main(argv: list[str] | None = None) -> int:
-    made = parser(__doc__, config=False)
-    parts = made.add_subparsers(dest="part", required=True)
+    arguments = parser(__doc__, config=False)
+    parts = arguments.add_subparsers(dest="part", required=True)
     page = parts.add_parser("make", help="make the page and its key")
     page.add_argument("--generated", nargs="+", required=True, metavar="NAME=FOLDER", help="the folder of each system")
     page.add_argument("--reference", help="recordings, to be hidden among the systems")
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     scores.add_argument("answers", nargs="+", help="the files that listeners sent back")
     scores.add_argument("--key", required=True, help="key.json")
     scores.add_argument("--out", help="also write the scores here, as JSON")
-    options = made.parse_args(argv)
+    options = arguments.parse_args(argv)
     return _make(options) if options.part == "make" else _score(options)
 
 
@@ -53,10 +53,10 @@ def _score(options: argparse.Namespace) -> int:
     from evaluation.listening_score import score, table
     from utils.files import write_json
 
-    found = score(Path(options.key), [Path(path) for path in options.answers])
+    scores = score(Path(options.key), [Path(path) for path in options.answers])
     if options.out:
-        write_json(Path(options.out), found)
-    print(table(found))
+        write_json(Path(options.out), scores)
+    print(table(scores))
     return 0
 
 

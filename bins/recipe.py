@@ -32,16 +32,16 @@ RENAMED = {  # what published commands of upstream call these options
 
 
 def main(argv: list[str] | None = None) -> int:
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    made.add_argument("recipe", help="the recipe's folder")
-    made.add_argument("-s", "--stage", default="1-4", help="1 to 4, a name, or a range such as 2-4 (default: all)")
-    made.add_argument("-c", "--config", help="another config than the recipe's exp_config.json")
-    made.add_argument("-n", "--name", default="default", help="what to call this run")
-    made.add_argument("--gpu", help='the GPUs to use, such as "0" or "0,1"')
-    made.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one setting; may be repeated")
-    made.add_argument("--tiny", action="store_true", help="the recipe's tiny twin (tiny.json): small model, demo corpus")
-    made.add_argument("--dry-run", action="store_true", help="only print the commands")
-    options, rest = made.parse_known_args(argv)
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    arguments.add_argument("recipe", help="the recipe's folder")
+    arguments.add_argument("-s", "--stage", default="1-4", help="1 to 4, a name, or a range such as 2-4 (default: all)")
+    arguments.add_argument("-c", "--config", help="another config than the recipe's exp_config.json")
+    arguments.add_argument("-n", "--name", default="default", help="what to call this run")
+    arguments.add_argument("--gpu", help='the GPUs to use, such as "0" or "0,1"')
+    arguments.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one setting; may be repeated")
+    arguments.add_argument("--tiny", action="store_true", help="the recipe's tiny twin (tiny.json): small model, demo corpus")
+    arguments.add_argument("--dry-run", action="store_true", help="only print the commands")
+    options, rest = arguments.parse_known_args(argv)
     programs = stages(options.stage)
     rest = [RENAMED.get(word, word) for word in rest]
     numbers = {STAGES[program] for program in programs}

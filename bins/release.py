@@ -24,15 +24,15 @@ ABOUT = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    made = parser(__doc__, config=False)
-    made.add_argument("--checkpoint", required=True, help="a run or one of its checkpoints")
-    made.add_argument("--which", choices=("newest", "best"), default="newest", help="which checkpoint of a run")
-    made.add_argument("--out", required=True, help="the release's folder")
-    made.add_argument("--about", required=True, help="a JSON file with " + ", ".join(ABOUT))
-    made.add_argument("--result", help="result.json of the evaluate stage (default: the run's own)")
-    made.add_argument("--half", action="store_true", help="store weights as float16: half the size")
-    made.add_argument("--samples", type=int, default=3, help="sounds of the infer stage to add")
-    options = made.parse_args(argv)
+    arguments = parser(__doc__, config=False)
+    arguments.add_argument("--checkpoint", required=True, help="a run or one of its checkpoints")
+    arguments.add_argument("--which", choices=("newest", "best"), default="newest", help="which checkpoint of a run")
+    arguments.add_argument("--out", required=True, help="the release's folder")
+    arguments.add_argument("--about", required=True, help="a JSON file with " + ", ".join(ABOUT))
+    arguments.add_argument("--result", help="result.json of the evaluate stage (default: the run's own)")
+    arguments.add_argument("--half", action="store_true", help="store weights as float16: half the size")
+    arguments.add_argument("--samples", type=int, default=3, help="sounds of the infer stage to add")
+    options = arguments.parse_args(argv)
     from models.base.loading import resolve
     from utils.log import log
 
@@ -150,8 +150,8 @@ def _needs(card: dict[str, Any]) -> str:
         lines.append("- its {1}, a {0} called {2}, with weights of the digest {3}".format(*words))
     if not lines:
         return ""
-    told = "It uses other trained models, which are looked for in the folder `frozen` within it, under the names below, and beside it:"
-    return "\n".join([told, "", *lines, "", ""])
+    introduction = "It uses other trained models, which are looked for in the folder `frozen` within it, under the names below, and beside it:"
+    return "\n".join([introduction, "", *lines, "", ""])
 
 
 if __name__ == "__main__":

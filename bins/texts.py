@@ -40,7 +40,7 @@ def read_list(path: Path) -> tuple[list[Source], list[str]]:
     """
     if not path.is_file():
         raise ValueError(f"--list: no file {path}.")
-    found: dict[str, Source] = {}
+    sources: dict[str, Source] = {}
     bad: list[tuple[int, str]] = []
     number = 0
     for at, line in read_lines(path, bad):
@@ -48,16 +48,16 @@ def read_list(path: Path) -> tuple[list[Source], list[str]]:
             continue
         try:
             source = _line(line.strip(), f"{number + len(bad):04d}")
-            if source.name in found:
+            if source.name in sources:
                 raise ValueError(f"the id {source.name!r} was there before.")
-            found[source.name] = source
+            sources[source.name] = source
             number += 1
         except ValueError as error:
             bad.append((at, f"({line.strip()[:60]!r}): {error}"))
-    told = [f"line {at} {reason}" for at, reason in bad]
-    if not found:
-        raise ValueError(f"--list: {path} holds no text." + "".join(f"\n  {line}" for line in told))
-    return list(found.values()), told
+    problems = [f"line {at} {reason}" for at, reason in bad]
+    if not sources:
+        raise ValueError(f"--list: {path} holds no text." + "".join(f"\n  {line}" for line in problems))
+    return list(sources.values()), problems
 
 
 def _line(line: str, number: str) -> Source:

@@ -11,9 +11,9 @@ from bins.cli import parser, run
 
 
 def main(argv: list[str] | None = None) -> int:
-    made = parser(__doc__)
-    made.add_argument("-n", "--name", required=True, help="what to call this run; its folder is <log_dir>/<name>")
-    options = made.parse_args(argv)
+    arguments = parser(__doc__)
+    arguments.add_argument("-n", "--name", required=True, help="what to call this run; its folder is <log_dir>/<name>")
+    options = arguments.parse_args(argv)
     from models.base.experiment import Experiment
     from utils.registry import load_object
 

@@ -53,13 +53,13 @@ class Judged:
 
 
 def main(argv: list[str] | None = None) -> int:
-    made = parser(__doc__)
-    made.add_argument("-n", "--name", required=True, help="the run to judge")
-    made.add_argument("--which", choices=("newest", "best"), default="newest", help="which checkpoint of the run")
-    made.add_argument("--limit", type=int, help="at most so many utterances of the test split")
-    made.add_argument("--targets", type=int, default=5, help="voices that each recording is converted to, at most (default 5)")
-    made.add_argument("--out", help="folder of the results (default: result/voices beside the checkpoints)")
-    options = made.parse_args(argv)
+    arguments = parser(__doc__)
+    arguments.add_argument("-n", "--name", required=True, help="the run to judge")
+    arguments.add_argument("--which", choices=("newest", "best"), default="newest", help="which checkpoint of the run")
+    arguments.add_argument("--limit", type=int, help="at most so many utterances of the test split")
+    arguments.add_argument("--targets", type=int, default=5, help="voices that each recording is converted to, at most (default 5)")
+    arguments.add_argument("--out", help="folder of the results (default: result/voices beside the checkpoints)")
+    options = arguments.parse_args(argv)
     from models.base.experiment import Experiment
     from models.base.task import load
     from utils.files import write_json, write_whole
@@ -184,13 +184,13 @@ def table(sounds: list[Judged]) -> str:
         "| | sounds | to the wanted voice | to the source's | to others | nearest is the wanted |",
         "|---|--:|--:|--:|--:|--:|",
     ]
-    for made in dict.fromkeys(sound.made for sound in sounds):
-        group = [sound for sound in sounds if sound.made == made]
+    for way in dict.fromkeys(sound.made for sound in sounds):
+        group = [sound for sound in sounds if sound.made == way]
         wanted = [sound.likeness[sound.wanted] for sound in group]
         source = [sound.likeness[sound.source] for sound in group if sound.source != sound.wanted]
         others = [sound.others for sound in group if sound.others is not None]
         right = [sound for sound in group if sound.nearest == sound.wanted]
-        cells = [made, str(len(group)), _mean(wanted), _mean(source), _mean(others), f"{len(right)} of {len(group)}"]
+        cells = [way, str(len(group)), _mean(wanted), _mean(source), _mean(others), f"{len(right)} of {len(group)}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -204,9 +204,9 @@ def _draw(sounds: list[Judged], names: list[str], path: Path) -> None:
     from visualization.plot import matrices, save
 
     tables = {}
-    for made in dict.fromkeys(sound.made for sound in sounds):
-        group = [sound for sound in sounds if sound.made == made]
-        tables[made] = _likeness(group, names)
+    for way in dict.fromkeys(sound.made for sound in sounds):
+        group = [sound for sound in sounds if sound.made == way]
+        tables[way] = _likeness(group, names)
     save(matrices(tables, names, across="likeness to recordings of", along="should be"), path)
 
 

@@ -68,7 +68,7 @@ def normalise(text: str) -> str:
     """English `text` as its words are counted: small letters, no punctuation, numbers under ten in words, others in figures."""
     text = regex.sub(INITIALS, _initials, text)
     text = bare(numbers.normalise(text))
-    text = regex.sub(WHOLE_WORDS, lambda found: WHOLE[found[0]], text)
+    text = regex.sub(WHOLE_WORDS, lambda match: WHOLE[match[0]], text)
     for pattern, replacement in RULES:
         text = regex.sub(pattern, replacement, text)
     text = regex.sub(FILLERS, " ", unpunctuated(_plain(text)))
@@ -130,9 +130,9 @@ def _word(word: str) -> str:
     return DIGITS[int(word)] if len(word) == 1 and word in "0123456789" else word
 
 
-def _initials(found: regex.Match) -> str:
+def _initials(match: regex.Match) -> str:
     """"U.S." and "J. R. R." as one word, before they are read letter by letter; a letter that ends a sentence stays."""
-    text = found[0]
+    text = match[0]
     letters = regex.findall(r"\p{L}+", text)
     stops = text.count(".")
     if stops > 1 or (len(letters) > 1 and " " not in text):

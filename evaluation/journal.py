@@ -58,15 +58,15 @@ class Journal:
     def __init__(self, path: Path | None, keys: dict[str, str]) -> None:
         self.path = path
         self.keys = keys
-        self.found: dict[str, dict[str, Any]] = {}
+        self.by_id: dict[str, dict[str, Any]] = {}
         for line in self._lines():
             self._take(line)
 
     def _take(self, line: dict[str, Any]) -> None:
-        known = self.found.get(line["id"])
+        known = self.by_id.get(line["id"])
         if known is None or known["files"] != line["files"]:
             known = {"files": line["files"]}
-            self.found[line["id"]] = known
+            self.by_id[line["id"]] = known
         known["seconds"] = line.get("seconds") or known.get("seconds", {})
         for name, key in line["keys"].items():
             if self.keys.get(name) != key:
@@ -77,7 +77,7 @@ class Journal:
 
     def done(self, name: str, files: Any) -> dict[str, Any]:
         """What is known of a pair whose files are still the same; failures are not kept, they are tried again."""
-        known = self.found.get(name, {})
+        known = self.by_id.get(name, {})
         same = known.get("files") == files
         return {part: known.get(part, {}) if same else {} for part in PARTS}
 

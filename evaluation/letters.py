@@ -19,7 +19,7 @@ def bare(text: str) -> str:
     text = regex.sub("\u0e4d([\u0e48-\u0e4b]?)\u0e32", "\\1\u0e33", text)
     text = regex.sub("\u0ecd([\u0ec8-\u0ecb]?)\u0eb2", "\\1\u0eb3", text)
     text = regex.sub(f"[{OPTIONAL_ARABIC}]|\\p{{Cf}}", "", text)
-    return regex.sub(r"\p{Nd}", lambda found: str(unicodedata.decimal(found[0])), text)
+    return regex.sub(r"\p{Nd}", lambda match: str(unicodedata.decimal(match[0])), text)
 
 
 def unpunctuated(text: str) -> str:

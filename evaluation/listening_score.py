@@ -24,22 +24,22 @@ def score(key: Path, answers: Sequence[Path]) -> dict[str, Any]:
     Raises ValueError naming the file when the key or an answer is damaged, belongs to another page, or comes from a listener who
     has answered already. Trials without an answer are counted and told.
     """
-    told = _key(key)
+    page = _key(key)
     if not answers:
         raise ValueError("no answers: give the files that listeners sent back.")
     given: dict[str, dict[str, Any]] = {}
     for path in answers:
-        listener, found = _answers(path, told)
+        listener, own = _answers(path, page)
         if listener in given:
             raise ValueError(f"{path}: {listener!r} has answered already; one file a listener.")
-        given[listener] = found
-    absent = {listener: len(told["trials"]) - len(found) for listener, found in given.items() if len(found) < len(told["trials"])}
+        given[listener] = own
+    absent = {listener: len(page["trials"]) - len(own) for listener, own in given.items() if len(own) < len(page["trials"])}
     if absent:
         log.warning(f"{sum(absent.values())} trials are without an answer ({', '.join(absent)}); the others count.")
-    about = {"kind": told["kind"], "question": told["question"], "listeners": len(given), "absent": absent}
-    trials = {trial["code"]: trial for trial in told["trials"]}
-    rated = [(listener, trials[code], value) for listener, found in given.items() for code, value in found.items()]
-    return about | (opinions(told["systems"], rated) if told["kind"] == "mos" else preferences(told["systems"], rated))
+    about = {"kind": page["kind"], "question": page["question"], "listeners": len(given), "absent": absent}
+    trials = {trial["code"]: trial for trial in page["trials"]}
+    rated = [(listener, trials[code], value) for listener, own in given.items() for code, value in own.items()]
+    return about | (opinions(page["systems"], rated) if page["kind"] == "mos" else preferences(page["systems"], rated))
 
 
 def opinions(systems: Iterable[str], rated: Sequence[tuple[str, Mapping[str, Any], int]]) -> dict[str, Any]:
@@ -47,16 +47,16 @@ def opinions(systems: Iterable[str], rated: Sequence[tuple[str, Mapping[str, Any
 
     `interval_listeners` is over the listeners' own means, which is what holds for other listeners.
     """
-    found = {}
+    scores = {}
     for system in systems:
         own = [(listener, value) for listener, trial, value in rated if trial["systems"] == [system]]
         means = [float(np.mean([v for who, v in own if who == name])) for name in dict.fromkeys(who for who, _ in own)]
         values = [float(value) for _, value in own]
-        found[system] = {
+        scores[system] = {
             "mean": float(np.mean(values)) if values else None, "std": float(np.std(values, ddof=1)) if len(values) > 1 else None,
             "n": len(values), "interval": t_interval(values), "interval_listeners": t_interval(means),
         }  # fmt: skip
-    return {"systems": found}
+    return {"systems": scores}
 
 
 def preferences(systems: Iterable[str], rated: Sequence[tuple[str, Mapping[str, Any], str]]) -> dict[str, Any]:
@@ -142,30 +142,30 @@ def _preferred(trial: Mapping[str, Any], value: str) -> str:
 
 def _key(path: Path) -> Key:
     try:
-        told = read_json(path, Key)
+        page = read_json(path, Key)
     except ValueError as error:
         raise ValueError(f"{path} is no key of a listening test: take the key.json that was written beside the page. ({error})") from error
-    many = 1 if told["kind"] == "mos" else 2
-    for trial in told["trials"]:
-        if len(trial["systems"]) != many or not set(trial["systems"]) <= set(told["systems"]):
+    many = 1 if page["kind"] == "mos" else 2
+    for trial in page["trials"]:
+        if len(trial["systems"]) != many or not set(trial["systems"]) <= set(page["systems"]):
             raise ValueError(f"{path}: trial {trial['code']} has {trial['systems']}, which are not {many} of its systems.")
-    return told
+    return page
 
 
-def _answers(path: Path, told: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def _answers(path: Path, page: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     try:
-        found = read_json(path)
+        sent = read_json(path)
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error.__cause__ or error}): ask the listener for the file again.") from error
     try:
-        check_shape(found, Answers, path)
+        check_shape(sent, Answers, path)
     except ValueError as error:
         raise ValueError(f"{path} holds no answers: the file that the page's last button saves is needed. ({error})") from error
-    if found["page"] != told["page"]:
-        raise ValueError(f"{path} answers another page ({found['page'][:12]}…, not {told['page'][:12]}…): take the key of that one.")
-    codes = {trial["code"] for trial in told["trials"]}
-    for code, value in found["answers"].items():
+    if sent["page"] != page["page"]:
+        raise ValueError(f"{path} answers another page ({sent['page'][:12]}…, not {page['page'][:12]}…): take the key of that one.")
+    codes = {trial["code"] for trial in page["trials"]}
+    for code, value in sent["answers"].items():
         # True == 1 in Python, and 3.0 == 3
-        if code not in codes or type(value) not in (int, str) or value not in ALLOWED[told["kind"]]:
+        if code not in codes or type(value) not in (int, str) or value not in ALLOWED[page["kind"]]:
             raise ValueError(f"{path}: {code} = {value!r} is no answer of this page; it was changed after it was saved.")
-    return found["listener"] or path.stem, found["answers"]
+    return sent["listener"] or path.stem, sent["answers"]

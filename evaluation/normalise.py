@@ -97,7 +97,7 @@ def standard(text: str, code: str) -> str:
         text = regex.sub(r'(?<=\p{L})["״](?=\p{L})', "", text)  # within an abbreviation
     text = regex.sub(r"(?<=\w)'(?=\w)", " " if code in ELIDING else "", text)
     text = regex.sub(r"(?<=\p{Latin})·(?=\p{Latin})", "", text)  # Catalan "l·l"
-    text = regex.sub(r"\d+(?:\.\d+)?", lambda found: _number(found[0], code), unpunctuated(text))
+    text = regex.sub(r"\d+(?:\.\d+)?", lambda match: _number(match[0], code), unpunctuated(text))
     return " ".join(regex.findall(r"\X", text.replace(" ", "")) if code in LETTERS else text.split())
 
 

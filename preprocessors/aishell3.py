@@ -39,11 +39,11 @@ def _listed(part: Path, bad: Reasons | None = None) -> Iterator[tuple[str, str]]
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every line whose recording is there."""
     for part in _parts(root):
-        found = recordings(part / "wav")
+        recorded = recordings(part / "wav")
         for name, text in _listed(part):
-            if name in found:
+            if name in recorded:
                 speaker, identity = name.split("/")
-                yield Utterance(id=identity, speaker=speaker, audio=str(found[name]), text=text, language="cmn")
+                yield Utterance(id=identity, speaker=speaker, audio=str(recorded[name]), text=text, language="cmn")
 
 
 def split(utterance: Utterance) -> str:
@@ -58,9 +58,9 @@ def orphans(root: Path) -> Reasons:
     strays: Reasons = []
     for part in _parts(root):
         named = {name for name, _ in _listed(part, strays)}
-        found = recordings(part / "wav").keys()
-        lost = sorted(named - found)
-        unlisted = sorted(found - named)
+        recorded = recordings(part / "wav").keys()
+        lost = sorted(named - recorded)
+        unlisted = sorted(recorded - named)
         strays += [(_id(name), f"its recording {part.name}/wav/{name} is missing") for name in lost]
         strays += [(_id(name), "content.txt does not name it") for name in unlisted]
         strays += [(_id(name), reason) for name, reason in twins(part / "wav")]

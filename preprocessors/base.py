@@ -192,8 +192,8 @@ def changed(utterance: Utterance) -> str:
     if not utterance.audio_digest:
         return ""
     now, kinds = _digests(utterance, utterance.read()), {"audio_digest": "sound", "textgrid_digest": "TextGrid"}
-    found = [kind for name, kind in kinds.items() if now[name] != getattr(utterance, name)]
-    return f"its {' and '.join(found)} changed since the preprocess stage read it: run that stage again" if found else ""
+    changes = [kind for name, kind in kinds.items() if now[name] != getattr(utterance, name)]
+    return f"its {' and '.join(changes)} changed since the preprocess stage read it: run that stage again" if changes else ""
 
 
 Checked = tuple[Utterance, str, str]  # see `inspect`
@@ -251,11 +251,11 @@ def prepare(
     if not root.is_dir():
         raise ValueError(f"dataset_path.{name}: no folder {root}. Its layout is described in preprocessors/{name}.py.")
     report = Report()
-    found = _unrepeated(list(module.utterances(root)), report)
+    utterances = _unrepeated(list(module.utterances(root)), report)
     report.skipped.extend(_said(module, "orphans", root))
     report.warnings.extend(_said(module, "doubts", root))
     check = partial(examine, needs_text=needs_text, slicing=slicing)
-    checks = parallel(check, found, what=f"inspect {name}", jobs=jobs, cluster=cluster, lost=_unexamined)
+    checks = parallel(check, utterances, what=f"inspect {name}", jobs=jobs, cluster=cluster, lost=_unexamined)
     why_mute = dict(_said(module, "mute", root)) if needs_text else {}
     splits = _divided(name, module, checks, report, why_mute)
     report.skipped, report.warnings = ([tuple(map(_readable, row)) for row in rows] for rows in (report.skipped, report.warnings))
@@ -302,13 +302,13 @@ def _said(module: Any, what: str, root: Path) -> list[tuple[str, str]]:
     return getattr(module, what)(root) if hasattr(module, what) else []
 
 
-def _unrepeated(found: list[Utterance], report: Report) -> list[Utterance]:
+def _unrepeated(utterances: list[Utterance], report: Report) -> list[Utterance]:
     """One utterance for each id: of equal ones the first. Where they differ, nobody knows which is right: all are left out.
 
     One recording may be reached through two links, as where a part of a corpus is a link to another part.
     """
     by_id: dict[str, list[Utterance]] = {}
-    for utterance in found:
+    for utterance in utterances:
         by_id.setdefault(utterance.id, []).append(utterance)
     kept = []
     for identity, (first, *others) in by_id.items():

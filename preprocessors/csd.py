@@ -34,17 +34,17 @@ Line = tuple[float, float, str]  # start, end, words
 
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every line of every song."""
-    for match, found in TREE.songs(root):
+    for match, song in TREE.songs(root):
         language = LANGUAGES[match["language"]]
-        lines, _ = _lines(Path(found["audio"]))
-        for fields in _sections(found, lines):
+        lines, _ = _lines(Path(song["audio"]))
+        for fields in _sections(song, lines):
             yield Utterance(speaker="csd", language=language, **fields)
 
 
-def _sections(found: dict[str, str], lines: list[Line]) -> Iterator[dict[str, Any]]:
+def _sections(song: dict[str, str], lines: list[Line]) -> Iterator[dict[str, Any]]:
     """A song's lines as fields of an Utterance; the whole song where there are none."""
     if not lines:
-        yield found
+        yield song
         return
     before = 0.0
     for number, (start, end, words) in enumerate(lines):
@@ -53,7 +53,7 @@ def _sections(found: dict[str, str], lines: list[Line]) -> Iterator[dict[str, An
         last = max(end, min(end + EDGE, following))
         before = end
         place = {"start": round(first, 4), "seconds": round(last - first, 4)}
-        yield found | place | {"id": f"{found['id']}_{number:04d}", "text": words}
+        yield song | place | {"id": f"{song['id']}_{number:04d}", "text": words}
 
 
 def _lines(audio: Path) -> tuple[list[Line], str]:

@@ -35,14 +35,14 @@ def textgrids(root: Path, names: Iterable[str]) -> dict[str, str]:
     recordings_of = Counter(map(_stem, names))
     grids_of = Counter(map(_stem, grids))
     by_stem = {_stem(name): path for name, path in grids.items()}
-    found = {}
+    grid_of = {}
     for name in names:
         stem = _stem(name)
         if name in grids:
-            found[name] = str(grids[name])
+            grid_of[name] = str(grids[name])
         elif recordings_of[stem] == 1 == grids_of[stem]:
-            found[name] = str(by_stem[stem])
-    return found
+            grid_of[name] = str(by_stem[stem])
+    return grid_of
 
 
 def unused_textgrids(root: Path, names: Iterable[str]) -> Reasons:
@@ -56,12 +56,12 @@ def _grids(root: Path) -> dict[str, Path]:
     """Path within the corpus, without suffix and without the folder that holds all TextGrids or recordings -> absolute path."""
     root = root.absolute()
     grids = by_name(files_under(root), root, [".textgrid"])
-    found: dict[str, Path] = {}
+    holders: dict[str, Path] = {}
     for name in sorted(grids, key=_own_folder_first):
         top, _, within = name.partition("/")
         is_holder = within and top.lower() in ("textgrid", "wavs")
-        found.setdefault(within if is_holder else name, grids[name][0])
-    return found
+        holders.setdefault(within if is_holder else name, grids[name][0])
+    return holders
 
 
 def _own_folder_first(name: str) -> tuple[bool, str]:
@@ -107,30 +107,30 @@ def _folder(root: Path) -> Path:
 
 def utterances(root: Path) -> Iterator[Utterance]:
     """The recordings, with their texts where they have one; with metadata.csv, those that it names."""
-    found = recordings(_folder(root))
-    grids = textgrids(root, found)
-    listed = _named(root, found) if (root / METADATA).is_file() else _beside(root, found)
+    recorded = recordings(_folder(root))
+    grids = textgrids(root, recorded)
+    listed = _named(root, recorded) if (root / METADATA).is_file() else _beside(root, recorded)
     for name, speaker, text, language in listed:
         yield Utterance(
             id=safe(name),
             speaker=speaker,
-            audio=str(found[name]),
+            audio=str(recorded[name]),
             text=text,
             language=language,
             textgrid=grids.get(name, ""),
         )
 
 
-def _named(root: Path, found: dict[str, Path]) -> Iterator[Row]:
+def _named(root: Path, recorded: dict[str, Path]) -> Iterator[Row]:
     for written, *rest in _listed(root):
-        name = named(found, written, root)
+        name = named(recorded, written, root)
         if name:
             yield name, *rest
 
 
-def _beside(root: Path, found: dict[str, Path]) -> Iterator[Row]:
+def _beside(root: Path, recorded: dict[str, Path]) -> Iterator[Row]:
     texts = _texts(root)
-    for name in found:
+    for name in recorded:
         folder, _, _ = name.rpartition("/")
         speaker = folder.split("/")[0] or own_name(root)
         text, _ = text_of(texts.get(name, []), "")
@@ -143,19 +143,19 @@ def _texts(root: Path) -> dict[str, list[Path]]:
 
 def orphans(root: Path) -> Reasons:
     """Transcripts and TextGrids without a recording; with metadata.csv, also recordings it does not name."""
-    found = recordings(_folder(root))
+    recorded = recordings(_folder(root))
     strays = [(safe(name), reason) for name, reason in twins(_folder(root))]
-    strays += _unlisted(root, found) if (root / METADATA).is_file() else _lone_texts(root, found)
-    return strays + unused_textgrids(root, found)
+    strays += _unlisted(root, recorded) if (root / METADATA).is_file() else _lone_texts(root, recorded)
+    return strays + unused_textgrids(root, recorded)
 
 
-def _unlisted(root: Path, found: dict[str, Path]) -> Reasons:
+def _unlisted(root: Path, recorded: dict[str, Path]) -> Reasons:
     strays: Reasons = []
     names = {}
     for written, *_ in _listed(root, strays):
-        names[written] = named(found, written, root)
+        names[written] = named(recorded, written, root)
     lost = sorted(written for written, name in names.items() if not name)
-    others = sorted(found.keys() - set(names.values()))
+    others = sorted(recorded.keys() - set(names.values()))
     for name in lost:
         strays.append((safe(name), f"metadata.csv names it, but there is no recording {name}"))
     for name in others:
@@ -163,9 +163,9 @@ def _unlisted(root: Path, found: dict[str, Path]) -> Reasons:
     return strays
 
 
-def _lone_texts(root: Path, found: dict[str, Path]) -> Reasons:
+def _lone_texts(root: Path, recorded: dict[str, Path]) -> Reasons:
     texts = _texts(root)
-    lost = [path for name in sorted(texts.keys() - found.keys()) for path in texts[name]]
+    lost = [path for name in sorted(texts.keys() - recorded.keys()) for path in texts[name]]
     return [(safe(path.stem), f"{path} has no recording beside it") for path in lost]
 
 

@@ -173,10 +173,10 @@ def sing(speech: Audio, score: Score) -> tuple[Audio, np.ndarray]:
     moved = _rows(spectrum, places)
     moved[silent] = FAINT
     noise = _rows(noisiness, places)
-    made = pyworld.synthesize(f0, moved, noise, speech.rate, 1000 * FRAME)
+    sung = pyworld.synthesize(f0, moved, noise, speech.rate, 1000 * FRAME)
     length = round(score.end * speech.rate)
-    missing = max(0, length - len(made))
-    ended = np.pad(made, (0, missing))[:length]
+    missing = max(0, length - len(sung))
+    ended = np.pad(sung, (0, missing))[:length]
     return Audio(ended, speech.rate), f0
 
 

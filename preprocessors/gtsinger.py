@@ -35,10 +35,10 @@ orphans = TREE.orphans
 
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every phrase, sung and read, with the words of its JSON where there is one."""
-    for match, found in TREE.songs(root):
-        text, _ = _text(Path(found["audio"]), match["language"])
+    for match, song in TREE.songs(root):
+        text, _ = _text(Path(song["audio"]), match["language"])
         language = LANGUAGES.get(match["language"], Utterance.language)
-        fields = found | {"text": text}
+        fields = song | {"text": text}
         yield Utterance(speaker=match["singer"], language=language, **fields)
 
 

@@ -66,11 +66,11 @@ def _id(name: str) -> str:
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every line whose recording is there."""
     _splits.cache_clear()  # the manifests may have changed since
-    found = recordings(root / "audio")
+    recorded = recordings(root / "audio")
     for manifest, name, text in _rows(root):
-        if name in found:
+        if name in recorded:
             reader = manifest.name.split("_", 1)[0]
-            yield Utterance(id=_id(name), speaker=reader, audio=str(found[name]), text=text)
+            yield Utterance(id=_id(name), speaker=reader, audio=str(recorded[name]), text=text)
 
 
 def split(utterance: Utterance) -> str:
@@ -88,8 +88,8 @@ def orphans(root: Path) -> Reasons:
     strays: Reasons = []
     folder = root / "audio"
     named = {name for _, name, _ in _rows(root, strays)}
-    found = recordings(folder).keys()
-    strays += [(_id(name), f"its recording audio/{name} is missing") for name in sorted(named - found)]
+    recorded = recordings(folder).keys()
+    strays += [(_id(name), f"its recording audio/{name} is missing") for name in sorted(named - recorded)]
     strays += twins(folder)
-    strays += [(_id(name), "no manifest names it") for name in sorted(found - named)]
+    strays += [(_id(name), "no manifest names it") for name in sorted(recorded - named)]
     return strays

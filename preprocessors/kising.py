@@ -26,8 +26,8 @@ orphans = TREE.orphans
 
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every phrase, or every song."""
-    for _, found in TREE.songs(root):
-        yield Utterance(speaker="kising", language="cmn", **found)
+    for _, song in TREE.songs(root):
+        yield Utterance(speaker="kising", language="cmn", **song)
 
 
 def split(utterance: Utterance) -> str:

@@ -59,13 +59,13 @@ def _sounds(folder: Path) -> dict[str, list[Path]]:
     return by_name(files_under(folder), folder, SUFFIXES)
 
 
-def named(found: dict[str, Path], written: str, root: Path) -> str | None:
+def named(recorded: dict[str, Path], written: str, root: Path) -> str | None:
     """The name in `found` that a list means by `written`: "x", "x.wav", "./wavs/x.wav", "wavs\\x", or its path on a disk."""
     for text in (written, written.strip(" \t")):  # first as it stands: a name may begin or end with a blank
         path = posixpath.normpath(composed(text).replace("\\", "/")).removeprefix(f"{root.absolute().as_posix()}/")
         below = f"/{path}".rpartition("/wavs/")[2].removeprefix("/")
         for name in (path, without_suffix(path), below, without_suffix(below)):
-            if name in found:
+            if name in recorded:
                 return name
     return None
 
@@ -194,9 +194,9 @@ class Tree:
         for name in recordings(root):
             if not self.pattern.fullmatch(name):
                 strays.append((safe(name), f"its path is not {self.shape}"))
-        found = {self._text_name(match) for match in self.recordings(root).values()}
+        transcripts = {self._text_name(match) for match in self.recordings(root).values()}
         for name, paths in self._texts(root).items():
-            if self.pattern.fullmatch(name) and name not in found:
+            if self.pattern.fullmatch(name) and name not in transcripts:
                 strays.append((safe(name), f"{paths[0]} has no recording"))
         return strays
 

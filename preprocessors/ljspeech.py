@@ -21,17 +21,17 @@ from preprocessors.layout import Reasons, named, recordings, rows, short, twins
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every line of metadata.csv that has a recording."""
     listed = list(rows(root / "metadata.csv", 2))
-    found = recordings(root / "wavs")
-    grids = textgrids(root, found)
+    recorded = recordings(root / "wavs")
+    grids = textgrids(root, recorded)
     for written, first, *others in listed:
-        name = named(found, written, root)
+        name = named(recorded, written, root)
         if not name:
             continue
         second = others[0] if others else ""
         yield Utterance(
             id=_id(name),
             speaker="ljspeech",
-            audio=str(found[name]),
+            audio=str(recorded[name]),
             text=second.strip() or first.strip(),
             textgrid=grids.get(name, ""),
         )
@@ -41,13 +41,13 @@ def orphans(root: Path) -> Reasons:
     """Lines without a recording or in another encoding, and recordings without a line."""
     strays: Reasons = []
     folder = root / "wavs"
-    found = recordings(folder)
-    names = {written: named(found, written, root) for written, *_ in rows(root / "metadata.csv", 2, bad=strays)}
+    recorded = recordings(folder)
+    names = {written: named(recorded, written, root) for written, *_ in rows(root / "metadata.csv", 2, bad=strays)}
     lost = sorted(written for written, name in names.items() if not name)
-    unlisted = sorted(found.keys() - set(names.values()))
+    unlisted = sorted(recorded.keys() - set(names.values()))
     strays += twins(folder)
     strays += [(_id(name), f"metadata.csv names it, but wavs/ has no recording {name}") for name in lost]
-    strays += unused_textgrids(root, found)
+    strays += unused_textgrids(root, recorded)
     strays += [(_id(name), "it has no line in metadata.csv") for name in unlisted]
     return strays
 

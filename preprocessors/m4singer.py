@@ -41,7 +41,7 @@ def _texts(root: Path) -> dict[str, str]:
     return texts
 
 
-def _found(root: Path) -> dict[str, Path]:
+def _recorded(root: Path) -> dict[str, Path]:
     return {_spelt(name): path for name, path in recordings(root).items()}
 
 
@@ -52,11 +52,11 @@ def _spelt(name: str) -> str:
 
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every item whose recording is there."""
-    found = _found(root)
+    recorded = _recorded(root)
     for name, text in _texts(root).items():
-        if name in found:
+        if name in recorded:
             singer, _, _ = name.partition("#")
-            yield Utterance(id=safe(name), speaker=singer, audio=str(found[name]), text=text, language="cmn")
+            yield Utterance(id=safe(name), speaker=singer, audio=str(recorded[name]), text=text, language="cmn")
 
 
 def split(utterance: Utterance) -> str:
@@ -69,9 +69,9 @@ def split(utterance: Utterance) -> str:
 def orphans(root: Path) -> Reasons:
     """Items without a recording, and recordings without an item."""
     named = _texts(root).keys()
-    found = _found(root).keys()
-    lost = sorted(named - found)
-    unlisted = sorted(found - named)
+    recorded = _recorded(root).keys()
+    lost = sorted(named - recorded)
+    unlisted = sorted(recorded - named)
     strays = [(name, f"its recording {name} is missing") for name in lost]
     strays += [(name, "meta.json does not name it") for name in unlisted]
     strays += twins(root)

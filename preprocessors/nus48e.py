@@ -21,8 +21,8 @@ orphans = TREE.orphans
 
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every song as it was sung, and as it was read."""
-    for match, found in TREE.songs(root):
-        yield Utterance(speaker=match["singer"], **found)
+    for match, song in TREE.songs(root):
+        yield Utterance(speaker=match["singer"], **song)
 
 
 def split(utterance: Utterance) -> str:

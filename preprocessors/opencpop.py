@@ -44,10 +44,10 @@ def _texts(root: Path, bad: Reasons | None = None) -> dict[str, str]:
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every line whose recording is there."""
     _tested.cache_clear()  # the lists may have changed since
-    found = recordings(_folder(root) / "wavs")
+    recorded = recordings(_folder(root) / "wavs")
     for name, text in _texts(root).items():
-        if name in found:
-            yield Utterance(id=name, speaker="opencpop", audio=str(found[name]), text=text, language="cmn")
+        if name in recorded:
+            yield Utterance(id=name, speaker="opencpop", audio=str(recorded[name]), text=text, language="cmn")
 
 
 def split(utterance: Utterance) -> str:
@@ -73,13 +73,13 @@ def orphans(root: Path) -> Reasons:
     strays: Reasons = []
     folder = _folder(root) / "wavs"
     named = _texts(root, strays).keys()
-    found = recordings(folder).keys()
-    strays += [(name, f"its recording wavs/{name} is missing") for name in sorted(named - found)]
-    strays += [(name, "no list names it") for name in sorted(found - named)]
+    recorded = recordings(folder).keys()
+    strays += [(name, f"its recording wavs/{name} is missing") for name in sorted(named - recorded)]
+    strays += [(name, "no list names it") for name in sorted(recorded - named)]
     return strays + twins(folder)
 
 
 def doubts(root: Path) -> Reasons:
     """The phrases that are known to be faulty."""
-    found = recordings(_folder(root) / "wavs")
-    return [(name, fault) for name, fault in FAULTS.items() if name in found]
+    recorded = recordings(_folder(root) / "wavs")
+    return [(name, fault) for name, fault in FAULTS.items() if name in recorded]

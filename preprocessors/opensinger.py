@@ -34,9 +34,9 @@ mute = TREE.mute
 
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every phrase, with its words where they lie beside it."""
-    for match, found in TREE.songs(root):
+    for match, song in TREE.songs(root):
         singer = f"{match['sex'].lower()}_{match['number']}"
-        yield Utterance(speaker=singer, language="cmn", **found)
+        yield Utterance(speaker=singer, language="cmn", **song)
 
 
 def split(utterance: Utterance) -> str:

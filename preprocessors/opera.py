@@ -26,6 +26,6 @@ orphans = TREE.orphans
 
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every recording."""
-    for match, found in TREE.songs(root):
+    for match, song in TREE.songs(root):
         singer = f"{match['style']}_{match['singer']}"
-        yield Utterance(speaker=singer, **found)
+        yield Utterance(speaker=singer, **song)

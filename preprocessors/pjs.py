@@ -31,8 +31,8 @@ mute = TREE.mute
 
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every song, sung and read."""
-    for _, found in TREE.songs(root):
-        yield Utterance(speaker="pjs", language="ja", **found)
+    for _, song in TREE.songs(root):
+        yield Utterance(speaker="pjs", language="ja", **song)
 
 
 def split(utterance: Utterance) -> str:

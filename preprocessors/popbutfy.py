@@ -35,8 +35,8 @@ mute = TREE.mute
 
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every phrase, with its words where there are some."""
-    for match, found in TREE.songs(root):
-        yield Utterance(speaker=match["singer"], language=_language(found["text"]), **found)
+    for match, song in TREE.songs(root):
+        yield Utterance(speaker=match["singer"], language=_language(song["text"]), **song)
 
 
 def _language(text: str) -> str:

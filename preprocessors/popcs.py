@@ -29,8 +29,8 @@ mute = TREE.mute
 
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every phrase, with its words where they lie beside it."""
-    for _, found in TREE.songs(root):
-        yield Utterance(speaker="popcs", language="cmn", **found)
+    for _, song in TREE.songs(root):
+        yield Utterance(speaker="popcs", language="cmn", **song)
 
 
 def split(utterance: Utterance) -> str:

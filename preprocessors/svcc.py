@@ -28,8 +28,8 @@ mute = TREE.mute
 
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every phrase, with its words where they lie beside it."""
-    for match, found in TREE.songs(root):
-        yield Utterance(speaker=match["speaker"], **found)
+    for match, song in TREE.songs(root):
+        yield Utterance(speaker=match["speaker"], **song)
 
 
 def split(utterance: Utterance) -> str:

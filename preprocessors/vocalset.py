@@ -26,5 +26,5 @@ orphans = TREE.orphans
 
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every recording."""
-    for match, found in TREE.songs(root):
-        yield Utterance(speaker=match["singer"], **found)
+    for match, song in TREE.songs(root):
+        yield Utterance(speaker=match["singer"], **song)

@@ -298,7 +298,7 @@ def test_embeddings_of_a_journal_that_cannot_be_unpacked_are_made_again(tmp_path
     bad = good | {"id": "b", "rows": {"fd": [[[2], "AA=="], None]}}
     path = tmp_path / "parts.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in (good, bad)))
-    assert Journal(path, {"fd": "k"}).found.keys() == {"a"}
+    assert Journal(path, {"fd": "k"}).by_id.keys() == {"a"}
 
 
 def test_results_of_two_bounds_of_length_compare(two, tmp_path):

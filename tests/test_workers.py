@@ -38,9 +38,9 @@ def test_another_error_is_not_taken_for_a_killed_worker(corpus):
     reader = Reader(data, Batches(data.seconds, batch_size=4), 1)
     assert len(list(reader)) == 4
     reader.close(failed=True)
-    assert reader.told(RuntimeError("out of memory"), TrainConfig(), None) == ""
+    assert reader.diagnosis(RuntimeError("out of memory"), TrainConfig(), None) == ""
     word = "DataLoader worker (pid(s) 1, 2) exited unexpectedly"
-    assert "process 1, 2" in reader.told(RuntimeError(word), TrainConfig(), None)
+    assert "process 1, 2" in reader.diagnosis(RuntimeError(word), TrainConfig(), None)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -53,7 +53,7 @@ def test_what_cannot_be_read_is_told_without_a_traceback(corpus, workers):
         list(reader)
     reader.close(failed=True)
     assert str(error.value).startswith(f"custom/{gone.id}: ") and "Traceback" not in str(error.value)
-    assert reader.told(error.value, TrainConfig(), None) == ""
+    assert reader.diagnosis(error.value, TrainConfig(), None) == ""
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -67,7 +67,7 @@ def test_a_killed_worker_is_told_with_what_it_had(corpus, workers):
     reader.close(failed=True)
     config = TrainConfig(workers=workers, batch_size=4, batch_seconds=30)
     # Whatever the error was: the end of a pipe may be seen before torch is told of the death.
-    told = reader.told(ConnectionResetError("reset"), config, corpus / "step-00000004")
+    told = reader.diagnosis(ConnectionResetError("reset"), config, corpus / "step-00000004")
     assert all(f"custom/{data.utterances[i].id}" in told for i in batch), told
     others = [u.id for i, u in enumerate(data.utterances) if i not in batch]
     assert not any(name in told for name in others) and f"{len(batch)} utterance(s), {len(batch)}.0 s" in told

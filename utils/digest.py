@@ -23,16 +23,16 @@ def digest_of_file(path: str | Path) -> str:
 
 def sha256_of(path: str | Path) -> str:
     """The whole sha256 of a file, in hexadecimal digits; it is read in parts, whatever its size."""
-    made = hashlib.sha256()
+    hasher = hashlib.sha256()
     with open(path, "rb") as file:
         while part := file.read(PART):
-            made.update(part)
-    return made.hexdigest()
+            hasher.update(part)
+    return hasher.hexdigest()
 
 
 def digest_of_bytes(*parts: bytes | memoryview) -> str:
     """The name of the bytes of `parts`, one after another."""
-    made = hashlib.sha256()
+    hasher = hashlib.sha256()
     for part in parts:
-        made.update(part)
-    return made.hexdigest()[:LENGTH]
+        hasher.update(part)
+    return hasher.hexdigest()[:LENGTH]

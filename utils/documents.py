@@ -26,17 +26,17 @@ def parse_json5(text: str, source: Any, pairs: Callable[[list], Any] | None = No
 
     try:
         try:
-            found = json.loads(text, object_pairs_hook=pairs)
+            value = json.loads(text, object_pairs_hook=pairs)
         except ValueError:
             if len(text) > LARGEST_SLOW:
                 raise ValueError(f"it is not plain JSON, and with {len(text)} characters too long for JSON5") from None
-            found = json5.loads(text, object_pairs_hook=pairs)
+            value = json5.loads(text, object_pairs_hook=pairs)
     except RecursionError as error:
         raise ValueError(f"{source} is nested deeper than {DEPTH} objects or lists: no settings are.") from error
     except ValueError as error:
         raise ValueError(f"{source} is not JSON5 ({error}).") from error
-    _check_depth(found, source)
-    return found
+    _check_depth(value, source)
+    return value
 
 
 def read_yaml(path: Path, loader: Any = None) -> dict[str, Any]:
@@ -44,10 +44,10 @@ def read_yaml(path: Path, loader: Any = None) -> dict[str, Any]:
     text = _text(path)
     if len(text) > LARGEST_SLOW:
         raise ValueError(f"{path} has {len(text)} characters: no settings are so long.")
-    found = parse_yaml(text, path, loader)
-    if not isinstance(found, dict):
+    value = parse_yaml(text, path, loader)
+    if not isinstance(value, dict):
         raise ValueError(f"{path} holds no settings: download it again.")
-    return found
+    return value
 
 
 def parse_yaml(text: str, source: Any, loader: Any = None) -> Any:
@@ -99,13 +99,14 @@ def _check_events(events: Any, source: Any) -> None:
             raise ValueError(f"{source} holds more than {VALUES} values once its references (*{next(iter(sizes), '')}) are written out.")
 
 
-def _check_depth(found: Any, source: Any) -> None:
-    level, depth = _inside(found), 0
+def _check_depth(value: Any, source: Any) -> None:
+    level = _inside(value)
+    depth = 0
     while level:
         depth += 1
         if depth > DEPTH:
             raise ValueError(f"{source} is nested deeper than {DEPTH} objects or lists: no settings are.")
-        level = [inner for value in level for inner in _inside(value)]
+        level = [inner for outer in level for inner in _inside(outer)]
 
 
 def _inside(value: Any) -> list[Any]:

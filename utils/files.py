@@ -212,7 +212,7 @@ def read_weights(path: Path) -> dict[str, Any]:
 
     _check_archive(path)
     try:
-        found = read_inertly(path, lambda: torch.load(path, map_location="cpu", weights_only=True))
+        checkpoint = read_inertly(path, lambda: torch.load(path, map_location="cpu", weights_only=True))
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{path} is refused: it is a pickle that holds more than weights, and reading it could run code. "
@@ -221,15 +221,15 @@ def read_weights(path: Path) -> dict[str, Any]:
     except DAMAGES as error:
         _refuse_tar(path)
         raise ValueError(f"{path} is damaged or cut short ({error}); copy or download it again.") from error
-    _check_tensors(path, found)
-    return found
+    _check_tensors(path, checkpoint)
+    return checkpoint
 
 
 def _reason(error: Exception) -> str:
     """What torch's unpickler refused, without its advice to read on regardless."""
-    told = str(error).partition("WeightsUnpickler error:")[2].strip() or str(error)
-    told = told.partition("\n")[0].partition(" Please use")[0].strip()
-    return f"{told}: a newer kind of pickle than torch.save writes by itself; it may hold weights alone" if told in NEWER else told
+    reason = str(error).partition("WeightsUnpickler error:")[2].strip() or str(error)
+    reason = reason.partition("\n")[0].partition(" Please use")[0].strip()
+    return f"{reason}: a newer kind of pickle than torch.save writes by itself; it may hold weights alone" if reason in NEWER else reason
 
 
 def _refuse_tar(path: Path) -> None:
@@ -255,12 +255,13 @@ def _check_archive(path: Path) -> None:
         raise ValueError(f"{path} is refused: its {size} bytes would become {unpacked}, where torch packs nothing.")
 
 
-def _check_tensors(path: Path, found: Any) -> None:
+def _check_tensors(path: Path, checkpoint: Any) -> None:
     """Raises ValueError for tensors that claim to be far larger than the file: what copies them would fill the memory."""
     import torch
 
     largest = 4 * path.stat().st_size + SMALL
-    todo, seen = [found], set()
+    todo = [checkpoint]
+    seen = set()
     while todo:
         value = todo.pop()
         if isinstance(value, torch.Tensor) and value.numel() * value.element_size() > largest:
@@ -275,9 +276,9 @@ def read_array(path: Path) -> Any:
     import numpy as np
 
     try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)  # mapped first: its size is checked before memory is asked for
+        array = np.load(path, mmap_mode="r", allow_pickle=False)  # mapped first: its size is checked before memory is asked for
     except (ValueError, EOFError, OverflowError, SyntaxError, TypeError) as error:
         raise ValueError(f"{path} is damaged, or no .npy file ({error}): make or download it again.") from error
-    if not isinstance(found, np.ndarray):
+    if not isinstance(array, np.ndarray):
         raise ValueError(f"{path} is no .npy file, but an archive of several arrays (.npz): save the one array with numpy.save.")
-    return np.array(found)
+    return np.array(array)

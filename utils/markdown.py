@@ -34,8 +34,8 @@ def _line(text: str) -> str:
 
 def _escaped(text: str) -> str:
     plain = MARKS.sub(r"\\\g<0>", text)
-    return re.sub("[&<>]", lambda found: ENTITIES[found[0]], plain)
+    return re.sub("[&<>]", lambda match: ENTITIES[match[0]], plain)
 
 
-def _started(found: re.Match[str]) -> str:
-    return f"{found[1]}\\" if found[1].isdigit() else f"\\{found[1]}"
+def _started(match: re.Match[str]) -> str:
+    return f"{match[1]}\\" if match[1].isdigit() else f"\\{match[1]}"

@@ -71,14 +71,14 @@ def read_inertly(path: Path, load: Callable[[], Any]) -> Any:
     kinds = {name: kind for name in names if (kind := _kind(name))}
     while True:
         try:
-            found = as_plain(_load(load, kinds))
+            content = as_plain(_load(load, kinds))
         except pickle.UnpicklingError as error:
             changed = _learn(kinds, str(error))
             if not changed:
                 raise
             continue
         log.info(f"{path}: read without what it also holds of {', '.join(sorted(kinds)[:5])}; no code of them was run.")
-        return found
+        return content
 
 
 def _load(load: Callable[[], Any], kinds: dict[str, Callable[[str], type]]) -> Any:
@@ -123,10 +123,10 @@ def _function(name: str) -> type:
 
 def _learn(kinds: dict[str, Callable[[str], type]], error: str) -> bool:
     """An object that items are set on stands for a kind of dict, one that is appended to for a kind of list."""
-    found = re.search(r"Can only (SETITEM|append|extend).*but got <class 'utils\.pickles\.([^']+)'>", error)
-    if not found or kinds.get(found[2]) is not _object:
+    match = re.search(r"Can only (SETITEM|append|extend).*but got <class 'utils\.pickles\.([^']+)'>", error)
+    if not match or kinds.get(match[2]) is not _object:
         return False
-    kinds[found[2]] = _mapping if found[1] == "SETITEM" else _list
+    kinds[match[2]] = _mapping if match[1] == "SETITEM" else _list
     return True
 
 
@@ -168,18 +168,18 @@ def _modern(module: str, name: str) -> tuple[str, str]:
     return known or (_compat_pickle.IMPORT_MAPPING.get(module, module), name)
 
 
-def as_plain(found: Any, depth: int = 3) -> Any:
+def as_plain(content: Any, depth: int = 3) -> Any:
     """`found` with modules that were pickled whole as state dicts, where dicts near the top hold them."""
-    if _is_module(found):
-        return dict(_tensors(found, "", count()))
-    if depth and type(found) in (dict, OrderedDict):
-        return {key: as_plain(value, depth - 1) for key, value in found.items()}
-    return found
+    if _is_module(content):
+        return dict(_tensors(content, "", count()))
+    if depth and type(content) in (dict, OrderedDict):
+        return {key: as_plain(value, depth - 1) for key, value in content.items()}
+    return content
 
 
-def _is_module(found: Any) -> bool:
+def _is_module(content: Any) -> bool:
     parts = ("_parameters", "_buffers", "_modules")
-    return isinstance(found, Inert) and all(isinstance(vars(found).get(part), dict) for part in parts)
+    return isinstance(content, Inert) and all(isinstance(vars(content).get(part), dict) for part in parts)
 
 
 def _tensors(module: Inert, at: str, visits: Iterator[int]) -> Iterator[tuple[str, Any]]:

@@ -37,8 +37,8 @@ class Sections:
     def _separable(self) -> bool:
         file = self.file
         missing = promised_frames(self.path, file) - file.frames
-        told = has_length(file) and missing <= CUT * self.rate
-        return file.channels == 1 and entered_anywhere(file) and told
+        is_complete = has_length(file) and missing <= CUT * self.rate
+        return file.channels == 1 and entered_anywhere(file) and is_complete
 
     def read(self, first: int, count: int) -> np.ndarray:
         """Samples `first` to `first + count` of the part, float32. Raises AudioError where it does not hold them, or no sound."""

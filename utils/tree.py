@@ -16,7 +16,8 @@ def files_under(folder: Path) -> list[Path]:
     Links to folders are followed. Each folder is read once, under its own path rather than a link's, so no ring of links is
     endless. Paths are as they were found, never resolved: their folders' names say speaker and split.
     """
-    seen, found = set(), []
+    seen = set()
+    files = []
     waiting = deque([Path(folder)])
     while waiting:
         for place, folders, names in os.walk(waiting.popleft(), onerror=_say):
@@ -28,8 +29,8 @@ def files_under(folder: Path) -> list[Path]:
             folders[:] = sorted(filter(_visible, folders))
             below = [Path(place, name) for name in folders]
             waiting.extend(path for path in below if path.is_symlink())
-            found.extend(Path(place, name) for name in filter(_visible, names))
-    return sorted(found)
+            files.extend(Path(place, name) for name in filter(_visible, names))
+    return sorted(files)
 
 
 def composed(name: str) -> str:

@@ -21,12 +21,12 @@ def best(work: Callable[[], Any], times: int = 3, clock: Callable[[], float] = t
     With `clock` time.process_time it is the work of all cores together, whatever else the machine is doing meanwhile.
     """
     work()
-    found = []
+    seconds = []
     for _ in range(times):
         begun = clock()
         work()
-        found.append(clock() - begun)
-    return min(found)
+        seconds.append(clock() - begun)
+    return min(seconds)
 
 
 def one_core(work: Callable[[], Any], times: int = 3) -> float:

@@ -26,12 +26,12 @@ def stores() -> list[Row]:
     for what, width, count in (("pitch", 1, ARRAYS), ("content", 768, ARRAYS // 20)):
         for kind in ("files", "shards"):
             with tempfile.TemporaryDirectory() as folder:
-                rows += [_named(kind, what, found) for found in _one_store(Path(folder), kind, width, count)]
+                rows += [_named(kind, what, measured) for measured in _one_store(Path(folder), kind, width, count)]
     return rows
 
 
-def _named(kind: str, what: str, found: Row) -> Row:
-    return {**found, "what": f"{kind}: {what}, {found['what']}"}
+def _named(kind: str, what: str, measured: Row) -> Row:
+    return {**measured, "what": f"{kind}: {what}, {measured['what']}"}
 
 
 def _one_store(root: Path, kind: str, width: int, count: int) -> Iterator[Row]:

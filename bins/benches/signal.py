@@ -71,7 +71,7 @@ def extraction() -> list[Row]:
             extract(experiment, jobs=jobs)  # imports; the rounds then compute the pitch anew
         rounds = [{jobs: _seconds_of(experiment, jobs) for jobs, experiment in experiments.items()} for _ in range(ROUNDS)]
         alone = [_two_alone(experiments[1]) for _ in range(ROUNDS)]
-    seconds = {jobs: min(found[jobs] for found in rounds) for jobs in (1, 2)}
+    seconds = {jobs: min(figures[jobs] for figures in rounds) for jobs in (1, 2)}
     return [
         row("extraction (F0) on one core", CLIPS * 4 / seconds[1], "x real time"),
         row("extraction: two cores against one", seconds[1] / seconds[2], "times", target="1.8 or more"),

@@ -62,13 +62,13 @@ def speaking(config: str, name: str, target: str) -> list[Row]:
 
 def first_sentence() -> list[Row]:
     """How long one waits for the first sound of a text of 5,000 words, on one core."""
-    found = []
+    rows = []
     for config, name in (("small", "VITS small"), ("exp_config", "VITS")):
         task, how = speaker(config)
         seconds = next(task.stream(LONG, **how)).seconds
         waited = one_core(lambda task=task, how=how: next(task.stream(LONG, **how)), 2)
-        found.append(row(f"{name}: first sentence of 5,000 words ({seconds:.1f} s of sound)", 1000 * waited, "ms"))
-    return found
+        rows.append(row(f"{name}: first sentence of 5,000 words ({seconds:.1f} s of sound)", 1000 * waited, "ms"))
+    return rows
 
 
 def compiled() -> list[Row]:

@@ -25,12 +25,12 @@ MOST_SECONDS = 10.0
 
 def benches() -> dict[str, Callable[[], list[Row]]]:
     """One for each config of full size, by the name of its folder."""
-    found = {}
+    named = {}
     for path in sorted((ROOT / "egs/vocoder").rglob("*.json")):
         if path.stem not in NOT_FULL and (path.parent / "run.sh").is_file():
             name = path.parent.name if path.stem == "exp_config" else f"{path.parent.name}-{path.stem}"
-            found[name] = functools.partial(vocoder, name, path)
-    return found
+            named[name] = functools.partial(vocoder, name, path)
+    return named
 
 
 def vocoder(name: str, path: Path) -> list[Row]:
@@ -91,8 +91,8 @@ def _affordable(task: Vocoder) -> float:
 def _speed(task: Vocoder, seconds: float, measure: Callable[..., float] = best, **how: Any) -> float:
     """Seconds of sound per second of work; what a GPU made has arrived when the task returns."""
     given = _noise(task, seconds)
-    made = len(given["source"]) * task.hop_size / task.rate
-    return made / measure(lambda: task(**given, **how))
+    duration = len(given["source"]) * task.hop_size / task.rate
+    return duration / measure(lambda: task(**given, **how))
 
 
 def _first_sound(name: str, task: Vocoder) -> list[Row]:
@@ -101,12 +101,12 @@ def _first_sound(name: str, task: Vocoder) -> list[Row]:
         return []
     given = _noise(task, 1.0 + 2 * task.reach * task.hop_size / task.rate)
     piece = (given["source"], given["f0"]) if task.reads_f0 else given["source"]
-    found = []
+    latencies = []
     for _ in range(4):
         stream = task.open_stream([piece])
         next(iter(stream))
-        found.append(stream.latency)
-    first = min(found, key=lambda latency: latency.compute_ms)
+        latencies.append(stream.latency)
+    first = min(latencies, key=lambda latency: latency.compute_ms)
     return [
         row(f"{name}: lookahead of streaming", first.lookahead_ms, "ms"),
         row(f"{name}: computing the first {first.chunk_ms:.0f} ms", first.compute_ms, "ms"),

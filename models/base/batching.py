@@ -66,10 +66,10 @@ class Batches:
     def _plan(self, epoch: int) -> Plan:
         """That of an epoch; the last one is kept, as it is asked for several times."""
         if self._planned is None or self._planned[0] != epoch:
-            self._planned = (epoch, self._made(epoch))
+            self._planned = (epoch, self._new_plan(epoch))
         return self._planned[1]
 
-    def _made(self, epoch: int) -> Plan:
+    def _new_plan(self, epoch: int) -> Plan:
         random = np.random.default_rng((self.seed, epoch))
         order = np.arange(len(self.seconds))
         if self.shuffle:

@@ -29,13 +29,13 @@ def options_of(model_type: str) -> dict[str, Parameter]:
 
 def options_elsewhere(task: type[Task]) -> dict[str, list[Parameter]]:
     """By name, the options of all models of the table that do this task."""
-    found = defaultdict(list)
+    parameters = defaultdict(list)
     for spec in MODELS.values():
         if load_object(spec.task) is not task:
             continue
         for name, parameter in load_object(spec.model).options().items():
-            found[name].append(parameter)
-    return dict(found)
+            parameters[name].append(parameter)
+    return dict(parameters)
 
 
 def chosen(given: Mapping[str, Any], model: type[Model], task: type[Task]) -> dict[str, Any]:

@@ -118,13 +118,13 @@ class Utterances(Dataset):
 
     def _prompts(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         counts = [item["prompt_frames"] for item in items]
-        found = {"prompt_frames": torch.tensor(counts)}
+        prompts = {"prompt_frames": torch.tensor(counts)}
         for name in self.prompts.names:
             key = f"prompt_{name}"
             arrays = [item[key] for item in items]
             feature = self.features.features[name]
-            found[key] = pad(arrays, feature.pad)
-        return found
+            prompts[key] = pad(arrays, feature.pad)
+        return prompts
 
     def _least(self, feature: Feature) -> int:
         """How long the arrays of a batch are at least."""

@@ -120,9 +120,9 @@ class Experiment:
 
     def utterances(self, split: str) -> Manifest:
         """The utterances of a split, without those that the extract stage listed as unusable."""
-        found = self.manifests[split]
+        manifest = self.manifests[split]
         refused = self.features.refused(self.corpus)
-        return found.without(refused) if refused else found
+        return manifest.without(refused) if refused else manifest
 
     @cached_property
     def speakers(self) -> list[str]:

@@ -28,11 +28,11 @@ def resolve(path: str | Path, *, which: str = "newest") -> Path:
     folder = fetch(path)
     if (folder / "checkpoint").is_dir() and not (folder / "card.json").is_file():
         checkpoints = Checkpoints(folder)
-        found = checkpoints.best() if which == "best" else checkpoints.newest()
+        checkpoint = checkpoints.best() if which == "best" else checkpoints.newest()
         # A run of ours that has saved nothing yet is told from an upstream folder by its config.json.
-        if found is None and (folder / "config.json").is_file():
+        if checkpoint is None and (folder / "config.json").is_file():
             raise ValueError(f"{folder} holds no whole checkpoint yet: train it first (run.sh --stage 2).")
-        folder = found or folder
+        folder = checkpoint or folder
     return folder
 
 

@@ -44,8 +44,8 @@ class Networks:
 
     def prepare(self, name: str, stage: Stage, optimizer_of: Callable[[str], Optimizer]) -> None:
         """Makes the networks ready for a stage: which parts learn, and new optimizers, schedules and processes."""
-        for made in (self.prepared, self.optimizers, self.schedulers):  # what the stage before had would still share gradients
-            made.clear()
+        for kept in (self.prepared, self.optimizers, self.schedulers):  # what the stage before had would still share gradients
+            kept.clear()
         self.accelerator.free_memory()
         self.stage = stage
         self.model.stage = name

@@ -8,22 +8,22 @@ from typing import Any
 
 def published(card: dict[str, Any]) -> dict[str, Any]:
     """The card of a release, from that of a checkpoint."""
-    made = {key: value for key, value in card.items() if key != "progress"}
+    public = {key: value for key, value in card.items() if key != "progress"}
     if "train" in card:
-        made["train"] = _without_places(card["train"])
+        public["train"] = _without_places(card["train"])
     if "frozen" in card:
-        made["frozen"] = {name: record | {"path": name_of(record["path"])} for name, record in card["frozen"].items()}
-    return made
+        public["frozen"] = {name: record | {"path": name_of(record["path"])} for name, record in card["frozen"].items()}
+    return public
 
 
 def _without_places(train: dict[str, Any]) -> dict[str, Any]:
     """A section `train`, or one of its stages."""
-    made = dict(train)
+    public = dict(train)
     if "init_from" in train:
-        made["init_from"] = _named(train["init_from"])
+        public["init_from"] = _named(train["init_from"])
     if "stages" in train:
-        made["stages"] = {name: _without_places(stage) for name, stage in train["stages"].items()}
-    return made
+        public["stages"] = {name: _without_places(stage) for name, stage in train["stages"].items()}
+    return public
 
 
 def _named(value: Any) -> Any:

@@ -41,41 +41,41 @@ def divide(splits: dict[str, Sequence[Utterance]], voices: Collection[str] | Non
     nothing is left to validate with, some training utterances are held back; where nothing is left to test with, what
     validates is tested. A split stays empty only where there is no training utterance either.
     """
-    made = Division({name: Manifest.of(splits[name]) for name in SPLITS})
+    division = Division({name: Manifest.of(splits[name]) for name in SPLITS})
     if voices is not None:
         for name in SPLITS:
-            _leave_out_strangers(made, name, set(voices))
-    if not made.splits["valid"] and made.splits["train"]:
-        _fill_valid(made, one_voice=voices is None)
-    if not made.splits["test"] and made.splits["valid"]:
-        made.splits["test"] = made.splits["valid"]
-        made.notes["test"] += ["no utterance is left of this split: those that validate are taken, too.", *made.notes["valid"]]
-    return made
+            _leave_out_strangers(division, name, set(voices))
+    if not division.splits["valid"] and division.splits["train"]:
+        _fill_valid(division, one_voice=voices is None)
+    if not division.splits["test"] and division.splits["valid"]:
+        division.splits["test"] = division.splits["valid"]
+        division.notes["test"] += ["no utterance is left of this split: those that validate are taken, too.", *division.notes["valid"]]
+    return division
 
 
-def _leave_out_strangers(made: Division, split: str, voices: set[str]) -> None:
-    utterances = made.splits[split]
+def _leave_out_strangers(division: Division, split: str, voices: set[str]) -> None:
+    utterances = division.splits[split]
     numbers, names = speaker_names(utterances)
     known = np.array([name in voices for name in names], dtype=bool)
     kept = known[numbers]
     if kept.all():
         return
-    made.splits[split] = utterances.take(kept)
+    division.splits[split] = utterances.take(kept)
     gone = np.unique(numbers[~kept])
     who = some(sorted({names[number] for number in gone}), SHOWN)
     count = len(kept) - int(kept.sum())
-    made.notes[split].append(f"{count} utterance(s) of speakers that the model does not know are left out: {who}.")
+    division.notes[split].append(f"{count} utterance(s) of speakers that the model does not know are left out: {who}.")
 
 
-def _fill_valid(made: Division, *, one_voice: bool) -> None:
-    train, held = hold_back(made.splits["train"], one_voice=one_voice)
+def _fill_valid(division: Division, *, one_voice: bool) -> None:
+    train, held = hold_back(division.splits["train"], one_voice=one_voice)
     how = "which goes on without them"
     if not held:
         held = train[:1]
         how = "which keeps it, as none can be spared"
-    made.splits |= {"train": train, "valid": held}
+    division.splits |= {"train": train, "valid": held}
     names = some([identity(u) for u in held], SHOWN)
-    made.notes["valid"].append(f"no utterance is left of this split: {len(held)} taken from training, {how}: {names}.")
+    division.notes["valid"].append(f"no utterance is left of this split: {len(held)} taken from training, {how}: {names}.")
 
 
 def hold_back(train: Manifest, *, one_voice: bool) -> tuple[Manifest, Manifest]:

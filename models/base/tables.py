@@ -119,15 +119,15 @@ def inherit(
     whole = {name: value for name, value in weights.items() if name in own and value.shape == own[name].shape}
     by_name = _rows_by_name(model, own, row_names(card), weights, row_names(theirs))
     begun = {name: value for name, value in whole.items() if name not in by_name}
-    begun |= {name: rows.table for name, rows in by_name.items() if rows.found}
+    begun |= {name: rows.table for name, rows in by_name.items() if rows.matched}
     if not begun:
         raise ValueError(f"it shares no tensor with {type(model).__name__}; is it another model?")
     beside_tables = {name: value for name, value in own.items() if name not in tables(model).values()}
     _check_share(beside_tables, weights, share)
     model.load_state_dict({**state, **begun})
     left = sorted(own.keys() - begun.keys())
-    told = f"{len(begun)} of {len(own)} tensors; as initialised: {some(left, SHOWN) or 'none'}"
-    return [told, *(rows.told for rows in by_name.values())]
+    summary = f"{len(begun)} of {len(own)} tensors; as initialised: {some(left, SHOWN) or 'none'}"
+    return [summary, *(rows.summary for rows in by_name.values())]
 
 
 def _check_share(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], share: float) -> None:
@@ -157,8 +157,8 @@ class Rows:
     """A table with what was found by the names of its rows."""
 
     table: Tensor
-    found: int
-    told: str
+    matched: int
+    summary: str
 
 
 def _rows_by_name(
@@ -174,9 +174,9 @@ def _rows_by_name(
             continue  # the whole table, where it fits
         table, lacking = _rows(*sides)
         total = len(here[kind])
-        found = total - len(lacking)
-        told = f"{found} of {total} {kind} by name; as initialised: {some(lacking, SHOWN) or 'none'}"
-        done[name] = Rows(table, found, told)
+        matched = total - len(lacking)
+        summary = f"{matched} of {total} {kind} by name; as initialised: {some(lacking, SHOWN) or 'none'}"
+        done[name] = Rows(table, matched, summary)
     return done
 
 

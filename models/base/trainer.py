@@ -367,7 +367,7 @@ class Trainer:
 
     def _explain(self, error: Exception) -> None:
         """Raises an error that says what to do, where it is known what `error` means."""
-        killed = self._reader.told(error, self.config, self.checkpoints.newest()) if self._reader else ""
+        killed = self._reader.diagnosis(error, self.config, self.checkpoints.newest()) if self._reader else ""
         if killed:
             raise ChildProcessError(killed) from error
         unused = unused_parameters(error, self.unwrap("model"))

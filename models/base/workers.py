@@ -84,7 +84,7 @@ class Reader:
             self.killed = self.desks.gone()
         self.feed = None
 
-    def told(self, error: Exception, config: TrainConfig, kept: Path | None) -> str:
+    def diagnosis(self, error: Exception, config: TrainConfig, kept: Path | None) -> str:
         """What to say of `error`: what the killed workers had, what to lower, and what is kept. "" where none was killed."""
         named = DEATH.search(str(error))
         killed = self.killed or (re.findall(r"\d+", named[1]) if named else [])

@@ -201,8 +201,8 @@ class Jets(Model):
     def _predicted(self, x: Tensor, adapted: Tensor, mask: Tensor) -> dict[str, Tensor]:
         """log_duration from `x`; pitch and energy from `adapted`; each (batch, tokens)."""
         read = {"duration": x, "pitch": adapted, "energy": adapted}
-        found = {name: self.variance_adaptor[f"{name}_predictor"](read[name], mask) for name in PREDICTED}
-        return {"log_duration": found["duration"], "pitch": found["pitch"], "energy": found["energy"]}
+        predictions = {name: self.variance_adaptor[f"{name}_predictor"](read[name], mask) for name in PREDICTED}
+        return {"log_duration": predictions["duration"], "pitch": predictions["pitch"], "energy": predictions["energy"]}
 
     def _adapted(self, x: Tensor, pitch: Tensor, energy: Tensor, *, bare: bool = False) -> Tensor:
         """`x` (batch, tokens, hidden) with normalised pitch and energy (batch, tokens) added, `bare` or through their layers."""

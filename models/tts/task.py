@@ -98,9 +98,9 @@ class TTS(Task):
         options = self._options({"seed": 0} | options)
         number = self.speaker_of(utterance) if options["speaker"] is None else self.speaker_id(options["speaker"])
         spoken = self._speak(utterance, number, options | {"controls": self._checked(options)})
-        heard = self._sound(spoken, options)
-        spoken.setdefault("mel", self._vocode.mel(heard))
-        return Sample(heard, utterance.text, spoken, self._recorded(utterance) if utterance.audio else {})
+        audio = self._sound(spoken, options)
+        spoken.setdefault("mel", self._vocode.mel(audio))
+        return Sample(audio, utterance.text, spoken, self._recorded(utterance) if utterance.audio else {})
 
     def _recorded(self, utterance: Utterance) -> dict[str, np.ndarray]:
         """What there is to draw of a recording: its mel at least. That its phones or pitch are unknown is no reason not to speak."""
@@ -127,14 +127,14 @@ class TTS(Task):
         """
         speaker, controls = self.speaker_id(options["speaker"]), self._checked(options)
         tokeniser = self._tokeniser(options["language"])
-        found = lines([text] if isinstance(text, str) else text, tokeniser.text_language)
-        read = self._tokenised(with_last(found), tokeniser)
+        script = lines([text] if isinstance(text, str) else text, tokeniser.text_language)
+        read = self._tokenised(with_last(script), tokeniser)
         words = tokeniser.words if times else None
         return self._said(list(read) if ahead else read, speaker, options | {"controls": controls}, words)
 
-    def _tokenised(self, found: Iterable[tuple[Line, bool]], tokeniser: Tokeniser) -> Iterator[tuple[Line, Reading | None, bool]]:
+    def _tokenised(self, script: Iterable[tuple[Line, bool]], tokeniser: Tokeniser) -> Iterator[tuple[Line, Reading | None, bool]]:
         """Each line, its tokens (None for silence), and whether it is the last. Raises ValueError naming what cannot be said, and where."""
-        for i, (line, last) in enumerate(found):
+        for i, (line, last) in enumerate(script):
             try:
                 reading = tokeniser.tokenise(line.parts) if line.parts else None
             except ValueError as error:

@@ -76,8 +76,8 @@ def _met(path: Path) -> tuple[ModuleType, Path]:
 def find(path: Path, pattern: str) -> Path | None:
     """The file of that name in the folder of `path`, or up to two above it."""
     folder = path if path.is_dir() else path.parent
-    near = (found for f in (folder, folder.parent, folder.parent.parent) for found in sorted(f.glob(pattern)))
-    return next((found for found in near if found.is_file()), None)
+    near = (file for f in (folder, folder.parent, folder.parent.parent) for file in sorted(f.glob(pattern)))
+    return next((file for file in near if file.is_file()), None)
 
 
 def _knows(reader: ModuleType, config: Path) -> bool:

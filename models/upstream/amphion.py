@@ -131,8 +131,8 @@ def vits(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card,
     linear = {"n_fft": p["n_fft"], "win_size": p["win_size"]}
     features = {"phone": phone, "linear": linear, "audio": {}, "mel": mel_section(p, "hifigan")}
     speakers = speaker_table(config_path.parent / "spk2id.json") or numbered(facts["n_speakers"])
-    made = card("VITS", p["sample_rate"], p["hop_size"], features, arguments, facts, speakers)
-    return made | {"learned": learned}, state
+    our_card = card("VITS", p["sample_rate"], p["hop_size"], features, arguments, facts, speakers)
+    return our_card | {"learned": learned}, state
 
 
 KINDS = {

@@ -57,10 +57,11 @@ def melgan(section: dict[str, Any], state: State) -> tuple[dict[str, Any], State
 
 def _ours(key: str, stages: int, layers: int) -> str:
     """`model.<place>...` of one long list: an activation, an upsampling and the residual layers, for each stage."""
-    found = re.fullmatch(r"model\.(\d+)\.(.+)", key)
-    if not found:
+    match = re.fullmatch(r"model\.(\d+)\.(.+)", key)
+    if not match:
         return key
-    place, rest = int(found[1]), found[2]
+    place = int(match[1])
+    rest = match[2]
     if place == 1:
         return f"conv_pre.{rest}"
     stage, inside = divmod(place - 2, layers + 2)

@@ -56,13 +56,13 @@ def constants(path: Path) -> dict[str, Any]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError) as error:
         raise ValueError(f"{path} is not a Python file of settings ({error}).") from error
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for line in tree.body:
         if isinstance(line, ast.Assign) and len(line.targets) == 1 and isinstance(line.targets[0], ast.Name):
-            value = _value(line.value, found)
+            value = _value(line.value, values)
             if value is not None:
-                found[line.targets[0].id] = value
-    return found
+                values[line.targets[0].id] = value
+    return values
 
 
 def _value(node: ast.expr, known: dict[str, Any]) -> Any:
@@ -129,6 +129,6 @@ def sizes(c: dict[str, Any], state: State) -> dict[str, int]:
         "compute_dims": ("upsample.resnet.conv_in.weight", 0),
         "res_out_dims": ("upsample.resnet.conv_out.weight", 0),
     }
-    found = {name: c[name] if name in c else state[key].shape[axis] for name, (key, axis) in shapes.items()}
+    arguments = {name: c[name] if name in c else state[key].shape[axis] for name, (key, axis) in shapes.items()}
     blocks = sum(key.endswith("conv1.weight") for key in state)
-    return found | {"res_blocks": c.get("res_blocks", blocks)}
+    return arguments | {"res_blocks": c.get("res_blocks", blocks)}

@@ -15,8 +15,8 @@ BESIDE = "config.json"
 
 def knows(config: Path) -> bool:
     """Whether this configuration is of this program: BigVGAN has all that HiFi-GAN has, and an activation."""
-    found = read_json(config, dict[str, Any])
-    return "upsample_rates" in found and "activation" not in found
+    settings = read_json(config, dict[str, Any])
+    return "upsample_rates" in settings and "activation" not in settings
 
 
 def makes(config: Path, model_type: str | None) -> str:

@@ -30,9 +30,9 @@ def makes(config: Path, model_type: str | None) -> str:
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """The file itself, or the one in the folder."""
     file = path if path.is_file() else config_path
-    found = read_weights(file)
+    checkpoint = read_weights(file)
     if not PARK.fullmatch(config_path.stem):
-        arguments, state = melgan({"ratios": RATIOS, "ngf": 32, "n_residual_layers": 3}, strip(found))
+        arguments, state = melgan({"ratios": RATIOS, "ngf": 32, "n_residual_layers": 3}, strip(checkpoint))
         return melgan_card(arguments, n_mel=80), state
     # The program keeps the text of its configuration beside the weights.
-    return melgan_of(parse_yaml(found["hp_str"], f"{file}: hp_str"), found)
+    return melgan_of(parse_yaml(checkpoint["hp_str"], f"{file}: hp_str"), checkpoint)

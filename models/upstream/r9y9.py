@@ -130,8 +130,8 @@ def output(c: dict[str, Any]) -> dict[str, Any]:
             f"output_distribution {kind!r} of out_channels {channels} cannot be read; those that can: {', '.join(kinds)}, of a multiple "
             'of 3 channels, or "Normal" of 2.'
         )
-    found = {"kind": kinds[kind], "mixtures": max(1, channels // 3), "classes": max(c.get("quantize_channels", 65536), 2)}
-    return found | {"log_scale_min": float(c.get("log_scale_min", -7.0))}
+    distribution = {"kind": kinds[kind], "mixtures": max(1, channels // 3), "classes": max(c.get("quantize_channels", 65536), 2)}
+    return distribution | {"log_scale_min": float(c.get("log_scale_min", -7.0))}
 
 
 def hop_of(c: dict[str, Any]) -> int:
