@@ -6,6 +6,7 @@
                                      Vocos, APNet                              (adversarial, in the spectrum)
                                      WaveGlow, DiffWave                        (a flow, a diffusion)
                                      WaveNet, WaveRNN                          (one sample after another)
+    song to mel            SVC       DiffWaveNetSVC                            (a diffusion)
 
 A new model is one file, one row here, and one recipe folder; the tests range over this table.
 """
@@ -32,6 +33,7 @@ class Spec:
 
 TTS = "models.tts.task:TTS"
 VOCODER = "models.vocoders.task:Vocoder"
+SVC = "models.svc.task:SVC"
 
 FOREIGN = "models.upstream:read_foreign"  # what reads the checkpoints of other programs
 FOREIGN_TYPE = "models.upstream:foreign_model_type"  # and what tells which model of ours one is
@@ -53,6 +55,7 @@ MODELS = {
     "DiffWave": Spec(VOCODER, "models.vocoders.diffwave:DiffWave", SUPERVISED),
     "WaveNet": Spec(VOCODER, "models.vocoders.wavenet:WaveNet", SUPERVISED),
     "WaveRNN": Spec(VOCODER, "models.vocoders.wavernn:WaveRNN", SUPERVISED),
+    "DiffWaveNetSVC": Spec(SVC, "models.svc.diffwavenet:DiffWaveNetSVC", SUPERVISED),
 }
 
 

@@ -197,10 +197,11 @@ class SpeakerEncoder(nn.Module):
 
     def __init__(self, size: int, width: int, speakers: Literal["ids", "vectors"]) -> None:
         super().__init__()
-        self.nn = nn.Linear(size, width) if speakers == "vectors" else nn.Embedding(size, width)
+        self.nn = nn.Embedding(size, width) if speakers == "ids" else None
+        self.projection = nn.Linear(size, width) if speakers == "vectors" else None  # its rows are no speakers
 
     def forward(self, speaker: Tensor) -> Tensor:
-        return self.nn(speaker)
+        return self.projection(speaker) if self.nn is None else self.nn(speaker)
 
 
 def coarse_f0(f0: Tensor, bins: int, f0_min: float, f0_max: float) -> Tensor:

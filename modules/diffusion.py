@@ -34,6 +34,9 @@ SAMPLERS: dict[str, tuple[str, dict[str, Any], bool]] = {
     "dpmsolver++": ("DPMSolverMultistepScheduler", SOLVER, False),
     "unipc": ("UniPCMultistepScheduler", SOLVER, False),
 }
+# The same over the steps of training, with all that `diffusers` sets unless it is asked: every so many steps from the first on,
+# the signal bounded by -1 and 1 in DDPM and DDIM, and Runge-Kutta steps before those of PNDM.
+PLAIN: dict[str, tuple[str, dict[str, Any], bool]] = {name: (row[0], {}, False) for name, row in SAMPLERS.items()}
 
 
 def betas_of(schedule: BetaSchedule, *, steps: int, start: float, end: float) -> list[float]:
@@ -56,6 +59,14 @@ class Respacing:
         """How much noise each step adds to the one before."""
         before = np.concatenate([[1.0], self.levels[:-1]])
         return 1 - self.levels / before
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A scheduler of `diffusers` that is ready to step, and where in training each of its steps is."""
+
+    scheduler: Any
+    positions: np.ndarray
 
 
 class Diffusion:
@@ -113,38 +124,58 @@ class Diffusion:
         spacing: Spacing = "trailing",
         settings: Mapping[str, Any] | None = None,
         clamp: tuple[float, float] | None = None,
+        bounds: tuple[float, float] | None = None,
+        plain: bool = False,
     ) -> Tensor:
         """A clean batch of `sizes`, from the draws of `noise`, in that many steps or over those of a `Respacing`.
 
         `settings` go to the scheduler of `diffusers`; `clamp` bounds what each step gives, as some published weights were
-        sampled. What `noise` is given by name is "0" to begin with, then "1", ... for what each step of "ddpm" adds.
+        sampled; `bounds` are those of the clean signal, which a prediction is then not to leave. With `plain` the schedulers are as
+        `diffusers` has them unless it is asked, see `PLAIN`, and `spacing` has no say.
+        What `noise` is given by name is "0" to begin with, then "1", ... for what each step of "ddpm" adds.
         Raises ValueError for a sampler that there is not, and a number of steps that it cannot take.
         """
-        if sampler not in SAMPLERS:
-            raise ValueError(f"sampler: there is no {sampler!r}. Choices: {', '.join(SAMPLERS)}.")
-        name, own, respaces = SAMPLERS[sampler]
-        options = {**own, **(settings or {})}
-        if respaces:
-            respacing = steps if isinstance(steps, Respacing) else self.respaced(steps, spacing)
-            scheduler = self._scheduler(name, respacing.betas, len(respacing.betas), options)
-            positions = respacing.positions[scheduler.timesteps.numpy()]
-        elif isinstance(steps, Respacing):
-            raise ValueError(f"sampler: {sampler} walks the steps of training, and no schedule of its own: name a number of steps.")
-        else:
-            scheduler = self._scheduler(name, self.betas, self._checked(steps), options)
-            positions = scheduler.timesteps.numpy()
+        walk = self.walk(PLAIN if plain else SAMPLERS, sampler, steps, spacing, settings or {})
+        predict = network if bounds is None else self._bounded(network, bounds)
+        scheduler = walk.scheduler
         batch = noise.normal(*sizes, name="0")
-        for number, (timestep, position) in enumerate(zip(scheduler.timesteps, positions, strict=True), 1):
-            prediction = network(batch, float(position))
+        for number, (timestep, position) in enumerate(zip(scheduler.timesteps, walk.positions, strict=True), 1):
+            prediction = predict(batch, float(position))
             if sampler == "pndm":
                 prediction = self._epsilon(prediction, batch, position)
-            added = {}
+            added: dict[str, Any] = {}
             if sampler == "ddpm" and timestep > 0:
-                added = {"eta": 1.0, "variance_noise": noise.normal(*sizes, name=str(number))}
+                drawn = noise.normal(*sizes, name=str(number))
+                added = {"eta": 1.0, "variance_noise": drawn}
+            if sampler == "ddpm" and plain:  # where the signal was bounded, so is the noise that goes with it
+                added["use_clipped_model_output"] = True
             batch = scheduler.step(prediction, timestep, batch, **added).prev_sample
             if clamp is not None:
                 batch = batch.clamp(*clamp)
         return batch
+
+    def walk(
+        self,
+        table: dict[str, tuple[str, dict[str, Any], bool]],
+        sampler: str,
+        steps: int | Respacing,
+        spacing: Spacing,
+        settings: Mapping[str, Any],
+    ) -> Walk:
+        """The scheduler that a row of `table` names, and where in training each of its steps is."""
+        if sampler not in table:
+            raise ValueError(f"sampler: there is no {sampler!r}. Choices: {', '.join(table)}.")
+        name, own, respaces = table[sampler]
+        options = {**own, **settings}
+        if respaces:
+            respacing = steps if isinstance(steps, Respacing) else self.respaced(steps, spacing)
+            scheduler = self._scheduler(name, respacing.betas, len(respacing.betas), options)
+            timesteps = scheduler.timesteps.numpy()
+            return Walk(scheduler, respacing.positions[timesteps])
+        if isinstance(steps, Respacing):
+            raise ValueError(f"sampler: {sampler} walks the steps of training, and no schedule of its own: name a number of steps.")
+        scheduler = self._scheduler(name, self.betas, self._checked(steps), options)
+        return Walk(scheduler, scheduler.timesteps.numpy())
 
     def respaced(self, steps: int, spacing: Spacing = "trailing") -> Respacing:
         """So many of the steps of training, evenly apart. Raises ValueError for none, or more than there are."""
@@ -160,13 +191,35 @@ class Diffusion:
         positions = np.interp(-np.sqrt(levels), -np.sqrt(self.levels), np.arange(len(self.levels)))
         return Respacing(levels, positions)
 
+    def _bounded(self, network: Network, bounds: tuple[float, float]) -> Network:
+        """`network`, its predictions moved to where the clean batch that follows from them lies within `bounds`."""
+
+        def predict(batch: Tensor, position: float) -> Tensor:
+            alpha_bar = self._alpha_bar_at(position)
+            epsilon = self._epsilon(network(batch, position), batch, position)
+            clean = (batch - (1 - alpha_bar) ** 0.5 * epsilon) / alpha_bar**0.5
+            clean = clean.clamp(*bounds)
+            if self.prediction == "sample":
+                return clean
+            epsilon = (batch - alpha_bar**0.5 * clean) / (1 - alpha_bar) ** 0.5
+            if self.prediction == "epsilon":
+                return epsilon
+            return alpha_bar**0.5 * epsilon - (1 - alpha_bar) ** 0.5 * clean
+
+        return predict
+
+    def _alpha_bar_at(self, position: float) -> float:
+        """The share of the signal's energy that is left at a step of training, or between two."""
+        places = np.arange(len(self.levels))
+        roots = np.interp(position, places, np.sqrt(self.levels))
+        return float(roots) ** 2
+
     def _epsilon(self, prediction: Tensor, batch: Tensor, position: float) -> Tensor:
         """The noise that the prediction says is in the batch.
 
         PNDM adds up predictions of several steps, which is right for noise alone: `diffusers` adds up velocities too.
         """
-        roots = np.interp(position, np.arange(len(self.levels)), np.sqrt(self.levels))
-        alpha_bar = float(roots) ** 2
+        alpha_bar = self._alpha_bar_at(position)
         if self.prediction == "epsilon":
             return prediction
         if self.prediction == "sample":
@@ -236,9 +289,14 @@ class StepEmbedding(nn.Module):
 
     def waves(self, steps: Tensor) -> Tensor:
         """(batch, 2 * frequencies)."""
-        angles = steps[:, None] * self.frequencies
-        waves = [angles.cos(), angles.sin()] if self.cosine_first else [angles.sin(), angles.cos()]
-        return torch.cat(waves, 1)
+        return waves_of(steps, self.frequencies, cosine_first=self.cosine_first)
+
+
+def waves_of(steps: Tensor, frequencies: Tensor, *, cosine_first: bool) -> Tensor:
+    """Steps (batch,), whole or between two, as (batch, 2 * frequencies): their sines and cosines at each frequency."""
+    angles = steps[:, None] * frequencies
+    waves = [angles.cos(), angles.sin()] if cosine_first else [angles.sin(), angles.cos()]
+    return torch.cat(waves, 1)
 
 
 def geometric_frequencies(count: int, *, period: float = 10_000.0) -> Tensor:

@@ -37,12 +37,12 @@ class Learned(TypedDict, total=False):
 
 
 class Statistics(TypedDict):
-    """Of a feature over the training utterances."""
+    """Of a feature over the training utterances; lists where it has several values a frame, one for each."""
 
-    mean: float
-    std: float
-    min: float
-    max: float
+    mean: float | list[float]
+    std: float | list[float]
+    min: float | list[float]
+    max: float | list[float]
 
 
 SHAPES = {"learned": Learned, "refused": dict[str, str], "statistics": Statistics, "registers": dict[str, float]}

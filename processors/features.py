@@ -210,7 +210,8 @@ class FeatureSet:
                 training.write(self.extracted, f"statistics-{name}", self._measured(name, utterances))
 
     def statistics(self, names: list[str], datasets: list[str], utterances: list[Utterance]) -> dict[str, dict]:
-        """Mean, deviation, least and greatest value over `utterances`, as `measure` found them in the extract stage.
+        """Mean, deviation, least and greatest value over `utterances`, as `measure` found them in the extract stage; of each band,
+        as lists, of a feature that has several a frame.
 
         Zeros of F0 are left out: they say "unvoiced", not 0 Hz. Raises ValueError when that stage has not run for these utterances.
         """
@@ -220,20 +221,20 @@ class FeatureSet:
             raise ValueError(f"{training.path(self.extracted, f'statistics-{absent[0]}')} is missing: {NEXT}.")
         return statistics
 
-    def _measured(self, name: str, utterances: list[Utterance]) -> dict[str, float]:
+    def _measured(self, name: str, utterances: list[Utterance]) -> dict[str, float | list[float]]:
         every = max(1, len(utterances) // ENOUGH)
         arrays = []
         for utterance in utterances[::every]:
             array = self(utterance, [name])[name]
-            arrays.append(array.ravel())
+            arrays.append(array)
         values = np.concatenate(arrays).astype(np.float64)
         if name == "f0":
             values = values[values > 0]
         if not len(values):
             raise ValueError(f"{name} is empty over the whole corpus: no voiced frame was found; check the recordings.")
-        deviation = max(values.std(), 1e-6)
-        rows = {"mean": values.mean(), "std": deviation, "min": values.min(), "max": values.max()}
-        return {statistic: round(float(value), 6) for statistic, value in rows.items()}
+        deviation = np.maximum(values.std(0), 1e-6)
+        rows = {"mean": values.mean(0), "std": deviation, "min": values.min(0), "max": values.max(0)}
+        return {statistic: np.round(value, 6).tolist() for statistic, value in rows.items()}
 
     def measure_registers(self, datasets: list[str], utterances: Manifest, numbers: np.ndarray, names: list[str]) -> None:
         """Works out `registers` of the usable utterances for training, unless they are kept; see `processors.registers`."""

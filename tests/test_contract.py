@@ -11,6 +11,7 @@ from models.base.experiment import build_model
 from models.base.model import Model, keyword_options
 from models.base.options import kinds
 from processors.features import FEATURES
+from tests import svc
 from tests.test_models import OURS, SYMBOLS, card_of
 from utils.registry import load_object
 
@@ -33,6 +34,9 @@ def inputs_of(model, frames=FRAMES):
         "mel": torch.randn(1, frames, 80, generator=random) * 2 - 4,
         "f0": 90 + 200 * torch.rand(1, frames, generator=random),
         "phone": torch.randint(1, len(SYMBOLS), (1, frames), generator=random),
+        "energy": 60 * torch.rand(1, frames, generator=random),
+        "contents": {name: torch.randn(1, frames, channels, generator=random) for name, channels in svc.CHANNELS.items()},
+        "frames": torch.tensor([frames]),
         "speaker": torch.tensor([1]),
         "tokens": torch.tensor([frames]),
     }

@@ -8,6 +8,7 @@ from models import MODELS, VOCODER, load
 from models.base.checkpoint import save_release
 from models.base.experiment import build_model, versions
 from models.base.trainer import Trainer
+from tests import svc
 from tests.conftest import ROOT
 from utils.config import load_config
 from utils.registry import load_object
@@ -18,6 +19,8 @@ SYMBOLS = ["<pad>", *"_.,", "sil", *"abcdefghijklmnop"]
 
 def tiny(name):
     """The config of the tiny twin of a model's recipe."""
+    if name in svc.TINY:
+        return svc.TINY[name]
     found = [c for c in map(load_config, (ROOT / "egs").rglob("tiny.json")) if c["model_type"] == name]
     assert found, f"{name} has no recipe with a tiny.json"
     return found[0]
@@ -29,7 +32,9 @@ def card_of(name):
     p = {k: v for k, v in config["preprocess"].items() if k != "processed_dir"}
     p["features"] = {**p["features"], **({"phone": {}} if "phone" in p["features"] else {})}
     facts = {"sample_rate": p["sample_rate"], "hop_size": p["hop_size"], "n_mel": 80, "n_vocab": len(SYMBOLS), "n_speakers": 2}
+    facts["channels"] = svc.CHANNELS
     facts["statistics"] = {
+        "mel": {"min": [-12.0] * 80, "max": [2.0] * 80},
         "f0": {"mean": 180.0, "std": 40.0, "min": 80.0, "max": 400.0},
         "energy": {"mean": 20.0, "std": 10.0, "min": 0.0, "max": 90.0},
     }
@@ -58,6 +63,8 @@ def make_batch(frames, hop, pad_frames=0, pad_tokens=0, seed=0):
         "energy": torch.zeros(len(frames), t),
         "audio": torch.zeros(len(frames), t * hop),
     }
+    for name, channels in svc.CHANNELS.items():
+        batch[name] = torch.zeros(len(frames), t, channels)
     for i, (f, k) in enumerate(zip(frames, tokens, strict=True)):
         cuts = np.sort(random.choice(np.arange(1, f), k - 1, replace=False))
         batch["duration"][i, :k] = torch.from_numpy(np.diff(np.concatenate([[0], cuts, [f]])))
@@ -66,6 +73,8 @@ def make_batch(frames, hop, pad_frames=0, pad_tokens=0, seed=0):
         batch["f0"][i, :f] = torch.from_numpy(random.uniform(100, 300, f))
         batch["energy"][i, :f] = torch.from_numpy(random.uniform(1, 60, f))
         batch["linear"][i, :f] = torch.from_numpy(random.standard_normal((f, 513)) ** 2)
+        for name, channels in svc.CHANNELS.items():
+            batch[name][i, :f] = torch.from_numpy(random.standard_normal((f, channels)))
         batch["audio"][i, : f * hop] = torch.from_numpy(random.standard_normal(f * hop) * 0.1)
     return batch
 

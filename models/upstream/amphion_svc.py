@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from models.upstream.common import State
+from modules.scale import MelScale
+
+Parts = tuple[dict[str, Any], dict[str, Any], State]
 
 CONTENTS = ("whisper", "contentvec", "mert", "wenet")  # in the order in which their parts stand side by side
 COMPUTED = ("pos_encoder.pe",)  # position tables, which ours works out
@@ -59,3 +62,66 @@ def speakers_of(state: State, prefix: str = "") -> int:
     """How many singers the weights know."""
     table = state.get(f"{prefix}singer_encoder.nn.weight")
     return 1 if table is None else len(table)
+
+
+def from_diffwavenet(config: Mapping[str, Any], state: State) -> Parts:
+    """DiffWaveNetSVC, from a merged args.json of Amphion. Raises ValueError for a U-Net, which nobody could train."""
+    diffusion = config["model"]["diffusion"]
+    if diffusion["model_type"] != "bidilconv":
+        raise ValueError(f'model.diffusion.model_type: only "bidilconv" can be read, got {diffusion["model_type"]!r}.')
+    arguments, facts, renamed = _common(config["model"]["condition_encoder"], config["preprocess"], state)
+    schedule = diffusion["scheduler_settings"]
+    arguments["noise"] = {
+        "steps": schedule["num_train_timesteps"],
+        "beta_start": schedule["beta_start"],
+        "beta_end": schedule["beta_end"],
+        "schedule": schedule["beta_schedule"],
+        "prediction": schedule.get("prediction_type", "epsilon"),
+    }
+    return arguments | denoiser_sizes(diffusion), facts, _renamed(renamed, {"1.": "denoiser."})
+
+
+def denoiser_sizes(diffusion: Mapping[str, Any]) -> dict[str, Any]:
+    """Our `steps` and `stack` for a section `diffusion`."""
+    steps = diffusion["step_encoder"]
+    stack = diffusion["bidilconv"]
+    return {
+        "steps": {
+            "waves": steps["dim_raw_embedding"],
+            "hidden": steps["dim_hidden_layer"],
+            "layers": steps["num_layer"],
+            "activation": steps["activation"],
+            "period": float(steps["max_period"]),
+        },
+        "stack": {
+            "channels": stack["base_channel"],
+            "layers": stack["n_res_block"],
+            "kernel": stack["conv_kernel_size"],
+            "cycle": stack["dilation_cycle_length"],
+        },
+    }
+
+
+def _common(section: Mapping[str, Any], preprocess: Mapping[str, Any], state: State) -> Parts:
+    """What the three models share: the condition and the scale of the mel, which the weights do not hold."""
+    channels = contents_of(section)
+    arguments = {"contents": tuple(channels), "condition": conditions(section, state, preprocess, "0.")}
+    facts = {"n_mel": preprocess["n_mel"], "channels": channels, "n_speakers": speakers_of(state, "0."), "statistics": None}
+    weights = _renamed(condition_weights(state, section), {"0.": "condition_encoder."})
+    weights |= scale_weights(preprocess["n_mel"], None)
+    return arguments, facts, weights
+
+
+def scale_weights(n_mel: int, extrema: Mapping[str, Any] | None) -> State:
+    """The scale of the mel as our weights hold it."""
+    state = MelScale(n_mel, extrema).state_dict()
+    return {f"scale.{name}": value for name, value in state.items()}
+
+
+def _renamed(state: State, prefixes: Mapping[str, str]) -> State:
+    """`state` with the beginnings of its names replaced."""
+    renamed = {}
+    for key, value in state.items():
+        old = next((prefix for prefix in prefixes if key.startswith(prefix)), "")
+        renamed[prefixes.get(old, "") + key.removeprefix(old)] = value
+    return renamed

@@ -5,8 +5,11 @@ from __future__ import annotations
 import torch
 
 from models.base.task import fit_weights
-from models.upstream.amphion_svc import CONTENTS, condition_weights, conditions, contents_of, speakers_of
+from models.svc.diffwavenet import DiffWaveNetSVC
+from models.upstream.amphion_svc import CONTENTS, condition_weights, conditions, contents_of, from_diffwavenet, speakers_of
+from models.upstream.common import numbers_of
 from modules.conditioning import Conditions, coarse_f0
+from modules.diffusion import PLAIN
 from tests.parity import compare, open_case
 from utils.config import build
 
@@ -41,4 +44,69 @@ def condition_encoder(path):
     compare(case, made)
 
 
-CASES = {"condition_encoder__*": condition_encoder, "condition_encoder_conformer__*": condition_encoder}
+def conditioned(model, given):
+    """The condition of a case by our model."""
+    inputs, named = condition_inputs(given)
+    return model.condition_encoder(*inputs, **named)
+
+
+def read_model(cls, case, translated, name):
+    """Our model of a class, of the settings and weights that a reader made of a case."""
+    arguments, facts, state = translated
+    model = build(cls, arguments, facts).eval()
+    fit_weights(model, state, name)
+    return model
+
+
+def diffwavenet(path):
+    case = open_case(path)
+    made = {}
+    model = read_model(DiffWaveNetSVC, case, from_diffwavenet(case.config, case.weights), path.name)
+    with torch.no_grad():
+        condition = conditioned(model, case.given)
+        made["condition"] = condition
+        made |= trained(model, condition, case.given)
+        for kind, schedule in (("", None), ("_mild", case.config.get("scheduler_settings_mild"))):
+            if schedule is not None:
+                case.config["model"]["diffusion"]["scheduler_settings"] = schedule
+                model = read_model(DiffWaveNetSVC, case, from_diffwavenet(case.config, case.weights), path.name)
+            made |= sampled(model, condition, case, kind)
+    compare(case, made)
+
+
+def trained(model, condition, given):
+    """One step of training on given draws."""
+    steps = given["train.timesteps"]
+    noise = given["train.noise"]
+    noisy = model.diffusion.mix(given["mel"], noise, steps)
+    shares = model.denoiser.conditions(condition)
+    losses = model.losses(given["mel"], condition, given["target_len"], steps, noise)
+    return {
+        "step_embedding": model.denoiser.diff_encoder(steps),
+        "train.noisy_mel": noisy,
+        "train.pred_noise": model.denoiser(noisy, steps, shares),
+        "loss": losses["noise"],
+    }
+
+
+def sampled(model, condition, case, kind):
+    """Each sampler as it was published, from given noise."""
+    made = {}
+    for sampler, steps in case.config["steps"].items():
+        names = [f"sampler{kind}.initial_noise"]
+        added = [name for name in case.given if name.startswith(f"{sampler}{kind}.step_noise_")]
+        names += sorted(added, key=numbers_of)
+        draws = torch.stack([case.given[name] for name in names])
+        how = {"steps": steps, "sampler": sampler, "published": True}
+        made[f"{sampler}{kind}.mel"] = model.sample(condition, None, noise=draws, seed=None, **how)
+        walk = model.diffusion.walk(PLAIN, sampler, steps, "leading", {})
+        made[f"{sampler}{kind}.timesteps"] = torch.as_tensor(walk.positions)
+        made[f"{sampler}{kind}.alphas_cumprod_head"] = torch.tensor(model.diffusion.levels[:5]).float()
+    return made
+
+
+CASES = {
+    "condition_encoder__*": condition_encoder,
+    "condition_encoder_conformer__*": condition_encoder,
+    "diffwavenetsvc__*": diffwavenet,
+}

@@ -1,0 +1,209 @@
+"""Singing voice conversion to a mel: samplers, scales, what may be chosen, and that the models learn."""
+
+import numpy as np
+import pytest
+import torch
+
+from models.base.experiment import build_model
+from modules.diffusion import SAMPLERS, Diffusion, betas_of
+from modules.noise import Noise
+from preprocessors.base import read_manifest
+from processors.features import FeatureSet
+from tests import svc
+from tests.conftest import RATE, make_corpus
+from tests.test_models import card_of, make_batch
+
+BANDS = 80
+FEW = 8
+
+
+def model_of(name, **settings):
+    torch.manual_seed(0)
+    card = card_of(name)
+    card["model"] = {**card["model"], **settings}
+    return build_model(card).eval()
+
+
+def inputs(frames=20, rows=1):
+    """What `infer` takes, of so many rows."""
+    batch = make_batch([frames] * rows, 256)
+    contents = {name: batch[name] for name in svc.CHANNELS}
+    return contents, batch["f0"], batch["energy"], batch["speaker"]
+
+
+def second_row(given, frames):
+    """The second of two rows, cut to so many frames."""
+    contents, f0, energy, speaker = given
+    own = {}
+    for name, value in contents.items():
+        own[name] = value[1:, :frames]
+    return own, f0[1:, :frames], energy[1:, :frames], speaker[1:]
+
+
+def course_of(name, losses, *, updates=40, rate=1e-2, stage="", **settings):
+    """The sum of these losses at each of so many updates on one batch of few bands."""
+    torch.manual_seed(0)
+    card = card_of(name)
+    card["model"] = {**card["model"], **settings}
+    extrema = {"min": [-7.0] * FEW, "max": [-1.0] * FEW}
+    card["facts"] |= {"n_mel": FEW, "statistics": {"mel": extrema}}
+    model = build_model(card).train()
+    model.stage = stage
+    batch = make_batch([64] * 8, 256)
+    batch["mel"] = batch["mel"][..., :FEW]
+    optimizer = torch.optim.Adam(model.parameters(), rate)
+    course = []
+    for _ in range(updates):
+        found = model(batch)
+        optimizer.zero_grad()
+        sum(found.values()).backward()
+        optimizer.step()
+        course.append(sum(found[name].item() for name in losses))
+    return course
+
+
+# The scale of the mel
+
+
+def test_the_mel_is_scaled_by_the_least_and_the_greatest_of_each_band():
+    scale = model_of("DiffWaveNetSVC").scale
+    ends = torch.tensor([-12.0, -5.0, 2.0])
+    mel = ends[None, :, None].expand(1, 3, BANDS)
+    normal = scale.normal(mel)
+    places = normal[0, :, 0]
+    torch.testing.assert_close(places, torch.tensor([-1.0, 0.0, 1.0]))
+    torch.testing.assert_close(scale.natural(normal), mel)
+
+
+def test_statistics_of_a_mel_are_of_each_band(tmp_path):
+    folder = make_corpus(tmp_path, [0.4, 0.3, 0.5], valid=1)
+    utterances = read_manifest(folder / "data/custom/train.jsonl")
+    features = FeatureSet({"mel": {"n_mel": 20}}, sample_rate=RATE, hop_size=256, store=tmp_path / "store")
+    features.measure(["mel"], ["custom"], utterances)
+    found = features.statistics(["mel"], ["custom"], utterances)["mel"]
+    mels = np.concatenate([features(utterance)["mel"] for utterance in utterances])
+    assert len(found["min"]) == 20
+    np.testing.assert_allclose(found["max"], mels.max(0), atol=1e-5)
+    np.testing.assert_allclose(found["mean"], mels.mean(0), atol=1e-5)
+
+
+# Samplers of the diffusion
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_ends_within_the_extrema(sampler):
+    model = model_of("DiffWaveNetSVC")
+    given = inputs()
+    mels = []
+    for seed in (1, 1, 2):
+        out = model.infer(*given, steps=6, sampler=sampler, seed=seed)
+        mels.append(out["mel"])
+    first, again, other = mels
+    assert first.shape == (1, 20, BANDS)
+    assert first.min() >= -12 and first.max() <= 2
+    torch.testing.assert_close(again, first, rtol=0, atol=0)
+    assert (other - first).abs().max() > 0.1
+
+
+def known(sampler, steps, **how):
+    """What a sampler makes of a network that knows the answer, and the answer."""
+    diffusion = Diffusion(betas_of("linear", steps=1000, start=1e-4, end=0.02))
+    wanted = torch.linspace(-0.9, 0.9, 50)[None]
+
+    def exact(batch, position):
+        kept = diffusion.levels[round(position)]
+        return (batch - kept**0.5 * wanted) / (1 - kept) ** 0.5
+
+    draws = Noise(0, dtype=torch.float32)
+    return diffusion.sample(exact, (1, 50), draws, steps=steps, sampler=sampler, **how), wanted
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_finds_what_the_network_knows(sampler):
+    made, wanted = known(sampler, 10, bounds=(-1.0, 1.0))
+    assert (made - wanted).abs().max() < 0.02
+
+
+def test_bounds_hold_back_a_network_that_overshoots():
+    diffusion = Diffusion(betas_of("linear", steps=1000, start=1e-4, end=0.02))
+
+    def wild(batch, position):
+        return -10 * torch.ones_like(batch)
+
+    free = diffusion.sample(wild, (1, 8), Noise(0), steps=10)
+    bound = diffusion.sample(wild, (1, 8), Noise(0), steps=10, bounds=(-1.0, 1.0))
+    assert free.abs().max() > 10 and bound.abs().max() < 1.01
+
+
+def test_published_sampling_is_another_walk():
+    diffusion = Diffusion(betas_of("linear", steps=1000, start=1e-4, end=0.02))
+    asked = []
+
+    def network(batch, position):
+        asked.append(position)
+        return torch.zeros_like(batch)
+
+    for plain in (True, False):
+        diffusion.sample(network, (1, 4), Noise(0), steps=12, sampler="pndm", plain=plain)
+    published, ours = asked[:21], asked[21:]
+    assert published[:3] == [913, 871, 871] and published[-1] == 0, "Runge-Kutta, and the first step of training last"
+    assert max(ours) == 999 and len(ours) <= 13
+
+
+def test_the_mel_is_clamped_at_each_step_only_as_published():
+    model = model_of("DiffWaveNetSVC")
+    seen = {}
+    for published in (False, True):
+        asked = []
+        hook = model.denoiser.register_forward_pre_hook(lambda module, args, asked=asked: asked.append(args[0].abs().max().item()))
+        model.infer(*inputs(), steps=4, sampler="ddim", published=published, seed=0)
+        hook.remove()
+        seen[published] = asked[1:]
+    assert max(seen[True]) <= 1 < max(seen[False])
+
+
+@pytest.mark.parametrize("steps, sampler, told", [
+    (0, "ddim", "steps: 1 to 1000"),
+    (1001, "unipc", "steps: 1 to 1000"),
+    (4, "euler", "Choices: ddpm"),
+])  # fmt: skip
+def test_steps_and_samplers_that_there_are_not(steps, sampler, told):
+    with pytest.raises(ValueError, match=told):
+        model_of("DiffWaveNetSVC").infer(*inputs(), steps=steps, sampler=sampler)
+
+
+# Lengths, speakers, contents
+
+
+def test_a_padded_row_is_converted_as_it_is_alone():
+    model = model_of("DiffWaveNetSVC")
+    noise = torch.randn(1, 2, 20, BANDS)
+    given = inputs(rows=2)
+    frames = torch.tensor([20, 14])
+    together = model.infer(*given, frames, steps=3, noise=noise)
+    own = second_row(given, 14)
+    own_noise = noise[:, 1:, :14]
+    alone = model.infer(*own, steps=3, noise=own_noise)
+    shared = together["mel"][1:, :14]
+    torch.testing.assert_close(shared, alone["mel"], rtol=1e-4, atol=1e-4)
+
+
+def test_the_vector_of_a_voice_is_read_where_it_is_asked_for():
+    card = card_of("DiffWaveNetSVC")
+    condition = {**svc.CONDITION, "speakers": "vectors"}
+    card["model"] = {**card["model"], "condition": condition}
+    card["facts"] = {**card["facts"], "channels": {**svc.CHANNELS, "speaker_vector": 5}}
+    model = build_model(card).eval()
+    assert model.features_of(card["model"])[-1] == "speaker_vector"
+    *given, _ = inputs()
+    voices = torch.randn(1, 5)
+    one = model.infer(*given, voices, steps=2, seed=0)
+    other = model.infer(*given, -5 * voices, steps=2, seed=0)
+    assert (one["mel"] - other["mel"]).abs().max() > 1e-4
+    batch = make_batch([12, 12], 256) | {"speaker_vector": torch.randn(2, 5)}
+    assert torch.isfinite(model(batch)["noise"])
+
+
+def test_a_diffusion_learns():
+    course = course_of("DiffWaveNetSVC", ["noise"], stack={"channels": 48, "layers": 2})
+    assert sum(course[-5:]) < 0.6 * sum(course[:5])
