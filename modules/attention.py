@@ -97,11 +97,12 @@ def gathered(weights: Tensor, window: int) -> Tensor:
 
 
 class ConvFeedForward(nn.Module):
-    """Two convolutions with a ReLU between; what lies beyond the end has no say."""
+    """Two convolutions with a ReLU between; what lies beyond the end has no say, and if `causal`, what comes later neither."""
 
-    def __init__(self, channels: int, filter_channels: int, kernel: int, dropout: float) -> None:
+    def __init__(self, channels: int, filter_channels: int, kernel: int, dropout: float, *, causal: bool = False) -> None:
         super().__init__()
-        self.around = ((kernel - 1) // 2, kernel // 2)
+        after = 0 if causal else kernel // 2
+        self.around = (kernel - 1 - after, after)
         self.conv_1 = nn.Conv1d(channels, filter_channels, kernel)
         self.conv_2 = nn.Conv1d(filter_channels, channels, kernel)
         self.dropout = nn.Dropout(dropout)

@@ -5,6 +5,9 @@ Each has `forward(x, mask, condition) -> (y, log-determinant (batch,))` and `inv
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -12,18 +15,39 @@ from modules.gated import GatedStack
 from modules.planes import planes
 
 
+@dataclass(frozen=True, kw_only=True)
+class FlowSizes:
+    """Of a `Flow` of residual couplings with gated stacks; the defaults are those of VITS."""
+
+    flows: int = 4
+    layers: int = 4
+    kernel: int = 5
+    separable: bool = False
+
+    def network(self, latent: int, hidden: int, condition_channels: int) -> Flow:
+        """The flow over latent frames, between the posterior and the prior."""
+        return Flow.flipping(lambda: ResidualCoupling(latent, hidden, self.inside(hidden, condition_channels)), self.flows)
+
+    def inside(self, hidden: int, condition_channels: int) -> nn.Module:
+        """The network of a coupling."""
+        return GatedStack(
+            channels=hidden,
+            kernel_size=self.kernel,
+            dilations=(1,) * self.layers,
+            condition_channels=condition_channels,
+            separable=self.separable,
+        )
+
+
 class ResidualCoupling(nn.Module):
-    """Shifts (and, unless `mean_only`, scales) the second half of the channels, by a gated stack over the first."""
+    """Shifts (and, unless `mean_only`, scales) the second half of the channels, by a network over the first.
+
+    `network` maps (batch, hidden, places), a mask and a condition to (batch, hidden, places); one that several couplings share
+    is `owned` by none of them. A `GatedStack` works on planes instead.
+    """
 
     def __init__(
-        self,
-        channels: int,
-        hidden: int,
-        kernel_size: int,
-        layers: int,
-        *,
-        condition_channels: int = 0,
-        mean_only: bool = True,
+        self, channels: int, hidden: int, network: nn.Module, *, mean_only: bool = True, owned: bool = True
     ) -> None:
         super().__init__()
         if channels % 2:
@@ -31,9 +55,8 @@ class ResidualCoupling(nn.Module):
         self.half = channels // 2
         self.mean_only = mean_only
         self.pre = nn.Conv1d(self.half, hidden, 1)
-        self.enc = GatedStack(
-            channels=hidden, kernel_size=kernel_size, dilations=(1,) * layers, condition_channels=condition_channels
-        )
+        self.enc = network if owned else None
+        self.shared = None if owned else (network,)  # in a tuple, it is no part of this module
         moments = 1 if mean_only else 2
         self.post = almost_zero(nn.Conv1d(hidden, moments * self.half, 1))
 
@@ -49,7 +72,8 @@ class ResidualCoupling(nn.Module):
         return torch.cat([first, (second - shift) * (-log_scale).exp() * mask], 1)
 
     def _terms(self, first: Tensor, mask: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
-        hidden = on_planes(self.enc, self.pre(first), mask, condition)
+        network = self.enc if self.shared is None else self.shared[0]
+        hidden = inside(network, self.pre(first), mask, condition)
         moments = self.post(hidden) * mask
         moments = moments.float()  # what is undone later must not have been rounded by autocast
         if self.mean_only:
@@ -68,17 +92,34 @@ class Flip(nn.Module):
 
 
 class Flow(nn.Module):
-    """Invertible layers one after the other."""
+    """Invertible layers one after the other. `shared` is a network that some of them use and none owns."""
 
-    def __init__(self, layers: list[nn.Module]) -> None:
+    def __init__(self, layers: list[nn.Module], shared: nn.Module | None = None) -> None:
         super().__init__()
         self.flows = nn.ModuleList(layers)
+        self.wn = shared
+
+    @classmethod
+    def flipping(cls, coupling: Callable[[], nn.Module], count: int, shared: nn.Module | None = None) -> Flow:
+        """So many couplings, after each of which the channels are turned round."""
+        layers: list[nn.Module] = []
+        for _ in range(count):
+            layers.append(coupling())
+            layers.append(Flip())
+        return cls(layers, shared)
 
     def forward(self, x: Tensor, mask: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return through(self.flows, x, mask, condition)
 
     def inverse(self, y: Tensor, mask: Tensor, condition: Tensor | None = None) -> Tensor:
         return back(self.flows, y, mask, condition)
+
+
+def inside(network: nn.Module, x: Tensor, mask: Tensor, condition: Tensor | None) -> Tensor:
+    """What the network of a coupling makes of `x` (batch, hidden, places)."""
+    if isinstance(network, GatedStack):
+        return on_planes(network, x, mask, condition)
+    return network(x, mask, condition)
 
 
 def on_planes(stack: GatedStack, x: Tensor, mask: Tensor, condition: Tensor | None) -> Tensor:

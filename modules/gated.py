@@ -12,17 +12,26 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from modules.norm import weight_norm
-from modules.planes import run
+from modules.planes import SeparableConv1d, run
 
 
 class GatedStack(nn.Module):
     """Planes (batch, channels, 1, places) to planes of the same shape: the sum of what each layer passes on.
 
     A condition (batch, condition_channels, 1, places or 1) enters every layer. `mask` (batch, 1, 1, places) is 0 beyond the
-    end of an utterance, which then sounds as it does alone.
+    end of an utterance, which then sounds as it does alone. `separable`: each dilated convolution in two steps, as in
+    `modules.planes.SeparableConv1d`.
     """
 
-    def __init__(self, *, channels: int, kernel_size: int, dilations: tuple[int, ...], condition_channels: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        channels: int,
+        kernel_size: int,
+        dilations: tuple[int, ...],
+        condition_channels: int = 0,
+        separable: bool = False,
+    ) -> None:
         super().__init__()
         if kernel_size % 2 == 0:
             raise ValueError(f"kernel_size: {kernel_size} of a gated stack must be odd, for example 3 or 5.")
@@ -31,8 +40,11 @@ class GatedStack(nn.Module):
         self.in_layers = nn.ModuleList()
         for dilation in dilations:
             padding = (kernel_size - 1) * dilation // 2
-            conv = nn.Conv1d(channels, 2 * channels, kernel_size, dilation=dilation, padding=padding)
-            self.in_layers.append(weight_norm(conv))
+            if separable:
+                conv = SeparableConv1d(channels, 2 * channels, kernel_size, dilation=dilation, padding=padding)
+            else:
+                conv = weight_norm(nn.Conv1d(channels, 2 * channels, kernel_size, dilation=dilation, padding=padding))
+            self.in_layers.append(conv)
             self.reach += padding
         widths = [2 * channels] * (layers - 1) + [channels]  # the last layer has no successor to pass a residual to
         self.res_skip_layers = nn.ModuleList(weight_norm(nn.Conv1d(channels, width, 1)) for width in widths)

@@ -54,11 +54,13 @@ class Noise:
             return torch.randint(high, sizes, device=self.device)
         return torch.randint(high, sizes, generator=self.generator).to(self.device)
 
-    def rows(self, lengths: Tensor, sizes: tuple[int, ...]) -> Tensor:
+    def rows(self, lengths: Tensor, sizes: tuple[int, ...], name: str = "") -> Tensor:
         """Standard normal numbers of `sizes` (batch, longest, ...), zero beyond the `lengths` (batch,) of the rows.
 
         Those of a row do not depend on how far the batch is padded.
         """
+        if name in self.given:
+            return self.given[name]
         rows = torch.zeros(sizes, device=self.device, dtype=self.dtype)
         for row, length in zip(rows, lengths.tolist(), strict=True):
             row[:length] = self.normal(length, *sizes[2:])

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from modules.norm import weight_norm
+
 
 def planes(x: Tensor) -> Tensor:
     """(batch, channels, samples) as (batch, channels, 1, samples); on a CPU with the channels of a sample side by side.
@@ -17,8 +19,8 @@ def planes(x: Tensor) -> Tensor:
 
 
 def run(layer: nn.Module, x: Tensor) -> Tensor:
-    """An `nn.Conv1d` or `nn.ConvTranspose1d`, or a causal one, on what `planes` makes."""
-    if isinstance(layer, CausalConv1d | CausalConvTranspose1d):
+    """An `nn.Conv1d` or `nn.ConvTranspose1d`, or one of those below, on what `planes` makes."""
+    if isinstance(layer, CausalConv1d | CausalConvTranspose1d | SeparableConv1d):
         return layer.on_planes(x)
     weight = layer.weight.unsqueeze(2)
     padding = (0, *layer.padding)
@@ -26,7 +28,21 @@ def run(layer: nn.Module, x: Tensor) -> Tensor:
         stride = (1, *layer.stride)
         return F.conv_transpose2d(x, weight, layer.bias, stride, padding, (0, *layer.output_padding))
     dilation = (1, *layer.dilation)
-    return F.conv2d(x, weight, layer.bias, 1, padding, dilation)
+    return F.conv2d(x, weight, layer.bias, 1, padding, dilation, layer.groups)
+
+
+class SeparableConv1d(nn.Module):
+    """A convolution of each channel alone, then one across channels, both with weight norm: far fewer parameters."""
+
+    def __init__(self, inputs: int, outputs: int, kernel_size: int, *, dilation: int, padding: int) -> None:
+        super().__init__()
+        alone = nn.Conv1d(inputs, inputs, kernel_size, dilation=dilation, padding=padding, groups=inputs)
+        self.depth_conv = weight_norm(alone)
+        self.point_conv = weight_norm(nn.Conv1d(inputs, outputs, 1))
+
+    def on_planes(self, x: Tensor) -> Tensor:
+        """See `run`."""
+        return run(self.point_conv, run(self.depth_conv, x))
 
 
 class CausalConv1d(nn.Conv1d):

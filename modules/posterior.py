@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -11,14 +13,41 @@ from modules.masks import valid
 from modules.noise import Noise
 
 
+@dataclass(frozen=True, kw_only=True)
+class PosteriorSizes:
+    """Of a `PosteriorEncoder`; the defaults are those of VITS."""
+
+    layers: int = 16
+    kernel: int = 5
+    separable: bool = False
+
+    def network(self, bins: int, hidden: int, latent: int, condition_channels: int) -> PosteriorEncoder:
+        """The encoder of a spectrogram of so many bins."""
+        return PosteriorEncoder(bins, hidden, latent, self.kernel, self.layers, condition_channels, separable=self.separable)
+
+
 class PosteriorEncoder(nn.Module):
     """A magnitude spectrogram (batch, frames, bins) to latent frames, drawn around a mean."""
 
-    def __init__(self, bins: int, hidden: int, latent: int, kernel_size: int, layers: int, condition_channels: int) -> None:
+    def __init__(
+        self,
+        bins: int,
+        hidden: int,
+        latent: int,
+        kernel_size: int,
+        layers: int,
+        condition_channels: int,
+        *,
+        separable: bool = False,
+    ) -> None:
         super().__init__()
         self.pre = nn.Conv1d(bins, hidden, 1)
         self.enc = GatedStack(
-            channels=hidden, kernel_size=kernel_size, dilations=(1,) * layers, condition_channels=condition_channels
+            channels=hidden,
+            kernel_size=kernel_size,
+            dilations=(1,) * layers,
+            condition_channels=condition_channels,
+            separable=separable,
         )
         self.proj = nn.Conv1d(hidden, 2 * latent, 1)
 

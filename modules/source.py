@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from modules.noise import Noise
+
 PHASES = Literal["sample", "frame"]
 
 
@@ -53,6 +55,12 @@ class HarmonicSource(nn.Module):
         """`samples` to a frame. See `excite`."""
         waves, _ = self.excite(f0, samples, phase=phase, noise=noise, generator=generator)
         return torch.tanh(self.l_linear(waves)).transpose(1, 2)
+
+    def drawn(self, f0: Tensor, samples: int, noise: Noise) -> dict[str, Tensor]:
+        """`phase` and `noise` for `forward`, by these names: the fundamental begins at zero, its overtones anywhere."""
+        overtones = noise.uniform(1, self.voices - 1, name="phase")
+        shape = (len(f0), f0.shape[1] * samples, self.voices)
+        return {"phase": F.pad(overtones, (1, 0)), "noise": noise.normal(*shape, name="source")}
 
     def excite(
         self,

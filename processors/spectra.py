@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from preprocessors.base import Utterance
-from processors.clock import Padding
+from processors.clock import Padding, frame_count
 from processors.feature import Feature
 from processors.mel import STFT, MelConvention, MelSettings, MelSpectrogram, convention_of, magnitude
 from utils.audio import Audio
@@ -77,10 +77,45 @@ class Linear(Feature):
 
 
 class Energy(Linear):
-    """The energy of each frame, (frames,) float32: the L2 norm of its magnitudes, in the frames of `Mel`."""
+    """The energy of each frame, (frames,) float32: the L2 norm of its magnitudes, in the frames of `Mel`.
+
+    `measure` "rms" is the root mean square of the `hop_size` samples around a frame's centre, as so-vits-svc has it.
+    """
+
+    def __init__(
+        self,
+        *,
+        hop_size: int,
+        n_fft: int = 1024,
+        win_size: int = 1024,
+        convention: str | MelConvention = "hifigan",
+        frame_padding: Padding | None = None,
+        measure: Literal["", "rms"] = "",
+    ) -> None:
+        super().__init__(hop_size=hop_size, n_fft=n_fft, win_size=win_size, convention=convention, frame_padding=frame_padding)
+        self.measure = measure
+
+    @property
+    def reach(self) -> int:
+        return 1 if self.measure == "rms" else super().reach
 
     def __call__(self, utterance: Utterance, audio: Audio) -> np.ndarray:
+        if self.measure == "rms":
+            return self._rms(audio.samples)
         return np.linalg.norm(super().__call__(utterance, audio), axis=1)
+
+    def _rms(self, samples: np.ndarray) -> np.ndarray:
+        hop = self.settings["hop_size"]
+        padding = self.settings["padding"]
+        frames = frame_count(len(samples), hop, padding)
+        total = frames * hop
+        before = hop // 2 if padding == "center" else 0
+        after = max(0, total - before - len(samples))
+        padded = np.pad(samples, (before, after), mode="symmetric")
+        blocks = padded[:total].reshape(frames, hop)
+        squares = blocks.astype(np.float64) ** 2
+        power = squares.mean(1)
+        return np.sqrt(power).astype(np.float32)
 
 
 def _run(module: Callable[[Tensor], Tensor], audio: Audio) -> np.ndarray:

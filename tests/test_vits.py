@@ -170,7 +170,8 @@ def test_a_gated_stack_with_and_without_a_condition_is_the_sum_of_its_layers():
 
 @pytest.mark.parametrize("mean_only", [True, False])
 def test_a_flow_inverts_and_knows_its_volume(mean_only):
-    flow = Flow([layer for _ in range(2) for layer in (ResidualCoupling(4, 6, 3, 2, condition_channels=2, mean_only=mean_only), Flip())])
+    stacks = [GatedStack(channels=6, kernel_size=3, dilations=(1, 1), condition_channels=2) for _ in range(2)]
+    flow = Flow([layer for stack in stacks for layer in (ResidualCoupling(4, 6, stack, mean_only=mean_only), Flip())])
     for parameter in flow.parameters():
         parameter.data.add_(0.2 * torch.randn_like(parameter))
     x, mask, condition = torch.randn(2, 4, 3), torch.tensor([[[1.0, 1, 1]], [[1, 1, 0]]]), torch.randn(2, 2, 1)

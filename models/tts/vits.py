@@ -15,30 +15,13 @@ from models.tts.checks import name_the_short
 from models.vocoders.decoding import Decoding, cut, decode_each, slices
 from modules import alignment
 from modules.attention import EncoderSizes
-from modules.coupling import Flip, Flow, ResidualCoupling
+from modules.coupling import FlowSizes
 from modules.duration import DurationPredictor, StochasticDurationPredictor
 from modules.masks import expand, valid
 from modules.noise import Noise
-from modules.posterior import PosteriorEncoder, divergence
+from modules.posterior import PosteriorSizes, divergence
 
 LONGEST = 1000  # frames that one token may last: a wild draw must not fill the memory
-
-
-@dataclass(frozen=True, kw_only=True)
-class PosteriorSizes:
-    """Of the gated stack that hears the recording."""
-
-    layers: int = 16
-    kernel: int = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlowSizes:
-    """Of the couplings between the posterior and the prior."""
-
-    flows: int = 4
-    layers: int = 4
-    kernel: int = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,12 +97,8 @@ class VITS(Model):
         self.slice_frames = decoding.slice_frames
         self.bins = decoding.n_fft // 2 + 1
         self.enc_p = TextEncoder(n_vocab=n_vocab, hidden=hidden, latent=latent, encoder=encoder.network(hidden))
-        self.enc_q = PosteriorEncoder(self.bins, hidden, latent, posterior.kernel, posterior.layers, condition)
-        layers: list[nn.Module] = []
-        for _ in range(flow.flows):
-            layers.append(ResidualCoupling(latent, hidden, flow.kernel, flow.layers, condition_channels=condition))
-            layers.append(Flip())
-        self.flow = Flow(layers)
+        self.enc_q = posterior.network(self.bins, hidden, latent, condition)
+        self.flow = flow.network(latent, hidden, condition)
         self.stochastic = duration.stochastic
         self.dp = duration.network(hidden, condition)
         self.dec = decoding.network(n_mel=latent, hop_size=hop_size, speaker_channels=condition, plain_ends=True)

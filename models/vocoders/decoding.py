@@ -27,31 +27,20 @@ class SpectralDecoder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decoding:
-    """How latent frames become sound, and what that is compared by in training.
+class SliceSizes:
+    """What is made of an utterance in training, and what that is compared by.
 
-    `spectral_decoder` puts a Vocos in the place of the HiFi-GAN that `decoder` describes, whose rates multiply to the hop size.
-    `slice_frames` is how much of each utterance is made in training. `n_fft`, `win_size`, `mel_bands` and `fmax` (Hz, None is
-    half the rate) are those of the mel in the loss; with `stft_loss` the slices are also compared at three resolutions, the
-    finest of which tells harmonics apart.
+    `slice_frames` is how much of each utterance is made. `n_fft`, `win_size`, `mel_bands` and `fmax` (Hz, None is half the
+    rate) are those of the mel in the loss; with `stft_loss` the slices are also compared at three resolutions, the finest of
+    which tells harmonics apart.
     """
 
-    decoder: UpsampleSizes = UpsampleSizes()
-    spectral_decoder: SpectralDecoder | None = None
     slice_frames: int = 32
     stft_loss: bool = False
     n_fft: int = 1024
     win_size: int = 1024
     mel_bands: int = 80
     fmax: float | None = None
-
-    def network(self, *, plain_ends: bool = False, **common: int) -> HiFiGAN | Vocos:
-        """The decoder; `common` are n_mel, hop_size and speaker_channels, `plain_ends` is of HiFi-GAN's `Variant`."""
-        if self.spectral_decoder is not None:
-            sizes = asdict(self.spectral_decoder)
-            n_fft = sizes.pop("n_fft")
-            return Vocos(**common, n_fft=n_fft, sizes=BackboneSizes(**sizes))
-        return HiFiGAN(**common, generator=self.decoder, variant=Variant(plain_ends=plain_ends))
 
     def mel_loss(self, sample_rate: int, hop_size: int) -> MelLoss:
         """The distance of the mels of two slices."""
@@ -61,6 +50,25 @@ class Decoding:
     def spectral_loss(self) -> MultiResolutionSTFTLoss | None:
         """The distance of their spectra, where it is wanted."""
         return MultiResolutionSTFTLoss() if self.stft_loss else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding(SliceSizes):
+    """How latent frames become sound, and what that is compared by in training.
+
+    `spectral_decoder` puts a Vocos in the place of the HiFi-GAN that `decoder` describes, whose rates multiply to the hop size.
+    """
+
+    decoder: UpsampleSizes = UpsampleSizes()
+    spectral_decoder: SpectralDecoder | None = None
+
+    def network(self, *, plain_ends: bool = False, **common: int) -> HiFiGAN | Vocos:
+        """The decoder; `common` are n_mel, hop_size and speaker_channels, `plain_ends` is of HiFi-GAN's `Variant`."""
+        if self.spectral_decoder is not None:
+            sizes = asdict(self.spectral_decoder)
+            n_fft = sizes.pop("n_fft")
+            return Vocos(**common, n_fft=n_fft, sizes=BackboneSizes(**sizes))
+        return HiFiGAN(**common, generator=self.decoder, variant=Variant(plain_ends=plain_ends))
 
 
 def decode_each(decoder: HiFiGAN | Vocos, z: Tensor, frames: Tensor, voice: Tensor | None = None) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.base.model import Model, former_names
-from models.vocoders.hifigan import HiFiGAN
+from models.vocoders.hifigan import HiFiGAN, Variant
 from models.vocoders.losses import LossMel, compared
 from models.vocoders.stages import UpsampleSizes
 from modules.source import HarmonicSource, gliding_cycles
@@ -33,6 +33,7 @@ class SourceVariant:
     phases: Literal["sample", "frame"] = "sample"  # how phases add up, see modules.source; Amphion and RVC: "frame"
     threshold: float = 0.0  # Hz; a frame of no more is unvoiced
     noise_sigma: float = 0.0  # deviation of the noise that is added to what the first convolution gives, in use too
+    plain_ends: bool = False  # RVC: first and last convolution without weight norm, the last without bias
     ignores_f0: bool = False  # Amphion's weights: the source was lost by mistake, and each stage doubled instead
 
 
@@ -48,7 +49,8 @@ class NSFHiFiGAN(Model):
     """Mel (batch, frames, n_mel) and F0 (batch, frames; Hz, 0 unvoiced) to samples (batch, samples).
 
     The sizes are HiFiGAN's; the defaults are openvpi's for 44.1 kHz. `harmonics` are the overtones of the source.
-    Raises ValueError when the sizes do not fit together.
+    `loss_mel` None makes a decoder for the inside of another model, which has its own losses, calls `decode` and may add
+    a speaker embedding of `speaker_channels`. Raises ValueError when the sizes do not fit together.
     """
 
     reads = ("mel", "f0", "audio")
@@ -64,12 +66,15 @@ class NSFHiFiGAN(Model):
         mel: MelSettings | None = None,
         generator: OpenvpiSizes = OpenvpiSizes(),
         harmonics: int = 8,
-        loss_mel: LossMel = LossMel(),
+        speaker_channels: int = 0,
+        loss_mel: LossMel | None = LossMel(),
         variant: SourceVariant = SourceVariant(),
     ) -> None:
         super().__init__()
-        common = {"n_mel": n_mel, "sample_rate": sample_rate, "hop_size": hop_size, "mel": mel}
-        self.generator = HiFiGAN(**common, generator=generator, loss_mel=loss_mel)
+        common = {"n_mel": n_mel, "hop_size": hop_size, "mel": mel, "speaker_channels": speaker_channels}
+        if loss_mel is not None:
+            common |= {"sample_rate": sample_rate, "loss_mel": loss_mel}
+        self.generator = HiFiGAN(**common, generator=generator, variant=Variant(plain_ends=variant.plain_ends))
         self.sample_rate = sample_rate
         self.variant = variant
         self.rates = tuple(generator.upsample_rates)
@@ -152,9 +157,15 @@ class NSFHiFiGAN(Model):
         return self.m_source(f0, samples, phase=phase, noise=noise, generator=generator)
 
     def decode(
-        self, hidden: Tensor, source: Tensor, *, noise: Tensor | None = None, generator: torch.Generator | None = None
+        self,
+        hidden: Tensor,
+        source: Tensor,
+        speaker: Tensor | None = None,
+        *,
+        noise: Tensor | None = None,
+        generator: torch.Generator | None = None,
     ) -> Tensor:
-        """(batch, n_mel, frames), source (batch, 1, samples) -> (batch, 1, samples).
+        """(batch, n_mel, frames), source (batch, 1, samples), speaker (batch, speaker_channels, 1) -> (batch, 1, samples).
 
         `noise` (batch, upsample_initial_channel, frames), of deviation 1, is drawn from `generator` unless given.
         """
@@ -169,7 +180,7 @@ class NSFHiFiGAN(Model):
                 unit = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
             return x + self.variant.noise_sigma * unit
 
-        return self.generator.decode(hidden, excite=excite)
+        return self.generator.decode(hidden, speaker, excite=excite)
 
     def _excited(self, stage: int, x: Tensor, source: Tensor) -> Tensor:
         if self.variant.kind == "pure":
