@@ -7,6 +7,7 @@
                                      WaveGlow, DiffWave                        (a flow, a diffusion)
                                      WaveNet, WaveRNN                          (one sample after another)
     song to mel            SVC       DiffWaveNetSVC                            (a diffusion)
+                                     TransformerSVC                            (in one pass)
 
 A new model is one file, one row here, and one recipe folder; the tests range over this table.
 """
@@ -56,6 +57,7 @@ MODELS = {
     "WaveNet": Spec(VOCODER, "models.vocoders.wavenet:WaveNet", SUPERVISED),
     "WaveRNN": Spec(VOCODER, "models.vocoders.wavernn:WaveRNN", SUPERVISED),
     "DiffWaveNetSVC": Spec(SVC, "models.svc.diffwavenet:DiffWaveNetSVC", SUPERVISED),
+    "TransformerSVC": Spec(SVC, "models.svc.transformer:TransformerSVC", SUPERVISED),
 }
 
 

@@ -20,4 +20,7 @@ def tiny(name: str, **settings: object) -> dict:
     return {"model_type": name, "preprocess": PREPROCESS, "model": model}
 
 
-TINY = {"DiffWaveNetSVC": tiny("DiffWaveNetSVC", **DENOISER)}
+TINY = {
+    "DiffWaveNetSVC": tiny("DiffWaveNetSVC", **DENOISER),
+    "TransformerSVC": tiny("TransformerSVC", encoder={"layers": 2, "filter": 16}),
+}

@@ -6,7 +6,9 @@ import torch
 
 from models.base.experiment import build_model
 from modules.diffusion import SAMPLERS, Diffusion, betas_of
+from modules.masks import valid
 from modules.noise import Noise
+from modules.ssim import dissimilarity
 from preprocessors.base import read_manifest
 from processors.features import FeatureSet
 from tests import svc
@@ -78,10 +80,12 @@ def test_the_mel_is_scaled_by_the_least_and_the_greatest_of_each_band():
 def test_statistics_of_a_mel_are_of_each_band(tmp_path):
     folder = make_corpus(tmp_path, [0.4, 0.3, 0.5], valid=1)
     utterances = read_manifest(folder / "data/custom/train.jsonl")
-    features = FeatureSet({"mel": {"n_mel": 20}}, sample_rate=RATE, hop_size=256, store=tmp_path / "store")
+    settings = {"mel": {"n_mel": 20}}
+    features = FeatureSet(settings, sample_rate=RATE, hop_size=256, store=tmp_path / "store")
     features.measure(["mel"], ["custom"], utterances)
     found = features.statistics(["mel"], ["custom"], utterances)["mel"]
-    mels = np.concatenate([features(utterance)["mel"] for utterance in utterances])
+    each = [features(utterance)["mel"] for utterance in utterances]
+    mels = np.concatenate(each)
     assert len(found["min"]) == 20
     np.testing.assert_allclose(found["max"], mels.max(0), atol=1e-5)
     np.testing.assert_allclose(found["mean"], mels.mean(0), atol=1e-5)
@@ -207,3 +211,53 @@ def test_the_vector_of_a_voice_is_read_where_it_is_asked_for():
 def test_a_diffusion_learns():
     course = course_of("DiffWaveNetSVC", ["noise"], stack={"channels": 48, "layers": 2})
     assert sum(course[-5:]) < 0.6 * sum(course[:5])
+
+
+# TransformerSVC
+
+
+@pytest.mark.parametrize("kind", ["conformer", "transformer"])
+def test_one_pass_learns_and_needs_no_steps(kind):
+    encoder = {"kind": kind, "layers": 1, "filter": 16, "dropout": 0.0}
+    course = course_of("TransformerSVC", ["l1", "ssim"], encoder=encoder)
+    assert course[-1] < 0.8 * course[0]
+    assert not model_of("TransformerSVC").options()
+
+
+@pytest.mark.parametrize("kind", ["conformer", "transformer"])
+def test_a_padded_row_in_one_pass_is_as_it_is_alone(kind):
+    encoder = {"kind": kind, "layers": 1, "filter": 16}
+    model = model_of("TransformerSVC", encoder=encoder)
+    given = inputs(rows=2)
+    frames = torch.tensor([20, 14])
+    together = model.infer(*given, frames)
+    own = second_row(given, 14)
+    alone = model.infer(*own)
+    shared = together["mel"][1:, :14]
+    torch.testing.assert_close(shared, alone["mel"], rtol=1e-4, atol=1e-4)
+
+
+def test_published_attention_sees_the_padding():
+    condition = {**svc.CONDITION, "see_padding": True}
+    encoder = {"kind": "transformer", "layers": 1, "filter": 16}
+    model = model_of("TransformerSVC", condition=condition, encoder=encoder)
+    given = inputs(rows=2)
+    together = model.infer(*given, torch.tensor([20, 14]))
+    alone = model.infer(*second_row(given, 14))
+    assert (together["mel"][1:, :14] - alone["mel"]).abs().max() > 1e-3
+
+
+def test_mels_that_are_alike_are_built_alike():
+    random = torch.Generator().manual_seed(0)
+    mel = torch.randn(2, 30, 20, generator=random)
+    smooth = (mel + mel.roll(1, 1)) / 2
+    same = dissimilarity(mel, mel)
+    near = dissimilarity(mel, smooth)
+    far = dissimilarity(mel, -mel)
+    assert same.abs().max() < 1e-4
+    assert 0.2 < near.mean() < far.mean()
+    lengths = torch.tensor([12, 12])
+    mask = valid(lengths, 30)
+    other = mel.masked_fill(~mask[..., None], 5.0)
+    within = dissimilarity(mel, other, mask)
+    assert within.abs().max() < 1e-4

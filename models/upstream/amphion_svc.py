@@ -81,6 +81,27 @@ def from_diffwavenet(config: Mapping[str, Any], state: State) -> Parts:
     return arguments | denoiser_sizes(diffusion), facts, _renamed(renamed, {"1.": "denoiser."})
 
 
+def from_transformer(config: Mapping[str, Any], state: State) -> Parts:
+    """TransformerSVC, from a merged args.json of Amphion."""
+    section = config["model"]["transformer"]
+    arguments, facts, renamed = _common(config["model"]["condition_encoder"], config["preprocess"], state)
+    sizes = encoder_sizes(section) | {"kind": section["type"]}
+    linear = state.get("1.transformer_encoder.layers.0.linear1.weight")
+    if linear is not None:  # torch's own size, whatever the settings say
+        sizes["filter"] = len(linear)
+    return arguments | {"encoder": sizes}, facts, _renamed(renamed, {"1.": "encoder."})
+
+
+def encoder_sizes(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Our `encoder` for a section `transformer` or `comosvc`."""
+    return {
+        "layers": section["n_layers"],
+        "heads": section["n_heads"],
+        "filter": section["filter_channels"],
+        "dropout": section["dropout"],
+    }
+
+
 def denoiser_sizes(diffusion: Mapping[str, Any]) -> dict[str, Any]:
     """Our `steps` and `stack` for a section `diffusion`."""
     steps = diffusion["step_encoder"]

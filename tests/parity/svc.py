@@ -6,7 +6,9 @@ import torch
 
 from models.base.task import fit_weights
 from models.svc.diffwavenet import DiffWaveNetSVC
-from models.upstream.amphion_svc import CONTENTS, condition_weights, conditions, contents_of, from_diffwavenet, speakers_of
+from models.svc.transformer import TransformerSVC
+from models.upstream import amphion_svc
+from models.upstream.amphion_svc import from_diffwavenet, from_transformer
 from models.upstream.common import numbers_of
 from modules.conditioning import Conditions, coarse_f0
 from modules.diffusion import PLAIN
@@ -17,7 +19,7 @@ from utils.config import build
 def condition_inputs(given):
     """What our condition takes, from what a case gives."""
     contents = {}
-    for name in CONTENTS:
+    for name in amphion_svc.CONTENTS:
         feature = given.get(f"{name}_feat")
         if feature is not None:
             contents[name] = feature
@@ -30,10 +32,10 @@ def condition_inputs(given):
 def condition_encoder(path):
     case = open_case(path)
     section = case.config
-    channels = contents_of(section)
-    settings = build(Conditions, conditions(section, case.weights, {}))
-    encoder = settings.network(channels, tuple(channels), speakers_of(case.weights)).eval()
-    fit_weights(encoder, condition_weights(case.weights, section), path.name)
+    channels = amphion_svc.contents_of(section)
+    settings = build(Conditions, amphion_svc.conditions(section, case.weights, {}))
+    encoder = settings.network(channels, tuple(channels), amphion_svc.speakers_of(case.weights)).eval()
+    fit_weights(encoder, amphion_svc.condition_weights(case.weights, section), path.name)
     inputs, named = condition_inputs(case.given)
     bins = settings.melody_bins or 256
     made = {"f0_coarse": coarse_f0(inputs[1], bins, settings.f0_min, settings.f0_max)}
@@ -50,7 +52,7 @@ def conditioned(model, given):
     return model.condition_encoder(*inputs, **named)
 
 
-def read_model(cls, case, translated, name):
+def read_model(cls, translated, name):
     """Our model of a class, of the settings and weights that a reader made of a case."""
     arguments, facts, state = translated
     model = build(cls, arguments, facts).eval()
@@ -61,7 +63,7 @@ def read_model(cls, case, translated, name):
 def diffwavenet(path):
     case = open_case(path)
     made = {}
-    model = read_model(DiffWaveNetSVC, case, from_diffwavenet(case.config, case.weights), path.name)
+    model = read_model(DiffWaveNetSVC, from_diffwavenet(case.config, case.weights), path.name)
     with torch.no_grad():
         condition = conditioned(model, case.given)
         made["condition"] = condition
@@ -69,7 +71,7 @@ def diffwavenet(path):
         for kind, schedule in (("", None), ("_mild", case.config.get("scheduler_settings_mild"))):
             if schedule is not None:
                 case.config["model"]["diffusion"]["scheduler_settings"] = schedule
-                model = read_model(DiffWaveNetSVC, case, from_diffwavenet(case.config, case.weights), path.name)
+                model = read_model(DiffWaveNetSVC, from_diffwavenet(case.config, case.weights), path.name)
             made |= sampled(model, condition, case, kind)
     compare(case, made)
 
@@ -100,13 +102,30 @@ def sampled(model, condition, case, kind):
         how = {"steps": steps, "sampler": sampler, "published": True}
         made[f"{sampler}{kind}.mel"] = model.sample(condition, None, noise=draws, seed=None, **how)
         walk = model.diffusion.walk(PLAIN, sampler, steps, "leading", {})
-        made[f"{sampler}{kind}.timesteps"] = torch.as_tensor(walk.positions)
+        positions = torch.as_tensor(walk.positions)
+        made[f"{sampler}{kind}.timesteps"] = positions
         made[f"{sampler}{kind}.alphas_cumprod_head"] = torch.tensor(model.diffusion.levels[:5]).float()
     return made
+
+
+def transformer(path):
+    case = open_case(path)
+    config = {"model": case.config, "preprocess": {"n_mel": case.config["n_mel"]}}
+    model = read_model(TransformerSVC, from_transformer(config, case.weights), path.name)
+    given = case.given
+    inside = given["mask"][..., 0] > 0
+    with torch.no_grad():
+        condition = conditioned(model, given)
+        losses = model.losses(given["mel"], condition, inside)
+        made = {"condition": condition, "mel_pred": model.encoder(condition, inside)}
+    made |= {f"loss.{name}": value for name, value in losses.items()}
+    compare(case, made)
 
 
 CASES = {
     "condition_encoder__*": condition_encoder,
     "condition_encoder_conformer__*": condition_encoder,
     "diffwavenetsvc__*": diffwavenet,
+    "transformersvc__*": transformer,
+    "transformersvc_vanilla__*": transformer,
 }
