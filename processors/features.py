@@ -41,6 +41,7 @@ FEATURES = {
     "wavlm": "processors.hubert:WavLM",
     "mert": "processors.hubert:Mert",
     "wenet": "processors.wenet:Wenet",
+    "speaker_vector": "processors.speaker:SpeakerVector",
 }
 
 ENOUGH = 3000  # utterances that statistics are taken over; more would not move them
@@ -64,8 +65,9 @@ class FeatureSet:
     """The features of one config, in the order in which they need one another.
 
     `settings`: feature name -> constructor arguments. `store`: the folder that keeps the dear ones,
-    None at inference, and `kind` how. `sample_rate`, `hop_size` and `frame_padding` (where the frames of the mel stand, as its convention
-    has it) are offered to every constructor that names them, so that all features share the mel's frames.
+    None at inference, and `kind` how. `sample_rate`, `hop_size`, `frame_padding` (where the frames of the mel stand, as its convention
+    has it) and `mel` (its settings, None without one) are offered to every constructor that names them, so that all features share the
+    mel's frames.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class FeatureSet:
         store: Path | str | None = None,
         kind: Kind = "files",
     ) -> None:
-        from processors.mel import frame_padding
+        from processors.mel import MelSettings, frame_padding
         from utils.config import build
 
         self.sample_rate = sample_rate
@@ -87,6 +89,8 @@ class FeatureSet:
         self.settings = {name: dict(section) for name, section in settings.items()}
         padding = frame_padding(self.settings)
         self.common = {"sample_rate": sample_rate, "hop_size": hop_size, "frame_padding": padding}
+        mel = self.settings.get("mel")
+        self.common["mel"] = None if mel is None else MelSettings.of(mel, self.common)
         self.corpus: Corpus | None = None  # that of the last `fit`
         self.features: dict[str, Feature] = {}
         self.digests: dict[str, str] = {}
@@ -109,6 +113,7 @@ class FeatureSet:
         resolved = {p.name: settings.get(p.name, p.default) for p in parameters}
         # "" is a setting not made: a feature may gain one, and what was kept before stays of use.
         resolved = {name: value for name, value in resolved.items() if value != ""}
+        resolved.pop("mel", None)  # what is worked out from its settings is not kept
         if resolved.get("frame_padding") != "center":  # likewise: all arrays were made so before there was a choice
             resolved.pop("frame_padding", None)
         if path := resolved.get("lexicon"):  # what it says counts, and not where it lies

@@ -8,6 +8,7 @@ import numpy as np
 
 from preprocessors.base import Utterance
 from processors.manifest import Manifest
+from processors.melody import median
 
 if TYPE_CHECKING:
     from processors.features import FeatureSet
@@ -27,7 +28,7 @@ def registers(features: FeatureSet, utterances: Manifest, numbers: np.ndarray, n
         voiced = [voiced_f0(features, utterances[row]) for row in rows[::every]]
         pitch = np.concatenate(voiced)
         if len(pitch):
-            medians[name] = round(float(np.median(pitch)), 3)
+            medians[name] = round(median(pitch), 3)
     return medians
 
 

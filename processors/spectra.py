@@ -79,7 +79,8 @@ class Linear(Feature):
 class Energy(Linear):
     """The energy of each frame, (frames,) float32: the L2 norm of its magnitudes, in the frames of `Mel`.
 
-    `measure` "rms" is the root mean square of the `hop_size` samples around a frame's centre, as so-vits-svc has it.
+    `measure` "rms" is the root mean square of the `hop_size` samples around a frame's centre, as so-vits-svc has it; "mel" the L2 norm
+    of the band energies of the config's mel, as Amphion's converters have it.
     """
 
     def __init__(
@@ -90,18 +91,32 @@ class Energy(Linear):
         win_size: int = 1024,
         convention: str | MelConvention = "hifigan",
         frame_padding: Padding | None = None,
-        measure: Literal["", "rms"] = "",
+        measure: Literal["", "rms", "mel"] = "",
+        mel: MelSettings | None = None,
     ) -> None:
         super().__init__(hop_size=hop_size, n_fft=n_fft, win_size=win_size, convention=convention, frame_padding=frame_padding)
         self.measure = measure
+        self.mel = mel
+        if measure == "mel" and mel is None:
+            raise ValueError('energy.measure "mel" is the energy of a mel, and there is none: add "mel": {} to preprocess.features.')
 
     @property
-    def reach(self) -> int:
+    def reach(self) -> int | None:
+        if self.measure == "mel":
+            return self._mel.reach
         return 1 if self.measure == "rms" else super().reach
+
+    @cached_property
+    def _mel(self) -> Mel:
+        return Mel(**vars(self.mel))
 
     def __call__(self, utterance: Utterance, audio: Audio) -> np.ndarray:
         if self.measure == "rms":
             return self._rms(audio.samples)
+        if self.measure == "mel":
+            mel = torch.from_numpy(self._mel(utterance, audio))
+            bands = self.mel.convention.energy(mel)
+            return bands.norm(dim=1).numpy()
         return np.linalg.norm(super().__call__(utterance, audio), axis=1)
 
     def _rms(self, samples: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from models.base.model import Model
     from models.base.settings import TrainConfig
 
-CLOCK = ("sample_rate", "hop_size", "frame_padding")  # what a feature's constructor may ask for
+CLOCK = ("sample_rate", "hop_size", "frame_padding", "mel")  # what a feature's constructor may ask for
 # What a model may ask for by name, beside what features give. `channels` are of all features that say them, by name of feature.
 FACTS = ("sample_rate", "hop_size", "mel", "n_speakers", "statistics", "channels")
 OWN = ("processed_dir", "store", "slice")  # settings of `preprocess` that say nothing of what a model is given
