@@ -6,6 +6,7 @@ import argparse
 import sys
 import typing
 from collections.abc import Callable, Mapping
+from functools import partial
 from inspect import Parameter
 from typing import Any
 
@@ -50,7 +51,20 @@ def _form(annotation: Any) -> dict[str, Any]:
     if bool in plain:
         return {"action": "store_true"}
     words = [word for kind in plain for word in typing.get_args(kind)]
+    number = next((kind for kind in (float, int) if kind in plain), None)
+    if words and number:
+        return {"type": partial(_word_or_number, words, number), "metavar": "|".join([number.__name__, *words])}
     if words:
         return {"choices": words}
-    kind = next((kind for kind in (float, int) if kind in plain), str)
+    kind = number or str
     return {"type": kind, "metavar": kind.__name__}
+
+
+def _word_or_number(words: list[str], number: type, text: str) -> Any:
+    """What a user gave for an option that is one of some words, or a number."""
+    if text in words:
+        return text
+    try:
+        return number(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number, and none of {', '.join(words)}") from error

@@ -75,6 +75,7 @@ CARD = {  # what a card holds, by the path to it
     "learned": dict[str, dict[str, Any]],
     "speakers": list[str],
     "registers": dict[str, float],
+    "vocoder": str,
     "dataset": list[str],
     "versions": dict[str, str],
     "step": int,

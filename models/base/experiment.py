@@ -186,6 +186,9 @@ class Experiment:
         }
         if self.model_class.registers:
             card["registers"] = self.features.registers(self.datasets, self.utterances("train"))
+        vocoder = self.sections.inference.get("vocoder")
+        if vocoder:
+            card["vocoder"] = vocoder
         return card
 
     def model(self) -> Model:

@@ -11,6 +11,8 @@ def published(card: dict[str, Any]) -> dict[str, Any]:
     public = {key: value for key, value in card.items() if key != "progress"}
     if "train" in card:
         public["train"] = _without_places(card["train"])
+    if "vocoder" in card:
+        public["vocoder"] = name_of(card["vocoder"])
     if "frozen" in card:
         public["frozen"] = {name: record | {"path": name_of(record["path"])} for name, record in card["frozen"].items()}
     return public

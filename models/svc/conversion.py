@@ -26,6 +26,7 @@ class MelConversion(Model):
 
     reads = ("mel", "f0", "energy")
     statistics_of = ("mel",)
+    registers = True
     tables = {"speakers": "condition_encoder.singer_encoder.nn.weight"}
 
     @classmethod

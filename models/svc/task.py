@@ -1,25 +1,57 @@
-"""Singing voice conversion for users: what somebody sings, in the voice of a speaker of the model."""
+"""Singing voice conversion for users: what somebody sings, in the voice of a speaker of the model or of a recording."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from models.base.task import Sample, Task
+from models.svc.streaming import Conversion, in_chunks
 from models.vocoders.voicing import Voicing
-from utils.audio import Audio
+from modules.conditioning import VECTOR
+from processors import melody
+from utils.audio import Audio, join
+from utils.log import log
 
 if TYPE_CHECKING:
+    import torch
+
     from preprocessors.base import Utterance
+
+KeyShift = float | Literal["auto"]
+Arrays = dict[str, np.ndarray]
+READ_SECONDS = 0.1  # of a file that is streamed, as a microphone would give it
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whose voice it shall be: what the network is given of it, (1,) or (1, channels), and its median F0 in Hz where that is known."""
+
+    name: str
+    voice: torch.Tensor
+    register: float | None
+
+
+@dataclass(frozen=True)
+class How:
+    """The task's own options, and those of the model."""
+
+    key_shift: KeyShift
+    vocoder: str | None
+    options: dict[str, Any]
 
 
 class SVC(Task):
     """`SVC("song.wav", target="singer") -> Audio`. A model of mels sings through a vocoder of the same mel; without one, by Griffin-Lim."""
 
     example = "--folder a/folder/of/songs --target a_singer"
-    called_with = '"song.wav"'
+    called_with = '"song.wav", target="a_singer"'
+    streams_files = True
+    metrics = "mcd f0rmse fpc energy_rmse"
     align = "cut"
     length_ratio = 1.25
 
@@ -29,59 +61,188 @@ class SVC(Task):
 
     def __call__(
         self,
-        source: str | Path,
+        source: str | Path | Audio,
         *,
         target: str | None = None,
-        key_shift: float = 0.0,
+        reference: str | None = None,
+        key_shift: KeyShift = "auto",
         vocoder: str | None = None,
         **options: Any,
     ) -> Audio:
-        """The recording `source` in the voice of `target`, a name in the card, None for the first.
+        """The recording `source`, a file or a sound, in the voice of `target`: a name in the card, None for the first.
 
-        `key_shift` moves the melody by so many semitones. `vocoder` is a release, run or checkpoint, None takes Griffin-Lim. All other
-        `options` are those of the model's `infer`. Raises ValueError for a target or an option that the model does not have.
+        A model of voices as vectors sings in that of any recording, `reference`. `key_shift` moves the melody by so many semitones;
+        "auto" to where the voice sings, from the median F0 of the one to that of the other. `vocoder` is a release, run or
+        checkpoint; None takes the one that the card names, or Griffin-Lim. All other `options` are those of the model's `infer`; a
+        `seed` below 0 is a new one each time. Raises ValueError for silence, a target or an option that the model does not have, a
+        song or a voice without a melody where the shift is to be found out, and a vocoder of another mel.
         """
-        from preprocessors.base import Utterance
+        how = self._how(key_shift, vocoder, options)
+        goal = self._target(target, reference)
+        sound = source if isinstance(source, Audio) else Audio.read(source)
+        arrays = self._analysed(sound)
+        return self._sung(arrays, goal, how)[0]
 
-        utterance = Utterance(id=Path(source).stem, audio=str(source))
-        number = self.speaker_id(target)
-        made = self._convert(utterance, number, key_shift, options)
-        return self._sound(made, vocoder)
+    def stream(
+        self,
+        source: Iterable[Audio],
+        *,
+        target: str | None = None,
+        reference: str | None = None,
+        key_shift: KeyShift = "auto",
+        vocoder: str | None = None,
+        conversion: Conversion = Conversion(),
+        **options: Any,
+    ) -> Iterator[Audio]:
+        """The sound that comes in pieces, as of a microphone, converted piece by piece; the latency is logged with the first.
+
+        The pieces are of any length and of one rate. `conversion` says how much is converted at once, and how much before and after
+        it is looked at. An automatic key shift is found out from the first of it that has a melody. Takes the call's options.
+        """
+        how = self._how(key_shift, vocoder, {"seed": 0} | options)
+        goal = self._target(target, reference)
+
+        def convert(window: Audio) -> Audio:
+            nonlocal how
+            arrays = self._analysed(window, silent=True)
+            how = self._settled(arrays["f0"], goal, how)
+            waiting = how.key_shift == "auto"  # nothing with a melody came yet
+            return self._sung(arrays, goal, replace(how, key_shift=0.0) if waiting else how)[0]
+
+        return in_chunks(convert, source, self.rate, conversion, name=self.name)
+
+    def stream_file(self, source: str, **options: Any) -> Audio:
+        """As `__call__`, but through `stream`, a tenth of a second after another."""
+        sound = Audio.read(source)
+        size = max(1, round(READ_SECONDS * sound.rate))
+        starts = range(0, len(sound.samples), size)
+        pieces = (replace(sound, samples=sound.samples[start : start + size]) for start in starts)
+        converted = self.stream(pieces, **options)
+        return join(list(converted))
 
     def sample(
-        self, utterance: Utterance, *, target: str | None = None, key_shift: float = 0.0, vocoder: str | None = None, **options: Any
+        self,
+        utterance: Utterance,
+        *,
+        target: str | None = None,
+        reference: str | None = None,
+        key_shift: KeyShift = "auto",
+        vocoder: str | None = None,
+        **options: Any,
     ) -> Sample:
-        """The utterance in the voice of `target`, None for its own speaker's, beside the recording."""
-        number = self.speaker_of(utterance) if target is None else self.speaker_id(target)
-        made = self._convert(utterance, number, key_shift, {"seed": 0} | options)
-        audio = self._sound(made, vocoder)
-        recorded = self.features(utterance, ["mel", "f0"])
-        made.setdefault("mel", self._vocode.mel(audio))
-        return Sample(audio, utterance.id, made, recorded)
+        """The utterance in the voice of `target` or `reference`, beside the recording; without either as its own speaker sings it."""
+        how = self._how(key_shift, vocoder, {"seed": 0} | options)
+        if target is None and reference is None:
+            goal = self._own(utterance)
+            how = replace(how, key_shift=0.0)
+        else:
+            goal = self._target(target, reference)
+        arrays = self.features(utterance, self._reads())
+        audio, sung = self._sung(arrays, goal, how)
+        recorded = self.features(utterance, ["mel", "f0"]) if "mel" in self.features.features else {}
+        recorded.setdefault("mel", self._vocode.mel(utterance.read(self.rate)))
+        sung.setdefault("mel", self._vocode.mel(audio))
+        return Sample(audio, utterance.text or utterance.id, sung, recorded)
 
-    def _convert(self, utterance: Utterance, speaker: int, key_shift: float, options: dict[str, Any]) -> dict[str, np.ndarray]:
-        """mel (frames, n_mel) or audio (samples,), and the f0 (frames,) that was sung."""
+    # Whose voice, and where it sings
+
+    @property
+    def sings_any_voice(self) -> bool:
+        """Whether a voice is a vector of a recording, rather than one of those that it was trained on."""
+        return VECTOR in self.model.features_of(self.card["model"])
+
+    def _target(self, name: str | None, reference: str | None) -> Target:
+        """Raises ValueError for a voice that the model does not have, and a recording for a model of trained voices alone."""
         import torch
 
+        if not self.sings_any_voice:
+            if reference is not None:
+                raise ValueError(f"reference: {self.name} sings in the voices that it was trained on; name one as target.")
+            number = self.speaker_id(name)
+            speaker = self.speakers[number] if self.speakers else "default"
+            return self._trained(speaker, number)
+        if reference is None:
+            raise ValueError(f"reference: {self.name} sings in the voice of a recording: name one, a few seconds of somebody.")
+        recording = Audio.read(reference)
+        arrays = self.features.of_sound(recording, [VECTOR, "f0"])
+        vector = torch.from_numpy(arrays[VECTOR])[None].to(self.device)
+        pitch = arrays["f0"]
+        register = melody.median(pitch) if (pitch > 0).any() else None
+        return Target(reference, vector, register)
+
+    def _own(self, utterance: Utterance) -> Target:
+        """The voice of an utterance itself."""
+        import torch
+
+        if not self.sings_any_voice:
+            number = self.speaker_of(utterance)
+            return self._trained(utterance.speaker, number)
+        vector = self.features(utterance, [VECTOR])[VECTOR]
+        return Target(utterance.speaker, torch.from_numpy(vector)[None].to(self.device), None)
+
+    def _trained(self, name: str, number: int) -> Target:
+        import torch
+
+        registers = self.card.get("registers", {})
+        return Target(name, torch.tensor([number], device=self.device), registers.get(name))
+
+    def _settled(self, f0: np.ndarray, goal: Target, how: How) -> How:
+        """With the key shift as a number where it can be found out: `f0` has a melody. Raises ValueError for an unknown register."""
+        if how.key_shift != "auto" or "f0" not in self._reads() or not (f0 > 0).any():
+            return how
+        if goal.register is None:
+            raise ValueError(f"key_shift: where {goal.name} sings is not known, so that it cannot be found out: give semitones, such as 0.")
+        semitones = melody.semitones_to(f0, goal.register)
+        log.info(f"{self.name}: the melody is moved by {semitones:+.1f} semitones, to where {goal.name} sings.")
+        return replace(how, key_shift=semitones)
+
+    # From sound to sound
+
+    def _how(self, key_shift: KeyShift, vocoder: str | None, options: dict[str, Any]) -> How:
+        """The options, checked."""
         chosen = self.chosen(options)
-        if chosen.get("seed") is not None and chosen["seed"] < 0:
+        seed = chosen.get("seed")
+        if seed is not None and seed < 0:
             chosen["seed"] = None
-        contents = self.model.contents
-        arrays = self.features(utterance, [*contents, "f0", "energy"])
-        arrays["f0"] = arrays["f0"] * 2 ** (key_shift / 12)
+        if key_shift != "auto" and not np.isfinite(key_shift):
+            raise ValueError(f'key_shift: a number of semitones is needed, or "auto", got {key_shift}.')
+        return How(key_shift, vocoder or self.card.get("vocoder"), chosen)
+
+    def _reads(self) -> list[str]:
+        """The features of a song that the model sings by."""
+        reads = self.model.features_of(self.card["model"])
+        return [name for name in reads if name not in ("mel", "linear", "audio", VECTOR)]
+
+    def _analysed(self, sound: Audio, *, silent: bool = False) -> Arrays:
+        """What the model sings by, of a sound. Raises ValueError for silence, unless it may be silent."""
+        if sound.silent and not silent:
+            raise ValueError("the recording is silent: no sample reaches -60 dB of full scale, so that there is nothing to sing.")
+        return self.features.of_sound(sound, self._reads())
+
+    def _sung(self, arrays: Arrays, goal: Target, how: How) -> tuple[Audio, Arrays]:
+        """The sound, and what there is to draw of it: mel (frames, n_mel) or audio (samples,), and the F0 that was sung, (frames,)."""
+        import torch
+
+        how = self._settled(arrays.get("f0", np.zeros(1)), goal, how)
+        if "f0" in arrays:
+            if how.key_shift == "auto":
+                melody.median(arrays["f0"])  # says that there is none
+            arrays = arrays | {"f0": melody.shift(arrays["f0"], how.key_shift)}
         tensors = {}
         for name, array in arrays.items():
             tensors[name] = torch.from_numpy(array)[None].to(self.device)
-        voice = torch.tensor([speaker], device=self.device)
-        sung = {name: tensors[name] for name in contents}
-        out = self.network.infer(sung, tensors["f0"], tensors["energy"], voice, **chosen)
-        made = {name: value[0].float().cpu().numpy() for name, value in out.items()}
-        return {"f0": arrays["f0"], **made}
+        contents = {name: tensors.pop(name) for name in self.model.contents}
+        with torch.inference_mode():
+            out = self.network.infer(contents, speaker=goal.voice, **tensors, **how.options)
+        sung = {name: value[0].float().cpu().numpy() for name, value in out.items() if name in ("mel", "audio")}
+        if "f0" in arrays:
+            sung["f0"] = arrays["f0"]
+        return self._sound(sung, how.vocoder), sung
 
-    def _sound(self, made: dict[str, np.ndarray], vocoder: str | None) -> Audio:
+    def _sound(self, sung: Arrays, vocoder: str | None) -> Audio:
         """Raises ValueError for a vocoder beside a model that needs none."""
-        if "audio" not in made:
-            return self._vocode(made["mel"], vocoder)
+        if "audio" not in sung:
+            return self._vocode(sung["mel"], vocoder, f0=sung.get("f0"))
         if vocoder is not None:
             raise ValueError(f"vocoder: {self.name} makes sound itself, leave {vocoder!r} out.")
-        return Audio(made["audio"], self.rate)
+        return Audio(sung["audio"], self.rate)

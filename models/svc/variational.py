@@ -59,6 +59,7 @@ class VariationalSVC(Model):
     """
 
     reads = ("f0", "linear", "audio")
+    registers = True
     tables = {"speakers": "emb_g.weight"}
     compiles = "dec.decode"
 

@@ -20,17 +20,21 @@ class Voicing:
         self.task = task
         self._ready: dict[str | None, Callable[..., Audio]] = {}
 
-    def __call__(self, mel: np.ndarray, vocoder: str | None, *, compile: bool = False) -> Audio:
+    def __call__(
+        self, mel: np.ndarray, vocoder: str | None, *, f0: np.ndarray | None = None, compile: bool = False
+    ) -> Audio:
         """The sound of a mel (frames, n_mel) by the release, run or checkpoint `vocoder`; None is Griffin-Lim.
+
+        `f0` (frames,) in Hz leads a vocoder that reads it.
 
         Raises ValueError for a vocoder of another mel, and where it is to be compiled and cannot be.
         """
         if vocoder not in self._ready:
             self._ready[vocoder] = self._griffin_lim() if vocoder is None else self._trained(vocoder)
         decode = self._ready[vocoder]
-        if compile and vocoder is not None:
-            return decode(mel, compile=True)
-        return decode(mel)
+        if vocoder is None:
+            return decode(mel)
+        return decode(mel, f0, **({"compile": True} if compile else {}))
 
     def mel(self, audio: Audio) -> np.ndarray:
         """A mel (frames, n_mel) to look at, for models that make none themselves."""
@@ -70,8 +74,9 @@ class Voicing:
         except ValueError as error:
             raise ValueError(f"the vocoder {path} reads another mel than this model makes: {error}") from error
 
-        def decode(mel: np.ndarray, **options: Any) -> Audio:
+        def decode(mel: np.ndarray, f0: np.ndarray | None, **options: Any) -> Audio:
             converted = vocoder.convert(mel, settings)
-            return vocoder(converted, **options)
+            pitch = f0 if vocoder.reads_f0 else None
+            return vocoder(converted, f0=pitch, **options)
 
         return decode

@@ -1,0 +1,190 @@
+"""Singing voice conversion as users call it: whose voice, where it sings, sounds of any kind, and streams."""
+
+import logging
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from bins.infer import main as infer
+from models import load
+from models.base.checkpoint import save_release
+from models.base.experiment import build_model
+from models.svc.streaming import Conversion, in_chunks
+from models.svc.task import SVC
+from processors import melody
+from tests.conftest import clip
+from tests.test_models import card_of
+from utils.audio import Audio
+
+RATE = 22050
+REGISTERS = {"made_ann": 220.0, "made_bob": 110.0}
+
+
+def glide(seconds=1.0, low=150.0, high=190.0, rate=RATE):
+    """A tone with overtones whose pitch rises."""
+    t = np.arange(round(seconds * rate)) / rate
+    phase = 2 * np.pi * np.cumsum(low + (high - low) * t / seconds) / rate
+    return Audio(sum(0.2 * np.sin(k * phase) / k for k in range(1, 6)), rate)
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    """An untrained TransformerSVC of two voices, whose registers are known; it draws nothing."""
+    torch.manual_seed(0)
+    card = card_of("TransformerSVC") | {"registers": REGISTERS}
+    folder = tmp_path_factory.mktemp("svc") / "release"
+    save_release(folder, card, build_model(card).state_dict())
+    return folder
+
+
+@pytest.fixture
+def svc(release):
+    task = load(release, device="cpu")
+    task.features.features["f0"]  # noqa: B018 (it has one)
+    return task
+
+
+@pytest.fixture
+def asked(svc, monkeypatch):
+    """What the network was asked to sing, call by call: (F0, speaker)."""
+    calls = []
+    plain = svc.network.infer
+
+    def infer(contents, *, f0, speaker, **rest):
+        calls.append((f0[0].numpy(), int(speaker)))
+        return plain(contents, f0=f0, speaker=speaker, **rest)
+
+    monkeypatch.setattr(svc.network, "infer", infer)
+    return calls
+
+
+def test_a_song_comes_out_as_long_as_it_went_in_whatever_file_it_is_in(svc, tmp_path):
+    assert isinstance(svc, SVC)
+    for rate in (16000, 44100):
+        sound = glide(rate=rate)
+        out = svc(sound.write(tmp_path / f"{rate}.wav"), target="ann", key_shift=0)
+        assert out.rate == RATE and abs(out.seconds - sound.seconds) < 2 * 256 / RATE
+        np.testing.assert_array_equal(out.samples, svc(Audio.read(tmp_path / f"{rate}.wav"), target="ann", key_shift=0).samples)
+
+
+def test_the_melody_moves_by_semitones_and_unvoiced_frames_stay_so(svc, asked):
+    svc(glide(), target="bob", key_shift=0)
+    svc(glide(), target="bob", key_shift=7)
+    (plain, bob), (higher, _) = asked
+    assert bob == 1
+    voiced = plain > 0
+    assert voiced.mean() > 0.8 and ((higher > 0) == voiced).all()
+    np.testing.assert_allclose(higher[voiced] / plain[voiced], 2 ** (7 / 12), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("target", "register"), [("ann", 220.0), ("bob", 110.0)])
+def test_by_itself_it_moves_to_where_the_voice_sings(svc, asked, target, register):
+    svc(glide(), target=target)
+    ((sung, _),) = asked
+    assert melody.median(sung) == pytest.approx(register, rel=1e-3)
+
+
+def test_a_glide_moved_by_seven_semitones_is_moved_back(svc, asked):
+    """The source is known to be seven semitones above the voice."""
+    up = 2 ** (7 / 12)
+    svc.card["registers"] = {"made_ann": melody.median(svc.features.of_sound(glide(), ["f0"])["f0"])}
+    svc(glide(low=150 * up, high=190 * up), target="ann")
+    svc(glide(), target="ann", key_shift=0)
+    (moved, _), (plain, _) = asked
+    both = (moved > 0) & (plain > 0)
+    semitones = 12 * np.log2(moved[both] / plain[both])
+    assert np.abs(semitones).max() < 0.1
+
+
+def test_what_cannot_be_converted_is_said(svc, monkeypatch):
+    noise = Audio(0.1 * np.random.default_rng(0).standard_normal(RATE), RATE)
+    with pytest.raises(ValueError, match="silent"):
+        svc(Audio(np.zeros(RATE, np.float32), RATE), target="ann")
+    with pytest.raises(ValueError, match=r"no frame is voiced.*key shift in semitones"):
+        svc(noise, target="ann")
+    assert svc(noise, target="ann", key_shift=0).seconds == pytest.approx(1, abs=0.03)
+    with pytest.raises(ValueError, match=r"unknown speaker 'anne'.*made_ann"):
+        svc(glide(), target="anne")
+    with pytest.raises(ValueError, match="reference: .* name one as target"):
+        svc(glide(), reference="somebody.wav")
+    with pytest.raises(ValueError, match="key_shift: a number of semitones"):
+        svc(glide(), target="ann", key_shift=float("nan"))
+    svc.card["registers"] = {"made_bob": 100.0}
+    with pytest.raises(ValueError, match="where made_ann sings is not known.* give semitones"):
+        svc(glide(), target="ann")
+
+
+def test_a_vocoder_is_the_one_that_was_named_else_that_of_the_card(svc, monkeypatch):
+    named = []
+    monkeypatch.setattr(svc, "_vocode", lambda mel, vocoder, f0: named.append((vocoder, len(mel) == len(f0))) or glide())
+    svc(glide(), target="ann")
+    svc.card["vocoder"] = "that/of/the/card"
+    svc(glide(), target="ann")
+    svc(glide(), target="ann", vocoder="another")
+    assert named == [(None, True), ("that/of/the/card", True), ("another", True)]
+
+
+# Streams
+
+
+def test_a_stream_is_as_long_as_what_came_and_its_latency_is_said(svc, caplog):
+    sound = glide(2.3)
+    pieces = [Audio(sound.samples[i : i + 1000], RATE) for i in range(0, len(sound.samples), 1000)]
+    how = Conversion(chunk=0.5, context=0.5, ahead=0.1, fade=0.02)
+    with caplog.at_level(logging.INFO):
+        parts = list(svc.stream(iter(pieces), target="ann", conversion=how))
+    assert len(parts) == 5 and sum(len(part.samples) for part in parts) == len(sound.samples)
+    assert re.search(r"first sound after \d+ ms: 500 ms of chunk, 100 ms of lookahead, \d+ ms of computing", caplog.text)
+
+
+def test_the_key_shift_of_a_stream_is_found_once(svc, asked):
+    quiet = Audio(np.zeros(RATE, np.float32), RATE)
+    how = Conversion(chunk=0.5, context=0.0, ahead=0.1, fade=0.05)
+    list(svc.stream([quiet, glide(1.0), glide(1.0, 300, 380)], target="ann", conversion=how))
+    sung = [f0 for f0, _ in asked if (f0 > 0).any()]
+    assert melody.median(sung[0]) == pytest.approx(220, rel=0.05)
+    assert melody.median(sung[-1]) > 1.5 * 220, "an octave above, as it came"
+
+
+@pytest.mark.parametrize("size", [300, 1000, 4410])
+def test_chunks_of_what_changes_nothing_are_the_sound(size):
+    """No sample is lost, repeated or bent at the seams, whatever pieces it comes in."""
+    sound = Audio(clip(1.7, 130, 0), 16000)
+    pieces = [Audio(sound.samples[i : i + size], 16000) for i in range(0, len(sound.samples), size)]
+    how = Conversion(chunk=0.3, context=0.2, ahead=0.1, fade=0.05)
+    parts = list(in_chunks(lambda window: window, pieces, 16000, how, name="a copy"))
+    np.testing.assert_allclose(np.concatenate([part.samples for part in parts]), sound.samples, atol=1e-6)
+    assert len(parts) == 6
+
+
+def test_streams_that_cannot_be(svc):
+    with pytest.raises(ValueError, match="before its first sample"):
+        list(svc.stream([], target="ann"))
+    with pytest.raises(ValueError, match="of one rate.* 22050 Hz came 16000 Hz"):
+        list(svc.stream([glide(0.1), glide(0.1, rate=16000)], target="ann"))
+    for wrong in ({"chunk": 0}, {"fade": 0.3}, {"context": -1}):
+        with pytest.raises(ValueError, match=f"conversion.{next(iter(wrong))}"):
+            Conversion(**wrong)
+
+
+# The program
+
+
+def test_the_program_converts_folders_and_streams_them(release, tmp_path):
+    songs = tmp_path / "songs"
+    glide().write(songs / "a/one.wav")
+    glide(0.8, 200, 150).write(songs / "two.flac")
+    words = ["--checkpoint", str(release), "--folder", str(songs), "--target", "bob"]
+    infer([*words, "--out", str(tmp_path / "out"), "--key_shift", "auto"])
+    infer([*words, "--out", str(tmp_path / "moved"), "--key_shift", "-2.5", "--stream"])
+    for name, seconds in (("a/one.wav", 1.0), ("two.wav", 0.8)):
+        for folder in ("out", "moved"):
+            assert Audio.read(tmp_path / folder / name).seconds == pytest.approx(seconds, abs=0.03)
+
+
+def test_the_program_refuses_a_shift_that_is_no_number(release, capsys):
+    with pytest.raises(SystemExit):
+        infer(["--checkpoint", str(release), "--folder", ".", "--key_shift", "up"])
+    assert "'up' is no number, and none of auto" in capsys.readouterr().err
