@@ -8,6 +8,7 @@
                                      WaveNet, WaveRNN                          (one sample after another)
     song to mel            SVC       DiffWaveNetSVC                            (a diffusion)
                                      TransformerSVC                            (in one pass)
+    song to song at once             VitsSVC, SoVITS, RVC                      (adversarial)
 
 A new model is one file, one row here, and one recipe folder; the tests range over this table.
 """
@@ -58,6 +59,9 @@ MODELS = {
     "WaveRNN": Spec(VOCODER, "models.vocoders.wavernn:WaveRNN", SUPERVISED),
     "DiffWaveNetSVC": Spec(SVC, "models.svc.diffwavenet:DiffWaveNetSVC", SUPERVISED),
     "TransformerSVC": Spec(SVC, "models.svc.transformer:TransformerSVC", SUPERVISED),
+    "VitsSVC": Spec(SVC, "models.svc.vits:VitsSVC", ADVERSARIAL),
+    "SoVITS": Spec(SVC, "models.svc.sovits:SoVITS", ADVERSARIAL),
+    "RVC": Spec(SVC, "models.svc.rvc:RVC", ADVERSARIAL),
 }
 
 

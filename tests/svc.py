@@ -20,7 +20,31 @@ def tiny(name: str, **settings: object) -> dict:
     return {"model_type": name, "preprocess": PREPROCESS, "model": model}
 
 
+def voice(name: str, vocoder: dict, **settings: object) -> dict:
+    """A config of a small model of that name that makes sound at once."""
+    encoder = {"layers": 1, "filter": 16}
+    model = {
+        "contents": list(CHANNELS),
+        "sizes": {"hidden": 16, "latent": 8, "speaker_channels": 8, "encoder": encoder, "posterior": {"layers": 2}},
+        "flow": {"flows": 2, "layers": 1},
+        "decoding": {"sizes": vocoder, "mel_bands": 40},
+        **settings,
+    }
+    features = {**PREPROCESS["features"], "linear": {}, "audio": {}}
+    return {"model_type": name, "preprocess": {**PREPROCESS, "features": features}, "model": model}
+
+
+GENERATOR = {
+    "upsample_rates": [16, 16],
+    "upsample_kernel_sizes": [32, 32],
+    "upsample_initial_channel": 16,
+    "resblock_kernel_sizes": [3],
+    "resblock_dilation_sizes": [[1, 3]],
+}
 TINY = {
     "DiffWaveNetSVC": tiny("DiffWaveNetSVC", **DENOISER),
     "TransformerSVC": tiny("TransformerSVC", encoder={"layers": 2, "filter": 16}),
+    "VitsSVC": voice("VitsSVC", {"generator": GENERATOR}, condition=CONDITION),
+    "SoVITS": voice("SoVITS", {"generator": GENERATOR}, loud=True),
+    "RVC": voice("RVC", {"generator": GENERATOR, "harmonics": 0, "variant": {"plain_ends": True}}),
 }

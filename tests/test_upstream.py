@@ -11,8 +11,8 @@ from torch import nn
 from models import load
 from models.base.task import fit_weights
 from models.upstream import read_foreign
-from models.upstream.amphion import hifigan as amphion_hifigan
 from models.upstream.amphion import newest_weights
+from models.upstream.amphion_vocoders import hifigan as amphion_hifigan
 from models.upstream.jik876 import hifigan_sizes
 from models.upstream.parallel_wavegan import pwg_hifigan
 from models.vocoders.hifigan import HiFiGAN

@@ -36,6 +36,8 @@ PROGRAMS = (
     "fatchord",
     "r9y9",
     "jaywalnut310",
+    "sovits",
+    "rvc",
 )
 
 
@@ -74,7 +76,9 @@ def _met(path: Path) -> tuple[ModuleType, Path]:
 
 
 def find(path: Path, pattern: str) -> Path | None:
-    """The file of that name in the folder of `path`, or up to two above it."""
+    """`path` itself where it has such a name, else the file of that name in its folder, or up to two above it."""
+    if path.is_file() and path.match(pattern):
+        return path
     folder = path if path.is_dir() else path.parent
     near = (file for f in (folder, folder.parent, folder.parent.parent) for file in sorted(f.glob(pattern)))
     return next((file for file in near if file.is_file()), None)

@@ -7,28 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from models.upstream import fatchord, r9y9
+from models.upstream import fatchord, r9y9, vits_svc
+from models.upstream.amphion_vocoders import generator
 from models.upstream.common import Card, State, card, mel_section, numbered, read_json5, speaker_table, strip
-from models.upstream.jik876 import hifigan_sizes
 from models.upstream.vocos import amphion_vocos
-from modules.norm import modern_keys
 from utils.files import read_weights
 from utils.registry import load_object, pick
 
 BESIDE = "args.json"
-
-# What `model.generator` names: our model, and what turns (config, state) into its arguments and weights.
-GENERATORS = {
-    "hifigan": ("HiFiGAN", "models.upstream.amphion:hifigan"),
-    "bigvgan": ("BigVGAN", "models.upstream.nvidia_bigvgan:amphion_bigvgan"),
-    "melgan": ("MelGAN", "models.upstream.descriptinc:amphion_melgan"),
-    "nsfhifigan": ("NSFHiFiGAN", "models.upstream.amphion:nsfhifigan"),
-    "apnet": ("APNet", "models.upstream.yangai520:amphion_apnet"),
-    "vocos": ("Vocos", "models.upstream.vocos:amphion_generator"),
-    "waveglow": ("WaveGlow", "models.upstream.nvidia_waveglow:amphion_waveglow"),
-    "diffwave": ("DiffWave", "models.upstream.lmnt:amphion_diffwave"),
-}
-
 
 def knows(config: Path) -> bool:
     """Whether this configuration is of this program: nobody else calls a file so."""
@@ -56,11 +42,6 @@ def _reader(kind: Any, config_path: Path) -> Callable[..., tuple[Card, State]]:
     return pick(KINDS, str(kind), f"model_type in {config_path}")
 
 
-def generator(config: dict[str, Any]) -> tuple[str, str]:
-    """The row of `GENERATORS` that `model.generator` names."""
-    return pick(GENERATORS, config["model"].get("generator", "hifigan").lower(), "generator")
-
-
 def vocoder(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card, State]:
     """Whatever `model.generator` names."""
     from models import MODELS
@@ -72,20 +53,6 @@ def vocoder(config: dict[str, Any], state: State, config_path: Path) -> tuple[Ca
     if "f0" in load_object(MODELS[model_type].model).reads:
         features["f0"] = {"method": p.get("pitch_extractor", "parselmouth"), "fmin": p.get("f0_min", 50), "fmax": p.get("f0_max", 1100)}
     return card(model_type, p["sample_rate"], p["hop_size"], features, arguments, {"n_mel": p["n_mel"]}), state
-
-
-def hifigan(config: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:
-    """The generator `hifigan` of Amphion's GAN vocoders; `tfr_enhanced_hifigan` differs in sizes alone."""
-    return hifigan_sizes(config["model"]["hifigan"]), modern_keys(state)
-
-
-def nsfhifigan(config: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:
-    """The generator `nsfhifigan`, whose weights never heard the source: its sum was lost by mistake."""
-    from models.upstream.openvpi import our_names
-
-    c = config["model"]["nsfhifigan"]
-    arguments = hifigan_sizes(c) | {"harmonics": c.get("harmonic_num", 8), "variant": {"phases": "frame", "ignores_f0": True}}
-    return arguments, our_names(state)
 
 
 def fastspeech2(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card, State]:
@@ -147,6 +114,7 @@ KINDS = {
     "WaveRNN": fatchord.read_amphion,
     "VITS": vits,
     "Jets": jets,
+    "VitsSVC": vits_svc.read_amphion,
 }
 
 

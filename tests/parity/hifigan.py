@@ -5,7 +5,7 @@ import json
 import torch
 
 from models.base.task import fit_weights
-from models.upstream.amphion import hifigan as amphion_hifigan
+from models.upstream.amphion_vocoders import hifigan as amphion_hifigan
 from models.upstream.jik876 import hifigan_sizes
 from models.upstream.parallel_wavegan import pwg_hifigan
 from models.vocoders.hifigan import HiFiGAN

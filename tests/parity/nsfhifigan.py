@@ -5,7 +5,7 @@ import json
 import torch
 
 from models.base.task import fit_weights
-from models.upstream.amphion import nsfhifigan as from_amphion
+from models.upstream.amphion_vocoders import nsfhifigan as from_amphion
 from models.upstream.openvpi import nsfhifigan as from_openvpi
 from models.vocoders.nsfhifigan import NSFHiFiGAN
 from tests.parity import close, compare, old_keys, open_case

@@ -1,6 +1,7 @@
 """Voice conversion by VITS against RVC, so-vits-svc and Amphion: training forward, inference, and the F0 that leads the sound."""
 
 import math
+from functools import partial
 
 import torch
 
@@ -8,12 +9,15 @@ from models.base.task import fit_weights
 from models.svc.decoding import sound
 from models.svc.rvc import RVC
 from models.svc.sovits import SoVITS
+from models.svc.vits import VitsSVC
 from models.upstream.rvc import listed
 from models.upstream.rvc import rvc as from_rvc
 from models.upstream.sovits import sovits as from_sovits
+from models.upstream.vits_svc import from_vitssvc
 from modules.conditioning import coarse_f0
 from modules.noise import Noise
 from tests.parity import close, open_case
+from tests.parity.svc import condition_inputs
 from utils.config import build
 
 
@@ -119,4 +123,61 @@ def sovits_inference(model, given, name, options):
     return {"f0": out["f0"], "z_in_dec": out["z"], "wav": wav}
 
 
-CASES = {"rvc_*": rvc, "sovits__*": sovits}
+def vitssvc(path):
+    case = open_case(path)
+    given = case.given
+    n_fft = case.config["preprocess"]["n_fft"]
+    sizes = {"n_fft": n_fft, "win_size": n_fft, "slice_frames": case.config["segment_frames"], "mel_bands": 4}
+    config = case.config
+    config["preprocess"]["win_size"] = n_fft
+    arguments, facts, state = from_vitssvc(config, case.weights, **sizes)
+    model = build(VitsSVC, arguments, facts).eval()
+    fit_weights(model, state, path.name)
+    inputs, named = condition_inputs(given)
+    # Which frames are unvoiced was drawn apart from the F0.
+    encoder = model.condition_encoder
+    encoder.forward = partial(encoder.forward, unvoiced=named["unvoiced"])
+    with torch.no_grad():
+        made = {"condition": encoder(*inputs, frames=named["frames"])}
+        made |= vitssvc_training(model, given, inputs, named["frames"])
+        for name, options in config["infer"].items():
+            sung = vitssvc_inference(model, given, inputs, name, options["noise_scale"])
+            made |= {f"{name}.{key}": value for key, value in sung.items()}
+    compare(case, made)
+
+
+def vitssvc_training(model, given, inputs, frames):
+    # What its source drew is of all the F0, not of the slice, and nobody hears it.
+    noise = {"posterior": given["train.noise_q"], "slice": given["train.rand_slice"]}
+    out = model.teacher_forced(*inputs, given["linear"], frames, noise)
+    mask = out["frame_mask"]
+    drawn = given["train.noise_p"] * out["logs_p_frames"].exp()
+    prior = (out["m_p_frames"] + drawn) * mask
+    return {
+        "train.enc_p.z": prior,
+        "train.ids_slice": out["start"],
+        "train.logs_p": out["logs_p_frames"],
+        "train.logs_q": out["logs_q"],
+        "train.m_p": out["m_p_frames"],
+        "train.m_q": out["m_q"],
+        "train.x_mask": mask,
+        "train.y_hat": out["fake"],
+        "train.z": out["z"],
+        "train.z_mask": mask,
+        "train.z_p": out["z_p"],
+    }
+
+
+def vitssvc_inference(model, given, inputs, name, noise_scale):
+    f0 = inputs[1]
+    frames = torch.full((len(f0),), f0.shape[1])
+    noise = source_of(given, f"{name}.sine_rand_ini", f"{name}.sine_noise")
+    noise["prior"] = given[f"{name}.noise_p"].transpose(1, 2)
+    draw = Noise(given=noise)
+    out = model.plan(*inputs, frames, draw, noise_scale=noise_scale)
+    z = out["z"]
+    wav = sound(model.dec, z, out["f0"], None, draw)
+    return {"z": z, "wav": wav}
+
+
+CASES = {"rvc_*": rvc, "sovits__*": sovits, "vitssvc_*": vitssvc}
