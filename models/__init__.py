@@ -6,7 +6,7 @@
                                      Vocos, APNet                              (adversarial, in the spectrum)
                                      WaveGlow, DiffWave                        (a flow, a diffusion)
                                      WaveNet, WaveRNN                          (one sample after another)
-    song to mel            SVC       DiffWaveNetSVC                            (a diffusion)
+    song to mel            SVC       DiffWaveNetSVC, DiffComoSVC               (diffusions, the second of one step)
                                      TransformerSVC                            (in one pass)
     song to song at once             VitsSVC, SoVITS, RVC                      (adversarial)
 
@@ -58,6 +58,7 @@ MODELS = {
     "WaveNet": Spec(VOCODER, "models.vocoders.wavenet:WaveNet", SUPERVISED),
     "WaveRNN": Spec(VOCODER, "models.vocoders.wavernn:WaveRNN", SUPERVISED),
     "DiffWaveNetSVC": Spec(SVC, "models.svc.diffwavenet:DiffWaveNetSVC", SUPERVISED),
+    "DiffComoSVC": Spec(SVC, "models.svc.como:DiffComoSVC", SUPERVISED),
     "TransformerSVC": Spec(SVC, "models.svc.transformer:TransformerSVC", SUPERVISED),
     "VitsSVC": Spec(SVC, "models.svc.vits:VitsSVC", ADVERSARIAL),
     "SoVITS": Spec(SVC, "models.svc.sovits:SoVITS", ADVERSARIAL),

@@ -5,7 +5,7 @@ It is DiffWave's (https://arxiv.org/abs/2009.09761) on frames, as DiffSVC and Co
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from modules.diffusion import geometric_frequencies, waves_of
 from modules.gated import gate, masked, plus
 from modules.planes import planes, run
+
+KEPT = 2**30  # bytes that what the layers make of a condition may take to be kept from step to step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +64,15 @@ class DilatedDenoiser(nn.Module):
         x = planes(condition.transpose(1, 2))
         return (run(block.gau.context_proj, x) for block in self.neural_network.residual_blocks)
 
-    def condition_bytes(self, condition: Tensor) -> int:
-        """How much memory all of `conditions` takes together."""
+    def kept_conditions(self, condition: Tensor) -> Callable[[], Iterable[Tensor]]:
+        """A function that gives `conditions` at every step: worked out once, where there is room to keep them."""
         blocks = self.neural_network.residual_blocks
         channels = len(blocks) * blocks[0].gau.context_proj.out_channels
-        return condition.shape[0] * condition.shape[1] * channels * condition.element_size()
+        numbers = condition.shape[0] * condition.shape[1] * channels
+        if numbers * condition.element_size() > KEPT:
+            return lambda: self.conditions(condition)
+        kept = list(self.conditions(condition))
+        return lambda: kept
 
 
 class StepEncoder(nn.Module):

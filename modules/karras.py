@@ -14,6 +14,7 @@ from torch import Tensor
 
 from modules.noise import Noise
 
+Method = Literal["heun", "euler"]
 Denoiser = Callable[[Tensor, Tensor], Tensor]  # a noisy batch (batch, ...) and its sigma (batch,) -> the clean batch
 
 
@@ -21,7 +22,8 @@ Denoiser = Callable[[Tensor, Tensor], Tensor]  # a noisy batch (batch, ...) and 
 class Karras:
     """The levels of noise, how training draws them, and how the network's input and output are scaled; EDM's values.
 
-    `consistent` scales the output so that at `sigma_min` the batch is given back as it is, which a consistency model needs.
+    `consistent` scales the output so that at `sigma_min` the batch is given back as it is, which a consistency model needs;
+    `output_alone` does so to what the network gives, and not to what passes it by, as Amphion's weights were trained.
     """
 
     sigma_data: float = 0.5  # deviation of the clean signal
@@ -31,9 +33,14 @@ class Karras:
     log_mean: float = -1.2  # of ln sigma in training
     log_std: float = 1.2
     consistent: bool = False
+    output_alone: bool = False
 
-    def sigmas(self, steps: int) -> Tensor:
-        """(steps + 1,): the levels of so many steps, `sigma_max` first, and 0 at the end."""
+    def sigmas(self, steps: int, *, least: bool = True) -> Tensor:
+        """(steps + 1,): the levels of so many steps, `sigma_max` first, and 0 at the end; the last step starts from `sigma_min`, or
+        without `least` from the level above it."""
+        if not least:
+            levels = self.sigmas(steps + 1)
+            return torch.cat([levels[:steps], levels[-1:]])
         if steps < 1:
             raise ValueError(f"steps: 1 or more are needed, got {steps}.")
         high = self.sigma_max ** (1 / self.rho)
@@ -52,45 +59,65 @@ class Karras:
 
     def denoise(self, network: Callable[..., Tensor], batch: Tensor, sigma: Tensor, *condition: Any) -> Tensor:
         """The clean batch, by a `network` of (scaled batch, ln sigma / 4, *condition). `sigma` (batch,)."""
-        level = sigma.reshape(-1, *[1] * (batch.ndim - 1))
+        level = _rows(sigma, batch)
         variance = self.sigma_data**2
         total = (level.square() + variance).sqrt()
-        above = level
-        if self.consistent:
-            above = level - self.sigma_min
+        above = level - self.sigma_min if self.consistent else level
         skip = variance / (above.square() + variance)
+        if self.output_alone:
+            above = level - self.sigma_min
         out = above * self.sigma_data / total
         prediction = network(batch / total, sigma.log() / 4, *condition)
         return skip * batch + out * prediction
 
-    def sample(self, denoise: Denoiser, batch: Tensor, steps: int, method: Literal["heun", "euler"] = "heun") -> Tensor:
-        """The clean batch, from one of noise of deviation `sigma_max`, along the probability flow.
-
-        "heun" asks the network twice a step but the last, and is of second order.
-        """
-        sigmas = self.sigmas(steps).to(batch)
+    def sample(
+        self, denoise: Denoiser, batch: Tensor, steps: int, method: Method = "heun", *, least: bool = True
+    ) -> Tensor:
+        """The clean batch, from one of noise of deviation `sigma_max`, along the probability flow; `least` is that of `sigmas`."""
+        sigmas = self.sigmas(steps, least=least).to(batch)
+        rows = len(batch)
         for sigma, following in zip(sigmas, sigmas[1:], strict=False):
-            slope = _slope(denoise, batch, sigma)
-            ahead = batch + (following - sigma) * slope
-            if method == "heun" and following > 0:
-                slope = (slope + _slope(denoise, ahead, following)) / 2
-                ahead = batch + (following - sigma) * slope
-            batch = ahead
+            how = method if following > 0 else "euler"
+            batch = self.step(denoise, batch, sigma.expand(rows), following.expand(rows), how)
         return batch
 
-    def sample_consistently(self, denoise: Denoiser, batch: Tensor, steps: int, noise: Noise) -> Tensor:
-        """The clean batch by a consistency model: at once, or in more steps that each add noise again, and take it away."""
-        levels = self.sigmas(steps)[:-1].to(batch)
+    def step(self, denoise: Denoiser, batch: Tensor, sigma: Tensor, following: Tensor, method: Method = "heun") -> Tensor:
+        """The batch at the levels `following` (batch,), from those `sigma` (batch,), along the probability flow.
+
+        "heun" asks the network twice, and is of second order; the levels that follow are then above 0.
+        """
+        change = _rows(following - sigma, batch)
+        slope = _slope(denoise, batch, sigma)
+        ahead = batch + change * slope
+        if method == "heun":
+            slope = (slope + _slope(denoise, ahead, following)) / 2
+            ahead = batch + change * slope
+        return ahead
+
+    def sample_consistently(
+        self, denoise: Denoiser, batch: Tensor, steps: int, noise: Noise, *, around: Tensor | float = 0.0
+    ) -> Tensor:
+        """The clean batch by a consistency model: at once, or in more steps that each add noise again, and take it away.
+
+        The noise is `around` something else than 0 where training mixed it in so. What `noise` is given by name is "1", "2", ...
+        """
+        levels = self.sigmas(steps, least=False)[:-1].to(batch)
         clean = denoise(batch, levels[0].expand(len(batch)))
-        for sigma in levels[1:]:
+        for number, sigma in enumerate(levels[1:], 1):
             variance = sigma.square() - self.sigma_min**2
             deviation = variance.clamp(min=0).sqrt()
-            noisy = clean + deviation * noise.normal(*clean.shape)
+            drawn = noise.normal(*clean.shape, name=str(number)) + around
+            noisy = clean + deviation * drawn
             clean = denoise(noisy, sigma.expand(len(batch)))
         return clean
 
 
 def _slope(denoise: Denoiser, batch: Tensor, sigma: Tensor) -> Tensor:
-    """How the batch changes with sigma along the probability flow."""
-    clean = denoise(batch, sigma.expand(len(batch)))
-    return (batch - clean) / sigma
+    """How the batch changes with sigma (batch,) along the probability flow."""
+    clean = denoise(batch, sigma)
+    return (batch - clean) / _rows(sigma, batch)
+
+
+def _rows(values: Tensor, batch: Tensor) -> Tensor:
+    """One value for each row (batch,), to be multiplied with a batch (batch, ...)."""
+    return values.reshape(-1, *[1] * (batch.ndim - 1))

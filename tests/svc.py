@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
-import tests.toy_features  # noqa: F401 (registers the content features)
+from processors.features import FEATURES
+from tests.toy_features import Content
 
-CHANNELS = {"content": 2, "half": 2}  # of those in tests/toy_features.py
+
+class Words(Content):
+    """A content feature of which models are told how wide it is."""
+
+    gives = ()
+    facts = {}
+    channels = 2
+
+
+class Sounds(Words):
+    """Another."""
+
+
+CHANNELS = {"words": Words.channels, "sounds": Sounds.channels}
+FEATURES.update({"words": "tests.svc:Words", "sounds": "tests.svc:Sounds"})
+
 CONDITION = {"content_width": 16, "melody_width": 16, "loudness_width": 16, "speaker_width": 16}
 DENOISER = {"steps": {"waves": 8, "hidden": 16}, "stack": {"channels": 16, "layers": 4, "cycle": 2}}
 PREPROCESS = {
     "sample_rate": 22050,
     "hop_size": 256,
-    "features": {"mel": {"n_mel": 80}, "f0": {}, "energy": {}, "content": {}, "half": {}},
+    "features": {"mel": {"n_mel": 80}, "f0": {}, "energy": {}, "words": {}, "sounds": {}},
 }
 
 
@@ -43,6 +59,7 @@ GENERATOR = {
 }
 TINY = {
     "DiffWaveNetSVC": tiny("DiffWaveNetSVC", **DENOISER),
+    "DiffComoSVC": tiny("DiffComoSVC", encoder={"layers": 2, "filter": 16}, **DENOISER),
     "TransformerSVC": tiny("TransformerSVC", encoder={"layers": 2, "filter": 16}),
     "VitsSVC": voice("VitsSVC", {"generator": GENERATOR}, condition=CONDITION),
     "SoVITS": voice("SoVITS", {"generator": GENERATOR}, loud=True),

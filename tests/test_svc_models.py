@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.base.experiment import build_model
+from bins.extract import extract
+from models.base.experiment import Experiment, build_model
+from models.base.trainer import Trainer
+from modules.average import Target
 from modules.diffusion import SAMPLERS, Diffusion, betas_of
 from modules.masks import valid
 from modules.noise import Noise
@@ -12,8 +15,9 @@ from modules.ssim import dissimilarity
 from preprocessors.base import read_manifest
 from processors.features import FeatureSet
 from tests import svc
-from tests.conftest import RATE, make_corpus
+from tests.conftest import RATE, make_corpus, toy_config
 from tests.test_models import card_of, make_batch
+from utils.files import read_weights
 
 BANDS = 80
 FEW = 8
@@ -261,3 +265,111 @@ def test_mels_that_are_alike_are_built_alike():
     other = mel.masked_fill(~mask[..., None], 5.0)
     within = dissimilarity(mel, other, mask)
     assert within.abs().max() < 1e-4
+
+
+# DiffComoSVC
+
+COMO = {"encoder": {"layers": 1, "filter": 16, "dropout": 0.0}, "stack": {"channels": 48, "layers": 2}}
+STAGES = {
+    "teacher": {"max_steps": 3, "parts": ["condition_encoder", "encoder", "teacher"]},
+    "student": {"max_steps": 2, "parts": ["student"]},
+}
+
+
+def calls_of(network, convert):
+    """How often `convert` asks a network."""
+    calls = []
+    hook = network.register_forward_pre_hook(lambda *_: calls.append(1))
+    convert()
+    hook.remove()
+    return len(calls)
+
+
+def test_the_guess_and_the_teacher_learn():
+    course = course_of("DiffComoSVC", ["ssim", "diffusion"], updates=80, **COMO)
+    assert sum(course[-5:]) < 0.8 * sum(course[:5])
+
+
+def test_the_student_converts_in_one_step_and_the_teacher_in_forty():
+    model = model_of("DiffComoSVC", distil=True)
+    given = inputs()
+
+    def plainly():
+        model.infer(*given, seed=0)
+
+    assert calls_of(model.teacher, plainly) == 40, "auto, before the student was trained"
+    assert calls_of(model.teacher, lambda: model.infer(*given, sampler="heun", steps=5)) == 9
+    model.stage = "student"
+    model.begin_stage()
+    assert calls_of(model.student, plainly) == 1
+    assert calls_of(model.teacher, plainly) == 0
+    assert calls_of(model.student, lambda: model.infer(*given, steps=3)) == 3
+
+
+def test_the_student_begins_as_its_teacher_and_follows_it():
+    model = model_of("DiffComoSVC", distil=True, **COMO).train()
+    model.stage = "student"
+    model.begin_stage()
+    for name, value in model.teacher.state_dict().items():
+        assert torch.equal(value, model.student.state_dict()[name])
+    model.averages = {"student": Target(model.student, 0.95)}
+    losses = model(make_batch([24, 17], 256))
+    assert losses.keys() == {"distil"}
+    losses["distil"].backward()
+    assert model.student.neural_network.input[0].weight.grad.abs().max() > 0
+    assert model.teacher.neural_network.input[0].weight.grad is None
+
+
+def test_at_the_least_noise_a_student_gives_the_mel_back():
+    model = model_of("DiffComoSVC", distil=True)
+    guess = torch.randn(2, 9, BANDS)
+    mel = torch.randn(2, 9, BANDS)
+    student = model.denoiser(model.student, guess, None)
+    least = torch.full((2,), model.karras.sigma_min)
+    torch.testing.assert_close(student(mel, least), mel)
+
+
+def test_a_padded_row_of_the_student_is_as_it_is_alone():
+    model = model_of("DiffComoSVC", distil=True)
+    noise = torch.randn(2, 2, 20, BANDS)
+    given = inputs(rows=2)
+    how = {"sampler": "consistency", "steps": 2}
+    frames = torch.tensor([20, 14])
+    together = model.infer(*given, frames, noise=noise, **how)
+    own = second_row(given, 14)
+    alone = model.infer(*own, noise=noise[:, 1:, :14], **how)
+    shared = together["mel"][1:, :14]
+    torch.testing.assert_close(shared, alone["mel"], rtol=1e-4, atol=1e-4)
+
+
+def test_a_student_that_there_is_not_is_said():
+    model = model_of("DiffComoSVC")
+    with pytest.raises(ValueError, match="this model has none: choose"):
+        model.infer(*inputs(), sampler="consistency")
+    model.stage = "student"
+    with pytest.raises(ValueError, match="set model.distil to true"):
+        model.begin_stage()
+    with pytest.raises(ValueError, match="distil_levels: 2 or more"):
+        model_of("DiffComoSVC", distil_levels=1)
+
+
+def test_one_config_trains_teacher_and_student_one_after_the_other(tmp_path):
+    folder = make_corpus(tmp_path, [1.0] * 6)
+    features = {"mel": {"n_mel": 20, "n_fft": 512, "win_size": 512}, "f0": {}, "energy": {}, "words": {}}
+    config = toy_config(
+        folder,
+        model_type="DiffComoSVC",
+        preprocess={"features": {"audio": None, **features}},
+        model={"contents": ["words"], "condition": svc.CONDITION, "distil": True, **COMO},
+        train={"max_steps": None, "stages": STAGES, "keep_last": 9, "save_every": 1, "valid_every": 3},
+    )
+    experiment = Experiment.read(config)
+    extract(experiment, jobs=1)
+    trainer = Trainer(experiment, "a")
+    trainer.fit()
+    first, last = (read_weights(trainer.checkpoints.run / f"checkpoint/step-{step:08d}/model.safetensors") for step in (3, 5))
+    moved = {name.split(".")[0] for name in first if not torch.equal(first[name], last[name])}
+    assert moved == {"student", "distilled"} and bool(last["distilled"])
+    teacher = {name: value for name, value in last.items() if name.startswith("teacher.")}
+    away = [(last[name.replace("teacher.", "student.")] - value).abs().max().item() for name, value in teacher.items()]
+    assert 0 < max(away) < 0.05, "it began as the teacher, and moved"

@@ -93,6 +93,9 @@ class Model(nn.Module):
             raise ValueError(f"{type(self).__name__} has no target {name!r}: a training keeps those that its class names in `targets`.")
         return self.averages[name].module
 
+    def begin_stage(self) -> None:
+        """Called once when `stage` begins, before the weights that the stage names: for parts that begin as copies of others."""
+
     def _apply(self, change: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Moves to a device, with everything else, what it borrows."""
         borrowed = [value for value in vars(self).values() if isinstance(value, Borrowed)]

@@ -255,6 +255,7 @@ class Trainer:
         self.unwrap("model").load_state_dict(self.best_model().state_dict())
         self.progress.begin_stage(name)
         self.prepare()
+        self.unwrap("model").begin_stage()
         self._begin_with(self.stage.init_from, f"train.stages.{name}.init_from")
 
     def _begin_with(self, source: InitFrom, setting: str) -> None:
@@ -353,6 +354,7 @@ class Trainer:
         newest = self.checkpoints.newest()
         if newest is None:
             self._begin_with(self.config.init_from, "train.init_from")
+            self.unwrap("model").begin_stage()
             self._begin_with(self.stage.init_from, f"train.stages.{self.progress.stage}.init_from")
             return
         with self.checkpoints.or_older(newest):

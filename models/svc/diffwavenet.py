@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +14,6 @@ from modules.diffusion import BetaSchedule, Diffusion, Prediction, SamplerName, 
 from modules.dilated import DilatedDenoiser, DilatedSizes, StepSizes, as_step
 from modules.masks import masked_mean, valid
 from modules.noise import Noise
-
-KEPT = 2**30  # bytes that what the layers make of the condition may take to be kept from step to step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +123,7 @@ class DiffWaveNetSVC(MelConversion):
         sizes = (*condition.shape[:2], self.n_mel)
         given = {} if noise is None else {str(number): draw for number, draw in enumerate(noise)}
         draws = Noise.like(condition, seed, given)
-        shares = self._shares(condition)
+        shares = self.denoiser.kept_conditions(condition)
         inside = None if frames is None else valid(frames, condition.shape[1])
         mask = self.masked(inside)
 
@@ -138,10 +135,3 @@ class DiffWaveNetSVC(MelConversion):
             how = {"plain": True, "clamp": (-1.0, 1.0)}
         normal = self.diffusion.sample(predict, sizes, draws, steps=steps, sampler=sampler, **how)
         return normal.clamp(-1, 1)
-
-    def _shares(self, condition: Tensor) -> Any:
-        """A function that gives what each layer makes of the condition: worked out once, where there is room to keep it."""
-        if self.denoiser.condition_bytes(condition) > KEPT:
-            return lambda: self.denoiser.conditions(condition)
-        kept: Iterable[Tensor] = list(self.denoiser.conditions(condition))
-        return lambda: kept

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from models.upstream.common import State
 from modules.scale import MelScale
 
@@ -90,6 +92,38 @@ def from_transformer(config: Mapping[str, Any], state: State) -> Parts:
     if linear is not None:  # torch's own size, whatever the settings say
         sizes["filter"] = len(linear)
     return arguments | {"encoder": sizes}, facts, _renamed(renamed, {"1.": "encoder."})
+
+
+def from_como(config: Mapping[str, Any], state: State) -> Parts:
+    """DiffComoSVC, from a merged args.json of Amphion.
+
+    Of a distilled one the slow copy is our student, which is what Amphion converts with; the copy that it follows is left out.
+    """
+    model = config["model"]
+    section = model["comosvc"]
+    arguments, facts, renamed = _common(model["condition_encoder"], config["preprocess"], state)
+    arguments |= denoiser_sizes(model["diffusion"]) | {"encoder": encoder_sizes(section)}
+    arguments["karras"] = {
+        "sigma_data": section["sigma_data"],
+        "sigma_min": section["sigma_min"],
+        "sigma_max": float(section["sigma_max"]),
+        "rho": float(section["rho"]),
+        "log_mean": section["P_mean"],
+        "log_std": section["P_std"],
+        "output_alone": True,
+    }
+    arguments["distil_levels"] = section["n_timesteps"]
+    names = {"1.encoder.": "encoder.", "1.decoder.denoise_fn.": "teacher."}
+    if any(key.startswith("1.decoder.denoise_fn_ema.") for key in state):
+        arguments["distil"] = True
+        renamed = {key: value for key, value in renamed.items() if not key.startswith("1.decoder.denoise_fn.")}
+        renamed["distilled"] = torch.tensor(True)
+        names = {
+            "1.encoder.": "encoder.",
+            "1.decoder.denoise_fn_ema.": "student.",
+            "1.decoder.denoise_fn_pretrained.": "teacher.",
+        }
+    return arguments, facts, _renamed(renamed, names)
 
 
 def encoder_sizes(section: Mapping[str, Any]) -> dict[str, Any]:

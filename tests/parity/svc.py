@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 
 from models.base.task import fit_weights
+from models.svc.como import DiffComoSVC
 from models.svc.diffwavenet import DiffWaveNetSVC
 from models.svc.transformer import TransformerSVC
 from models.upstream import amphion_svc
-from models.upstream.amphion_svc import from_diffwavenet, from_transformer
+from models.upstream.amphion_svc import from_como, from_diffwavenet, from_transformer
 from models.upstream.common import numbers_of
+from modules.average import Target
 from modules.conditioning import Conditions, coarse_f0
 from modules.diffusion import PLAIN
+from modules.noise import Noise
 from tests.parity import compare, open_case
 from utils.config import build
 
@@ -122,10 +127,123 @@ def transformer(path):
     compare(case, made)
 
 
+def como(path):
+    case = open_case(path)
+    given = case.given
+    arguments, facts, state = from_como(case.config, case.weights)
+    if "v0.1" in path.name:
+        arguments["karras"]["output_alone"] = False
+    model = read_model(DiffComoSVC, (arguments, facts, state), path.name)
+    inside = given["mask"][..., 0] > 0
+    with torch.no_grad():
+        condition = conditioned(model, given)
+        guess = model.encoder(condition, inside)
+        made = {"condition": condition, "encoder_out": guess}
+        made |= como_losses(model, case, guess, inside)
+        made |= como_samples(model, case, guess)
+    compare(case, made)
+
+
+def como_losses(model, case, guess, inside):
+    """One step of training on given draws, and the network at one level."""
+    given = case.given
+    mel = given["mel"]
+    follower = followed(model, case)
+    noisy = given["precond.x"].transpose(1, 2)
+    level = given["precond.sigma"].flatten()
+    denoised = model.denoiser(follower, guess, inside)(noisy, level)
+    losses = model.guess_losses(mel, guess, inside)
+    levels = model.karras.sigmas(model.distil_levels)
+    made = {
+        "precond.denoised": denoised.transpose(1, 2),
+        "loss.prior": losses["prior"] / mel.shape[2],  # divided by the bands twice
+        "loss.ssim": losses["ssim"],
+        "t_steps_training": levels.flip(0),
+    }
+    if "loss.rnd_normal" in given:
+        drawn = given["loss.rnd_normal"].flatten()
+        sigma = (model.karras.log_mean + model.karras.log_std * drawn).exp()
+        noise = given["loss.noise"].transpose(1, 2)
+        made["loss.diffusion"] = model.diffusion_loss(mel, guess, inside, sigma, noise)
+    if "loss.n" in given:
+        made |= distilled(model, case, guess, inside)
+    return made
+
+
+def followed(model, case):
+    """The network that training moves: the teacher, or in a distilled model the one that its student follows."""
+    if model.student is None:
+        return model.teacher
+    begin = "1.decoder.denoise_fn."
+    network = copy.deepcopy(model.student)
+    weights = {key.removeprefix(begin): value for key, value in case.weights.items() if key.startswith(begin)}
+    network.load_state_dict(weights)
+    return network
+
+
+def distilled(model, case, guess, inside):
+    """A step of distillation: the slow copy moves before it, as ours does after the step before."""
+    slow = Target(model.student, decay=0.95)
+    training = copy.deepcopy(model)
+    training.student = followed(model, case)
+    slow.update(training.student)
+    training.averages = {"student": slow}
+    index = case.given["loss.n"] - 1  # of Amphion's levels the first is 0
+    noise = case.given["loss.noise"].transpose(1, 2)
+    made = {"loss.distill": training.distil_loss(case.given["mel"], guess, inside, index, noise)}
+    for name, value in slow.module.state_dict().items():
+        made[f"loss.ema_after.{name}"] = value
+    return made
+
+
+def como_samples(model, case, guess):
+    """The teacher's steps, the student's one, and its several."""
+    made = {}
+    for name, draw in case.given.items():
+        kind, _, what = name.partition(".")
+        if what not in ("noise", "latents"):
+            continue
+        start = draw.transpose(1, 2)
+        if what == "noise" and kind.startswith("teacher"):
+            steps = int(kind.removeprefix("teacher"))
+            noise = Noise(given={"0": start})
+            made[f"{kind}.mel"] = model.sample(guess, None, noise, steps=steps + 1, sampler="euler")
+            old = old_teacher(model, guess, start, steps)
+            made[f"{kind}.mel_chan_first"] = old.transpose(1, 2)
+        elif name == "onestep.noise":
+            noise = Noise(given={"0": start})
+            made["onestep.mel"] = model.sample(guess, None, noise, steps=None, sampler="auto")
+        elif what == "latents":
+            made |= several_steps(model, case, guess, kind)
+    return made
+
+
+def old_teacher(model, guess, start, steps):
+    """As v0.1 walked: from the level above the least to the end."""
+    begin = model.karras.sigma_max * (start + guess)
+    teacher = model.denoiser(model.teacher, guess, None)
+    return model.karras.sample(teacher, begin, steps, "euler", least=False)
+
+
+def several_steps(model, case, guess, kind):
+    """The student in more than one step, from latents that have no guess in them."""
+    start = model.karras.sigma_max * case.given[f"{kind}.latents"].transpose(1, 2)
+    steps = int(kind[2:])
+    draws = {}
+    for number in range(1, steps):
+        draws[str(number)] = case.given[f"{kind}.noise_{number - 1}"].transpose(1, 2)
+    student = model.denoiser(model.student, guess, None)
+    noise = Noise(given=draws)
+    mel = model.karras.sample_consistently(student, start, steps, noise, around=guess)
+    levels = model.karras.sigmas(steps + 1)[:-1]
+    return {f"{kind}.mel_chan_first": mel.transpose(1, 2), f"{kind}.t_steps": levels}
+
+
 CASES = {
     "condition_encoder__*": condition_encoder,
     "condition_encoder_conformer__*": condition_encoder,
     "diffwavenetsvc__*": diffwavenet,
+    "diffcomosvc_*": como,
     "transformersvc__*": transformer,
     "transformersvc_vanilla__*": transformer,
 }
