@@ -31,6 +31,7 @@ from utils.slicing import Slicing, sections
 
 SPLITS = ("train", "valid", "test")
 MUTE = "it has no transcript"
+OTHERS = ("augmentation", "base", "layout")  # modules of this folder that are no corpora
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Utterance:
     start: float | None = None  # where the utterance begins in a longer recording, to last `seconds`; without it, it is the whole file
     audio_digest: str = ""  # of its samples and rate as the preprocess stage read them
     textgrid_digest: str = ""  # of the TextGrid's content then
+    change: str = ""  # what was done to the sound on purpose, as `utils.changes` names it; `audio` is the changed sound
 
     @property
     def part(self) -> tuple[float, float | None]:
@@ -78,7 +80,7 @@ def corpora() -> list[str]:
     """Names of the corpora that can be prepared: the modules of this folder."""
     import preprocessors
 
-    return sorted(m.name for m in pkgutil.iter_modules(preprocessors.__path__) if m.name not in ("base", "layout"))
+    return sorted(m.name for m in pkgutil.iter_modules(preprocessors.__path__) if m.name not in OTHERS)
 
 
 def corpus(name: str):

@@ -51,12 +51,12 @@ def sections(audio: Audio, settings: Slicing) -> list[tuple[float, float]]:
     edge = round(settings.edge * audio.rate)
     between = [(end + start) // 2 for (_, end), (start, _) in pairwise(spans)]
     limits = pairwise([0, *between, total])
-    found = []
+    places = []
     for (first, last), (lower, upper) in zip(spans, limits, strict=True):
         begin = max(first - edge, lower)
         end = min(last + edge, upper)
-        found.append((begin / audio.rate, (end - begin) / audio.rate))
-    return found
+        places.append((begin / audio.rate, (end - begin) / audio.rate))
+    return places
 
 
 def _phrases(audio: Audio, settings: Slicing) -> list[Span]:

@@ -14,6 +14,7 @@ from models import MODELS, Spec
 from models.base.card import build_model, versions
 from models.base.choices import problems_of_section
 from models.base.splits import Division, divide, speaker_names
+from preprocessors.augmentation import Augmentation, neighbour
 from preprocessors.base import SPLITS, corpora
 from processors.corpus import Corpus
 from processors.features import FEATURES, FeatureSet, feature_class, ordered
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 CLOCK = ("sample_rate", "hop_size", "frame_padding", "mel")  # what a feature's constructor may ask for
 # What a model may ask for by name, beside what features give. `channels` are of all features that say them, by name of feature.
 FACTS = ("sample_rate", "hop_size", "mel", "n_speakers", "statistics", "channels")
-OWN = ("processed_dir", "store", "slice")  # settings of `preprocess` that say nothing of what a model is given
+OWN = ("processed_dir", "store", "slice", "augment")  # settings of `preprocess` that say nothing of what a model is given
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Preprocess:
     processed_dir: str = "data"
     store: Kind = "files"  # or "shards": the arrays of a feature in one file, for many utterances
     slice: Slicing | None = None  # how long recordings are cut; None: they stay whole
+    augment: Augmentation | None = None  # changed copies of training utterances; None: there are none
 
 
 @dataclass(frozen=True)
@@ -114,13 +116,24 @@ class Experiment:
         """The utterances of each split as the preprocess stage left them, usable or not; read once."""
         return {split: read_splits(self.processed_dir, self.datasets, split) for split in SPLITS}
 
+    @cached_property
+    def copies(self) -> Manifest:
+        """The changed copies of training utterances (`preprocess.augment`), usable or not; none where none are wished."""
+        kinds = self.preprocess.augment.kinds if self.preprocess.augment else []
+        neighbours = [neighbour(name, kind) for name in self.datasets for kind in kinds]
+        return read_splits(self.processed_dir, neighbours, "train") if neighbours else Manifest.of([])
+
     def everything(self) -> Manifest:
-        """The utterances of all splits, usable or not."""
-        return functools.reduce(operator.add, self.manifests.values())
+        """The utterances of all splits and the changed copies, usable or not."""
+        manifest = functools.reduce(operator.add, self.manifests.values())
+        return manifest + self.copies if self.copies else manifest
 
     def utterances(self, split: str) -> Manifest:
-        """The utterances of a split, without those that the extract stage listed as unusable."""
-        manifest = self.manifests[split]
+        """The utterances of a split, without those that the extract stage listed as unusable; "train" has the changed copies, too."""
+        manifest = self._usable(self.manifests[split])
+        return manifest + self._usable(self.copies) if split == "train" and self.copies else manifest
+
+    def _usable(self, manifest: Manifest) -> Manifest:
         refused = self.features.refused(self.corpus)
         return manifest.without(refused) if refused else manifest
 
@@ -135,7 +148,8 @@ class Experiment:
 
     def division(self, voices: Collection[str] | None) -> Division:
         """The utterances to train, validate and test with; see `models.base.splits.divide`."""
-        return divide({split: self.utterances(split) for split in SPLITS}, voices)
+        splits = {split: self._usable(self.manifests[split]) for split in SPLITS}
+        return divide(splits, voices, self._usable(self.copies))
 
     def data(self, utterances: Manifest, *, voices: list[str], config: TrainConfig) -> Utterances:
         """The Dataset of some utterances, with the features that the model reads, and the prompts that it takes.

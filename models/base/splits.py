@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from preprocessors.augmentation import neighbour
 from preprocessors.base import SPLITS, Utterance
 from processors.manifest import Manifest
 from processors.store import identity
+from utils.changes import KINDS, SAME_VOICE
 from utils.log import log
 from utils.names import some
 
@@ -34,8 +36,12 @@ class Division:
         return self.splits[split]
 
 
-def divide(splits: dict[str, Sequence[Utterance]], voices: Collection[str] | None) -> Division:
+def divide(
+    splits: dict[str, Sequence[Utterance]], voices: Collection[str] | None, copies: Sequence[Utterance] = ()
+) -> Division:
     """`splits` ("train", "valid" and "test") as a model can use them; the same ones are always divided alike.
+
+    `copies` are changed ones of training utterances (`preprocessors.augmentation`): they train, but for those of what validates.
 
     `voices` are the speakers that the model knows, None where it tells none apart: utterances of others are left out. Where
     nothing is left to validate with, some training utterances are held back; where nothing is left to test with, what
@@ -50,21 +56,36 @@ def divide(splits: dict[str, Sequence[Utterance]], voices: Collection[str] | Non
     if not division.splits["test"] and division.splits["valid"]:
         division.splits["test"] = division.splits["valid"]
         division.notes["test"] += ["no utterance is left of this split: those that validate are taken, too.", *division.notes["valid"]]
+    if copies:
+        division.splits["train"] += _training(Manifest.of(copies), voices, division.splits["valid"])
     return division
+
+
+def _training(copies: Manifest, voices: Collection[str] | None, held: Manifest) -> Manifest:
+    """The copies of voices that the model knows, without those that were made from what validates."""
+    if voices is not None:
+        copies = copies.take(_of_voices(copies, voices))
+    return copies.without(f"{neighbour(utterance.dataset, kind)}/{utterance.id}" for utterance in held for kind in KINDS)
 
 
 def _leave_out_strangers(division: Division, split: str, voices: set[str]) -> None:
     utterances = division.splits[split]
-    numbers, names = speaker_names(utterances)
-    known = np.array([name in voices for name in names], dtype=bool)
-    kept = known[numbers]
+    kept = _of_voices(utterances, voices)
     if kept.all():
         return
     division.splits[split] = utterances.take(kept)
+    numbers, names = speaker_names(utterances)
     gone = np.unique(numbers[~kept])
     who = some(sorted({names[number] for number in gone}), SHOWN)
     count = len(kept) - int(kept.sum())
     division.notes[split].append(f"{count} utterance(s) of speakers that the model does not know are left out: {who}.")
+
+
+def _of_voices(utterances: Manifest, voices: Collection[str]) -> np.ndarray:
+    """Which of them are by one of the voices, (utterances,) bool."""
+    numbers, names = speaker_names(utterances)
+    known = np.array([name in voices for name in names], dtype=bool)
+    return known[numbers]
 
 
 def _fill_valid(division: Division, *, one_voice: bool) -> None:
@@ -109,6 +130,9 @@ def speaker_names(utterances: Manifest) -> tuple[np.ndarray, list[str]]:
 
 
 def _speaker_name(dataset: str, speaker: str) -> str:
+    corpus, _, kind = dataset.partition(".")
+    if kind in SAME_VOICE:
+        dataset = corpus
     return f"{dataset}_{speaker or 'default'}"
 
 
