@@ -43,7 +43,8 @@ def betas_of(schedule: BetaSchedule, *, steps: int, start: float, end: float) ->
     """How much noise each of so many steps of training adds, by the name that `diffusers` has for the schedule."""
     from diffusers import DDPMScheduler
 
-    scheduler = DDPMScheduler(steps, beta_start=start, beta_end=end, beta_schedule=schedule)
+    with torch.device("cpu"):  # where the numbers are, wherever a model is being built
+        scheduler = DDPMScheduler(steps, beta_start=start, beta_end=end, beta_schedule=schedule)
     return scheduler.betas.tolist()
 
 

@@ -2,18 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from models.upstream.common import State
+from models.upstream.common import Card, State, card, mel_section, numbered, speaker_table
 from modules.scale import MelScale
+from utils.files import read_array, read_json
+from utils.log import log
 
 Parts = tuple[dict[str, Any], dict[str, Any], State]
 
 CONTENTS = ("whisper", "contentvec", "mert", "wenet")  # in the order in which their parts stand side by side
 COMPUTED = ("pos_encoder.pe",)  # position tables, which ours works out
+
+
+# Layer 12 of ContentVec by its last linear layer has 256 channels; of Whisper the medium one was taken.
+EXTRACTORS = {"contentvec": {"layer": 12, "final_proj": True}, "whisper": {"model": "medium"}}
+EXTREMA = "mel_min_max_stats"
+TABLE = "condition_encoder.singer_encoder.nn.weight"
+
+
+def reader(model_type: str) -> Callable[[dict[str, Any], State, Path], tuple[Card, State]]:
+    """What reads a released folder of that model of ours."""
+
+    def read(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card, State]:
+        p = config["preprocess"]
+        folder = config_path.parent
+        arguments, facts, weights = READERS[model_type](config, state)
+        corpus = _corpus(folder / "data", config.get("dataset", []))
+        extrema = read_extrema(corpus / EXTREMA, p["n_mel"])
+        facts["statistics"] = {"mel": extrema}
+        weights |= scale_weights(p["n_mel"], extrema)
+        speakers = speaker_table(folder / "singers.json")
+        if speakers is None:
+            speakers = numbered(facts["n_speakers"])
+        elif TABLE in weights:  # it has rows to spare, of nobody
+            weights[TABLE] = weights[TABLE][: len(speakers)]
+            facts["n_speakers"] = len(weights[TABLE])
+        features = features_of(config) | {"audio": {}}
+        our_card = card(model_type, p["sample_rate"], p["hop_size"], features, arguments, facts, speakers)
+        our_card["learned"] = {name: {"channels": width} for name, width in facts["channels"].items()}
+        our_card["registers"] = read_registers(corpus / "pitches/statistics.json")
+        return our_card, weights
+
+    return read
+
+
+def _corpus(data: Path, named: list[str]) -> Path:
+    """The folder of the corpus whose mels the weights make: the first that the settings name and that came along, or the only one.
+
+    Raises ValueError where there is none.
+    """
+    found = sorted(path.parent for path in data.glob(f"*/{EXTREMA}"))
+    if not found:
+        raise ValueError(f"{data}/<corpus>/{EXTREMA} is missing: it holds the range of the mel, download it from the same release.")
+    known = {path.name: path for path in found}
+    chosen = next((known[name] for name in named if name in known), found[0])
+    if len(found) > 1:
+        log.warning(f"{data} holds {', '.join(known)}, each with mels of its own range: that of {chosen.name} is taken for every voice.")
+    return chosen
+
+
+def read_extrema(folder: Path, n_mel: int) -> dict[str, list[float]]:
+    """The least and the greatest value of each band. Raises ValueError for arrays of another number of bands."""
+    extrema = {}
+    for name in ("min", "max"):
+        path = folder / f"mel_{name}.npy"
+        if not path.is_file():
+            raise ValueError(f"{path} is missing: it holds the range of the mel, download it from the same release.")
+        array = read_array(path)
+        if array.shape != (n_mel,):
+            raise ValueError(f"{path} holds {array.shape}, and ({n_mel},) are needed: download it from the same release.")
+        extrema[name] = array.astype(float).tolist()
+    return extrema
+
+
+def read_registers(path: Path) -> dict[str, float]:
+    """The median F0 of each singer, in Hz, as far as it is known."""
+    if not path.is_file():
+        return {}
+    table = read_json(path, dict[str, dict[str, dict[str, float]]])
+    medians = {}
+    for name, statistics in table.items():
+        median = statistics.get("voiced_positions", {}).get("median", 0.0)
+        if median > 0:
+            medians[name] = median
+    return medians
+
+
+def features_of(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a model was trained on, as sections of ours; contents are brought to the frames of the mel as upstream did."""
+    p = config["preprocess"]
+    features: dict[str, dict[str, Any]] = {}
+    for name in contents_of(config["model"]["condition_encoder"]):
+        features[name] = {"alignment": "upstream"} | EXTRACTORS.get(name, {})
+    lowest = p.get("f0_min", 50)
+    highest = p.get("f0_max", 1100)
+    method = p.get("pitch_extractor", "parselmouth")
+    features["f0"] = {"method": method, "fmin": lowest, "fmax": highest}
+    by_mel = p.get("energy_extract_mode", "from_mel") == "from_mel"
+    windows = {"n_fft": p["n_fft"], "win_size": p["win_size"]}
+    features["energy"] = {"measure": "mel"} if by_mel else windows
+    features["mel"] = mel_section(p, "hifigan")
+    return features
 
 
 def conditions(section: Mapping[str, Any], state: State, preprocess: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -180,3 +274,10 @@ def _renamed(state: State, prefixes: Mapping[str, str]) -> State:
         old = next((prefix for prefix in prefixes if key.startswith(prefix)), "")
         renamed[prefixes.get(old, "") + key.removeprefix(old)] = value
     return renamed
+
+
+READERS: dict[str, Callable[[Mapping[str, Any], State], Parts]] = {
+    "DiffWaveNetSVC": from_diffwavenet,
+    "DiffComoSVC": from_como,
+    "TransformerSVC": from_transformer,
+}

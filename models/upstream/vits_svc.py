@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from models.upstream.amphion_svc import Parts, condition_weights, conditions, contents_of
+from models.upstream.amphion_svc import Parts, condition_weights, conditions, contents_of, features_of
 from models.upstream.amphion_vocoders import generator
-from models.upstream.common import Card, State, card, mel_section, numbered, speaker_table
+from models.upstream.common import Card, State, card, numbered, speaker_table
 from models.upstream.voices import flow_of, our_names, sizes_of
 from modules.norm import modern_keys
 from utils.registry import load_object
 
 CONDITION = "condition_encoder."
-# Layer 12 of ContentVec by its last linear layer has 256 channels; of Whisper the medium one was taken.
-CONTENT = {"contentvec": {"layer": 12, "final_proj": True}, "whisper": {"model": "medium"}}
 IDLE = ("f0_emb.",)  # an embedding of the F0 that nothing reads
 
 
@@ -30,7 +28,9 @@ def read_amphion(config: dict[str, Any], state: State, config_path: Path) -> tup
     speakers = speaker_table(config_path.parent / "singers.json")
     if speakers is None:
         speakers = numbered(facts["n_speakers"])
-    our_card = card("VitsSVC", rate, hop_size, _features(config), arguments, facts, speakers)
+    linear = {"n_fft": p["n_fft"], "win_size": p["win_size"]}
+    features = features_of(config) | {"linear": linear, "audio": {}}
+    our_card = card("VitsSVC", rate, hop_size, features, arguments, facts, speakers)
     learned = {name: {"channels": width} for name, width in facts["channels"].items()}
     our_card["learned"] = learned
     return our_card, weights
@@ -81,25 +81,6 @@ def _parts(state: State) -> tuple[State, State, State]:
 
 def _under(prefix: str, state: State) -> State:
     return {prefix + key: value for key, value in state.items()}
-
-
-def _features(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What a model was trained on, as sections of ours; contents are brought to the frames of the mel as upstream did."""
-    p = config["preprocess"]
-    windows = {"n_fft": p["n_fft"], "win_size": p["win_size"]}
-    features: dict[str, dict[str, Any]] = {}
-    for name in contents_of(config["model"]["condition_encoder"]):
-        features[name] = {"alignment": "upstream"} | CONTENT.get(name, {})
-    lowest = p.get("f0_min", 50)
-    highest = p.get("f0_max", 1100)
-    method = p.get("pitch_extractor", "parselmouth")
-    features["f0"] = {"method": method, "fmin": lowest, "fmax": highest}
-    by_mel = p.get("energy_extract_mode", "from_mel") == "from_mel"
-    features["energy"] = {"measure": "mel"} if by_mel else windows
-    features["linear"] = windows
-    features["mel"] = mel_section(p, "hifigan")
-    features["audio"] = {}
-    return features
 
 
 def _vocoder(kind: str, config: Mapping[str, Any], state: State) -> tuple[dict[str, Any], State]:
