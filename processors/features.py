@@ -33,6 +33,8 @@ FEATURES = {
     "mel": "processors.spectra:Mel",
     "linear": "processors.spectra:Linear",
     "energy": "processors.spectra:Energy",
+    "mfcc": "processors.cepstra:MFCC",
+    "mfcc_delta": "processors.cepstra:MFCCDelta",
     "f0": "processors.f0:F0",
     "phone": "processors.text:Phones",
     "duration": "processors.duration:Durations",

@@ -21,11 +21,12 @@ ENVIRONMENT = {**os.environ, "PATH": os.pathsep.join([os.path.dirname(sys.execut
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory):
-    """A demo corpus of twenty utterances: four to validate, four to test."""
-    from preprocessors.demo import make
+    """A demo corpus of twenty utterances, four to validate, four to test; and six demo songs by two singers."""
+    from preprocessors import demo, demo_songs
 
     folder = tmp_path_factory.mktemp("demo")
-    make(folder / "corpus", sentences=5)
+    demo.make(folder / "demo", sentences=5)
+    demo_songs.ensure(folder / "demo_songs")
     return folder
 
 
@@ -33,12 +34,16 @@ def stage(folder, where, which, monkeypatch, *rest):
     """One stage of a tiny twin, two updates long, in this process: a new one would import torch for each."""
     monkeypatch.setattr(recipe, "_run", lambda words, options: importlib.import_module(words[2]).main(words[3:]))
     config = load_config(ROOT / where / "tiny.json")
+    (dataset,) = config["dataset"]
     sets = {
-        "dataset_path.demo": folder / "corpus", "preprocess.processed_dir": folder / "data", "log_dir": folder / "ckpts" / where.name,
+        f"dataset_path.{dataset}": folder / dataset, "preprocess.processed_dir": folder / "data", "log_dir": folder / "ckpts" / where.name,
         "train.max_steps": 2, "train.valid_every": 2, "train.save_every": 2, "train.log_every": 1, "train.workers": 0, "train.samples": 1,
     }  # fmt: skip
     if "warmup" in config["train"].get("schedule", {}):
         sets["train.schedule.warmup"] = 0  # or two updates teach no token to last
+    if "stages" in config["train"]:
+        del sets["train.max_steps"]
+        sets |= {f"train.stages.{name}.max_steps": 1 for name in config["train"]["stages"]}
     if "adversarial_from" in config["train"]:
         sets["train.adversarial_from"] = 1
     words = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
@@ -88,7 +93,7 @@ def test_a_recipe_explains_itself(where):
 @pytest.mark.slow
 def test_the_command_of_the_readme_itself(demo, tmp_path):
     """As a user types it, every stage a process of its own, up to speech; two updates give none that could be measured."""
-    sets = {"dataset_path.demo": demo / "corpus", "preprocess.processed_dir": tmp_path / "data", "log_dir": tmp_path / "ckpts"}
+    sets = {"dataset_path.demo": demo / "demo", "preprocess.processed_dir": tmp_path / "data", "log_dir": tmp_path / "ckpts"}
     sets |= {"train.max_steps": 2, "train.valid_every": 2, "train.save_every": 2}
     words = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
     script = ROOT / "egs/tts/FastSpeech2/run.sh"
