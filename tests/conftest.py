@@ -73,6 +73,14 @@ def toy_config(folder: Path, **sections) -> Path:
     return path
 
 
+@pytest.fixture(autouse=True)
+def seed():
+    """What a test draws is the same whichever tests ran before it."""
+    import torch
+
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
     """Eighteen clips of one second, two of them for validation, extracted for the toy model."""

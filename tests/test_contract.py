@@ -114,6 +114,8 @@ def test_a_frame_reaches_as_far_as_it_says(name):
     after = sound(model, moved, **drawn)
     changed = torch.nonzero(before != after)[:, 0] * frames // len(before)
     assert reach <= changed.min() and changed.max() <= 3 * reach
+    furthest = max(2 * reach - changed.min(), changed.max() - 2 * reach)
+    assert reach <= 2 * furthest  # no idle boast either
 
 
 DRAWING = [name for name in OURS if MODELS_BY_NAME[name].draws and model_of(name).receptive_field_frames is not None]

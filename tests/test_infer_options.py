@@ -19,10 +19,10 @@ from models.vocoders.diffwave import DiffWave
 from models.vocoders.distributions import Output
 from models.vocoders.task import Vocoder
 from processors.features import FeatureSet
-from tests.test_autoregressive import HPARAMS, wavernn
 from tests.test_models import card_of
 from tests.test_stream import vocoder
 from tests.test_vocoder_task import around, mel_of
+from tests.test_wavernn import HPARAMS, wavernn
 from utils.registry import load_object
 
 

@@ -3,7 +3,6 @@
 import json
 import math
 
-import numpy as np
 import pytest
 import torch
 
@@ -11,7 +10,8 @@ from models.base.task import fit_weights
 from models.upstream import read_foreign
 from models.vocoders.nsfhifigan import NSFHiFiGAN, SourceVariant
 from modules.source import HarmonicSource, frame_cycles, gliding_cycles, sample_cycles
-from tests.conftest import SHARED, make
+from tests.conftest import make
+from tests.networks import stirred
 from tests.parity import old_keys
 from tests.parity.nsfhifigan import ours
 from utils.config import build
@@ -26,11 +26,6 @@ SIZES = {
     "resblock_kernel_sizes": [3], "resblock_dilation_sizes": [[1, 3]],
 }  # fmt: skip
 OPENVPI = {**SIZES, "sampling_rate": 44100, "num_mels": 8, "hop_size": 32, "n_fft": 2048, "win_size": 2048, "fmin": 40, "fmax": 16000}
-
-
-@pytest.fixture(autouse=True)
-def seed():
-    torch.manual_seed(0)
 
 
 def pitch_of(wave, rate=RATE):
@@ -149,18 +144,10 @@ def test_losses_reach_the_source_too():
     assert not [k for k, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
 
 
-def test_too_few_stages_for_a_pure_source_are_refused():
-    with pytest.raises(ValueError, match=r"needs 2 upsample_rates or more, got \[8\]"):
-        sizes = {"upsample_rates": (8,), "upsample_kernel_sizes": (16,), "hop_size": 8}
-        make(NSFHiFiGAN, **{**SMALL, **sizes}, variant=SourceVariant(kind="pure"))
-
-
 def published(config, source):
     """A network of ours and its weights under the published names."""
     model, _ = ours(config, {}, source)
-    for parameter in model.parameters():
-        parameter.data.add_(0.1 * torch.randn_like(parameter))
-    return model.eval(), {k.removeprefix("generator."): v for k, v in old_keys(model.state_dict()).items()}
+    return stirred(model), {k.removeprefix("generator."): v for k, v in old_keys(model.state_dict()).items()}
 
 
 def says_the_same(folder, model):
@@ -204,17 +191,3 @@ def test_amphion_folder(tmp_path):
     torch.save({"generator_state_dict": state}, tmp_path / "1000.pt")
     card = says_the_same(tmp_path, model)
     assert card["model"]["variant"]["ignores_f0"] and card["model"]["harmonics"] == 4
-
-
-FILES = sorted((SHARED / "parity/manifests").glob("nsfhifigan*.json"))
-
-
-@pytest.mark.skipif(not FILES, reason="no ../shared/parity/manifests beside the repository")
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_every_published_key_and_shape_has_its_place(path):
-    manifest = json.loads(path.read_text())
-    state = {key: torch.zeros(shape) for key, (shape, _) in manifest["keys"].items()}
-    model, state = ours(manifest["config"], state, manifest["source"])
-    fit_weights(model, state, path.name)
-    assert sum(p.numel() for p in model.parameters()) == manifest["param_count"]
-    assert np.prod(manifest["config"].get("upsample_rates", [256])) == model.samples_per_frame

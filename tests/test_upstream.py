@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from models import load
-from models.base.task import fit_weights
 from models.upstream import read_foreign
 from models.upstream.amphion import newest_weights
 from models.upstream.amphion_vocoders import hifigan as amphion_hifigan
@@ -18,8 +17,9 @@ from models.upstream.parallel_wavegan import pwg_hifigan
 from models.vocoders.hifigan import HiFiGAN
 from modules.norm import modern_keys
 from tests.conftest import SHARED, make
+from tests.networks import expected, mel_of, says, stirred
 from tests.parity import old_keys
-from tests.parity.hifigan import reference_names, vits_hifigan
+from tests.parity.hifigan import reference_names
 from utils.config import build
 
 MANIFESTS = SHARED / "parity/manifests"
@@ -32,24 +32,12 @@ SIZES = {
     "resblock_dilation_sizes": [[1, 2], [2, 6]],
 }
 JIK876 = {**SIZES, "num_mels": 20, "n_fft": 1024, "hop_size": 256, "win_size": 1024, "sampling_rate": 22050, "fmin": 0, "fmax": 8000}
-MEL = np.random.default_rng(0).standard_normal((6, 20)).astype(np.float32)
+MEL = mel_of(6, 20)
 
 
 @pytest.fixture
 def network():
-    torch.manual_seed(0)
-    model = make(HiFiGAN, n_mel=20, **hifigan_sizes(SIZES)).eval()
-    for parameter in model.parameters():
-        parameter.data.add_(0.1 * torch.randn_like(parameter))
-    return model
-
-
-def says(folder):
-    return load(folder, device="cpu")(MEL).samples
-
-
-def expected(model):
-    return model.infer(torch.from_numpy(MEL)[None])[0].numpy()
+    return stirred(make(HiFiGAN, n_mel=20, **hifigan_sizes(SIZES)))
 
 
 def amphion_folder(folder, weights, *, name="checkpoint/epoch-0010_step-0001000_loss-1.5/pytorch_model.bin"):
@@ -74,19 +62,19 @@ def amphion_folder(folder, weights, *, name="checkpoint/epoch-0010_step-0001000_
 def test_amphion_run(tmp_path, network, file):
     name = f"checkpoint/epoch-0010_step-0001000_loss-1.5/{file}"
     folder = amphion_folder(tmp_path, old_keys(network.state_dict()), name=name)
-    np.testing.assert_allclose(says(folder), expected(network), atol=1e-6)
+    np.testing.assert_allclose(says(folder, MEL), expected(network, MEL), atol=1e-6)
     assert load(folder, device="cpu").rate == 24000
     settings = load(folder, device="cpu").mel_settings
     assert (settings.n_mel, settings.fmax, settings.win_size) == (20, 12000, 1024)
     for inner in (tmp_path / "checkpoint/epoch-0010_step-0001000_loss-1.5", tmp_path / name):
-        np.testing.assert_allclose(says(inner), expected(network), atol=1e-6)
+        np.testing.assert_allclose(says(inner, MEL), expected(network, MEL), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["400000.pt", "checkpoints/step-0560000_loss-51.2373.pt"])
 def test_amphion_legacy_file(tmp_path, network, name):
     state = {f"module.{key}": value for key, value in old_keys(network.state_dict()).items()}
     folder = amphion_folder(tmp_path, {"generator_state_dict": state, "discriminator_state_dict": {"a": torch.ones(1)}}, name=name)
-    np.testing.assert_allclose(says(folder), expected(network), atol=1e-6)
+    np.testing.assert_allclose(says(folder, MEL), expected(network, MEL), atol=1e-6)
 
 
 def test_the_furthest_checkpoint_is_taken_whatever_lies_beside_it(tmp_path):
@@ -106,22 +94,22 @@ def test_jik876_folder_and_file(tmp_path, network, name):
     (tmp_path / "config.json").write_text(json.dumps(JIK876))
     torch.save({"generator": old_keys(network.state_dict())}, tmp_path / name)
     torch.save({"mpd": {}, "optim_g": {}, "steps": 1}, tmp_path / "do_02500000")
-    np.testing.assert_allclose(says(tmp_path), expected(network), atol=1e-6)
-    np.testing.assert_allclose(says(tmp_path / name), expected(network), atol=1e-6)
+    np.testing.assert_allclose(says(tmp_path, MEL), expected(network, MEL), atol=1e-6)
+    np.testing.assert_allclose(says(tmp_path / name, MEL), expected(network, MEL), atol=1e-6)
 
 
 def test_the_last_of_several_generators_is_taken(tmp_path, network):
     (tmp_path / "config.json").write_text(json.dumps(JIK876))
     torch.save({"generator": old_keys(network.state_dict())}, tmp_path / "g_00010000")
     torch.save({"generator": old_keys(make(HiFiGAN, n_mel=20, **hifigan_sizes(SIZES)).state_dict())}, tmp_path / "g_00005000")
-    np.testing.assert_allclose(says(tmp_path), expected(network), atol=1e-6)
+    np.testing.assert_allclose(says(tmp_path, MEL), expected(network, MEL), atol=1e-6)
 
 
 def test_norms_already_multiplied_out(tmp_path, network):
     (tmp_path / "config.json").write_text(json.dumps(JIK876))
-    wanted = expected(network)
+    wanted = expected(network, MEL)
     torch.save({"generator": network.prepared().state_dict()}, tmp_path / "generator")
-    np.testing.assert_allclose(says(tmp_path), wanted, atol=1e-6)
+    np.testing.assert_allclose(says(tmp_path, MEL), wanted, atol=1e-6)
 
 
 @pytest.mark.parametrize("lean, causal", [(False, False), (True, False), (False, True), (True, True)])
@@ -150,7 +138,7 @@ def test_parallel_wavegan(tmp_path, lean, causal, statistics):
         np.save(tmp_path / "stats.npy", np.stack([np.full(20, -2.0), np.full(20, 0.5)]))
         mel = (MEL + 2) / 0.5
     wanted = model.infer(torch.from_numpy(mel)[None])[0].numpy()
-    np.testing.assert_allclose(says(tmp_path), wanted, atol=1e-6)
+    np.testing.assert_allclose(says(tmp_path, MEL), wanted, atol=1e-6)
     settings = load(tmp_path, device="cpu").mel_settings
     assert settings.win_size == 2048 and settings.convention.log == "log10"
 
@@ -219,36 +207,3 @@ def test_old_norm_keys_become_torchs_and_back():
         ours.load_state_dict({k.removeprefix("a."): v for k, v in modern_keys(state).items()})
         x = torch.randn(1, 3, 9)
         torch.testing.assert_close(ours(x), theirs(x))
-
-
-FAMILIES = ("hifigan*", "tfr_enhanced_hifigan*", "fastspeech2*")
-FILES = sorted(f for pattern in FAMILIES for f in MANIFESTS.glob(f"{pattern}.json"))
-
-
-@pytest.mark.skipif(not FILES, reason="no ../shared/parity/manifests beside the repository")
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_every_published_key_and_shape_has_its_place(path):
-    manifest = json.loads(path.read_text())
-    types = {"float32": torch.float32, "int64": torch.int64}
-    state = {key: torch.zeros(shape, dtype=types[dtype]) for key, (shape, dtype) in manifest["keys"].items()}
-    model, state = ours(path.stem, manifest["config"], state)
-    fit_weights(model, state, path.name)
-
-
-def ours(name, config, state):
-    """Our model for a manifest, and its weights under our names."""
-    if name.startswith("fastspeech2"):
-        from models.tts.fastspeech2 import FastSpeech2
-        from models.upstream.fastspeech2_maps import from_amphion, from_ming024
-
-        arguments, facts, state = (from_ming024 if "ming024" in name else from_amphion)(config, state)
-        return build(FastSpeech2, arguments, facts), state
-    if "kan-bayashi" in name:
-        (arguments, state), n_mel = pwg_hifigan(config, state), config["in_channels"]
-    elif "vits" in name:
-        (arguments, state), n_mel = vits_hifigan(config, state), config["initial_channel"]
-    elif "amphion" in name:
-        (arguments, state), n_mel = amphion_hifigan(config, state), config["preprocess"]["n_mel"]
-    else:
-        arguments, state, n_mel = hifigan_sizes(config), modern_keys(state), 80
-    return build(HiFiGAN, json.loads(json.dumps(arguments)), {"n_mel": n_mel}), state

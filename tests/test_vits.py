@@ -14,18 +14,16 @@ from models import load
 from models.base.checkpoint import Checkpoints, save_release
 from models.base.discriminators import Discriminators
 from models.base.experiment import Experiment, build_model
-from models.base.task import fit_weights
 from models.tts.vits import VITS
 from modules.alignment import durations, path_of
 from modules.attention import RelativeAttention, RelativeEncoder, gathered, spread
 from modules.coupling import Flip, Flow, ResidualCoupling
-from modules.discriminators.vits import VITSDiscriminator
 from modules.duration import DurationPredictor, StochasticDurationPredictor
 from modules.gated import GatedStack
-from modules.norm import modern_keys
 from modules.posterior import divergence
 from modules.spline import rational_quadratic
 from tests.conftest import RATE, SHARED, clip, make_corpus
+from tests.networks import stirred
 from tests.test_models import card_of
 from tests.test_trainer import furthest, same, weights
 from utils.audio import Audio
@@ -44,18 +42,10 @@ SPECTRAL = {"spectral_decoder": {"dim": 16, "intermediate_dim": 24, "num_layers"
 either_decoder = pytest.mark.parametrize("decoder", [{}, SPECTRAL], ids=["hifigan", "vocos"])
 
 
-@pytest.fixture(autouse=True)
-def seed():
-    torch.manual_seed(0)
-
-
 def small(n_speakers=2, **changes):
     sizes = {"n_vocab": 20, "n_speakers": n_speakers, "sample_rate": 8000, "hop_size": 16, **SMALL, **changes}
     model = build(VITS, {"decoder": SOUND, **sizes})
-    with torch.no_grad():  # so that flows do something
-        for parameter in model.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
-    return model.eval()
+    return stirred(model, 0.05)  # so that flows do something
 
 
 def batch_of(frames=(30, 21), tokens=(9, 6), pad_frames=0, pad_tokens=0):
@@ -468,22 +458,3 @@ def test_what_users_get_wrong_is_named(task):
 
 
 # Published weights
-
-
-FILES = sorted(f for f in MANIFESTS.glob("vits*.json") if not f.stem.startswith("vitssvc"))
-
-
-@pytest.mark.skipif(not FILES, reason="no ../shared/parity/manifests beside the repository")
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_every_published_key_and_shape_has_its_place(path):
-    from models.upstream.vits_maps import from_amphion, from_jaywalnut310
-
-    manifest = json.loads(path.read_text())
-    state = {key: torch.zeros(shape) for key, (shape, _) in manifest["keys"].items()}
-    if "discriminator" in path.stem:
-        fit_weights(VITSDiscriminator(**manifest["config"]), modern_keys(state), path.name)
-        return
-    arguments, facts, state = (from_amphion if "amphion" in path.stem else from_jaywalnut310)(manifest["config"], state)
-    model = build(VITS, json.loads(json.dumps(arguments)), facts | {"sample_rate": 22050, "hop_size": 256})
-    fit_weights(model, state, path.name)
-    assert sum(p.numel() for p in model.parameters()) == manifest["param_count"]

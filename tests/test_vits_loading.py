@@ -22,11 +22,6 @@ MODEL = {
 SYMBOLS = "<eps> 0\nb 1\nh 2\nl 3\noʊ 4\nə 5\nɛ 6\n_ 7\n. 8\n"
 
 
-@pytest.fixture(autouse=True)
-def seed():
-    torch.manual_seed(0)
-
-
 def jaywalnut310(folder, model, *, name="ljs_base.json", weights="pretrained_ljs.pth", **data):
     data = {
         "text_cleaners": ["english_cleaners2"], "sampling_rate": 8000, "filter_length": 64, "hop_length": 16, "win_length": 64,

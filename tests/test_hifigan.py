@@ -1,9 +1,8 @@
-"""Vocoder networks: lengths, folding, gradients, Griffin-Lim by ear of the mel."""
+"""HiFi-GAN: the network against the paper's formula, lengths, causality, losses and what they compare."""
 
 import copy
 import math
 
-import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -11,27 +10,17 @@ from torch.nn import functional as F
 from models.base.adversarial import discriminator_loss, feature_loss, generator_loss
 from models.base.discriminators import Discriminators
 from models.base.experiment import build_model
-from models.vocoders.griffinlim import GriffinLim
 from models.vocoders.hifigan import HiFiGAN, Variant
-from processors.mel import MEL_CONVENTIONS, MelSettings, MelSpectrogram
-from tests.conftest import RATE, SHARED, clip, make
+from processors.mel import MelSettings, MelSpectrogram
+from tests.conftest import RATE, make
+from tests.networks import batch_of
 from tests.test_models import card_of
-from utils.audio import Audio
 
 SMALL = {"n_mel": 8, "upsample_initial_channel": 16}
 TWO_STAGES = {"upsample_rates": (5, 4), "upsample_kernel_sizes": (10, 8)}
 TINY_JUDGES = {"mpd": {"channel_multiplier": 1 / 32}, "msd": {"channel_multiplier": 1 / 16, "groups_divisor": 4}}
 
 
-@pytest.fixture(autouse=True)
-def seed():
-    torch.manual_seed(0)
-
-
-def batch_of(frames, hop, n_mel=8):
-    samples = torch.tensor(frames) * hop
-    audio = torch.randn(len(frames), max(frames) * hop) * 0.1
-    return {"mel": torch.randn(len(frames), max(frames), n_mel), "audio": audio, "samples": samples, "frames": torch.tensor(frames)}
 
 
 @pytest.mark.parametrize("padding", ["hifigan", "parallelwavegan"])
@@ -80,26 +69,6 @@ def plain_hifigan(model, x):
     return torch.tanh(model.conv_post(F.leaky_relu(x)))
 
 
-def test_folding_changes_no_sample_and_takes_the_norms_out():
-    model = make(HiFiGAN, **SMALL).eval()
-    mel = torch.randn(1, 12, 8)
-    before = model.infer(mel)
-    assert model.prepared() is model
-    torch.testing.assert_close(model.infer(mel), before, rtol=1e-5, atol=1e-6)
-    assert not any("parametrizations" in key for key in model.state_dict())
-
-
-def test_a_frame_reaches_no_further_than_receptive_field_frames():
-    model = make(HiFiGAN, **SMALL, **TWO_STAGES, resblock_kernel_sizes=(3,), resblock_dilation_sizes=((1, 3),)).eval()
-    reach, hop = model.receptive_field_frames, model.samples_per_frame
-    mel = torch.randn(1, 4 * reach, 8)
-    other = mel.clone()
-    other[:, 2 * reach] += 1
-    changed = (model.infer(mel) != model.infer(other))[0].nonzero().flatten() // hop
-    assert 2 * reach - changed.min() <= reach and changed.max() - 2 * reach <= reach
-    assert reach <= 2 * max(2 * reach - changed.min(), 1)  # no idle boast either
-
-
 @pytest.mark.parametrize("resblock", ["1", "2"])
 def test_a_causal_one_hears_nothing_of_later_frames(resblock):
     model = make(HiFiGAN, **SMALL, **TWO_STAGES, resblock=resblock, variant=Variant(causal=True)).eval()
@@ -114,24 +83,9 @@ def test_a_causal_one_hears_nothing_of_later_frames(resblock):
         make(HiFiGAN, **SMALL, upsample_rates=(5,), upsample_kernel_sizes=(11,), variant=Variant(causal=True))
 
 
-def test_sizes_that_do_not_fit_say_what_to_change():
-    with pytest.raises(ValueError, match=r"make 256 samples.*hop_size is 300.*product is 300"):
-        make(HiFiGAN, n_mel=80, hop_size=300)
-    with pytest.raises(ValueError, match="upsample_kernel_sizes needs one size"):
-        make(HiFiGAN, n_mel=80, upsample_rates=(8, 8))
-    with pytest.raises(ValueError, match="no shorter than its rate, got 4 for 8"):
-        make(HiFiGAN, n_mel=80, upsample_rates=(8,), upsample_kernel_sizes=(4,))
-    with pytest.raises(ValueError, match="must be odd"):
-        make(HiFiGAN, n_mel=80, resblock_kernel_sizes=(3, 4, 5))
-    with pytest.raises(ValueError, match="nothing is left"):
-        make(HiFiGAN, n_mel=80, upsample_initial_channel=8)
-    with pytest.raises(ValueError, match="decoder inside another model"):
-        make(HiFiGAN, **SMALL)({"mel": torch.zeros(1, 1, 8), "audio": torch.zeros(1, 256), "samples": torch.tensor([256])})
-
-
 def test_mel_loss_is_that_of_the_mels_and_zero_for_the_truth():
     model = make(HiFiGAN, **SMALL, sample_rate=RATE, hop_size=256)
-    batch = batch_of([20, 20], 256)
+    batch = batch_of([20, 20], 256, 8)
     out = model(batch)
     mel = MelSpectrogram(MelSettings(sample_rate=RATE, hop_size=256, n_mel=8))
     expected = (mel(out["fake"][:, 0]) - mel(batch["audio"])).abs().mean()
@@ -141,9 +95,9 @@ def test_mel_loss_is_that_of_the_mels_and_zero_for_the_truth():
 
 def test_nothing_is_learnt_from_beyond_the_end():
     model = make(HiFiGAN, **SMALL, sample_rate=RATE, hop_size=256)
-    out = model(batch_of([20, 8], 256))
+    out = model(batch_of([20, 8], 256, 8))
     assert out["fake"][1, 0, 8 * 256 :].abs().max() == 0
-    loud = batch_of([20, 8], 256)
+    loud = batch_of([20, 8], 256, 8)
     loud["audio"][1, 8 * 256 + 1024 :] = 1.0  # further than a window reaches
     torch.manual_seed(1)
     first = model(loud)["mel"]
@@ -164,7 +118,7 @@ def test_speaker_and_statistics_come_in_where_asked_for():
 
 def test_adversarial_losses_reach_every_parameter():
     model, judge = make(HiFiGAN, **SMALL, sample_rate=RATE, hop_size=256), Discriminators(TINY_JUDGES)
-    out = model(batch_of([32, 32], 256))
+    out = model(batch_of([32, 32], 256, 8))
     real_scores, fake_scores, real_maps, fake_maps = judge(out["real"], out["fake"])
     (out["mel"] + generator_loss(fake_scores) + 2 * feature_loss(real_maps, fake_maps)).backward()
     assert not [k for k, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
@@ -174,46 +128,10 @@ def test_adversarial_losses_reach_every_parameter():
     assert not [k for k, p in judge.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
 
 
-INVERTIBLE = {name: MEL_CONVENTIONS[name] for name in ("hifigan", "tacotron2", "vocos", "parallelwavegan", "wavernn", "facodec")}
-
-
-@pytest.mark.parametrize("name", INVERTIBLE)
-def test_griffin_lim_gives_back_the_mel(name):
-    settings = {"sample_rate": RATE, "hop_size": 200, "n_fft": 1024, "win_size": 800, "convention": name}
-    mel, samples = MelSpectrogram(MelSettings(**settings)), torch.from_numpy(clip(1.0, 150, 0))[None]
-    wanted = mel(samples)
-    wave = GriffinLim(MelSettings(**settings)).infer(wanted)
-    assert wave.shape == (1, len(samples[0]) // 200 * 200)
-    found = mel(wave)[:, : wanted.shape[1]]
-    spread = wanted.std()
-    assert (found - wanted)[:, 4:-4].abs().mean() < 0.12 * spread
-
-
-def test_griffin_lim_is_the_same_each_time_and_leaves_chance_alone():
-    vocoder = GriffinLim(MelSettings(sample_rate=RATE, hop_size=256), iterations=4)
-    mel = torch.randn(1, 20, 80) - 5
-    torch.manual_seed(3)
-    expected = torch.rand(1)
-    torch.manual_seed(3)
-    first = vocoder.infer(mel)
-    assert torch.equal(torch.rand(1), expected) and torch.equal(first, vocoder.infer(mel))
-    assert vocoder.infer(mel[:, :1]).shape == (1, 256)
-
-
-@pytest.mark.skipif(not (SHARED / "data/kathleen").is_dir(), reason="no ../shared/data/kathleen beside the repository")
-def test_griffin_lim_on_speech():
-    settings = {"sample_rate": 22050, "hop_size": 256, "fmax": 8000.0}
-    mel, errors = MelSpectrogram(MelSettings(**settings)), []
-    for path in sorted((SHARED / "data/kathleen/wavs").iterdir())[:2]:
-        wanted = mel(torch.from_numpy(Audio.read(path, 22050).samples)[None])
-        errors.append(float((mel(GriffinLim(MelSettings(**settings)).infer(wanted)) - wanted).abs().mean()))
-    assert np.mean(errors) < 0.12  # nepers: 1 dB
-
-
 def test_folding_a_copy_leaves_the_original_to_train_on():
     model = make(HiFiGAN, **SMALL, sample_rate=RATE, hop_size=256)
     folded = copy.deepcopy(model).prepared().eval()
-    batch = batch_of([8, 8], 256)
+    batch = batch_of([8, 8], 256, 8)
     out = model(batch)
     out["mel"].backward()
     assert model.conv_pre.parametrizations.weight.original1.grad.abs().sum() > 0

@@ -1,0 +1,216 @@
+"""Every published key and shape has its place: the manifests of the parity kit, a family a row."""
+
+import fnmatch
+import json
+import math
+
+import pytest
+import torch
+
+from models.base.task import fit_weights
+from models.tts.fastspeech2 import FastSpeech2
+from models.tts.jets import Jets
+from models.tts.vits import VITS
+from models.upstream import fastspeech2_maps, fatchord, r9y9, vits_maps
+from models.upstream.amphion import hifigan as amphion_hifigan
+from models.upstream.jets_maps import from_amphion as amphion_jets
+from models.upstream.jik876 import hifigan_sizes
+from models.upstream.lmnt import lmnt_diffwave
+from models.upstream.parallel_wavegan import pwg_hifigan
+from models.upstream.vocos import amphion_vocos, gemelo_vocos
+from models.upstream.yangai520 import amphion_apnet, apnet_sizes
+from models.vocoders.apnet import APNet
+from models.vocoders.bigvgan import BigVGAN
+from models.vocoders.diffwave import DiffWave
+from models.vocoders.hifigan import HiFiGAN
+from models.vocoders.melgan import MelGAN
+from models.vocoders.vocos import Vocos
+from models.vocoders.waveglow import WaveGlow
+from models.vocoders.wavenet import WaveNet
+from models.vocoders.wavernn import WaveRNN
+from modules.discriminators.vits import VITSDiscriminator
+from modules.norm import modern_keys
+from processors.mel import filter_bank
+from tests.conftest import SHARED
+from tests.parity import bigvgan, diffwave, discriminators, melgan, nsfhifigan, waveglow
+from tests.parity.hifigan import vits_hifigan
+from utils.config import build
+
+SPEECH = {"sample_rate": 22050, "hop_size": 256}
+
+
+def built(model, arguments, facts):
+    """A model from what a reader says, by way of JSON as in a card: on the device "meta", where nothing is drawn."""
+    with torch.device("meta"):
+        return build(model, json.loads(json.dumps(arguments)), facts)
+
+
+def hifigan_of(manifest, state):
+    config = manifest["config"]
+    if manifest["source"] == "kan-bayashi":
+        (arguments, state), n_mel = pwg_hifigan(config, state), config["in_channels"]
+    elif "initial_channel" in config:
+        (arguments, state), n_mel = vits_hifigan(config, state), config["initial_channel"]
+    elif manifest["source"] == "amphion":
+        (arguments, state), n_mel = amphion_hifigan(config, state), config["preprocess"]["n_mel"]
+    else:
+        arguments, state, n_mel = hifigan_sizes(config), modern_keys(state), 80
+    return built(HiFiGAN, arguments, {"n_mel": n_mel}), state
+
+
+def bigvgan_of(manifest, state):
+    arguments, state, bands = bigvgan.translate(manifest["config"], state)
+    return built(BigVGAN, arguments, {"n_mel": bands}), state
+
+
+def melgan_of(manifest, state):
+    arguments, state, bands = melgan.translate(manifest["source"], manifest["config"], state)
+    return built(MelGAN, arguments, {"n_mel": bands}), state
+
+
+def nsfhifigan_of(manifest, state):
+    model, state = nsfhifigan.ours(manifest["config"], state, manifest["source"])
+    assert math.prod(manifest["config"].get("upsample_rates", [256])) == model.samples_per_frame
+    return model, state
+
+
+def waveglow_of(manifest, state):
+    return built(WaveGlow, *waveglow.sizes(manifest["config"])), modern_keys(state)
+
+
+def diffwave_of(manifest, state):
+    model = built(DiffWave, *diffwave.sizes(manifest["config"], {}))
+    assert lmnt_diffwave({}, state)[0]["residual_layers"] == len(model.residual_layers)
+    return model, state
+
+
+def wavenet_of(manifest, state):
+    translate = r9y9.amphion if manifest["source"] == "amphion" else r9y9.wavenet
+    arguments, facts, state = translate(manifest["config"], state)
+    hop = math.prod(arguments["upsampling"]["factors"])
+    return built(WaveNet, arguments, facts | {"sample_rate": 22050, "hop_size": hop}), state
+
+
+def wavernn_of(manifest, state):
+    translate = fatchord.amphion if manifest["source"] == "amphion" else fatchord.wavernn
+    arguments, facts, state = translate(manifest["config"], state)
+    hop = math.prod(arguments["upsample_factors"])
+    return built(WaveRNN, arguments, facts | {"sample_rate": 22050, "hop_size": hop}), state
+
+
+def gemelo_of(manifest, state):
+    tables = tables_of(state)
+    state = state | {key: value for key, value in tables.items() if key in state}
+    arguments, facts, _, weights = gemelo_vocos(manifest["config"], state)
+    model = built(Vocos, arguments, {name: facts[name] for name in ("n_mel", "hop_size")})
+    foreign = [key for key in manifest["buffers"] if key in state] + [key for key in state if ".encodec." in key]
+    manifest["param_count"] = sum(value.numel() for key, value in state.items() if key not in foreign)
+    if "codebook_weights" in weights:
+        assert model.codebook_weights.shape == (16 * 1024, 128)
+    return model, weights
+
+
+def tables_of(state):
+    """The tables that are kept with the weights, and must be what they are; all else may be any weight of that shape."""
+    window = state.get("head.istft.window")
+    return {
+        "feature_extractor.mel_spec.mel_scale.fb": filter_bank(
+            sample_rate=24000, n_fft=1024, n_mel=100, fmin=0, fmax=12000.0, mel_scale="htk", norm="none"
+        ),
+        "feature_extractor.mel_spec.spectrogram.window": torch.hann_window(1024),
+        "head.istft.window": torch.hann_window(1 if window is None else len(window)),
+        "head.imdct.window": torch.sin(torch.pi / 512 * (torch.arange(512) + 0.5)),
+    }
+
+
+def vocos_of(manifest, state):
+    sizes = manifest["config"]
+    state["head.istft.window"] = torch.hann_window(sizes["n_fft"])
+    p = {"sample_rate": 24000, "hop_size": sizes["hop_size"], "n_fft": sizes["n_fft"], "n_mel": sizes["input_channels"]}
+    card, weights = amphion_vocos({"preprocess": {**p, **manifest.get("preprocess", {})}, "model": {"vocos": sizes}}, state)
+    if "preprocess" in manifest:
+        assert card["preprocess"]["features"]["mel"]["convention"] == "vevo"
+    return built(Vocos, card["model"], {"n_mel": sizes["input_channels"], "hop_size": sizes["hop_size"]}), weights
+
+
+def apnet_of(manifest, state):
+    config = manifest["config"]
+    arguments = amphion_apnet(config, {})[0] if manifest["source"] == "amphion" else apnet_sizes(config)
+    facts = {"n_mel": config.get("num_mels", 100), "hop_size": config.get("hop_size", 256)}
+    return built(APNet, arguments, facts), modern_keys(state)
+
+
+def fastspeech2_of(manifest, state):
+    maps = fastspeech2_maps
+    translate = maps.from_ming024 if "ming024" in manifest["source"] else maps.from_amphion
+    arguments, facts, state = translate(manifest["config"], state)
+    return build(FastSpeech2, arguments, facts), state
+
+
+def vits_of(manifest, state):
+    translate = vits_maps.from_jaywalnut310 if "jaywalnut310" in manifest["source"] else vits_maps.from_amphion
+    arguments, facts, state = translate(manifest["config"], state)
+    return built(VITS, arguments, facts | SPEECH), state
+
+
+def vits_discriminator_of(manifest, state):
+    return VITSDiscriminator(**manifest["config"]), modern_keys(state)
+
+
+def jets_of(manifest, state):
+    arguments, facts, weights = amphion_jets(manifest["config"], state)
+    idle = {key for key in state if key.split(".")[0] in ("postnet", "mel_linear") or key.endswith("position_enc")}
+    idle |= {f"variance_adaptor.{name}_{what}" for name in ("pitch", "energy") for what in ("bins", "embedding.weight")}
+    assert len(weights) == len(state) - len(idle) + 4, "all but what has no say; and our means and spreads"
+    return built(Jets, arguments, facts | SPEECH), weights
+
+
+def discriminator_of(manifest, state):
+    name = manifest["model"].removesuffix("_discriminator")
+    model = discriminators.ours(name, manifest["config"], manifest["source"])
+    return model, discriminators.our_names(state)
+
+
+FAMILIES = {
+    "hifigan*": hifigan_of,
+    "tfr_enhanced_hifigan__*": hifigan_of,
+    "bigvgan*": bigvgan_of,
+    "melgan__*": melgan_of,
+    "nsfhifigan*": nsfhifigan_of,
+    "waveglow__*": waveglow_of,
+    "diffwave__*": diffwave_of,
+    "wavenet*": wavenet_of,
+    "wavernn*": wavernn_of,
+    "vocos_*__gemelo-ai": gemelo_of,
+    "vocos_*__amphion": vocos_of,
+    "apnet__*": apnet_of,
+    "fastspeech2*": fastspeech2_of,
+    "vits_discriminator__*": vits_discriminator_of,
+    "vits__*": vits_of,
+    "vits_hifitts*": vits_of,
+    "vits_nosdp*": vits_of,
+    "vits_vctk*": vits_of,
+    "jets__*": jets_of,
+    **{f"{name}__*": discriminator_of for name in ("mpd", "msd", "mrd", "msstftd", "mssbcqtd", "mbd", "melgan_discriminator")},
+}
+UNCOUNTED = ("fastspeech2*", "jets__*")  # their published counts hold tables of bins, and layers that have no say
+KINDS = {"float32": torch.float32, "int64": torch.int64}
+
+
+def family(path):
+    return next((found for pattern, found in FAMILIES.items() if fnmatch.fnmatch(path.stem, pattern)), None)
+
+
+FILES = sorted(path for path in (SHARED / "parity/manifests").glob("*.json") if family(path))
+
+
+@pytest.mark.skipif(not FILES, reason="no ../shared/parity/manifests beside the repository")
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_published_key_and_shape_has_its_place(path):
+    manifest = json.loads(path.read_text())
+    state = {key: torch.zeros(shape, dtype=KINDS[kind]) for key, (shape, kind) in manifest["keys"].items()}
+    model, weights = family(path)(manifest, state)
+    device = next(model.parameters()).device
+    fit_weights(model, {key: value.to(device) for key, value in weights.items()}, path.name)
+    if not any(fnmatch.fnmatch(path.stem, pattern) for pattern in UNCOUNTED):
+        assert sum(parameter.numel() for parameter in model.parameters()) == manifest["param_count"]
