@@ -121,5 +121,12 @@ def train(config: Path, name: str, *settings: str, processes: int = 1) -> str:
     return output
 
 
+def train_here(config: Path, name: str, *settings: str) -> None:
+    """The same for a run that nothing interrupts, in this process: a child takes seconds to start."""
+    from bins.train import main
+
+    assert main(["--config", str(config), "--name", name, *sets(settings)]) == 0
+
+
 def sets(settings: tuple[str, ...]) -> list[str]:
     return [word for setting in settings for word in ("--set", setting)]

@@ -126,11 +126,3 @@ def losses_of(model: Model, batch: dict, updates: int, rate: float) -> list[floa
         optimizer.step()
         losses.append(loss.item())
     return losses
-
-
-def tones() -> dict[str, Tensor]:
-    """A batch of loud and soft tones of 8 frames, 16 samples each, and mels of 5 bands that say which."""
-    loud = torch.linspace(0.05, 0.8, 6)[:, None]
-    audio = loud * torch.sin(torch.arange(8 * 16) / torch.linspace(2, 5, 6)[:, None])
-    lengths = {"frames": torch.full((6,), 8), "samples": torch.full((6,), 128)}
-    return {"mel": loud[..., None].log().expand(6, 8, 5), "audio": audio, **lengths}

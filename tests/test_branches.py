@@ -4,7 +4,7 @@ import pytest
 
 from models.base.experiment import Experiment
 from models.base.trainer import Trainer
-from tests.conftest import python, sets, toy_config, train
+from tests.conftest import python, sets, toy_config, train, train_here
 from tests.test_trainer import furthest, weights
 
 JUDGE = {"discriminator": {"mpd": {"channel_multiplier": 1 / 32}}, "train": {"segment_frames": 20}}
@@ -20,14 +20,14 @@ def config_of(corpus, model, **settings):
 def test_one_each_on_two_processes_is_two_on_one(corpus, model):
     """A batch of one utterance uses one branch; the other process's often another."""
     config = config_of(corpus, model)
-    train(config, "one", "train.batch_size=2")
+    train_here(config, "one", "train.batch_size=2")
     train(config, "two", "train.batch_size=1", processes=2)
     assert furthest(weights(config, "one"), weights(config, "two")) < 2e-7
 
 
 def test_a_branch_that_only_the_first_of_accumulated_batches_uses_is_trained(corpus):
     config = config_of(corpus, "ToyBranches")
-    train(config, "one", "train.batch_size=4")
+    train_here(config, "one", "train.batch_size=4")
     train(config, "two", "train.batch_size=1", "train.accumulate=2", processes=2)
     assert furthest(weights(config, "one"), weights(config, "two")) < 2e-7
 

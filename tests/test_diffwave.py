@@ -13,7 +13,7 @@ from models import load
 from models.upstream import read_foreign
 from models.vocoders.diffwave import FAST, LINEAR, DiffWave
 from modules.diffusion import SAMPLERS
-from tests.networks import batch_of, expected, losses_of, mel_of, says, stirred, tones
+from tests.networks import batch_of, expected, mel_of, stirred
 
 WAVE = {"n_mel": 5, "residual_channels": 6, "residual_layers": 4, "dilation_cycle_length": 2, "upsample_factors": (4, 4)}
 
@@ -144,12 +144,6 @@ def test_the_loss_is_the_distance_of_the_noise(monkeypatch):
         assert model(batch_of([400, 300], 16))["noise"].item() == pytest.approx(wanted, rel=0.05)
 
 
-def test_it_learns_which_tones_are_loud():
-    losses = losses_of(DiffWave(**{**WAVE, "residual_channels": 16}).train(), tones(), 120, 3e-3)
-    before = np.mean(losses[:5])
-    assert before > 0.7 and np.mean(losses[-5:]) < 0.75 * before
-
-
 MEL = mel_of(4, 5)
 LMNT = {**WAVE, "upsample_factors": (16, 16), "dilation_cycle_length": 10}
 
@@ -159,7 +153,7 @@ def test_lmnts_file_needs_nothing_beside_it(tmp_path, name):
     model = wave(**LMNT)
     torch.save({"step": 3, "model": model.state_dict(), "optimizer": {}, "scaler": None}, tmp_path / name)
     for path in (tmp_path / name, tmp_path):
-        np.testing.assert_allclose(says(path, MEL, seed=1), expected(model, MEL, seed=1), atol=1e-6)
+        np.testing.assert_allclose(expected(load(path, device="cpu").model, MEL, seed=1), expected(model, MEL, seed=1), atol=1e-6)
     task = load(tmp_path, device="cpu")
     assert task.rate == 22050 and task.mel_settings.convention.log == "dB" and task.mel_settings.fmin == 20
 
@@ -172,16 +166,17 @@ def test_lmnts_own_settings_are_followed_and_the_furthest_file_is_taken(tmp_path
     torch.save(
         {"model": model.state_dict(), "params": {**params, "sample_rate": 24000, "n_mels": 5}}, tmp_path / "weights-1000.pt"
     )
-    np.testing.assert_allclose(says(tmp_path, MEL, seed=1), expected(model, MEL, seed=1), atol=1e-6)
+    np.testing.assert_allclose(expected(load(tmp_path, device="cpu").model, MEL, seed=1), expected(model, MEL, seed=1), atol=1e-6)
     assert load(tmp_path, device="cpu").rate == 24000
     torch.save(other, tmp_path / "weights.pt")
-    np.testing.assert_allclose(says(tmp_path, MEL, seed=1), expected(load(tmp_path / "weights-900.pt", device="cpu").model), atol=1e-6)
+    plain = load(tmp_path / "weights-900.pt", device="cpu").model
+    np.testing.assert_allclose(expected(load(tmp_path, device="cpu").model, MEL, seed=1), expected(plain, MEL, seed=1), atol=1e-6)
 
 
 def test_lmnts_model_without_a_mel(tmp_path):
     model = wave(**LMNT, conditional=False)
     torch.save({"model": model.state_dict(), "params": {"n_mels": 5}}, tmp_path / "weights.pt")
-    np.testing.assert_allclose(says(tmp_path, MEL, seed=1), expected(model, MEL, seed=1), atol=1e-6)
+    np.testing.assert_allclose(expected(load(tmp_path, device="cpu").model, MEL, seed=1), expected(model, MEL, seed=1), atol=1e-6)
 
 
 def test_another_weights_file_is_refused(tmp_path):
@@ -200,4 +195,4 @@ def test_amphions_diffwave_folder(tmp_path, written):
     config = {"model_type": "DiffusionVocoder", "preprocess": p, "model": {"generator": "diffwave", "diffwave": section}}
     (tmp_path / "args.json").write_text(json.dumps(config))
     torch.save({"state_dict": model.state_dict()}, tmp_path / "1000.pt")
-    np.testing.assert_allclose(says(tmp_path, MEL, seed=1), expected(model, MEL, seed=1), atol=1e-6)
+    np.testing.assert_allclose(expected(load(tmp_path, device="cpu").model, MEL, seed=1), expected(model, MEL, seed=1), atol=1e-6)

@@ -115,12 +115,12 @@ def test_a_failed_validation_leaves_the_checkpoint(corpus):
 
 
 def test_one_validation_utterance_is_enough_for_two_processes(tmp_path):
-    from tests.conftest import train
+    from tests.conftest import train, train_here
 
     folder = extracted(make_corpus(tmp_path, [1.0] * 10, valid=1))
     config = toy_config(folder, train={"max_steps": 2})
     train(config, "two", processes=2)
-    train(config, "one", "train.batch_size=8")
+    train_here(config, "one", "train.batch_size=8")
     losses = [json.loads((Checkpoints(folder / f"ckpts/{name}").newest() / "card.json").read_text())["best"] for name in ("one", "two")]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 

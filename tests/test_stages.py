@@ -11,7 +11,7 @@ from models.base.experiment import Experiment
 from models.base.gan import GANConfig
 from models.base.trainer import Trainer
 from models.base.watch import Watch
-from tests.conftest import toy_config, train
+from tests.conftest import toy_config, train, train_here
 from tests.test_discriminators import Bench
 from tests.test_trainer import furthest, killed_and_resumed_is_whole, same, weights
 from utils.config import ConfigError
@@ -109,7 +109,7 @@ def test_two_processes_are_one(corpus):
     """No batch norm of theirs: each process's would see a batch of its own."""
     stages = {"prior": {"max_steps": 3, "parts": ["prior"]}, "decoder": {"max_steps": 3, "parts": ["decoder"]}}
     config = staged(corpus, optimizer={"eps": 1e-3}, stages=stages)
-    train(config, "one", "train.batch_size=16")
+    train_here(config, "one", "train.batch_size=16")
     train(config, "two", "train.batch_size=8", processes=2)
     assert furthest(weights(config, "one"), weights(config, "two")) < 2e-7
 

@@ -13,7 +13,7 @@ from torch.nn.utils import weight_norm as old_weight_norm
 from models import load
 from models.upstream.nvidia_waveglow import merge_old
 from models.vocoders.waveglow import InvertibleConv, WaveGlow
-from tests.networks import batch_of, expected, losses_of, mel_of, says, stirred, tones
+from tests.networks import batch_of, expected, mel_of, stirred
 from tests.parity import old_keys
 
 GLOW = {"n_mel": 5, "hop_size": 16, "upsample_kernel_size": 40, "n_flows": 4, "n_early_every": 2, "n_layers": 2, "n_channels": 6}
@@ -145,13 +145,13 @@ def test_amphions_waveglow_folder(tmp_path):
     config = {"model_type": "FlowVocoder", "preprocess": p, "model": {"generator": "waveglow"}, "VOCODER": capitals}
     (tmp_path / "args.json").write_text(json.dumps(config))
     torch.save({"state_dict": old_keys(model.state_dict())}, tmp_path / "1000.pt")
-    np.testing.assert_allclose(says(tmp_path, MEL, seed=1), expected(model, MEL, seed=1), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(expected(load(tmp_path, device="cpu").model, MEL, seed=1), expected(model, MEL, seed=1), rtol=1e-4, atol=1e-5)
 
 
 def test_nvidias_state_dict_alone_and_with_its_config(tmp_path):
     model = glow(**NVIDIA)
     torch.save({"state_dict": old_keys(model.state_dict())}, tmp_path / "waveglow_weights.pt")
-    np.testing.assert_allclose(says(tmp_path, MEL, seed=1), expected(model, MEL, seed=1), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(expected(load(tmp_path, device="cpu").model, MEL, seed=1), expected(model, MEL, seed=1), rtol=1e-4, atol=1e-5)
     task = load(tmp_path / "waveglow_weights.pt", device="cpu")
     assert (task.mel_settings.fmax, task.mel_settings.convention.padding, task.model.sigma) == (8000, "center", 1.0)
     every = glow(**{**NVIDIA, "n_early_every": 2})
@@ -161,13 +161,8 @@ def test_nvidias_state_dict_alone_and_with_its_config(tmp_path):
         "data_config": {"mel_fmax": 7600.0, "sampling_rate": 16000},
     }
     (tmp_path / "config.json").write_text(json.dumps(config))
-    np.testing.assert_allclose(says(tmp_path, MEL, seed=1), expected(every, MEL, seed=1), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(expected(load(tmp_path, device="cpu").model, MEL, seed=1), expected(every, MEL, seed=1), rtol=1e-4, atol=1e-5)
     assert load(tmp_path, device="cpu").rate == 16000
-
-
-def test_it_learns_which_tones_are_loud():
-    losses = losses_of(WaveGlow(**GLOW).train(), tones(), 60, 3e-3)
-    assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 1.0  # nats a sample
 
 
 @pytest.fixture
@@ -207,7 +202,7 @@ def test_nvidias_pickled_module_gives_its_tensors_and_runs_no_code(tmp_path, glo
     held = {"model": pickled(glow_module, model), "iteration": 5, "optimizer": {}, "learning_rate": 1e-4}
     torch.save(held, tmp_path / "waveglow_256channels_universal_v5.pt")
     monkeypatch.delitem(sys.modules, "glow")  # whoever reads it has no such module, and needs none
-    np.testing.assert_allclose(says(tmp_path, MEL, seed=1), expected(model, MEL, seed=1), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(expected(load(tmp_path, device="cpu").model, MEL, seed=1), expected(model, MEL, seed=1), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore")
