@@ -12,7 +12,7 @@ from models.tts.fastspeech2 import FastSpeech2
 from models.tts.jets import Jets
 from models.tts.vits import VITS
 from models.upstream import fastspeech2_maps, fatchord, r9y9, vits_maps
-from models.upstream.amphion import hifigan as amphion_hifigan
+from models.upstream.amphion_vocoders import hifigan as amphion_hifigan
 from models.upstream.jets_maps import from_amphion as amphion_jets
 from models.upstream.jik876 import hifigan_sizes
 from models.upstream.lmnt import lmnt_diffwave

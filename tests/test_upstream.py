@@ -11,7 +11,6 @@ from torch import nn
 from models import load
 from models.upstream import read_foreign
 from models.upstream.amphion import newest_weights
-from models.upstream.amphion_vocoders import hifigan as amphion_hifigan
 from models.upstream.jik876 import hifigan_sizes
 from models.upstream.parallel_wavegan import pwg_hifigan
 from models.vocoders.hifigan import HiFiGAN
