@@ -349,8 +349,8 @@ def test_a_student_that_there_is_not_is_said():
     model.stage = "student"
     with pytest.raises(ValueError, match="set model.distil to true"):
         model.begin_stage()
-    with pytest.raises(ValueError, match="distil_levels: 2 or more"):
-        model_of("DiffComoSVC", distil_levels=1)
+    with pytest.raises(ValueError, match="distillation.levels: 2 or more"):
+        model_of("DiffComoSVC", distillation={"levels": 1})
 
 
 def test_one_config_trains_teacher_and_student_one_after_the_other(tmp_path):

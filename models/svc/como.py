@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -23,11 +24,23 @@ CONSISTENT = Karras(consistent=True)
 Sampler = Literal["auto", "consistency", "euler", "heun"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Distillation:
+    """How a student is taught: `levels` of noise that its teacher walks, and the `decay` of the student's slow copy at each update."""
+
+    levels: int = 40
+    decay: float = 0.95
+
+    def __post_init__(self) -> None:
+        if self.levels < 2:
+            raise ValueError(f"distillation.levels: 2 or more are needed, got {self.levels}.")
+
+
 class DiffComoSVC(MelConversion):
     """Contents, F0, energy and a speaker to a mel (batch, frames, n_mel): an encoder guesses it, and a diffusion refines the guess.
 
     With `distil` there is a student besides, for a training in stages: one called "student" trains the part `student` towards its own
-    slow copy (of `target_decay`), between two of `distil_levels` that the teacher walks. Any other stage trains the rest. `contents`
+    slow copy, between two levels of noise that the teacher walks, as `distillation` says. Any other stage trains the rest. `contents`
     are names of content features, `channels` how wide each is, `statistics["mel"]` the "min" and "max" of each band. The other
     defaults are Amphion's sizes. Raises ValueError when sizes do not fit together.
     """
@@ -49,16 +62,13 @@ class DiffComoSVC(MelConversion):
         stack: DilatedSizes = DilatedSizes(),
         karras: Karras = CONSISTENT,
         distil: bool = False,
-        distil_levels: int = 40,
-        target_decay: float = 0.95,
+        distillation: Distillation = Distillation(),
     ) -> None:
         facts = {"n_mel": n_mel, "channels": channels, "n_speakers": n_speakers, "statistics": statistics}
         super().__init__(contents=contents, condition=condition, **facts)
-        if distil_levels < 2:
-            raise ValueError(f"distil_levels: 2 or more are needed, got {distil_levels}.")
         self.n_mel = n_mel
         self.karras = karras
-        self.distil_levels = distil_levels
+        self.distil_levels = distillation.levels
         width = self.condition_encoder.channels
         self.encoder = encoder.network(width, n_mel, see_padding=self.see_padding)
         sizes = {"n_mel": n_mel, "condition_channels": n_mel, "steps": steps, "stack": stack}
@@ -66,7 +76,7 @@ class DiffComoSVC(MelConversion):
         self.student = None
         if distil:
             self.student = DilatedDenoiser(**sizes)
-            self.targets = {STUDENT: target_decay}
+            self.targets = {STUDENT: distillation.decay}
             self.register_buffer("distilled", torch.tensor(False))
 
     def begin_stage(self) -> None:

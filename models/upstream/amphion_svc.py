@@ -206,7 +206,7 @@ def from_como(config: Mapping[str, Any], state: State) -> Parts:
         "log_std": section["P_std"],
         "output_alone": True,
     }
-    arguments["distil_levels"] = section["n_timesteps"]
+    arguments["distillation"] = {"levels": section["n_timesteps"]}
     names = {"1.encoder.": "encoder.", "1.decoder.denoise_fn.": "teacher."}
     if any(key.startswith("1.decoder.denoise_fn_ema.") for key in state):
         arguments["distil"] = True
