@@ -77,7 +77,8 @@ def batch_of(frames: list[int], hop: int, n_mel: int = 5, pad: int = 0) -> dict[
     for i, f in enumerate(frames):
         samples = f * hop
         mel[i, :f] = torch.randn(f, n_mel, generator=random)
-        audio[i, :samples] = 0.3 * torch.randn(samples, generator=random)
+        noise = torch.randn(samples, generator=random)
+        audio[i, :samples] = 0.3 * noise
     lengths = torch.tensor(frames)
     return {"mel": mel, "audio": audio, "frames": lengths, "samples": lengths * hop}
 
