@@ -10,6 +10,7 @@ from models import MODELS
 from models.base.experiment import build_model
 from models.base.model import Model, keyword_options
 from models.base.options import kinds
+from models.base.tables import tables
 from processors.features import FEATURES
 from tests import svc
 from tests.test_models import OURS, SYMBOLS, card_of
@@ -76,9 +77,11 @@ def test_its_options_are_for_users_and_what_is_drawn_is_not(name):
 def test_its_tables_have_a_row_for_each_symbol_and_speaker(name):
     model = model_of(name, **SPEAKING.get(name, {}))
     state = model.state_dict()
-    rows = {kind: len(state[tensor]) for kind, tensor in model.tables.items()}
     expected = {"symbols": len(SYMBOLS), "speakers": 2}
-    assert rows == {kind: expected[kind] for kind in rows}
+    there = tables(model)
+    assert set(there.values()) == model.tables.keys()
+    for tensor, kind in there.items():
+        assert len(state[tensor]) == expected[kind], tensor
 
 
 @pytest.mark.parametrize("name", OURS)

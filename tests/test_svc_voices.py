@@ -9,6 +9,7 @@ import torch
 
 from models import load
 from models.base.experiment import build_model
+from models.base.tables import tells_speakers
 from models.svc.decoding import sound
 from models.svc.rvc import RVC
 from models.svc.sovits import CausalSizes, SharingFlow, SoVITS
@@ -148,6 +149,7 @@ def test_a_voice_may_be_that_of_a_recording():
     card["facts"] = {**card["facts"], "channels": {**svc.CHANNELS, "speaker_vector": 6}}
     model = build_model(card).train()
     assert "speaker_vector" in VitsSVC.features_of(card["model"])
+    assert not tells_speakers(model) and tells_speakers(model_of("VitsSVC"))
     batch = make_batch([34, 33], HOP) | {"speaker_vector": torch.randn(2, 6)}
     out = model(batch)
     assert all(loss.isfinite() for loss in only_losses(out).values())

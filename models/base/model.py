@@ -36,8 +36,8 @@ class Model(nn.Module):
     statistics_of: ClassVar[tuple[str, ...]] = ()
     # Features of which a second stretch comes along in a batch, as `prompt_<feature>` with `prompt_frames` (batch,).
     prompts: ClassVar[tuple[str, ...]] = ()
-    # Tensors whose rows are symbols or speakers: {"symbols": "emb.weight"}. Fine-tuning carries such rows by name.
-    tables: ClassVar[Mapping[str, str]] = {}
+    # Tensors whose rows are symbols or speakers: {"symbols": "emb.weight"}, or several names. Fine-tuning carries such rows by name.
+    tables: Mapping[str, str | tuple[str, ...]] = {}
     # Under which names settings went before they were grouped: {"encoder_layers": "encoder.layers"}. Old cards have those.
     former: ClassVar[Mapping[str, str]] = {}
     # Whether a card holds the median F0 of each speaker, by which a song is moved to where a voice sings.

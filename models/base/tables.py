@@ -24,14 +24,18 @@ SHARE = TrainConfig.init_share
 
 
 def tables(model: Model) -> dict[str, str]:
-    """What the rows stand for, "symbols" or "speakers" -> the tensor's name, of those that this model has."""
+    """The names of the tensors whose rows stand for something -> for what, "symbols" or "speakers", of those that this model has."""
     own = model.state_dict()
-    return {kind: name for kind, name in model.tables.items() if name in own}
+    found = {}
+    for kind, named in model.tables.items():
+        names = [named] if isinstance(named, str) else named
+        found |= {name: kind for name in names if name in own}
+    return found
 
 
 def tells_speakers(model: Model) -> bool:
     """Whether it matters to the model who speaks."""
-    return "speakers" in tables(model)
+    return "speakers" in tables(model).values()
 
 
 def row_names(card: dict[str, Any]) -> dict[str, list[str]]:
@@ -122,7 +126,7 @@ def inherit(
     begun |= {name: rows.table for name, rows in by_name.items() if rows.matched}
     if not begun:
         raise ValueError(f"it shares no tensor with {type(model).__name__}; is it another model?")
-    beside_tables = {name: value for name, value in own.items() if name not in tables(model).values()}
+    beside_tables = {name: value for name, value in own.items() if name not in tables(model)}
     _check_share(beside_tables, weights, share)
     model.load_state_dict({**state, **begun})
     left = sorted(own.keys() - begun.keys())
@@ -166,7 +170,7 @@ def _rows_by_name(
 ) -> dict[str, Rows]:
     """Those tables of `own` whose rows are found by name, not by number. `here` and `there` are the names of the rows."""
     done = {}
-    for kind, name in tables(model).items():
+    for name, kind in tables(model).items():
         if name not in own or name not in weights:
             continue
         sides = (own[name], here[kind], weights[name], there[kind])

@@ -47,6 +47,8 @@ class MelConversion(Model):
         self.contents = tuple(contents)
         self.see_padding = condition.see_padding
         self.voice = VECTOR if condition.speakers == "vectors" else "speaker"
+        if self.voice == VECTOR:
+            self.tables = {}  # of nobody in particular
         self.condition_encoder = condition.network(channels, self.contents, n_speakers)
         known = statistics or {}
         self.scale = MelScale(n_mel, known.get("mel"))

@@ -35,6 +35,7 @@ class VitsSVC(VariationalSVC):
     """
 
     reads = ("f0", "energy", "linear", "audio")
+    tables = {"speakers": ("emb_g.weight", "condition_encoder.singer_encoder.nn.weight")}
 
     @classmethod
     def features_of(cls, settings: Settings) -> tuple[str, ...]:
@@ -73,6 +74,8 @@ class VitsSVC(VariationalSVC):
             speaks=speaks,
         )
         self.who = VECTOR if vectors else "speaker"
+        if vectors:
+            self.tables = {}  # of nobody in particular
         self.condition_encoder = conditioner
 
     def speaker_in(self, batch: Mapping[str, Any]) -> Tensor:
