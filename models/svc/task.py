@@ -221,23 +221,27 @@ class SVC(Task):
 
     def _sung(self, arrays: Arrays, goal: Target, how: How) -> tuple[Audio, Arrays]:
         """The sound, and what there is to draw of it: mel (frames, n_mel) or audio (samples,), and the F0 that was sung, (frames,)."""
-        import torch
-
         how = self._settled(arrays.get("f0", np.zeros(1)), goal, how)
         if "f0" in arrays:
             if how.key_shift == "auto":
                 melody.median(arrays["f0"])  # says that there is none
             arrays = arrays | {"f0": melody.shift(arrays["f0"], how.key_shift)}
+        sung = self._infer(arrays, goal, how)
+        if "f0" in arrays:
+            sung["f0"] = arrays["f0"]
+        return self._sound(sung, how.vocoder), sung
+
+    def _infer(self, arrays: Arrays, goal: Target, how: How) -> Arrays:
+        """mel (frames, n_mel) or audio (samples,), of what the model sings by."""
+        import torch
+
         tensors = {}
         for name, array in arrays.items():
             tensors[name] = torch.from_numpy(array)[None].to(self.device)
         contents = {name: tensors.pop(name) for name in self.model.contents}
         with torch.inference_mode():
             out = self.network.infer(contents, speaker=goal.voice, **tensors, **how.options)
-        sung = {name: value[0].float().cpu().numpy() for name, value in out.items() if name in ("mel", "audio")}
-        if "f0" in arrays:
-            sung["f0"] = arrays["f0"]
-        return self._sound(sung, how.vocoder), sung
+        return {name: value[0].float().cpu().numpy() for name, value in out.items() if name in ("mel", "audio")}
 
     def _sound(self, sung: Arrays, vocoder: str | None) -> Audio:
         """Raises ValueError for a vocoder beside a model that needs none."""
