@@ -123,12 +123,14 @@ def gan_folder(folder: Path, generator: str, sizes: dict, hop: int, state: dict)
     torch.save(state, folder / "400000.pt")
 
 
-def losses_of(model: Model, batch: dict, updates: int, rate: float) -> list[float]:
-    """The losses of so many updates on one batch, the sum of their parts each."""
+def losses_of(model: Model, batch: dict, updates: int, rate: float, *, anew: bool = False) -> list[float]:
+    """The losses of so many updates on one batch, the sum of their parts each. What is drawn is the same each time, so that they fall by
+    what is learnt alone; or drawn `anew`."""
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], rate)
     losses = []
     for _ in range(updates):
-        torch.manual_seed(1)  # what is drawn is the same each time, so that the loss falls by what is learnt alone
+        if not anew:
+            torch.manual_seed(1)
         loss = sum(value for value in model(batch).values() if value.ndim == 0)
         optimizer.zero_grad()
         loss.backward()
@@ -136,3 +138,12 @@ def losses_of(model: Model, batch: dict, updates: int, rate: float) -> list[floa
         optimizer.step()
         losses.append(loss.item())
     return losses
+
+
+def tones() -> dict[str, Tensor]:
+    """A batch of loud and soft tones of 8 frames, 16 samples each, and mels of 5 bands that say which."""
+    loud = torch.linspace(0.05, 0.8, 6)[:, None]
+    periods = torch.linspace(2, 5, 6)[:, None]
+    audio = loud * torch.sin(torch.arange(8 * 16) / periods)
+    lengths = {"frames": torch.full((6,), 8), "samples": torch.full((6,), 128)}
+    return {"mel": loud[..., None].log().expand(6, 8, 5), "audio": audio, **lengths}

@@ -13,7 +13,7 @@ from models import load
 from models.upstream import read_foreign
 from models.vocoders.diffwave import FAST, LINEAR, DiffWave
 from modules.diffusion import SAMPLERS
-from tests.networks import batch_of, expected, mel_of, stirred
+from tests.networks import batch_of, expected, losses_of, mel_of, stirred, tones
 
 WAVE = {"n_mel": 5, "residual_channels": 6, "residual_layers": 4, "dilation_cycle_length": 2, "upsample_factors": (4, 4)}
 
@@ -142,6 +142,13 @@ def test_the_loss_is_the_distance_of_the_noise(monkeypatch):
         model = DiffWave(**WAVE, loss=loss).train()
         monkeypatch.setattr(model, "_network", lambda audio, *rest: torch.zeros_like(audio))
         assert model(batch_of([400, 300], 16))["noise"].item() == pytest.approx(wanted, rel=0.05)
+
+
+def test_it_learns_which_tones_are_loud():
+    """With new noise and steps at each update, as in training."""
+    losses = losses_of(DiffWave(**{**WAVE, "residual_channels": 16}).train(), tones(), 120, 3e-3, anew=True)
+    before = np.mean(losses[:5])
+    assert before > 0.7 and np.mean(losses[-5:]) < 0.75 * before
 
 
 MEL = mel_of(4, 5)

@@ -13,7 +13,7 @@ from torch.nn.utils import weight_norm as old_weight_norm
 from models import load
 from models.upstream.nvidia_waveglow import merge_old
 from models.vocoders.waveglow import InvertibleConv, WaveGlow
-from tests.networks import batch_of, expected, mel_of, stirred
+from tests.networks import batch_of, expected, losses_of, mel_of, stirred, tones
 from tests.parity import old_keys
 
 GLOW = {"n_mel": 5, "hop_size": 16, "upsample_kernel_size": 40, "n_flows": 4, "n_early_every": 2, "n_layers": 2, "n_channels": 6}
@@ -163,6 +163,11 @@ def test_nvidias_state_dict_alone_and_with_its_config(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config))
     np.testing.assert_allclose(expected(load(tmp_path, device="cpu").model, MEL, seed=1), expected(every, MEL, seed=1), rtol=1e-4, atol=1e-5)
     assert load(tmp_path, device="cpu").rate == 16000
+
+
+def test_it_learns_which_tones_are_loud():
+    losses = losses_of(WaveGlow(**GLOW).train(), tones(), 60, 3e-3, anew=True)
+    assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 1.0  # nats a sample
 
 
 @pytest.fixture
