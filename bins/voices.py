@@ -5,7 +5,8 @@
 Of the test split every utterance is spoken in its own voice, and its recording converted to the voices that come after it
 (`--targets`), where the model converts. `voices.md` says how alike each result is to recordings of the training split: of the
 voice it should have, of the voice that it came from, and of the others; `voices.png` shows every voice against every other;
-all sounds lie beside them.
+all sounds lie beside them. `--metrics` are measured on each conversion beside its source: whether the melody (fpc_log, v_uv_f1) and the words
+(wer) are kept, and how it sounds (dnsmos).
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from preprocessors.base import Utterance
 
+CONVERTED = "converted"  # the folder of what was converted
+SOURCES = "source"  # and of what it was converted from
 RECORDINGS = 10  # of each voice that a result is compared with
 
 
@@ -59,6 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments.add_argument("--limit", type=int, help="at most so many utterances of the test split")
     arguments.add_argument("--targets", type=int, default=5, help="voices that each recording is converted to, at most (default 5)")
     arguments.add_argument("--out", help="folder of the results (default: result/voices beside the checkpoints)")
+    arguments.add_argument("--metrics", nargs="+", help='of each conversion beside its source, as in --metrics "fpc_log v_uv_f1 wer"')
     options = arguments.parse_args(argv)
     from models.base.experiment import Experiment
     from models.base.task import load
@@ -77,6 +81,8 @@ def main(argv: list[str] | None = None) -> int:
     task = load(folder, which=options.which)
     sounds = judge(task, utterances, known, out, options.targets)
     text = table(sounds)
+    if options.metrics:
+        text += "\n" + kept(out, options.metrics)
     write_json(out / "voices.json", [vars(sound) for sound in sounds])
     write_whole(out / "voices.md", lambda path: path.write_text(text, encoding="utf-8"))
     _draw(sounds, sorted(known), out / "voices.png")
@@ -112,10 +118,14 @@ def judge(
     voices = {name: _voice(name, recordings, task.rate) for name, recordings in known.items()}
     sounds = []
     for utterance in tqdm(utterances, desc="voices", unit="file"):
+        recorded = utterance.read(task.rate)
         for way in _ways(task, utterance, list(voices), targets):
             try:
+                name = f"{utterance.id}_{way.wanted}.wav"
                 audio = way.make()
-                audio.write(out / way.made / f"{utterance.id}_{way.wanted}.wav")
+                audio.write(out / way.made / name)
+                if way.made == CONVERTED:
+                    recorded.write(out / SOURCES / name)
                 own = embedding(audio)
             except ValueError as error:
                 log.warning(f"{utterance.id}, {way.made} as {way.wanted}: {error}")
@@ -145,15 +155,27 @@ def _ways(task: Any, utterance: Utterance, voices: list[str], targets: int) -> l
         _Way("recorded", source, source, lambda: recorded),
         _Way("spoken", source, source, lambda: task.sample(utterance).audio),
     ]
-    if not task.model.converts:
+    if not task.converts:
         return ways
     convert = partial(task.convert, recorded, source_speaker=source, seed=0)
     others = sorted(set(voices) - {source})
     behind = [name for name in others if name > source]
     before = [name for name in others if name < source]
     for name in (behind + before)[:targets]:
-        ways.append(_Way("converted", name, source, partial(convert, target_speaker=name)))
+        ways.append(_Way(CONVERTED, name, source, partial(convert, target_speaker=name)))
     return ways
+
+
+def kept(out: Path, words: list[str]) -> str:
+    """The table of these metrics over all conversions beside their sources. Raises ValueError where nothing was converted."""
+    from evaluation.base import evaluate
+
+    if not (out / CONVERTED).is_dir():
+        raise ValueError("--metrics: nothing was converted, as the model converts no voices or each of its files failed.")
+    names = [name for word in words for name in word.replace(",", " ").split()]
+    result = evaluate(out / SOURCES, out / CONVERTED, names)
+    result.save(out / "conversions.json")
+    return result.table() + "\n"
 
 
 def embedding(audio: Any) -> np.ndarray:

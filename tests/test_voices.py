@@ -35,7 +35,7 @@ def test_a_run_is_heard(demo, monkeypatch, capsys):  # noqa: F811
     where = Path("egs/tts/VITS")
     for which in ("1", "2"):
         stage(demo, where, which, monkeypatch)
-    sets = [f"dataset_path.demo={demo / 'corpus'}", f"preprocess.processed_dir={demo / 'data'}", f"log_dir={demo / 'ckpts/VITS'}"]
+    sets = [f"dataset_path.demo={demo / 'demo'}", f"preprocess.processed_dir={demo / 'data'}", f"log_dir={demo / 'ckpts/VITS'}"]
     words = ["--config", "egs/tts/VITS/tiny.json", "--name", "tiny", *(word for each in sets for word in ("--set", each))]
     assert voices.main([*words, "--limit", "2"]) == 0
     out = demo / "ckpts/VITS/tiny/result/voices"
@@ -48,3 +48,21 @@ def test_a_run_is_heard(demo, monkeypatch, capsys):  # noqa: F811
     with pytest.raises(ValueError, match="one voice"):
         monkeypatch.setattr(voices, "_known", lambda utterances: {"ann": utterances})
         voices.main(words)
+
+
+def test_conversions_of_songs_are_measured_beside_their_sources(demo, monkeypatch, capsys):  # noqa: F811
+    monkeypatch.chdir(ROOT)
+    where = Path("egs/svc/TransformerSVC")
+    for which in ("1", "2"):
+        stage(demo, where, which, monkeypatch)
+    run = demo / "ckpts/TransformerSVC"
+    folders = {"dataset_path.demo_songs": demo / "demo_songs", "preprocess.processed_dir": demo / "data", "log_dir": run}
+    sets = [word for name, folder in folders.items() for word in ("--set", f"{name}={folder}")]
+    words = ["--config", str(where / "tiny.json"), "--name", "tiny", *sets]
+    assert voices.main([*words, "--limit", "2", "--metrics", "energy_rmse v_uv_f1"]) == 0
+    out = run / "tiny/result/voices"
+    names = {path.name for path in (out / "converted").glob("*.wav")}
+    assert len(names) == 2 and {path.name for path in (out / "source").glob("*.wav")} == names
+    measured = json.loads((out / "conversions.json").read_text())["metrics"]
+    assert measured["energy_rmse"]["n"] == 2
+    assert "| energy_rmse" in capsys.readouterr().out

@@ -94,6 +94,11 @@ class Task:
         return keyword_options(cls.__call__)
 
     @property
+    def converts(self) -> bool:
+        """Whether its method `convert` brings a recording to another of the model's voices."""
+        return False
+
+    @property
     def options(self) -> dict[str, Parameter]:
         """What a user may name of the model's own."""
         return self.model.options()

@@ -83,6 +83,14 @@ class SVC(Task):
         arrays = self._analysed(sound)
         return self._sung(arrays, goal, how)[0]
 
+    @property
+    def converts(self) -> bool:
+        return not self.sings_any_voice
+
+    def convert(self, source: str | Path | Audio, *, source_speaker: str, target_speaker: str, seed: int = -1) -> Audio:
+        """A recording in the voice of another that was trained, its melody moved to where that sings; who sings it does not matter."""
+        return self(source, target=target_speaker, seed=seed)
+
     def stream(
         self,
         source: Iterable[Audio],

@@ -73,11 +73,15 @@ class TTS(Task):
         """The same, with the times of lines, words and phones: `.write_srt(path)`, `.write_textgrid(path)`. Takes the call's options."""
         return joined(list(self._pieces(text, self._options(options), times=True)))
 
+    @property
+    def converts(self) -> bool:
+        return self.model.converts
+
     def convert(self, source: str | Path | Audio, *, source_speaker: str, target_speaker: str, seed: int = -1) -> Audio:
         """A recording of one trained speaker in the voice of another. Raises ValueError for a model that cannot, or an unknown name."""
         import torch
 
-        if not self.model.converts:
+        if not self.converts:
             raise ValueError(f"{self.card['model_type']} converts no voices: VITS of several speakers does.")
         speakers = []
         for name in (source_speaker, target_speaker):
