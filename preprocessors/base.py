@@ -164,10 +164,10 @@ def inspect(utterance: Utterance, *, needs_text: bool) -> tuple[Utterance, str, 
     if needs_text and not utterance.text.strip():
         return utterance, MUTE, ""
     try:
-        audio = utterance.read()
+        utterance, audio = _timed(utterance)
     except AudioError as error:
         return utterance, str(error), ""
-    utterance = replace(utterance, seconds=round(audio.seconds, 4), **_digests(utterance, audio))
+    utterance = replace(utterance, **_digests(utterance, audio))
     if audio.silent:
         return utterance, "it is silent: no sample reaches -60 dB of full scale", ""
     doubts = list(audio.doubts)
@@ -178,6 +178,16 @@ def inspect(utterance: Utterance, *, needs_text: bool) -> tuple[Utterance, str, 
     if audio.rate < 16000:
         doubts.append(f"it is sampled at {audio.rate} Hz: nothing above {audio.rate // 2} Hz can be learnt from it")
     return utterance, "", "; ".join(doubts)
+
+
+def _timed(utterance: Utterance) -> tuple[Utterance, Audio]:
+    """The utterance with its true length, rounded as a manifest has it, and the sound that every later stage reads by that."""
+    audio = utterance.read()
+    timed = replace(utterance, seconds=round(audio.seconds, 4))
+    if timed.part == utterance.part:
+        return timed, audio
+    audio = timed.read()  # a section to the end of its file: the rounded length may leave off a sample or two
+    return replace(timed, seconds=round(audio.seconds, 4)), audio
 
 
 def _digests(utterance: Utterance, audio: Audio) -> dict[str, str]:

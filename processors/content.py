@@ -17,6 +17,7 @@ by a third, each of them placed so, of which the middle is kept. A song that is 
 from __future__ import annotations
 
 import importlib.util
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ class Content(BatchedFeature):
     alignment: Literal["clock", "upstream"] = "clock"
 
     def __post_init__(self) -> None:
-        if self.piece_seconds < SHORTEST_SECONDS:
+        if not SHORTEST_SECONDS <= self.piece_seconds < math.inf:
             raise ValueError(f"{self.source.name}.piece_seconds: {SHORTEST_SECONDS} or more is needed, got {self.piece_seconds}.")
         self.restore({}, None)
 

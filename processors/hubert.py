@@ -34,6 +34,7 @@ class Hubert(Content):
 
     hop = HOP
     architecture: ClassVar[str] = "HubertModel"
+    model_types: ClassVar[tuple[str, ...]] = ("hubert",)  # as a config.json names it; another's weights may fit, and mean nothing
 
     layer: int = 12
 
@@ -72,6 +73,9 @@ class Hubert(Content):
     def check(self, config: Mapping[str, Any], place: str) -> None:
         """Raises ValueError for a network of other frames, and for a layer that it does not have."""
         name = self.source.name
+        kind = config.get("model_type", self.model_types[0])
+        if kind not in self.model_types:
+            raise ValueError(f"{name}: {place} is a {kind} by its config.json: {self.source.what} is needed.")
         kernels = list(config.get("conv_kernel", KERNELS))
         strides = list(config.get("conv_stride", STRIDES))
         if kernels != KERNELS or strides != STRIDES:
@@ -124,6 +128,7 @@ class WavLM(Hubert):
         setting="preprocess.features.wavlm.model",
     )
     architecture = "WavLMModel"
+    model_types = ("wavlm",)
     input_rate = 16000
     clock = Clock(50, Fraction(WINDOW // 2, 16000))
 
@@ -142,6 +147,7 @@ class Mert(Hubert):
         hub="m-a-p/MERT-v1-95M",
         setting="preprocess.features.mert.model",
     )
+    model_types = ("mert_model", "hubert")
     input_rate = 24000
     clock = Clock(75, Fraction(WINDOW // 2, 24000))
 

@@ -18,6 +18,7 @@ from processors.pieces import joined, pieces
 from processors.wenet import bands
 from tests.conftest import clip, make_corpus, toy_config
 from tests.content_networks import RATES, Plain, content_folder, contentvec_folder, mert_folder, wenet_file, wenet_onnx
+from tests.test_pretrained_networks import hubert
 from utils import pretrained
 from utils.audio import Audio
 
@@ -131,7 +132,8 @@ def test_contentvec_is_a_layer_of_hubert_and_its_final_projection(tmp_path, norm
 
 
 def test_a_layer_that_is_not_there_and_a_projection_that_is_not_there_are_named(tmp_path):
-    folder = content_folder("mert", tmp_path)
+    folder = tmp_path / "hubert"
+    hubert(folder)
     with pytest.raises(ValueError, match=r"contentvec.layer: .* has layers 1 to 1, got 12"):
         ContentVec(model=str(folder)).channels  # noqa: B018
     with pytest.raises(ValueError, match="holds no final_proj.weight: set contentvec.final_proj to false"):
@@ -309,3 +311,13 @@ def test_pieces_that_are_too_short_or_too_long_are_named():
         feature_class("whisper")(piece_seconds=31.0)
     with pytest.raises(ValueError, match="mert.piece_seconds: 1.0 or more"):
         feature_class("mert")(piece_seconds=0.5)
+    for endless in (np.inf, np.nan):
+        with pytest.raises(ValueError, match="contentvec.piece_seconds: 1.0 or more"):
+            feature_class("contentvec")(piece_seconds=endless)
+
+
+@pytest.mark.parametrize(("name", "other"), [("contentvec", "wavlm"), ("contentvec", "mert"), ("mert", "wavlm"), ("wavlm", "contentvec")])
+def test_a_network_of_another_kind_is_refused_although_its_weights_would_fit(tmp_path, name, other):
+    content = feature(name, content_folder(other, tmp_path), layer=1)
+    with pytest.raises(ValueError, match=rf"{name}: .*{other} is a (wavlm|mert_model|hubert) by its config.json"):
+        said(content, sound(1.0))

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from preprocessors.base import Utterance, changed, prepare, read_manifest
+from preprocessors.base import Utterance, changed, inspect, prepare, read_manifest
 from tests.conftest import RATE, clip, toy_config
 from utils.audio import Audio
 from utils.slicing import Slicing, sections
@@ -160,3 +160,16 @@ def test_the_stage_reads_the_section_and_the_features_of_sections_differ(song):
     wrong = toy_config(song, preprocess={"slice": {"longst": 2.0}})
     with pytest.raises(ValueError, match=r"preprocess.slice.longst.*longest"):
         Experiment.read(wrong)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.6], ids=["without an end", "beyond the end of the file"])
+def test_a_section_at_the_end_of_its_file_is_later_read_as_it_was_inspected(tmp_path, seconds):
+    """Its length, rounded in the manifest, may leave off a sample; its digest is then of what is left."""
+    rate = 48000
+    tone = clip(3.1, 200, 1)
+    for more in range(6):
+        path = Audio(tone[: rate + more], rate).write(tmp_path / f"{more}.wav")
+        section = Utterance("a", audio=str(path), start=0.5, seconds=seconds)
+        inspected, reason, _ = inspect(section, needs_text=False)
+        assert not reason and inspected.seconds == pytest.approx(0.5, abs=2e-4)
+        assert not changed(inspected)

@@ -164,9 +164,37 @@ def test_streams_that_cannot_be(svc):
         list(svc.stream([], target="ann"))
     with pytest.raises(ValueError, match="of one rate.* 22050 Hz came 16000 Hz"):
         list(svc.stream([glide(0.1), glide(0.1, rate=16000)], target="ann"))
-    for wrong in ({"chunk": 0}, {"fade": 0.3}, {"context": -1}):
+    nowhere = float("nan")
+    for wrong in ({"chunk": 0}, {"fade": 0.3}, {"context": -1}, {"chunk": np.inf}, {"context": nowhere}, {"ahead": np.inf}):
         with pytest.raises(ValueError, match=f"conversion.{next(iter(wrong))}"):
             Conversion(**wrong)
+
+
+def test_a_stream_that_ends_before_a_frame_does_is_silence_of_its_length(svc):
+    """Whatever shift: there is no melody to find one by."""
+    for options in ({}, {"key_shift": 0}):
+        (part,) = svc.stream([Audio(np.full(100, 0.3), RATE)], target="ann", **options)
+        assert len(part.samples) == 100 and part.silent
+
+
+@pytest.mark.parametrize("shift", ["up", "3", None, [1], np.inf, 1000])
+def test_a_shift_that_is_no_number_of_semitones_is_named(svc, shift):
+    with pytest.raises(ValueError, match="key_shift: a number of semitones is needed, -60 to 60"):
+        svc(glide(), target="ann", key_shift=shift)
+
+
+def test_recordings_that_cannot_be_sung_are_named(svc):
+    with pytest.raises(ValueError, match=r"0.0045 s, less than a frame"):
+        svc(Audio(np.full(100, 0.3), RATE), target="ann", key_shift=0)
+    broken = glide().samples.copy()
+    broken[1000] = np.nan
+    with pytest.raises(ValueError, match="recording holds NaN or infinity"):
+        svc(Audio(broken, RATE), target="ann")
+
+
+def test_a_vocoder_that_is_none_is_named(svc, release):
+    with pytest.raises(ValueError, match="vocoder: .* is a TransformerSVC, which is no vocoder"):
+        svc(glide(), target="ann", key_shift=0, vocoder=str(release))
 
 
 # The program

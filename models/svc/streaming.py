@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ class Conversion:
     fade: float = 0.05
 
     def __post_init__(self) -> None:
+        for name in ("chunk", "context", "ahead", "fade"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"conversion.{name}: a number of seconds is needed, got {getattr(self, name)}.")
         for name in ("chunk", "fade"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"conversion.{name}: more than 0 seconds are needed, got {getattr(self, name)}.")

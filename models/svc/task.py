@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 KeyShift = float | Literal["auto"]
 Arrays = dict[str, np.ndarray]
 READ_SECONDS = 0.1  # of a file that is streamed, as a microphone would give it
+FARTHEST = 60  # semitones that a melody is moved by: from a bass to beyond a soprano and back
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ class SVC(Task):
         def convert(window: Audio) -> Audio:
             nonlocal how
             arrays = self._analysed(window, silent=True)
+            if not _frames(arrays):  # a stream that ends before its first frame does
+                return Audio(np.zeros(0), self.rate)
             how = self._settled(arrays["f0"], goal, how)
             waiting = how.key_shift == "auto"  # nothing with a melody came yet
             return self._sung(arrays, goal, replace(how, key_shift=0.0) if waiting else how)[0]
@@ -212,8 +216,9 @@ class SVC(Task):
         seed = chosen.get("seed")
         if seed is not None and seed < 0:
             chosen["seed"] = None
-        if key_shift != "auto" and not np.isfinite(key_shift):
-            raise ValueError(f'key_shift: a number of semitones is needed, or "auto", got {key_shift}.')
+        is_shift = isinstance(key_shift, Real) and abs(key_shift) <= FARTHEST
+        if key_shift != "auto" and not is_shift:
+            raise ValueError(f'key_shift: a number of semitones is needed, -{FARTHEST} to {FARTHEST}, or "auto", got {key_shift!r}.')
         return How(key_shift, vocoder or self.card.get("vocoder"), chosen)
 
     def _reads(self) -> list[str]:
@@ -222,10 +227,16 @@ class SVC(Task):
         return [name for name in reads if name not in ("mel", "linear", "audio", VECTOR)]
 
     def _analysed(self, sound: Audio, *, silent: bool = False) -> Arrays:
-        """What the model sings by, of a sound. Raises ValueError for silence, unless it may be silent."""
+        """What the model sings by, of a sound. Raises ValueError for silence and what is shorter than a frame, unless it may be silent,
+        and for samples that are no numbers."""
+        if not np.isfinite(sound.peak):
+            raise ValueError("the recording holds NaN or infinity: it is damaged, or was made by a program that failed.")
         if sound.silent and not silent:
             raise ValueError("the recording is silent: no sample reaches -60 dB of full scale, so that there is nothing to sing.")
-        return self.features.of_sound(sound, self._reads())
+        arrays = self.features.of_sound(sound, self._reads())
+        if not _frames(arrays) and not silent:
+            raise ValueError(f"the recording has {sound.seconds:.4f} s, less than a frame of the model: there is nothing to sing.")
+        return arrays
 
     def _sung(self, arrays: Arrays, goal: Target, how: How) -> tuple[Audio, Arrays]:
         """The sound, and what there is to draw of it: mel (frames, n_mel) or audio (samples,), and the F0 that was sung, (frames,)."""
@@ -258,3 +269,8 @@ class SVC(Task):
         if vocoder is not None:
             raise ValueError(f"vocoder: {self.name} makes sound itself, leave {vocoder!r} out.")
         return Audio(sung["audio"], self.rate)
+
+
+def _frames(arrays: Arrays) -> int:
+    """How many frames a sound has, of which these are the features."""
+    return min(len(array) for array in arrays.values())

@@ -65,8 +65,11 @@ class Voicing:
 
     def _trained(self, path: str) -> Callable[..., Audio]:
         from models.base.task import load
+        from models.vocoders.task import Vocoder
 
         vocoder = load(path, device=str(self.task.device))
+        if not isinstance(vocoder, Vocoder):
+            raise ValueError(f"vocoder: {path} is a {vocoder.name}, which is no vocoder: name one, or leave it out for Griffin-Lim.")
         settings = self.task.mel_settings
         silence = np.full((1, settings.n_mel), settings.convention.silence)
         try:
