@@ -1,7 +1,9 @@
 """Singing voice conversion as users call it: whose voice, where it sings, sounds of any kind, and streams."""
 
+import json
 import logging
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -190,6 +192,16 @@ def test_recordings_that_cannot_be_sung_are_named(svc):
     broken[1000] = np.nan
     with pytest.raises(ValueError, match="recording holds NaN or infinity"):
         svc(Audio(broken, RATE), target="ann")
+
+
+def test_a_card_without_what_the_model_sings_by_is_named(release, tmp_path):
+    folder = tmp_path / "cut"
+    shutil.copytree(release, folder)
+    card = json.loads((folder / "card.json").read_text())
+    del card["preprocess"]["features"]["f0"]
+    (folder / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ValueError, match="TransformerSVC sings by f0, which its card lacks"):
+        load(folder, device="cpu")
 
 
 def test_a_vocoder_that_is_none_is_named(svc, release):

@@ -321,6 +321,28 @@ def test_what_is_no_voice_of_rvc_is_told(tmp_path):
         read_foreign(tmp_path / "cut.pth")
 
 
+@pytest.mark.parametrize(("lost", "said"), [("flow.", "flow.flows.0"), ("enc_p.emb_pitch.", "enc_p.emb_pitch.weight")])
+def test_a_voice_of_rvc_that_lacks_a_part_is_no_voice_without_it(lost, said, tmp_path):
+    _, found = rvc_voice()
+    found["weight"] = {key: value for key, value in found["weight"].items() if not key.startswith(lost)}
+    torch.save(found, tmp_path / "cut.pth")
+    with pytest.raises(ValueError, match=f"hold.* no {said}"):
+        read_foreign(tmp_path / "cut.pth")
+
+
+def test_a_file_of_nobodys_in_a_folder_above_is_no_matter(tmp_path):
+    """A voice says all itself, and a program that publishes a configuration looks for it in folders above, too."""
+    folder = tmp_path / "voices/ann"
+    folder.mkdir(parents=True)
+    (tmp_path / "config.json").write_text("{ not: JSON")
+    (tmp_path / "notes.json").write_text("")
+    torch.save(rvc_voice()[1], folder / "ann.pth")
+    assert load(folder / "ann.pth", device="cpu").name == "RVC"
+    (folder / "ann.pth").unlink()
+    with pytest.raises(ValueError, match=r"config\.json is not valid JSON|notes\.json"):
+        read_foreign(folder)
+
+
 SOVITS = {
     "train": {"segment_size": 4096},
     "data": {"sampling_rate": 22050, "filter_length": 1024, "hop_length": 256, "win_length": 1024, "n_mel_channels": 40},
@@ -373,6 +395,9 @@ def test_a_sovits_that_cannot_be_read_says_why(tmp_path):
         read_foreign(tmp_path / "voice")
     sovits_voice(tmp_path / "voice", {"flows": 4}, speech_encoder="dphubert")
     with pytest.raises(ValueError, match="dphubert"):
+        read_foreign(tmp_path / "voice")
+    sovits_voice(tmp_path / "voice", {"flows": 4}, ssl_dim=256, speech_encoder="vec256l9")
+    with pytest.raises(ValueError, match="ssl_dim is 256, but the weights read 768 channels"):
         read_foreign(tmp_path / "voice")
 
 

@@ -59,6 +59,9 @@ class SVC(Task):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        missing = [name for name in self._reads() if name not in self.features.features]
+        if missing:
+            raise ValueError(f"{self.name} sings by {', '.join(missing)}, which its card lacks in preprocess.features: it was cut down.")
         self._vocode = Voicing(self)
 
     def __call__(

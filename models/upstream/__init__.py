@@ -59,13 +59,19 @@ def _met(path: Path) -> tuple[ModuleType, Path]:
     """The reader that knows what lies there, and the configuration by which it does."""
     readers = [import_module(f"models.upstream.{name}") for name in PROGRAMS]
     met = []
+    damaged = []  # what cannot be read may be a file of nobody's, of a folder above
     for reader in readers:
         config = find(path, reader.BESIDE)
         if config is None:
             continue
-        if _knows(reader, config):
-            return reader, config
+        try:
+            if _knows(reader, config):
+                return reader, config
+        except ValueError as error:
+            damaged.append(error)
         met.append(config)
+    if damaged:
+        raise damaged[0]
     if met:
         raise ValueError(f"{met[0]} is none of the configurations that can be read: those of {', '.join(PROGRAMS)}.")
     looked_for = ", ".join(dict.fromkeys(reader.BESIDE for reader in readers))

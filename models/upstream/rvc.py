@@ -78,13 +78,16 @@ def rvc(section: Mapping[str, Any], state: State) -> tuple[dict[str, Any], dict[
     """Our arguments, facts and names for the settings of a voice, by the names of `LIST`, and its weights."""
     led = any(key.startswith("dec.m_source.") for key in state)
     named = our_names(modern_keys(state), led=led)
+    pitched = "emb_pitch.weight" in named
+    if led and not pitched:
+        raise ValueError("its weights hold dec.m_source, which sings by F0, but no enc_p.emb_pitch.weight: they are cut down.")
     sizes = generator_of(section) | {"variant": {"plain_ends": True}}
     if led:
         sizes["harmonics"] = 0
     n_fft = 2 * (section["spec_channels"] - 1)
     arguments = {
         "contents": ["contentvec"],
-        "pitched": "emb_pitch.weight" in named,
+        "pitched": pitched,
         "sizes": sizes_of(named, section["p_dropout"]),
         "flow": flow_of(named),
         "decoding": {

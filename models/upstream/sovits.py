@@ -52,6 +52,9 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
     sizes = {"n_fft": data["filter_length"], "win_size": data["win_length"], "mel_bands": data["n_mel_channels"]}
     sizes["slice_frames"] = config["train"]["segment_size"] // data["hop_length"]
     arguments, facts, state = sovits(model, strip(read_weights(_file(path)), "model"), content=feature, **sizes)
+    (width,) = facts["channels"].values()
+    if width != model["ssl_dim"]:
+        raise ValueError(f"model.ssl_dim is {model['ssl_dim']}, but the weights read {width} channels: they are of another voice.")
     arguments["bridges_f0"] = True  # its F0 is drawn through unvoiced stretches, in training as in use
     spectrum = {"n_fft": data["filter_length"], "win_size": data["win_length"], "convention": "vits"}
     features = {

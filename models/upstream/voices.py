@@ -52,8 +52,10 @@ def _posterior(state: State) -> dict[str, Any] | None:
 
 
 def flow_of(state: State) -> dict[str, Any]:
-    """How many couplings, and layers of a gated stack in each."""
+    """How many couplings, and layers of a gated stack in each. Raises ValueError for weights without a coupling."""
     places = count(state, r"flow\.flows\.(\d+)\.pre\.bias")
+    if not places:
+        raise ValueError("its weights hold no flow.flows.0.pre.bias: they are cut down, or another program's.")
     layers = count(state, r"flow\.(?:flows\.0\.enc|wn)\.in_layers\.(\d+)\.")
     found: dict[str, Any] = {"flows": (places + 1) // 2}
     if layers:
