@@ -109,7 +109,10 @@ def chunks(path: Path) -> Iterator[str]:
 
 def say(task: Any, source: Source, path: Path, settings: dict[str, Any], options: Any) -> Path:
     """Writes the sound of `source` as `path`, with its times beside it where they are asked for."""
-    settings = {**settings, **source.options}
+    named = dict(source.options)
+    if "speaker" in named and "target" in task.own_options():  # who speaks a line of a list is whose voice a song is to have
+        named["target"] = named.pop("speaker")
+    settings = {**settings, **named}
     if options.stream and source.file:
         return write_stream(task.stream(chunks(source.file), **settings), path)
     text = "".join(chunks(source.file)) if source.file else source.source

@@ -224,6 +224,15 @@ def test_the_program_converts_folders_and_streams_them(release, tmp_path):
             assert Audio.read(tmp_path / folder / name).seconds == pytest.approx(seconds, abs=0.03)
 
 
+def test_a_line_of_a_list_names_the_voice_of_its_song(release, svc, tmp_path):
+    song = glide().write(tmp_path / "song.wav")
+    (tmp_path / "songs.txt").write_text(f"one|ann|{song}\ntwo|bob|{song}\n")
+    infer(["--checkpoint", str(release), "--list", str(tmp_path / "songs.txt"), "--key_shift", "0", "--out", str(tmp_path / "out")])
+    for name, target in (("one", "ann"), ("two", "bob")):
+        wanted = svc(song, target=target, key_shift=0).samples
+        np.testing.assert_allclose(Audio.read(tmp_path / "out" / f"{name}.wav").samples, wanted, atol=1e-3)
+
+
 def test_the_program_refuses_a_shift_that_is_no_number(release, capsys):
     with pytest.raises(SystemExit):
         infer(["--checkpoint", str(release), "--folder", ".", "--key_shift", "up"])
