@@ -396,7 +396,7 @@ def sinks(name, levels):
 @real
 def test_periodicity_and_similarity_on_real_recordings():
     sound = recordings()[0][1]
-    sound = Audio(sound.samples[: 2 * sound.rate], sound.rate)
+    sound = Audio(sound.samples[: sound.rate], sound.rate)
     for name in ("f0_periodicity_rmse", "similarity_resemblyzer"):
         if METRICS[name].absent(Options()):
             pytest.skip(METRICS[name].absent(Options()))

@@ -10,9 +10,12 @@ import pytest
 import torch
 
 from bins import recipe
+from models.base.card import build_model
+from models.base.checkpoint import save_release
 from models.vocoders.hifigan import HiFiGAN
 from tests.conftest import ROOT, clip, make
 from tests.parity import old_keys
+from tests.test_models import card_of
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "egs").rglob("README.md"))]
 
@@ -64,12 +67,15 @@ def test_python_of_the_front_page_runs(tmp_path, monkeypatch):
     theirs = {"num_mels": 20, "n_fft": 1024, "hop_size": 256, "win_size": 1024, "sampling_rate": 22050, "fmin": 0, "fmax": 8000}
     write_json(tmp_path / "path/to/UNIVERSAL_V1/config.json", {**sizes, **theirs})
     torch.save({"generator": old_keys(make(HiFiGAN, n_mel=20, **sizes).state_dict())}, tmp_path / "path/to/UNIVERSAL_V1/g_02500000")
-    Audio(clip(1.0, 150, 0), 16000).write(tmp_path / "recording.wav")
+    card = card_of("TransformerSVC") | {"speakers": ["made_a_singer", "made_another"], "registers": {"made_a_singer": 200.0}}
+    save_release(tmp_path / "my_converter", card, build_model(card).state_dict())
+    for name in ("recording.wav", "song.wav"):
+        Audio(clip(1.0, 150, 0), 16000).write(tmp_path / name)
     found = blocks(ROOT / "README.md", "python")
     assert found
     for block in found:
         exec(compile(block, "README.md", "exec"), {})  # noqa: S102
-    for name in ("hello.wav", "resynthesised.wav"):
+    for name in ("hello.wav", "sung.wav", "resynthesised.wav"):
         assert np.isfinite(Audio.read(tmp_path / name).samples).all()
 
 

@@ -70,6 +70,18 @@ class Networks:
         self.prepared[key] = network
         self.optimizers[key] = optimizer
 
+    def part(self, *, failed: bool) -> None:
+        """Ends what the processes of a training share, unless one `failed` once all are done.
+
+        What DDP holds goes first: threads of a group that is still held when Python ends abort the process.
+        """
+        if self.accelerator.num_processes > 1:
+            if not failed:
+                self.accelerator.wait_for_everyone()
+            self.prepared.clear()
+            self.accelerator.free_memory()
+        self.accelerator.end_training()
+
     @property
     def _finds_unused(self) -> bool:
         asked = self.config.find_unused_parameters

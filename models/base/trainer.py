@@ -121,7 +121,7 @@ class Trainer:
             if self._reader:
                 self._reader.close(failed=failed)
             self.watch.close()
-            self.accelerator.end_training()
+            self.learning.part(failed=failed)
 
     def _loop(self) -> None:
         if self.progress.pending:  # the run was killed after saving, before it had validated
