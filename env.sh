@@ -46,6 +46,6 @@ case "${1:-}" in
             --text "Hello. I learned to speak from less than an hour of recordings, on two processor cores."
         exec .venv/bin/python -m bins.recipe egs/tts/FastSpeech2 --tiny "${@:2}"
         ;;
-    test) .venv/bin/ruff check . && exec .venv/bin/python -m pytest -n auto "${@:2}" ;;
+    test) .venv/bin/ruff check . && exec .venv/bin/python -m pytest -n auto --dist worksteal "${@:2}" ;;
     *) fail "unknown argument '$1': nothing, demo, or test" ;;
 esac
