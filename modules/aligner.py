@@ -80,18 +80,25 @@ def log_prior(tokens: Tensor, frames: Tensor, width: int, length: int, *, one_mo
     Published programs draw one number more than there are tokens, `one_more`: the expected token then runs ahead, at the end by
     a whole one, and boundaries are found early.
     """
-    count, last = tokens[:, None, None] - int(not one_more), frames[:, None, None]
+    count = tokens[:, None, None] - int(not one_more)
+    last = frames[:, None, None]
     # What lies beyond the ends takes a place within, where all logarithms exist.
-    k = torch.arange(width, device=tokens.device)[None, None].minimum(count)
-    a = torch.arange(1, length + 1, device=tokens.device)[None, :, None].minimum(last)
+    places = torch.arange(width, device=tokens.device)
+    k = places[None, None].minimum(count)
+    numbers = torch.arange(1, length + 1, device=tokens.device)
+    a = numbers[None, :, None].minimum(last)
     b = last - a + 1
-    table = torch.lgamma(torch.arange(width + length + 2, device=tokens.device, dtype=torch.float64))
+    arguments = torch.arange(width + length + 2, device=tokens.device, dtype=torch.float64)
+    log_gamma = torch.lgamma(arguments)
 
     def log_beta(x: Tensor, y: Tensor) -> Tensor:
-        return table[x] + table[y] - table[x + y]
+        return log_gamma[x] + log_gamma[y] - log_gamma[x + y]
 
-    choose = table[count + 1] - table[k + 1] - table[count - k + 1]
-    return (choose + log_beta(k + a, count - k + b) - log_beta(a, b)).float()
+    left = count - k
+    choose = log_gamma[count + 1] - log_gamma[k + 1] - log_gamma[left + 1]
+    numerator = log_beta(k + a, left + b)
+    log_probability = choose + numerator - log_beta(a, b)
+    return log_probability.float()
 
 
 def forward_sum(likely: Tensor, tokens: Tensor, frames: Tensor) -> Tensor:
@@ -100,11 +107,15 @@ def forward_sum(likely: Tensor, tokens: Tensor, frames: Tensor) -> Tensor:
     `likely`: from `Aligner`. A frame may also belong to no token, as in CTC, whose sum this is; all utterances at once.
     """
     inside = torch.isfinite(likely)
-    blank = likely.new_full((*likely.shape[:2], 1), LOG_BLANK)
-    scores = torch.cat([blank, likely.masked_fill(~inside, NEVER)], 2).log_softmax(2)
-    order = torch.arange(1, likely.shape[2] + 1, device=likely.device).expand(len(likely), -1)
-    tokens, frames = tokens.to(likely.device), frames.to(likely.device)
-    loss = F.ctc_loss(scores.transpose(0, 1), order, frames, tokens, reduction="none", zero_infinity=True)
+    batch, length, width = likely.shape
+    blank = likely.new_full((batch, length, 1), LOG_BLANK)
+    finite = likely.masked_fill(~inside, NEVER)
+    scores = torch.cat([blank, finite], 2).log_softmax(2)
+    order = torch.arange(1, width + 1, device=likely.device)
+    tokens = tokens.to(likely.device)
+    frames = frames.to(likely.device)
+    scores = scores.transpose(0, 1)
+    loss = F.ctc_loss(scores, order.expand(batch, -1), frames, tokens, reduction="none", zero_infinity=True)
     return loss / tokens
 
 
@@ -121,8 +132,13 @@ def smooth(values: Tensor, durations: Tensor, sharpness: float = 0.1) -> tuple[T
     """
     ends = durations.cumsum(1)
     frames = ends[:, -1]
-    place = torch.arange(int(frames.max()), device=values.device) + 0.5
+    longest = int(frames.max())
+    place = torch.arange(longest, device=values.device) + 0.5
     middle = ends - durations / 2
-    near = -sharpness * (place[None, :, None] - middle[:, None]).square()
-    weights = near.masked_fill(durations[:, None] == 0, -torch.inf).softmax(2)
-    return weights.to(values.dtype) @ values * valid(frames, len(place))[..., None], frames
+    distance = place[None, :, None] - middle[:, None]
+    closeness = -sharpness * distance.square()
+    empty = durations[:, None] == 0
+    weights = closeness.masked_fill(empty, -torch.inf).softmax(2)
+    stretched = weights.to(values.dtype) @ values
+    inside = valid(frames, longest)
+    return stretched * inside[..., None], frames

@@ -6,6 +6,7 @@ Everything here is channels first, (batch, channels, places), as the convolution
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -112,6 +113,11 @@ class ConvFeedForward(nn.Module):
         return self.conv_2(F.pad(x * mask, self.around)) * mask
 
 
+def stacked(layers: int, kind: type[nn.Module], *sizes: Any, **options: Any) -> nn.ModuleList:
+    """So many modules of one kind and of these sizes."""
+    return nn.ModuleList(kind(*sizes, **options) for _ in range(layers))
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncoderSizes:
     """Of a `RelativeEncoder`; the defaults are those of VITS."""
@@ -153,10 +159,11 @@ class RelativeEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        self.attn_layers = nn.ModuleList(RelativeAttention(channels, heads, window, dropout) for _ in range(layers))
-        self.norm_layers_1 = nn.ModuleList(ChannelNorm(channels, eps) for _ in range(layers))
-        self.ffn_layers = nn.ModuleList(ConvFeedForward(channels, filter_channels, kernel_size, dropout) for _ in range(layers))
-        self.norm_layers_2 = nn.ModuleList(ChannelNorm(channels, eps) for _ in range(layers))
+        feed = (channels, filter_channels, kernel_size, dropout)
+        self.attn_layers = stacked(layers, RelativeAttention, channels, heads, window, dropout)
+        self.norm_layers_1 = stacked(layers, ChannelNorm, channels, eps)
+        self.ffn_layers = stacked(layers, ConvFeedForward, *feed)
+        self.norm_layers_2 = stacked(layers, ChannelNorm, channels, eps)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """`x` (batch, channels, places), `mask` (batch, 1, places): 1 where real. Padding comes out as zero."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from modules.attention import ChannelNorm, ConvFeedForward
+from modules.attention import ChannelNorm, ConvFeedForward, stacked
 from modules.gated import gate
 from modules.norm import weight_norm
 
@@ -63,11 +63,11 @@ class CausalTransformer(nn.Module):
     ) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        self.self_attn_layers = nn.ModuleList(CausalAttention(channels, heads, dropout) for _ in range(layers))
-        self.norm_layers_0 = nn.ModuleList(ChannelNorm(channels) for _ in range(layers))
         feed = (channels, filter_channels, kernel_size, dropout)
-        self.ffn_layers = nn.ModuleList(ConvFeedForward(*feed, causal=True) for _ in range(layers))
-        self.norm_layers_1 = nn.ModuleList(ChannelNorm(channels) for _ in range(layers))
+        self.self_attn_layers = stacked(layers, CausalAttention, channels, heads, dropout)
+        self.norm_layers_0 = stacked(layers, ChannelNorm, channels)
+        self.ffn_layers = stacked(layers, ConvFeedForward, *feed, causal=True)
+        self.norm_layers_1 = stacked(layers, ChannelNorm, channels)
         self.cond_layer = None
         if condition_channels:
             self.cond_pre = nn.Conv1d(channels, 2 * channels, 1)  # of all layers

@@ -71,9 +71,11 @@ class StochasticDurationPredictor(nn.Module):
         hidden = self._hidden(x, mask, condition)
         frames = durations[:, None].to(x.dtype)
         part, second, log_q = self._posterior(frames, mask, noise * mask, hidden)
-        log_length = ((frames - part) * mask).clamp(min=1e-5).log() * mask
-        z, log_det = through(self.flows, torch.cat([log_length, second], 1), mask, hidden)
-        log_p = _log_normal(z, mask) + log_det - log_length.sum((1, 2))
+        length = (frames - part) * mask
+        log_length = length.clamp(min=1e-5).log() * mask
+        variables = torch.cat([log_length, second], 1)
+        latent, log_det = through(self.flows, variables, mask, hidden)
+        log_p = _log_normal(latent, mask) + log_det - log_length.sum((1, 2))
         return log_q - log_p
 
     def _posterior(

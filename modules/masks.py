@@ -26,11 +26,17 @@ def expand(values: Tensor, durations: Tensor) -> tuple[Tensor, Tensor]:
     """
     ends = durations.cumsum(1)
     frames = ends[:, -1]
-    places = torch.arange(int(frames.max()), device=values.device)[None].expand(len(values), -1)
+    batch, tokens, channels = values.shape
+    longest = int(frames.max())
+    places = torch.arange(longest, device=values.device)
+    places = places.repeat(batch, 1)
     # The token of a frame is the number of tokens that ended at or before it.
-    token = torch.searchsorted(ends, places.contiguous(), right=True).clamp(max=values.shape[1] - 1)
-    stretched = values.gather(1, token[..., None].expand(-1, -1, values.shape[2]))
-    return stretched * valid(frames, places.shape[1])[..., None], frames
+    ended = torch.searchsorted(ends, places, right=True)
+    token = ended.clamp(max=tokens - 1)
+    rows = token[..., None].expand(-1, -1, channels)
+    stretched = values.gather(1, rows)
+    inside = valid(frames, longest)
+    return stretched * inside[..., None], frames
 
 
 def average(values: Tensor, durations: Tensor) -> Tensor:

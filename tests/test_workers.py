@@ -1,5 +1,6 @@
 """Data workers: gone a second after their trainer, and spoken of when one is killed."""
 
+import multiprocessing
 import os
 import signal
 import time
@@ -10,7 +11,7 @@ from models.base.batching import Batches
 from models.base.data import Utterances
 from models.base.experiment import Experiment
 from models.base.settings import TrainConfig
-from models.base.workers import Reader
+from models.base.workers import Desks, Reader
 from tests.conftest import python, toy_config
 from tests.test_trainer import wait_for
 
@@ -132,3 +133,18 @@ def test_an_ended_training_has_no_workers(corpus):
     before = set(children(os.getpid()))
     Trainer(Experiment.read(toy_config(corpus, train={"workers": 2})), "a").fit()
     assert set(children(os.getpid())) <= before
+
+
+def closes_and_lingers():
+    """Ends as the kernel ends a killed process: first what it has open, then itself."""
+    os.closerange(3, 256)
+    time.sleep(0.3)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_whose_pipes_ended_before_it_is_gone():
+    child = multiprocessing.get_context("fork").Process(target=closes_and_lingers)
+    child.start()
+    desks = Desks(1)
+    desks.rows[0] = child.pid
+    assert desks.gone() == [child.pid]

@@ -75,13 +75,13 @@ def _parts(task: SVC) -> Iterator[tuple[str, float]]:
     from utils.audio import Audio
 
     sound = Audio(voice(SECONDS, RATE), RATE)
-    for name in task._reads():
+    for name in task.reads:
         yield name, best(lambda n=name: task.features.of_sound(sound, [n]))
-    arrays = task._analysed(sound)
+    arrays = task.analysed(sound)
     goal = task._target(None, None)
-    how = task._how(0.0, None, {})
-    _, sung = task._sung(arrays, goal, how)
-    yield "the model", best(lambda: task._infer(arrays, goal, how))
+    run = task._checked(0.0, None, {})
+    _, sung = task._sung(arrays, goal, run)
+    yield "the model", best(lambda: task._infer(arrays, goal, run))
     if "audio" not in sung:
         yield "Griffin-Lim", best(lambda: task._sound(sung, None))
 
@@ -90,11 +90,11 @@ def _samplers(task: SVC) -> Iterator[tuple[str, float]]:
     """(sampler and steps, seconds that the model takes by it)."""
     from utils.audio import Audio
 
-    arrays = task._analysed(Audio(voice(SECONDS, RATE), RATE))
+    arrays = task.analysed(Audio(voice(SECONDS, RATE), RATE))
     goal = task._target(None, None)
     for options in _ways(task):
-        how = task._how(0.0, None, options)
-        yield " ".join(f"{name} {value}" for name, value in options.items()), best(lambda h=how: task._infer(arrays, goal, h), 1)
+        run = task._checked(0.0, None, options)
+        yield " ".join(f"{name} {value}" for name, value in options.items()), best(lambda r=run: task._infer(arrays, goal, r), 1)
 
 
 def _ways(task: SVC) -> list[dict[str, Any]]:

@@ -44,9 +44,13 @@ class Desks:
         return {process: (epoch, index) for process, epoch, index in rows if process}
 
     def gone(self) -> list[int]:
-        """The processes that ended by themselves. Waits a second for the first, as its pipes end before it does."""
+        """The processes that ended by themselves. Waits a second for the first."""
         noted = self.noted()
-        wait([child.sentinel for child in multiprocessing.active_children() if child.pid in noted], timeout=1)
+        children = [child for child in multiprocessing.active_children() if child.pid in noted]
+        ended = wait([child.sentinel for child in children], timeout=1)
+        for child in children:
+            if child.sentinel in ended:
+                child.join(1)  # its pipes, which the sentinel is one of, end before it does
         alive = {child.pid for child in multiprocessing.active_children()}
         return [process for process in noted if process not in alive]
 

@@ -39,7 +39,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class How:
+class RunOptions:
     """The task's own options, and those of the model."""
 
     key_shift: KeyShift
@@ -59,7 +59,7 @@ class SVC(Task):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        missing = [name for name in self._reads() if name not in self.features.features]
+        missing = [name for name in self.reads if name not in self.features.features]
         if missing:
             raise ValueError(f"{self.name} sings by {', '.join(missing)}, which its card lacks in preprocess.features: it was cut down.")
         self._vocode = Voicing(self)
@@ -82,11 +82,11 @@ class SVC(Task):
         `seed` below 0 is a new one each time. Raises ValueError for silence, a target or an option that the model does not have, a
         song or a voice without a melody where the shift is to be found out, and a vocoder of another mel.
         """
-        how = self._how(key_shift, vocoder, options)
+        run = self._checked(key_shift, vocoder, options)
         goal = self._target(target, reference)
         sound = source if isinstance(source, Audio) else Audio.read(source)
-        arrays = self._analysed(sound)
-        return self._sung(arrays, goal, how)[0]
+        arrays = self.analysed(sound)
+        return self._sung(arrays, goal, run)[0]
 
     @property
     def converts(self) -> bool:
@@ -112,17 +112,17 @@ class SVC(Task):
         The pieces are of any length and of one rate. `conversion` says how much is converted at once, and how much before and after
         it is looked at. An automatic key shift is found out from the first of it that has a melody. Takes the call's options.
         """
-        how = self._how(key_shift, vocoder, {"seed": 0} | options)
+        run = self._checked(key_shift, vocoder, {"seed": 0} | options)
         goal = self._target(target, reference)
 
         def convert(window: Audio) -> Audio:
-            nonlocal how
-            arrays = self._analysed(window, silent=True)
+            nonlocal run
+            arrays = self.analysed(window, silent=True)
             if not _frames(arrays):  # a stream that ends before its first frame does
                 return Audio(np.zeros(0), self.rate)
-            how = self._settled(arrays["f0"], goal, how)
-            waiting = how.key_shift == "auto"  # nothing with a melody came yet
-            return self._sung(arrays, goal, replace(how, key_shift=0.0) if waiting else how)[0]
+            run = self._settled(arrays["f0"], goal, run)
+            waiting = run.key_shift == "auto"  # nothing with a melody came yet
+            return self._sung(arrays, goal, replace(run, key_shift=0.0) if waiting else run)[0]
 
         return in_chunks(convert, source, self.rate, conversion, name=self.name)
 
@@ -146,14 +146,14 @@ class SVC(Task):
         **options: Any,
     ) -> Sample:
         """The utterance in the voice of `target` or `reference`, beside the recording; without either as its own speaker sings it."""
-        how = self._how(key_shift, vocoder, {"seed": 0} | options)
+        run = self._checked(key_shift, vocoder, {"seed": 0} | options)
         if target is None and reference is None:
             goal = self._own(utterance)
-            how = replace(how, key_shift=0.0)
+            run = replace(run, key_shift=0.0)
         else:
             goal = self._target(target, reference)
-        arrays = self.features(utterance, self._reads())
-        audio, sung = self._sung(arrays, goal, how)
+        arrays = self.features(utterance, self.reads)
+        audio, sung = self._sung(arrays, goal, run)
         recorded = self.features(utterance, ["mel", "f0"]) if "mel" in self.features.features else {}
         recorded.setdefault("mel", self._vocode.mel(utterance.read(self.rate)))
         sung.setdefault("mel", self._vocode.mel(audio))
@@ -201,19 +201,19 @@ class SVC(Task):
         registers = self.card.get("registers", {})
         return Target(name, torch.tensor([number], device=self.device), registers.get(name))
 
-    def _settled(self, f0: np.ndarray, goal: Target, how: How) -> How:
+    def _settled(self, f0: np.ndarray, goal: Target, run: RunOptions) -> RunOptions:
         """With the key shift as a number where it can be found out: `f0` has a melody. Raises ValueError for an unknown register."""
-        if how.key_shift != "auto" or "f0" not in self._reads() or not (f0 > 0).any():
-            return how
+        if run.key_shift != "auto" or "f0" not in self.reads or not (f0 > 0).any():
+            return run
         if goal.register is None:
             raise ValueError(f"key_shift: where {goal.name} sings is not known, so that it cannot be found out: give semitones, such as 0.")
         semitones = melody.semitones_to(f0, goal.register)
         log.info(f"{self.name}: the melody is moved by {semitones:+.1f} semitones, to where {goal.name} sings.")
-        return replace(how, key_shift=semitones)
+        return replace(run, key_shift=semitones)
 
     # From sound to sound
 
-    def _how(self, key_shift: KeyShift, vocoder: str | None, options: dict[str, Any]) -> How:
+    def _checked(self, key_shift: KeyShift, vocoder: str | None, options: dict[str, Any]) -> RunOptions:
         """The options, checked."""
         chosen = self.chosen(options)
         seed = chosen.get("seed")
@@ -222,38 +222,39 @@ class SVC(Task):
         is_shift = isinstance(key_shift, Real) and abs(key_shift) <= FARTHEST
         if key_shift != "auto" and not is_shift:
             raise ValueError(f'key_shift: a number of semitones is needed, -{FARTHEST} to {FARTHEST}, or "auto", got {key_shift!r}.')
-        return How(key_shift, vocoder or self.card.get("vocoder"), chosen)
+        return RunOptions(key_shift, vocoder, chosen)
 
-    def _reads(self) -> list[str]:
+    @property
+    def reads(self) -> list[str]:
         """The features of a song that the model sings by."""
         reads = self.model.features_of(self.card["model"])
         return [name for name in reads if name not in ("mel", "linear", "audio", VECTOR)]
 
-    def _analysed(self, sound: Audio, *, silent: bool = False) -> Arrays:
+    def analysed(self, sound: Audio, *, silent: bool = False) -> Arrays:
         """What the model sings by, of a sound. Raises ValueError for silence and what is shorter than a frame, unless it may be silent,
         and for samples that are no numbers."""
         if not np.isfinite(sound.peak):
             raise ValueError("the recording holds NaN or infinity: it is damaged, or was made by a program that failed.")
         if sound.silent and not silent:
             raise ValueError("the recording is silent: no sample reaches -60 dB of full scale, so that there is nothing to sing.")
-        arrays = self.features.of_sound(sound, self._reads())
+        arrays = self.features.of_sound(sound, self.reads)
         if not _frames(arrays) and not silent:
             raise ValueError(f"the recording has {sound.seconds:.4f} s, less than a frame of the model: there is nothing to sing.")
         return arrays
 
-    def _sung(self, arrays: Arrays, goal: Target, how: How) -> tuple[Audio, Arrays]:
+    def _sung(self, arrays: Arrays, goal: Target, run: RunOptions) -> tuple[Audio, Arrays]:
         """The sound, and what there is to draw of it: mel (frames, n_mel) or audio (samples,), and the F0 that was sung, (frames,)."""
-        how = self._settled(arrays.get("f0", np.zeros(1)), goal, how)
+        run = self._settled(arrays.get("f0", np.zeros(1)), goal, run)
         if "f0" in arrays:
-            if how.key_shift == "auto":
+            if run.key_shift == "auto":
                 melody.median(arrays["f0"])  # says that there is none
-            arrays = arrays | {"f0": melody.shift(arrays["f0"], how.key_shift)}
-        sung = self._infer(arrays, goal, how)
+            arrays = arrays | {"f0": melody.shift(arrays["f0"], run.key_shift)}
+        sung = self._infer(arrays, goal, run)
         if "f0" in arrays:
             sung["f0"] = arrays["f0"]
-        return self._sound(sung, how.vocoder), sung
+        return self._sound(sung, run.vocoder), sung
 
-    def _infer(self, arrays: Arrays, goal: Target, how: How) -> Arrays:
+    def _infer(self, arrays: Arrays, goal: Target, run: RunOptions) -> Arrays:
         """mel (frames, n_mel) or audio (samples,), of what the model sings by."""
         import torch
 
@@ -262,7 +263,7 @@ class SVC(Task):
             tensors[name] = torch.from_numpy(array)[None].to(self.device)
         contents = {name: tensors.pop(name) for name in self.model.contents}
         with torch.inference_mode():
-            out = self.network.infer(contents, speaker=goal.voice, **tensors, **how.options)
+            out = self.network.infer(contents, speaker=goal.voice, **tensors, **run.options)
         return {name: value[0].float().cpu().numpy() for name, value in out.items() if name in ("mel", "audio")}
 
     def _sound(self, sung: Arrays, vocoder: str | None) -> Audio:

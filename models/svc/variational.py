@@ -219,11 +219,15 @@ class VariationalSVC(Model):
         """All of `infer` but the sound: `z`, its `frames`, the melody `f0` that leads the sound, the `voice`, and the prior."""
         speaker = self._somebody(speaker, f0)
         voice = self.voice(speaker)
-        mask = valid(frames.to(f0.device), f0.shape[1])[:, None].to(f0.dtype)
+        inside = valid(frames.to(f0.device), f0.shape[1])
+        mask = inside[:, None].to(f0.dtype)
         out = self.prior(contents, f0, energy, speaker, mask, **options)
-        batch, latent, longest = out["m_p_frames"].shape
-        drawn = draw.rows(frames, (batch, longest, latent), name="prior").transpose(1, 2)
-        out["z_p"] = (out["m_p_frames"] + drawn * out["logs_p_frames"].exp() * noise_scale) * mask
+        mean = out["m_p_frames"]
+        batch, latent, longest = mean.shape
+        noise = draw.rows(frames, (batch, longest, latent), name="prior")
+        deviation = out["logs_p_frames"].exp()
+        sample = mean + noise.transpose(1, 2) * deviation * noise_scale
+        out["z_p"] = sample * mask
         out["z"] = self.flow.inverse(out["z_p"], mask, voice) * mask
         return out | {"f0": out.get("melody", f0), "voice": voice, "frames": frames}
 

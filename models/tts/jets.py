@@ -181,10 +181,15 @@ class Jets(Model):
         mask, encoded, voiced = self._read(phone, tokens, speaker)
         out = {"encoder": encoded, **self._predicted(voiced, voiced, mask)}
         out["duration"] = whole_frames(out["log_duration"], mask, 1 / speed, truncate=self.as_amphion)
-        out |= self._decoded(self._adapted(voiced, out["pitch"] * pitch, out["energy"] * energy), out["duration"])
-        contour = expand((out["pitch"] * pitch)[..., None], out["duration"])[0][..., 0]
-        out["f0"] = (contour * self.f0_std + self.f0_mean).clamp(min=0) * out["frame_mask"]
-        return out | decode_each(self.generator, out["z"].transpose(1, 2), out["frames"])
+        scaled_pitch = out["pitch"] * pitch
+        scaled_energy = out["energy"] * energy
+        adapted = self._adapted(voiced, scaled_pitch, scaled_energy)
+        out |= self._decoded(adapted, out["duration"])
+        contour, _ = expand(scaled_pitch[..., None], out["duration"])
+        f0 = contour[..., 0] * self.f0_std + self.f0_mean
+        out["f0"] = f0.clamp(min=0) * out["frame_mask"]
+        latent = out["z"].transpose(1, 2)
+        return out | decode_each(self.generator, latent, out["frames"])
 
     def _read(self, phone: Tensor, tokens: Tensor, speaker: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """The mask (batch, tokens), the hidden states (batch, tokens, hidden), and those in the voice of `speaker` (batch,)."""

@@ -52,8 +52,9 @@ class TTS(Task):
         """Speech for `text`, of any length: it is said sentence by sentence. Mark-up (processors/markup.py) is understood.
 
         `speaker` is a name in the card; `language` says what the text is in ("de"), for models of several; `vocoder` is a
-        release, run or checkpoint, None takes Griffin-Lim; `compile` is for many sentences: the first takes a minute. All
-        other `controls` are the options of the model's `infer`, such as `speed`; a `seed` below 0 is a new one each time.
+        release, run or checkpoint, None takes that of the card, else Griffin-Lim; `compile` is for many sentences: the first takes
+        a minute. All other `controls` are the options of the model's `infer`, such as `speed`; a `seed` below 0 is a new one each
+        time.
         Raises ValueError, before a sound is made, for empty text, wrong mark-up, unknown symbols, speakers or languages,
         a control out of its range, one that the model lacks, and a vocoder of another mel.
         """

@@ -23,12 +23,14 @@ class Voicing:
     def __call__(
         self, mel: np.ndarray, vocoder: str | None, *, f0: np.ndarray | None = None, compile: bool = False
     ) -> Audio:
-        """The sound of a mel (frames, n_mel) by the release, run or checkpoint `vocoder`; None is Griffin-Lim.
+        """The sound of a mel (frames, n_mel) by the release, run or checkpoint `vocoder`; None is that of the card, else Griffin-Lim.
 
         `f0` (frames,) in Hz leads a vocoder that reads it.
 
         Raises ValueError for a vocoder of another mel, and where it is to be compiled and cannot be.
         """
+        if vocoder is None:
+            vocoder = self.task.card.get("vocoder")
         if vocoder not in self._ready:
             self._ready[vocoder] = self._griffin_lim() if vocoder is None else self._trained(vocoder)
         decode = self._ready[vocoder]
