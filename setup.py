@@ -12,7 +12,7 @@ EXTRAS = {
         "pesq>=0.0.4", "pystoi>=0.4.1", "jiwer>=4", "num2words>=0.5.14", "onnxruntime>=1.22", "openai-whisper>=20250625",
         "regex>=2024.11", "resemblyzer>=0.1.4", "torchcrepe>=0.0.24", "transformers>=5,<6",
     ],
-    "svc": ["onnxruntime>=1.22", "openai-whisper>=20250625", "resemblyzer>=0.1.4", "transformers>=5,<6"],
+    "svc": ["faiss-cpu>=1.9", "onnxruntime>=1.22", "openai-whisper>=20250625", "resemblyzer>=0.1.4", "transformers>=5,<6"],
     "cluster": ["dask>=2025.1", "distributed>=2025.1"],
     "dev": ["hmmlearn>=0.3.3", "pytest>=8.3", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.9", "jiwer>=4", "pocketsphinx>=5"],
 }

@@ -30,7 +30,7 @@ from preprocessors.base import Utterance
 from processors.batched import BatchedFeature
 from processors.pieces import joined, pieces
 from utils import pretrained
-from utils.audio import Audio
+from utils.audio import Audio, check_highpass
 from utils.pretrained import Source
 
 if TYPE_CHECKING:
@@ -49,8 +49,9 @@ class Content(BatchedFeature):
 
     `model`: its file or folder, a hub id, or a name that its library fetches; "" looks in the folder AMPHION_MODELS.
     `piece_seconds`: the longest sound that goes into it at once. `alignment`: how its frames become the model's; by "clock" each
-    gets what stands at its centre; "upstream" repeats and averages without regard to centres, as Amphion's released converters were
-    trained. Raises ValueError where the network is not there, or not the one that was learnt with.
+    gets what stands at its centre; "upstream" repeats and averages without regard to centres, as Amphion's released converters and
+    RVC's were trained. What is below `highpass` Hz it does not hear, if that is above 0. Raises ValueError where the network is not
+    there, or not the one that was learnt with.
     """
 
     dimensions: ClassVar[int] = 2
@@ -61,10 +62,12 @@ class Content(BatchedFeature):
     model: str = ""
     piece_seconds: float = 30.0
     alignment: Literal["clock", "upstream"] = "clock"
+    highpass: float = 0.0
 
     def __post_init__(self) -> None:
         if not SHORTEST_SECONDS <= self.piece_seconds < math.inf:
             raise ValueError(f"{self.source.name}.piece_seconds: {SHORTEST_SECONDS} or more is needed, got {self.piece_seconds}.")
+        check_highpass(self.highpass, f"{self.source.name}.highpass", self.input_rate)
         self.restore({}, None)
 
     @abstractmethod
@@ -89,7 +92,7 @@ class Content(BatchedFeature):
         return self.width
 
     def compute(self, utterances: Sequence[Utterance], audios: Sequence[Audio], device: str) -> list[np.ndarray]:
-        sounds = [self.prepared(audio.samples) for audio in audios]
+        sounds = [self.prepared(audio.highpassed(self.highpass).samples) for audio in audios]
         return self._frames(sounds, device)
 
     def _frames(self, sounds: Sequence[np.ndarray], device: str) -> list[np.ndarray]:

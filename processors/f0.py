@@ -14,7 +14,7 @@ import numpy as np
 from preprocessors.base import Utterance
 from processors.clock import Padding, frame_count
 from processors.feature import Feature
-from utils.audio import Audio
+from utils.audio import Audio, check_highpass
 from utils.registry import pick
 
 PRAAT_PERIODS = 3  # Praat's window in periods of the lowest pitch
@@ -33,7 +33,7 @@ class F0(Feature):
     the pitch) and crepe (periodicity); the others decide by themselves. `silence_threshold` is read by parselmouth: a frame
     is silent whose peak is under that share of the peaks within 0.3 s, so that a passage may be as quiet as it likes and the
     noise between its words is none; 0 hears every frame. What is only voiced together with the rumble under `fmin`, or only
-    without it, is noise. With `interpolate` unvoiced stretches are bridged.
+    without it, is noise. With `interpolate` unvoiced stretches are bridged. What is below `highpass` Hz is not heard, if that is above 0.
     """
 
     kept = True
@@ -49,13 +49,16 @@ class F0(Feature):
         voicing_threshold: float = 0.6,
         silence_threshold: float = 0.04,
         interpolate: bool = False,
+        highpass: float = 0.0,
         frame_padding: Padding = "same",
     ) -> None:
         if not 0 < fmin < fmax <= sample_rate / 2:
             raise ValueError(f"f0: 0 < fmin < fmax <= sample_rate / 2 is needed, got {fmin}, {fmax}, {sample_rate}.")
         if not 0 <= silence_threshold < 1:
             raise ValueError(f"f0.silence_threshold: a share from 0 to less than 1 is needed, got {silence_threshold}.")
+        check_highpass(highpass, "f0.highpass", sample_rate)
         self.hop_size = hop_size
+        self.highpass = highpass
         self.interpolate = interpolate
         self.padding = frame_padding
         self.track = pick(METHODS, method, "F0 method")
@@ -70,6 +73,7 @@ class F0(Feature):
         frames = frame_count(len(audio.samples), self.hop_size, self.padding)
         if not audio.samples.any():
             return np.zeros(frames, dtype=np.float32)
+        audio = audio.highpassed(self.highpass)
         # A constant offset would weigh more than a quiet voice, and be a step at the ends, where silence is added.
         sound = audio.samples - audio.samples.mean(dtype=np.float64)
         before = self.hop_size // 2 if self.padding == "center" else 0  # brings i hops to i + 1/2

@@ -118,6 +118,8 @@ class FeatureSet:
         resolved.pop("mel", None)  # what is worked out from its settings is not kept
         if resolved.get("frame_padding") != "center":  # likewise: all arrays were made so before there was a choice
             resolved.pop("frame_padding", None)
+        if not resolved.get("highpass"):  # likewise
+            resolved.pop("highpass", None)
         if path := resolved.get("lexicon"):  # what it says counts, and not where it lies
             resolved["lexicon"] = digest_of_file(path) or path
         if path := resolved.get("model"):  # likewise: which network it is, the feature learns

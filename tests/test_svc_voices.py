@@ -297,7 +297,9 @@ def test_a_voice_of_rvc_loads(width, f0, tmp_path):
     torch.save(found, tmp_path / "another.pth")
     task = load(tmp_path / "ann.pth", device="cpu")
     assert task.name == "RVC" and task.speakers == ["rvc_ann"] and task.rate == 22500
-    assert task.card["preprocess"]["features"]["contentvec"] == {768: {"layer": 12}, 256: {"layer": 9, "final_proj": True}}[width]
+    heard = {768: {"layer": 12}, 256: {"layer": 9, "final_proj": True}}[width] | {"alignment": "upstream", "highpass": 48}
+    features = task.card["preprocess"]["features"]
+    assert features["contentvec"] == heard and features["f0"]["highpass"] == 48
     inputs = {"contents": {"contentvec": torch.randn(1, 7, width)}, "f0": torch.full((1, 7), 200.0), "seed": 2}
     sung = task.model.infer(**inputs)["audio"]
     assert sung.shape == (1, 7 * 225)

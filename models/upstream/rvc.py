@@ -35,6 +35,7 @@ LIST = (  # what the configuration says, in this order
 )
 FRAMES = 100  # a second
 CONTENTVEC = {256: {"layer": 9, "final_proj": True}, 768: {"layer": 12}}  # what versions 1 and 2 read of it
+RUMBLE = 48.0  # Hz, below which it hears nothing
 LOUDEST_MEL = 125  # bands of the mel that its training compares
 
 
@@ -63,8 +64,8 @@ def read(path: Path, beside: Path, model_type: str | None) -> tuple[Card, State]
         raise ValueError(f"{file}: content of {width} channels is read by no version of RVC: {', '.join(map(str, CONTENTVEC))} are.")
     spectrum = {"n_fft": arguments["decoding"]["n_fft"], "win_size": arguments["decoding"]["win_size"], "convention": "vits"}
     features = {
-        "contentvec": CONTENTVEC[width],
-        "f0": {"fmin": 50, "fmax": 1100},
+        "contentvec": CONTENTVEC[width] | {"alignment": "upstream", "highpass": RUMBLE},
+        "f0": {"fmin": 50, "fmax": 1100, "highpass": RUMBLE},
         "energy": {},
         "linear": spectrum,
         "mel": spectrum | {"n_mel": LOUDEST_MEL},
