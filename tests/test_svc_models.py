@@ -5,8 +5,11 @@ import pytest
 import torch
 
 from bins.extract import extract
+from models.base.choices import chosen
 from models.base.experiment import Experiment, build_model
 from models.base.trainer import Trainer
+from models.svc.diffwavenet import DiffWaveNetSVC
+from models.svc.task import SVC
 from modules.average import Target
 from modules.diffusion import SAMPLERS, Diffusion, betas_of
 from modules.masks import valid
@@ -178,6 +181,15 @@ def test_the_mel_is_clamped_at_each_step_only_as_published():
 def test_steps_and_samplers_that_there_are_not(steps, sampler, told):
     with pytest.raises(ValueError, match=told):
         model_of("DiffWaveNetSVC").infer(*inputs(), steps=steps, sampler=sampler)
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 2.5}, {"steps": True}, {"steps": "4"}, {"seed": 1.5}, {"seed": [1]}, {"sampler": 3}])
+def test_options_of_another_type_are_named(wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"{name} must be a (whole number|text), got"):
+        chosen(wrong, DiffWaveNetSVC, SVC)
+    kept = {"steps": np.int64(3), "published": True, "seed": 2}
+    assert chosen(kept, DiffWaveNetSVC, SVC) == kept
 
 
 # Lengths, speakers, contents

@@ -18,6 +18,7 @@ from models.svc.task import SVC
 from processors import melody
 from tests.conftest import clip
 from tests.test_models import card_of
+from utils import changes
 from utils.audio import Audio
 
 RATE = 22050
@@ -84,6 +85,27 @@ def test_by_itself_it_moves_to_where_the_voice_sings(svc, asked, target, registe
     svc(glide(), target=target)
     ((sung, _),) = asked
     assert melody.median(sung) == pytest.approx(register, rel=1e-3)
+
+
+def test_formants_are_moved_before_the_model_hears_and_the_melody_stays(svc, asked, monkeypatch):
+    heard = []
+    features = svc.features.of_sound
+    monkeypatch.setattr(svc.features, "of_sound", lambda sound, names: heard.append(sound) or features(sound, names))
+    for factor in (1.0, 1.25):
+        svc(glide(), target="ann", key_shift=0, formant_shift=factor)
+    plain, moved = heard
+    expected = changes.apply(glide(), "formant 1.25")
+    np.testing.assert_array_equal(plain.samples, glide().samples)
+    np.testing.assert_array_equal(moved.samples, expected.samples)
+    (melody_before, _), (melody_after, _) = asked
+    inside = slice(5, -5)
+    np.testing.assert_allclose(melody_after[inside], melody_before[inside], rtol=0.01)
+
+
+@pytest.mark.parametrize("factor", [0.4, 2.1, "up", True, np.nan])
+def test_a_factor_of_formants_that_cannot_be_is_named(svc, factor):
+    with pytest.raises(ValueError, match="formant_shift must be (0.5 to 2|a number)"):
+        svc(glide(), target="ann", formant_shift=factor)
 
 
 def test_a_glide_moved_by_seven_semitones_is_moved_back(svc, asked):
@@ -177,7 +199,7 @@ def test_streams_that_cannot_be(svc):
 
 def test_a_stream_that_ends_before_a_frame_does_is_silence_of_its_length(svc):
     """Whatever shift: there is no melody to find one by."""
-    for options in ({}, {"key_shift": 0}):
+    for options in ({}, {"key_shift": 0}, {"formant_shift": 1.2}):
         (part,) = svc.stream([Audio(np.full(100, 0.3), RATE)], target="ann", **options)
         assert len(part.samples) == 100 and part.silent
 
@@ -221,7 +243,7 @@ def test_the_program_converts_folders_and_streams_them(release, tmp_path):
     glide(0.8, 200, 150).write(songs / "two.flac")
     words = ["--checkpoint", str(release), "--folder", str(songs), "--target", "bob"]
     infer([*words, "--out", str(tmp_path / "out"), "--key_shift", "auto"])
-    infer([*words, "--out", str(tmp_path / "moved"), "--key_shift", "-2.5", "--stream"])
+    infer([*words, "--out", str(tmp_path / "moved"), "--key_shift", "-2.5", "--formant_shift", "1.1", "--stream"])
     for name, seconds in (("a/one.wav", 1.0), ("two.wav", 0.8)):
         for folder in ("out", "moved"):
             assert Audio.read(tmp_path / folder / name).seconds == pytest.approx(seconds, abs=0.03)

@@ -21,6 +21,7 @@ KINDS = {
 }
 SAME_VOICE = ("tempo",)  # after these it is still the same voice
 PITCH = (60.0, 1100.0)  # Hz, where voices are looked for: basses to sopranos
+SHORTEST = 3.1 / PITCH[0]  # seconds of sound that pitches and formants are found in: three periods of the lowest
 SEED = 1  # of what Praat draws
 BANDS = 10  # of the equaliser: a shelf at each end, peaks between
 HIGHEST = 12_000.0  # Hz of a band; and below that share of half the rate:

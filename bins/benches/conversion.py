@@ -79,7 +79,7 @@ def _parts(task: SVC) -> Iterator[tuple[str, float]]:
         yield name, best(lambda n=name: task.features.of_sound(sound, [n]))
     arrays = task.analysed(sound)
     goal = task._target(None, None)
-    run = task._checked(0.0, None, {})
+    run = task._checked(0.0, 1.0, None, {})
     _, sung = task._sung(arrays, goal, run)
     yield "the model", best(lambda: task._infer(arrays, goal, run))
     if "audio" not in sung:
@@ -93,7 +93,7 @@ def _samplers(task: SVC) -> Iterator[tuple[str, float]]:
     arrays = task.analysed(Audio(voice(SECONDS, RATE), RATE))
     goal = task._target(None, None)
     for options in _ways(task):
-        run = task._checked(0.0, None, options)
+        run = task._checked(0.0, 1.0, None, options)
         yield " ".join(f"{name} {value}" for name, value in options.items()), best(lambda r=run: task._infer(arrays, goal, r), 1)
 
 

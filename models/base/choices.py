@@ -8,7 +8,7 @@ from inspect import Parameter
 from typing import TYPE_CHECKING, Any
 
 from models import MODELS
-from models.base.options import out_of_range
+from models.base.options import out_of_range, problem_of
 from utils.config import check_parameters
 from utils.registry import load_object, nearest
 
@@ -41,7 +41,7 @@ def options_elsewhere(task: type[Task]) -> dict[str, list[Parameter]]:
 def chosen(given: Mapping[str, Any], model: type[Model], task: type[Task]) -> dict[str, Any]:
     """Of what was `given`, the options that `model` has; None leaves one to the model.
 
-    Raises ValueError for a value out of range, and for an option that the model lacks, unless it asks for nothing there.
+    Raises ValueError for a value of another type or out of range, and for an option that the model lacks, unless it asks for nothing there.
     """
     own = model.options()
     kept = {}
@@ -50,7 +50,7 @@ def chosen(given: Mapping[str, Any], model: type[Model], task: type[Task]) -> di
             continue
         if name not in own:
             raise ValueError(stranger(name, model, task))
-        problem = out_of_range(own[name], value)
+        problem = problem_of(own[name], value)
         if problem:
             raise ValueError(f"{name} {problem}")
         kept[name] = value

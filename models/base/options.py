@@ -6,9 +6,11 @@ import types
 import typing
 from dataclasses import dataclass
 from inspect import Parameter
+from numbers import Integral, Real
 from typing import Annotated, Any
 
 UNIONS = (typing.Union, types.UnionType)
+NOUNS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,37 @@ class Range:
 
 Factor = Annotated[float, Range("above 0 (1 changes nothing)", above=True)]
 Deviation = Annotated[float, Range("0 (always the same) or above")]
+
+
+def problem_of(parameter: Parameter, value: Any) -> str | None:
+    """What is wrong with a value that a user named, or None: "must be a whole number, got 2.5."."""
+    return of_another_kind(parameter, value) or out_of_range(parameter, value)
+
+
+def of_another_kind(parameter: Parameter, value: Any) -> str | None:
+    """What is wrong with the type of a value, or None. An array is for the model to look at."""
+    is_array = hasattr(value, "ndim") and not isinstance(value, Real)
+    if is_array:
+        return None
+    nouns = []
+    for kind in kinds(parameter.annotation):
+        is_word = typing.get_origin(kind) is typing.Literal
+        plain = str if is_word else kind
+        if plain is type(None):
+            continue
+        if plain not in NOUNS or is_of_kind(value, plain):
+            return None
+        nouns.append(NOUNS[plain])
+    choices = " or ".join(nouns)
+    return f"must be {choices}, got {value!r}."
+
+
+def is_of_kind(value: Any, kind: type) -> bool:
+    """Whether a value may stand where `kind`, one of `NOUNS`, is expected: 2 for a float, and never True for a number."""
+    numbers = {int: Integral, float: Real}
+    if kind in numbers:
+        return isinstance(value, numbers[kind]) and not isinstance(value, bool)
+    return isinstance(value, kind)
 
 
 def out_of_range(parameter: Parameter, value: Any) -> str | None:

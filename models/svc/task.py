@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
+from models.base.options import Range, problem_of
 from models.base.task import Sample, Task
 from models.svc.streaming import Conversion, in_chunks
 from models.vocoders.voicing import Voicing
 from modules.conditioning import VECTOR
 from processors import melody
+from utils import changes
 from utils.audio import Audio, join
 from utils.log import log
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from preprocessors.base import Utterance
 
 KeyShift = float | Literal["auto"]
+FormantShift = Annotated[float, Range("0.5 to 2 (1 changes nothing)", least=0.5, below=math.nextafter(2.0, 3.0))]
 Arrays = dict[str, np.ndarray]
 READ_SECONDS = 0.1  # of a file that is streamed, as a microphone would give it
 FARTHEST = 60  # semitones that a melody is moved by: from a bass to beyond a soprano and back
@@ -43,6 +47,7 @@ class RunOptions:
     """The task's own options, and those of the model."""
 
     key_shift: KeyShift
+    formant_shift: float
     vocoder: str | None
     options: dict[str, Any]
 
@@ -71,21 +76,24 @@ class SVC(Task):
         target: str | None = None,
         reference: str | None = None,
         key_shift: KeyShift = "auto",
+        formant_shift: FormantShift = 1.0,
         vocoder: str | None = None,
         **options: Any,
     ) -> Audio:
         """The recording `source`, a file or a sound, in the voice of `target`: a name in the card, None for the first.
 
         A model of voices as vectors sings in that of any recording, `reference`. `key_shift` moves the melody by so many semitones;
-        "auto" to where the voice sings, from the median F0 of the one to that of the other. `vocoder` is a release, run or
-        checkpoint; None takes the one that the card names, or Griffin-Lim. All other `options` are those of the model's `infer`; a
-        `seed` below 0 is a new one each time. Raises ValueError for silence, a target or an option that the model does not have, a
-        song or a voice without a melody where the shift is to be found out, and a vocoder of another mel.
+        "auto" to where the voice sings, from the median F0 of the one to that of the other. `formant_shift` is a factor of the
+        recording's formants, which are changed before the model hears it: above 1 the voice comes out brighter and smaller, below it
+        darker and larger, and the melody stays. `vocoder` is a release, run or checkpoint; None takes the one that the card names, or
+        Griffin-Lim. All other `options` are those of the model's `infer`; a `seed` below 0 is a new one each time. Raises ValueError
+        for silence, a target or an option that the model does not have, a song or a voice without a melody where the shift is to be
+        found out, and a vocoder of another mel.
         """
-        run = self._checked(key_shift, vocoder, options)
+        run = self._checked(key_shift, formant_shift, vocoder, options)
         goal = self._target(target, reference)
         sound = source if isinstance(source, Audio) else Audio.read(source)
-        arrays = self.analysed(sound)
+        arrays = self.analysed(sound, formant_shift=run.formant_shift)
         return self._sung(arrays, goal, run)[0]
 
     @property
@@ -103,6 +111,7 @@ class SVC(Task):
         target: str | None = None,
         reference: str | None = None,
         key_shift: KeyShift = "auto",
+        formant_shift: FormantShift = 1.0,
         vocoder: str | None = None,
         conversion: Conversion = Conversion(),
         **options: Any,
@@ -112,12 +121,12 @@ class SVC(Task):
         The pieces are of any length and of one rate. `conversion` says how much is converted at once, and how much before and after
         it is looked at. An automatic key shift is found out from the first of it that has a melody. Takes the call's options.
         """
-        run = self._checked(key_shift, vocoder, {"seed": 0} | options)
+        run = self._checked(key_shift, formant_shift, vocoder, {"seed": 0} | options)
         goal = self._target(target, reference)
 
         def convert(window: Audio) -> Audio:
             nonlocal run
-            arrays = self.analysed(window, silent=True)
+            arrays = self.analysed(window, formant_shift=run.formant_shift, silent=True)
             if not _frames(arrays):  # a stream that ends before its first frame does
                 return Audio(np.zeros(0), self.rate)
             run = self._settled(arrays["f0"], goal, run)
@@ -129,10 +138,7 @@ class SVC(Task):
     def stream_file(self, source: str, **options: Any) -> Audio:
         """As `__call__`, but through `stream`, a tenth of a second after another."""
         sound = Audio.read(source)
-        size = max(1, round(READ_SECONDS * sound.rate))
-        starts = range(0, len(sound.samples), size)
-        pieces = (replace(sound, samples=sound.samples[start : start + size]) for start in starts)
-        converted = self.stream(pieces, **options)
+        converted = self.stream(_bits(sound), **options)
         return join(list(converted))
 
     def sample(
@@ -142,17 +148,21 @@ class SVC(Task):
         target: str | None = None,
         reference: str | None = None,
         key_shift: KeyShift = "auto",
+        formant_shift: FormantShift = 1.0,
         vocoder: str | None = None,
         **options: Any,
     ) -> Sample:
         """The utterance in the voice of `target` or `reference`, beside the recording; without either as its own speaker sings it."""
-        run = self._checked(key_shift, vocoder, {"seed": 0} | options)
+        run = self._checked(key_shift, formant_shift, vocoder, {"seed": 0} | options)
         if target is None and reference is None:
             goal = self._own(utterance)
             run = replace(run, key_shift=0.0)
         else:
             goal = self._target(target, reference)
-        arrays = self.features(utterance, self.reads)
+        if run.formant_shift == 1:
+            arrays = self.features(utterance, self.reads)
+        else:
+            arrays = self.analysed(utterance.read(), formant_shift=run.formant_shift)
         audio, sung = self._sung(arrays, goal, run)
         recorded = self.features(utterance, ["mel", "f0"]) if "mel" in self.features.features else {}
         recorded.setdefault("mel", self._vocode.mel(utterance.read(self.rate)))
@@ -213,7 +223,7 @@ class SVC(Task):
 
     # From sound to sound
 
-    def _checked(self, key_shift: KeyShift, vocoder: str | None, options: dict[str, Any]) -> RunOptions:
+    def _checked(self, key_shift: KeyShift, formant_shift: float, vocoder: str | None, options: dict[str, Any]) -> RunOptions:
         """The options, checked."""
         chosen = self.chosen(options)
         seed = chosen.get("seed")
@@ -222,7 +232,10 @@ class SVC(Task):
         is_shift = isinstance(key_shift, Real) and abs(key_shift) <= FARTHEST
         if key_shift != "auto" and not is_shift:
             raise ValueError(f'key_shift: a number of semitones is needed, -{FARTHEST} to {FARTHEST}, or "auto", got {key_shift!r}.')
-        return RunOptions(key_shift, vocoder, chosen)
+        problem = problem_of(self.own_options()["formant_shift"], formant_shift)
+        if problem:
+            raise ValueError(f"formant_shift {problem}")
+        return RunOptions(key_shift, formant_shift, vocoder, chosen)
 
     @property
     def reads(self) -> list[str]:
@@ -230,13 +243,14 @@ class SVC(Task):
         reads = self.model.features_of(self.card["model"])
         return [name for name in reads if name not in ("mel", "linear", "audio", VECTOR)]
 
-    def analysed(self, sound: Audio, *, silent: bool = False) -> Arrays:
+    def analysed(self, sound: Audio, *, formant_shift: float = 1.0, silent: bool = False) -> Arrays:
         """What the model sings by, of a sound. Raises ValueError for silence and what is shorter than a frame, unless it may be silent,
         and for samples that are no numbers."""
         if not np.isfinite(sound.peak):
             raise ValueError("the recording holds NaN or infinity: it is damaged, or was made by a program that failed.")
         if sound.silent and not silent:
             raise ValueError("the recording is silent: no sample reaches -60 dB of full scale, so that there is nothing to sing.")
+        sound = _moved(sound, formant_shift)
         arrays = self.features.of_sound(sound, self.reads)
         if not _frames(arrays) and not silent:
             raise ValueError(f"the recording has {sound.seconds:.4f} s, less than a frame of the model: there is nothing to sing.")
@@ -264,7 +278,9 @@ class SVC(Task):
         contents = {name: tensors.pop(name) for name in self.model.contents}
         with torch.inference_mode():
             out = self.network.infer(contents, speaker=goal.voice, **tensors, **run.options)
-        return {name: value[0].float().cpu().numpy() for name, value in out.items() if name in ("mel", "audio")}
+        name = "mel" if "mel" in out else "audio"
+        first = out[name][0].float()
+        return {name: first.cpu().numpy()}
 
     def _sound(self, sung: Arrays, vocoder: str | None) -> Audio:
         """Raises ValueError for a vocoder beside a model that needs none."""
@@ -273,6 +289,21 @@ class SVC(Task):
         if vocoder is not None:
             raise ValueError(f"vocoder: {self.name} makes sound itself, leave {vocoder!r} out.")
         return Audio(sung["audio"], self.rate)
+
+
+def _bits(sound: Audio) -> Iterator[Audio]:
+    """A sound as a microphone would give it, one bit after another."""
+    size = max(1, round(READ_SECONDS * sound.rate))
+    for start in range(0, len(sound.samples), size):
+        bit = sound.samples[start : start + size]
+        yield replace(sound, samples=bit)
+
+
+def _moved(sound: Audio, formant_shift: float) -> Audio:
+    """The sound with all formants that factor higher; what is shorter than Praat can look at has none to speak of."""
+    if formant_shift == 1 or sound.seconds < changes.SHORTEST:
+        return sound
+    return changes.apply(sound, f"formant {formant_shift}")
 
 
 def _frames(arrays: Arrays) -> int:
