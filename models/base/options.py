@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 UNIONS = (typing.Union, types.UnionType)
 NOUNS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+PLAIN = (str, bool, Real, list, tuple, dict)
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,8 @@ def problem_of(parameter: Parameter, value: Any) -> str | None:
 
 
 def of_another_kind(parameter: Parameter, value: Any) -> str | None:
-    """What is wrong with the type of a value, or None. An array is for the model to look at."""
-    is_array = hasattr(value, "ndim") and not isinstance(value, Real)
-    if is_array:
+    """What is wrong with the type of a value, or None. An array or a tensor is for the model to look at."""
+    if not isinstance(value, PLAIN):
         return None
     nouns = []
     for kind in kinds(parameter.annotation):
