@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from inspect import Parameter
 from typing import Any
@@ -33,6 +34,35 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
     except KeyboardInterrupt:
         print("stopped; the same command goes on where it was.", file=sys.stderr)
         sys.exit(130)
+
+
+def offer(arguments: argparse.ArgumentParser, model_type: str | None, *, without: tuple[str, ...] = ()) -> list[str]:
+    """Adds the options of a model and of its task to the parser, with what their docstrings tell; returns their names.
+
+    Those that only other models of the task have are read as well, so that the model itself says that it lacks them. Options in
+    `without` are no business of the program's.
+    """
+    from models import MODELS
+    from models.base.choices import options_elsewhere
+    from utils.registry import load_object
+
+    if model_type is None:
+        return []
+    task = load_object(MODELS[model_type].task)
+    model = load_object(MODELS[model_type].model)
+    of_task = _left(task.own_options(), without)
+    of_model = _left(model.options(), without)
+    elsewhere = {name: parameters[0] for name, parameters in options_elsewhere(task).items()}
+    elsewhere = _left(elsewhere, {*of_task, *of_model, *without})
+    task_group = arguments.add_argument_group("this task's own", inspect.getdoc(task.__call__))
+    names = add_options(task_group, of_task)
+    model_group = arguments.add_argument_group(f"{model_type}'s own", inspect.getdoc(model.infer))
+    names += add_options(model_group, of_model)
+    return names + add_options(arguments, elsewhere, hidden=True)
+
+
+def _left(options: Mapping[str, Parameter], without: Collection[str]) -> dict[str, Parameter]:
+    return {name: option for name, option in options.items() if name not in without}
 
 
 def add_options(arguments: Any, options: Mapping[str, Parameter], *, hidden: bool = False) -> list[str]:

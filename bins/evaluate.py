@@ -83,10 +83,15 @@ def options_parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--language", help="english (default), chinese, or a code of Whisper's")
     options.add_argument("--fad_model", help="vggish (default), clap, or given: <stem>.npy beside each recording")
-    options.add_argument("--gpu", help='run the networks on this GPU, such as "0" (default: the CPU, all cores)')
-    for source in SOURCES:
-        options.add_argument(f"--{source.name}", help=source.what)
+    add_networks(options)
     return options
+
+
+def add_networks(arguments: argparse.ArgumentParser) -> None:
+    """Adds the options that say where the networks of metrics lie, and where they run."""
+    arguments.add_argument("--gpu", help='run the networks on this GPU, such as "0" (default: the CPU, all cores)')
+    for source in SOURCES:
+        arguments.add_argument(f"--{source.name}", help=source.what)
 
 
 def choices_of(options: argparse.Namespace) -> dict[str, Any]:

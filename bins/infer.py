@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from bins.cli import add_options, parser, run
+from bins.cli import offer, parser, run
 from bins.texts import Source, read_list, read_text, say
 
 
@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments.add_argument("--textgrid", action="store_true", help="for texts: the times of lines, words and phones beside each, for Praat")
     arguments.add_argument("--resume", action="store_true", help="leave out what is there already")
     model_type = _model_type(argv)
-    names = _offer(arguments, model_type) if model_type else []
+    names = offer(arguments, model_type)
     options = arguments.parse_args(argv)
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     return _infer(options, given)
@@ -70,28 +70,6 @@ def _model_type(argv: list[str] | None) -> str | None:
 
     name = load_config(options.config).get("model_type", "")
     return name if isinstance(name, str) and name in MODELS else None
-
-
-def _offer(arguments: Any, model_type: str) -> list[str]:
-    """Adds the options of the model and of its task to the parser, with what their docstrings tell; returns their names.
-
-    Those that only other models of the task have are read as well, so that the model itself says that it lacks them.
-    """
-    import inspect
-
-    from models import MODELS
-    from models.base.choices import options_elsewhere
-    from utils.registry import load_object
-
-    task = load_object(MODELS[model_type].task)
-    model = load_object(MODELS[model_type].model)
-    of_task = task.own_options()
-    of_model = model.options()
-    known = of_task | of_model
-    elsewhere = {name: parameters[0] for name, parameters in options_elsewhere(task).items() if name not in known}
-    names = add_options(arguments.add_argument_group("this task's own", inspect.getdoc(task.__call__)), of_task)
-    names += add_options(arguments.add_argument_group(f"{model_type}'s own", inspect.getdoc(model.infer)), of_model)
-    return names + add_options(arguments, elsewhere, hidden=True)
 
 
 def _infer(options: Any, given: dict[str, Any]) -> int:

@@ -21,6 +21,7 @@ from bins.cli import run
 from utils.files import ROOT
 
 STAGES = {"preprocess": 1, "extract": 1, "train": 2, "infer": 3, "evaluate": 4}
+JUDGED = 10  # recordings of the test split, each to be converted to two voices
 INPUTS = ("--text", "--list", "--text-file", "--folder")  # what else than a split the infer stage speaks
 RENAMED = {  # what published commands of upstream call these options
     "--infer_text": "--text",
@@ -53,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         raise ValueError(f"no config {config}: is {options.recipe} a recipe's folder?")
     name = "tiny" if options.tiny and options.name == "default" else options.name
     _folder(config, name, options)  # a name that cannot be one is said before the first stage
-    for program in programs:
+    for program in _with_judging(programs, config, options, rest):
         code = _run(command(program, config, name, options, rest), options)
         if code:
             advice = "mend it and run the same command again"
@@ -62,6 +63,12 @@ def main(argv: list[str] | None = None) -> int:
     if not options.dry_run:
         _tell(config, name, programs, options, rest)
     return 0
+
+
+def _with_judging(programs: list[str], config: Path, options: Any, rest: list[str]) -> list[str]:
+    """And, where conversions are what the model is for, the program that judges them, after the metrics of the evaluate stage."""
+    judged = "evaluate" in programs and not rest and _task(config, options).conversion_metrics
+    return [*programs, "voices"] if judged else programs
 
 
 def stages(asked: str) -> list[str]:
@@ -95,8 +102,10 @@ def command(program: str, config: Path, name: str, options: Any, rest: list[str]
     if program == "evaluate":
         return [*words, *_compared(config, name, options), *rest]
     words += ["--config", str(config)]
-    if program in ("train", "infer"):
+    if program in ("train", "infer", "voices"):
         words += ["--name", name]
+    if program == "voices":
+        words += ["--limit", str(JUDGED), "--targets", "2"]
     return [*words, *_sets(options), *rest]
 
 
@@ -165,6 +174,9 @@ def _tell(config: Path, name: str, programs: list[str], options: Any, rest: list
         lines += [f"  read  {table}", "", table.read_text(encoding="utf-8").strip()]
     if lines:
         print("\n".join(["", "Done.", *lines]))
+    judged = result / "voices" / "voices.md"
+    if judged.is_file() and "evaluate" in programs:
+        print("\n".join(_first("hear", result / "voices" / "converted", "*.wav") + [f"  read  {judged}"]))
     if "infer" in programs:
         example = _task(config, options).example
         print(f"\nNext: {_again(name, options)} --stage infer {example}")

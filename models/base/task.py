@@ -65,6 +65,7 @@ class Task:
     streams_files = False  # whether `stream_file` makes sound of a recording or a mel piece by piece
     tells_times = False  # whether `timed` gives the times of lines, words and phones besides
     metrics = "mcd f0rmse fpc energy_rmse"
+    conversion_metrics = ""  # of a conversion beside its source, where nobody names others
     align = "dtw"
     length_ratio = 0.0
 
@@ -96,6 +97,11 @@ class Task:
     @property
     def converts(self) -> bool:
         """Whether its method `convert` brings a recording to another of the model's voices."""
+        return False
+
+    @property
+    def copies(self) -> bool:
+        """Whether its method `copy` makes sound of the mel of a recording."""
         return False
 
     @property

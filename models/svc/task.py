@@ -59,6 +59,7 @@ class SVC(Task):
     called_with = '"song.wav", target="a_singer"'
     streams_files = True
     metrics = "mcd f0rmse fpc energy_rmse"
+    conversion_metrics = "fpc_log v_uv_f1 wer dnsmos"
     align = "cut"
     length_ratio = 1.25
 
@@ -100,9 +101,24 @@ class SVC(Task):
     def converts(self) -> bool:
         return not self.sings_any_voice
 
-    def convert(self, source: str | Path | Audio, *, source_speaker: str, target_speaker: str, seed: int = -1) -> Audio:
-        """A recording in the voice of another that was trained, its melody moved to where that sings; who sings it does not matter."""
-        return self(source, target=target_speaker, seed=seed)
+    def convert(
+        self, source: str | Path | Audio, *, source_speaker: str, target_speaker: str, seed: int = -1, **options: Any
+    ) -> Audio:
+        """A recording in the voice of another that was trained, its melody moved to where that sings; who sings it does not matter.
+
+        `options` are those of the call.
+        """
+        return self(source, target=target_speaker, seed=seed, **options)
+
+    @property
+    def copies(self) -> bool:
+        return "mel" in self.features.features
+
+    def copy(self, sound: Audio, vocoder: str | None = None) -> Audio:
+        """Copy-synthesis: the mel of `sound` through the vocoder, which is what a conversion can sound like at best."""
+        names = [name for name in ("mel", "f0") if name in self.features.features]
+        arrays = self.features.of_sound(sound, names)
+        return self._vocode(arrays["mel"], vocoder, f0=arrays.get("f0"))
 
     def stream(
         self,

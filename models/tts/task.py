@@ -78,8 +78,13 @@ class TTS(Task):
     def converts(self) -> bool:
         return self.model.converts
 
-    def convert(self, source: str | Path | Audio, *, source_speaker: str, target_speaker: str, seed: int = -1) -> Audio:
-        """A recording of one trained speaker in the voice of another. Raises ValueError for a model that cannot, or an unknown name."""
+    def convert(
+        self, source: str | Path | Audio, *, source_speaker: str, target_speaker: str, seed: int = -1, **options: Any
+    ) -> Audio:
+        """A recording of one trained speaker in the voice of another. Of the call's `options` none concerns a conversion.
+
+        Raises ValueError for a model that cannot, or an unknown name.
+        """
         import torch
 
         if not self.converts:
