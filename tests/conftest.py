@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.children import toy
 from utils.config import build
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side; two threads each would fight for the cores
@@ -115,14 +116,13 @@ def python(*words: str, processes: int = 1, **options) -> subprocess.Popen:
 
 def train(config: Path, name: str, *settings: str, processes: int = 1) -> str:
     """Trains a toy run to its end in a child; returns what it printed."""
-    child = python("-m", "tests.toy", "--config", str(config), "--name", name, *sets(settings), processes=processes)
-    output, _ = child.communicate(timeout=240)
-    assert child.returncode == 0, output
-    return output
+    child = toy("--config", str(config), "--name", name, *sets(settings), processes=processes)
+    assert child.wait() == 0, child.output()
+    return child.output()
 
 
 def train_here(config: Path, name: str, *settings: str) -> None:
-    """The same for a run that nothing interrupts, in this process: a child takes seconds to start."""
+    """The same for a run that nothing interrupts, in this process."""
     from bins.train import main
 
     assert main(["--config", str(config), "--name", name, *sets(settings)]) == 0

@@ -4,7 +4,8 @@ import pytest
 
 from models.base.experiment import Experiment
 from models.base.trainer import Trainer
-from tests.conftest import python, sets, toy_config, train, train_here
+from tests.children import toy
+from tests.conftest import sets, toy_config, train, train_here
 from tests.test_trainer import furthest, weights
 
 JUDGE = {"discriminator": {"mpd": {"channel_multiplier": 1 / 32}}, "train": {"segment_frames": 20}}
@@ -34,10 +35,11 @@ def test_a_branch_that_only_the_first_of_accumulated_batches_uses_is_trained(cor
 
 def test_where_nobody_said_so_the_error_names_the_setting_and_the_parameters(corpus):
     config = config_of(corpus, "ToyBranches")
-    child = python("-m", "tests.toy", "--config", str(config), "--name", "a",
-                   *sets(("train.batch_size=1", "train.find_unused_parameters=false")), processes=2)  # fmt: skip
-    output, _ = child.communicate(timeout=240)
-    assert child.returncode != 0 and "set train.find_unused_parameters to true" in output, output
+    settings = sets(("train.batch_size=1", "train.find_unused_parameters=false"))
+    child = toy("--config", str(config), "--name", "a", *settings, processes=2)
+    code = child.wait()
+    output = child.output()
+    assert code != 0 and "set train.find_unused_parameters to true" in output, output
     assert "branches.0.weight" in output or "branches.1.weight" in output, output
 
 

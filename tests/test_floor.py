@@ -8,6 +8,7 @@ from models.base.checkpoint import Checkpoints
 from models.base.experiment import Experiment
 from models.base.trainer import Trainer
 from tests import toy_features  # noqa: F401 (registers the content features)
+from tests.children import toy
 from tests.conftest import python, toy_config, train
 from tests.test_trainer import furthest, same, weights
 from utils.files import read_weights
@@ -41,12 +42,14 @@ def floor_config(corpus):
 
 def test_two_processes_killed_in_mid_epoch_go_on_bit_for_bit(corpus, monkeypatch):
     config = floor_config(corpus)
-    train(config, "whole", processes=2)
+    whole = python("-m", "tests.toy", "--config", str(config), "--name", "whole", processes=2)  # by torchrun, as a user starts it
+    output, _ = whole.communicate(timeout=240)
+    assert whole.returncode == 0, output
     monkeypatch.setenv("TOY_KILL_AT", str(KILLED_AT + 1))  # in the middle of the next step, on both
-    child = python("-m", "tests.toy", "--config", str(config), "--name", "killed", processes=2)
-    output, _ = child.communicate(timeout=240)
+    child = toy("--config", str(config), "--name", "killed", processes=2)
+    code = child.wait()
     run = Experiment.read(config).run_folder("killed")
-    assert child.returncode != 0 and Checkpoints(run).newest().name == f"step-{KILLED_AT:08d}", output
+    assert code != 0 and Checkpoints(run).newest().name == f"step-{KILLED_AT:08d}", child.output()
     monkeypatch.delenv("TOY_KILL_AT")
     output = train(config, "killed", processes=2)
     assert f"step {KILLED_AT} of {LAST}" in output, output

@@ -1,6 +1,7 @@
 """The trainer's promises: equal results however the work is split, resuming bit for bit, no checkpoint ever lost."""
 
 import os
+import resource
 import signal
 import time
 
@@ -14,7 +15,8 @@ from models.base.checkpoint import Checkpoints
 from models.base.experiment import Experiment
 from models.base.settings import Schedule
 from models.base.trainer import Trainer
-from tests.conftest import extracted, make_corpus, python, toy_config, train, train_here
+from tests.children import Child, toy
+from tests.conftest import extracted, make_corpus, toy_config, train, train_here
 from utils.config import load_config, merge
 from utils.files import read_weights
 from utils.registry import load_object
@@ -70,7 +72,7 @@ def killed_and_resumed_is_whole(config, *, at, last):
     """Trains once without a stop and once with a SIGKILL after the checkpoint of step `at`; the states at `last` must agree."""
     experiment = Experiment.read(config)
     load_object(experiment.spec.trainer)(experiment, "whole").fit()
-    child = python("-m", "tests.toy", "--config", str(config), "--name", "killed")
+    child = toy("--config", str(config), "--name", "killed")
     run = experiment.run_folder("killed")
     step = f"step-{at:08d}"
     wait_for(lambda: (run / "checkpoint" / step / "card.json").is_file(), child)
@@ -94,7 +96,7 @@ def killed_and_resumed_is_whole(config, *, at, last):
 def wait_for(ready, child, seconds=120):
     end = time.time() + seconds
     while not ready():
-        assert child.poll() is None or ready(), child.stdout.read()
+        assert child.poll() is None or ready(), child.output()
         assert time.time() < end, "the child took too long"
         time.sleep(0.005)
 
@@ -103,9 +105,8 @@ def test_sigkill_inside_a_step(corpus, monkeypatch):
     config = toy_config(corpus, model={"dropout": 0.3}, train={"max_steps": 9})
     train_here(config, "whole")
     monkeypatch.setenv("TOY_KILL_AT", "9")  # validation at step 4 is a call too: this is the eighth update
-    child = python("-m", "tests.toy", "--config", str(config), "--name", "killed")
-    child.communicate(timeout=120)
-    assert child.returncode == -signal.SIGKILL
+    child = toy("--config", str(config), "--name", "killed")
+    assert child.wait() == -signal.SIGKILL, child.output()
     monkeypatch.delenv("TOY_KILL_AT")
     train(config, "killed")
     assert furthest(weights(config, "whole"), weights(config, "killed")) == 0.0
@@ -127,24 +128,28 @@ def test_nan_stops_and_names_step_and_utterances(corpus):
     assert "step 3" in str(error.value) and "custom/clip" in str(error.value) and "step-00000002" in str(error.value)
 
 
+def on_a_full_disk():
+    """A training whose disk is full when it saves step 6."""
+    save = Checkpoints.save
+
+    def full(self, step, *rest):
+        if step == 6:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20000, resource.RLIM_INFINITY))
+        return save(self, step, *rest)
+
+    Checkpoints.save = full
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    run(main)
+
+
 def test_full_disk_leaves_the_last_checkpoint_whole(corpus):
     """A limit on the size of files stands for a full disk: writes fail in the middle."""
     config = toy_config(corpus, model={"hidden": 512}, train={"save_every": 3, "valid_every": 3, "max_steps": 6})
-    code = (
-        "import resource, signal, tests.toy\n"
-        "from models.base.experiment import Experiment\nfrom models.base.trainer import Trainer\n"
-        "from models.base.checkpoint import Checkpoints\n"
-        "save = Checkpoints.save\n"
-        "def full(self, step, *rest):\n"
-        "    if step == 6: resource.setrlimit(resource.RLIMIT_FSIZE, (20000, resource.RLIM_INFINITY))\n"
-        "    return save(self, step, *rest)\n"
-        "Checkpoints.save = full\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "from bins.cli import run\nfrom bins.train import main\nrun(main)\n"
-    )
-    child = python("-c", code, "--config", str(config), "--name", "full")
-    output, _ = child.communicate(timeout=120)
+    child = Child(on_a_full_disk, ("--config", str(config), "--name", "full"))
+    code = child.wait()
+    output = child.output()
     run = Experiment.read(config).run_folder("full")
-    assert child.returncode == 2 and "could not be written" in output and "step-00000003" in output, output
+    assert code == 2 and "could not be written" in output and "step-00000003" in output, output
     assert Checkpoints(run).newest().name == "step-00000003"
     assert read_weights(Checkpoints(run).newest() / "model.safetensors")
     assert not list((run / "checkpoint").glob(".*.tmp"))
@@ -163,14 +168,14 @@ def test_unwritable_folder_says_so(corpus, capsys):
 
 def test_two_runs_cannot_share_a_folder(corpus):
     config = toy_config(corpus, train={"max_steps": 100000, "save_every": 1})
-    first = python("-m", "tests.toy", "--config", str(config), "--name", "shared")
+    first = toy("--config", str(config), "--name", "shared")
     run = Experiment.read(config).run_folder("shared")
     wait_for(lambda: Checkpoints(run).newest() is not None, first)
     try:
         with pytest.raises(ValueError, match=f"another run \\(process {first.pid}\\)"):
             Trainer(Experiment.read(config), "shared").fit()
     finally:
-        first.kill()
+        first.send_signal(signal.SIGKILL)
         first.wait()
 
 

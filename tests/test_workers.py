@@ -12,8 +12,10 @@ from models.base.data import Utterances
 from models.base.experiment import Experiment
 from models.base.settings import TrainConfig
 from models.base.workers import Desks, Reader
-from tests.conftest import python, toy_config
+from tests.children import Child, toy
+from tests.conftest import toy_config
 from tests.test_trainer import wait_for
+from tests.toy import program
 
 
 class Deadly(Utterances):
@@ -76,35 +78,38 @@ def test_a_killed_worker_is_told_with_what_it_had(corpus, workers):
         assert word in told
 
 
-def test_the_program_says_so_and_keeps_what_was_saved(corpus, monkeypatch):
+def deadly_program():
+    """A training whose worker is killed as it reads one utterance in the second epoch."""
+    read = Utterances.__getitem__
+
+    def deadly(self, key):
+        if key == (1, 7):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read(self, key)
+
+    Utterances.__getitem__ = deadly
+    program()
+
+
+def test_the_program_says_so_and_keeps_what_was_saved(corpus):
     """Killed in the second epoch, by the sixth update; the one before is kept, and the same command goes on from there."""
-    code = (
-        "import os, signal, tests.toy\n"
-        "from models.base.data import Utterances\n"
-        "read = Utterances.__getitem__\n"
-        "def deadly(self, key):\n"
-        "    if key == (1, 7) and not os.environ.get('TOY_SPARE'): os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return read(self, key)\n"
-        "Utterances.__getitem__ = deadly\n"
-        "from bins.cli import run\nfrom bins.train import main\nrun(main)\n"
-    )
     config = toy_config(corpus, train={"workers": 1, "save_every": 1, "max_steps": 9})
-    child = python("-c", code, "--config", str(config), "--name", "a")
-    output, _ = child.communicate(timeout=240)
-    assert child.returncode == 2 and "Traceback" not in output, output
+    words = ("--config", str(config), "--name", "a")
+    child = Child(deadly_program, words)
+    code = child.wait()
+    output = child.output()
+    assert code == 2 and "Traceback" not in output, output
     told = output.split("error: ")[-1]
     utterance = Experiment.read(config).utterances("train")[7].id
     for word in (f"custom/{utterance}", "train.workers (now 1)", "goes on from there", "step-0000000"):
         assert word in told, output
-    monkeypatch.setenv("TOY_SPARE", "1")
-    child = python("-c", code, "--config", str(config), "--name", "a")
-    output, _ = child.communicate(timeout=240)
-    assert child.returncode == 0 and "going on from" in output, output
+    again = toy(*words)
+    assert again.wait() == 0 and "going on from" in again.output(), again.output()
 
 
 def test_no_worker_outlives_a_killed_training(corpus):
     config = toy_config(corpus, train={"workers": 3, "max_steps": 10**6, "save_every": 5, "valid_every": 10**6})
-    child = python("-m", "tests.toy", "--config", str(config), "--name", "a")
+    child = toy("--config", str(config), "--name", "a")
     wait_for((corpus / "ckpts/a/checkpoint/step-00000005/card.json").is_file, child, 240)
     workers = children(child.pid)
     assert len(workers) == 3

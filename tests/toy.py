@@ -191,10 +191,17 @@ for supervised in (Toy, ToyBranches, ToyTarget, ToyStages, ToyFloor):
 for adversarial in (ToyGAN, ToyGANBranches):
     MODELS[adversarial.__name__] = Spec(VOCODER, f"tests.toy:{adversarial.__name__}", ADVERSARIAL)
 
-if __name__ == "__main__":
-    import tests.toy  # noqa: F401 (the table must name tests.toy, not __main__)
+
+def program() -> None:
+    """bins.train as users start it."""
     import tests.toy_features  # noqa: F401 (registers the content features)
     from bins.cli import run
     from bins.train import main
 
     run(main)
+
+
+if __name__ == "__main__":
+    import tests.toy
+
+    tests.toy.program()  # the table must name tests.toy, not __main__
