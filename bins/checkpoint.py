@@ -247,11 +247,12 @@ def differences(first: Contents, second: Contents) -> dict[str, list[str]]:
     """How two checkpoints differ, by kind, a line each; every list is empty where nothing does."""
     shared = [name for name in first.tensors if name in second.tensors]
     compared = [_compared(name, first.tensors[name], second.tensors[name]) for name in shared]
+    of_tensors = {kind: [line for changes in compared for line in changes[kind]] for kind in KINDS}
     return {
         "settings": _changed_settings(first, second),
         f"only in {first.path}": _only_in(first, second),
         f"only in {second.path}": _only_in(second, first),
-        **{kind: [line for changes in compared for line in changes[kind]] for kind in KINDS},
+        **of_tensors,
     }
 
 
@@ -274,7 +275,8 @@ def _compared(name: str, first: Tensor, second: Tensor) -> dict[str, list[str]]:
     """How a tensor differs in two checkpoints, by KINDS."""
     lines: dict[str, list[str]] = {kind: [] for kind in KINDS}
     if first.shape != second.shape:
-        lines["of other shapes"].append(f"{name}: {_shape(first)} and {_shape(second)}")
+        shapes = f"{_shape(first)} and {_shape(second)}"
+        lines["of other shapes"].append(f"{name}: {shapes}")
         return lines
     if first.dtype != second.dtype:
         lines["of other types"].append(f"{name}: {first.dtype} and {second.dtype}")

@@ -153,20 +153,26 @@ def table(runs: list[tuple[str, Path]], points: Sequence[int] = ()) -> str:
     "-" is what there is not yet. A metric's mean stands with half its 95 % interval where it has one. Raises ValueError when no
     run has a result.
     """
-    rows = [(name, run, point) for name, run in runs for point in (points or (None,))]
+    points = points or (None,)
+    rows = [(name, run, point) for name, run in runs for point in points]
     results = [_metrics(run, point) for _, run, point in rows]
-    metrics = {metric: row for result in results for metric, row in result.items()}
+    metrics = {}
+    for result in results:
+        metrics |= result
     if not metrics:
-        raise ValueError(f"no result of {', '.join(name for name, _ in runs)} yet: run the stages up to evaluate first.")
+        names = ", ".join(name for name, _ in runs)
+        raise ValueError(f"no result of {names} yet: run the stages up to evaluate first.")
     heads = [_head(metric, row) for metric, row in metrics.items()]
+    rule = ["---:"] * len(heads)
     lines = [
         ["vocoder", "parameters", "steps", *heads],
-        ["---", "---:", "---:", *["---:"] * len(heads)],
+        ["---", "---:", "---:", *rule],
     ]
     for (name, folder, point), result in zip(rows, results, strict=True):
         cells = [_cell(result.get(metric)) for metric in metrics]
-        lines.append([name, *_size(folder, point), *cells])
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        size = _size(folder, point)
+        lines.append([name, *size, *cells])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _metrics(run: Path, point: int | None) -> dict[str, Any]:

@@ -130,8 +130,9 @@ def _starts(folder: Path) -> list[Source]:
     if not paths:
         raise ValueError(f"--folder: nothing to start from ({', '.join(suffixes)}) in {folder}.")
     names = [path.relative_to(folder) for path in paths]
-    alike = Counter(name.with_suffix("") for name in names)
-    names = [name.with_suffix("") if alike[name.with_suffix("")] == 1 else name for name in names]
+    stems = [name.with_suffix("") for name in names]
+    alike = Counter(stems)
+    names = [stem if alike[stem] == 1 else name for name, stem in zip(names, stems, strict=True)]
     return [Source(name.as_posix(), str(path)) for name, path in zip(names, paths, strict=True)]
 
 

@@ -45,7 +45,8 @@ def find_metric(name: str, options: Options) -> Metric:
     short = {"similarity": f"similarity_{options.similarity_model}{whole}", "fad": f"fad_{options.fad_model}"}
     if name not in METRICS and name not in short:
         raise ValueError(nearest(name, [*METRICS, *short], "metric"))
-    row = pick(METRICS, short.get(name, name), f"{name} model")
+    full_name = short.get(name, name)
+    row = pick(METRICS, full_name, f"{name} model")
     return UPSTREAM.get(row.name, row) if options.definition == "upstream" else row
 
 

@@ -158,7 +158,8 @@ def _way_of(name: str, row: Mapping[str, Any], result: Mapping[str, Any]) -> dic
     settings = result["settings"].get("metrics", {})
     way = dict(settings.get(name, {}))
     options = way.get("options", {})
-    way["options"] = {option: value for option, value in options.items() if option not in CHANGELESS}
+    decisive = {option: value for option, value in options.items() if option not in CHANGELESS}
+    way["options"] = decisive
     for key in ("unit", "higher_is_better", "definition"):
         way[key] = row.get(key)
     return way
@@ -294,7 +295,8 @@ def bootstrap_p(drawn: np.ndarray, difference: float) -> float:
     distances = np.abs(finite - difference)
     tolerance = 1e-12 * max(1.0, abs(difference))  # so that sums in another order count as equal
     as_far = distances >= abs(difference) - tolerance
-    return float((1 + as_far.sum()) / (1 + len(distances)))
+    share = (1 + as_far.sum()) / (1 + len(distances))
+    return float(share)
 
 
 def wilcoxon_p(differences: np.ndarray) -> float:

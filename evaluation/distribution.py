@@ -31,16 +31,20 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
     """
     a = np.asarray(a, dtype=np.float64)
     b = np.asarray(b, dtype=np.float64)
-    if min(len(a), len(b)) < 2:
+    fewest = min(len(a), len(b))
+    if fewest < 2:
         raise ValueError("a distribution needs at least two embeddings a side: more or longer recordings are needed.")
     covariance_a = np.atleast_2d(np.cov(a, rowvar=False))
     covariance_b = np.atleast_2d(np.cov(b, rowvar=False))
     values, vectors = np.linalg.eigh(covariance_a)
-    root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+    deviations = np.sqrt(values.clip(min=0))
+    root = (vectors * deviations) @ vectors.T
     products = np.linalg.eigvalsh(root @ covariance_b @ root)
     cross = np.sqrt(products.clip(min=0)).sum()
     shift = a.mean(axis=0) - b.mean(axis=0)
-    distance = shift @ shift + np.trace(covariance_a) + np.trace(covariance_b) - 2 * cross
+    variance_a = np.trace(covariance_a)
+    variance_b = np.trace(covariance_b)
+    distance = shift @ shift + variance_a + variance_b - 2 * cross
     return float(max(distance, 0.0))
 
 
@@ -87,7 +91,8 @@ def inception_score(logits: np.ndarray, splits: int = SPLITS, *, shuffle: bool =
         begin = i * count // splits
         end = (i + 1) * count // splits
         part = beliefs[begin:end]
-        differences = _log(part) - _log(part.mean(axis=0))
+        mean = part.mean(axis=0)
+        differences = _log(part) - _log(mean)
         divergences = (part * differences).sum(axis=1)
         scores.append(np.exp(divergences.mean()))
     return float(np.mean(scores)), float(np.std(scores))
@@ -112,7 +117,8 @@ def bernoulli_divergence(ref: np.ndarray, deg: np.ndarray) -> float:
     p = sigmoid(ref)
     present = np.logaddexp(0, -deg) - np.logaddexp(0, -ref)
     absent = np.logaddexp(0, deg) - np.logaddexp(0, ref)
-    divergences = (p * present + (1 - p) * absent).sum(axis=-1)
+    expected = p * present + (1 - p) * absent
+    divergences = expected.sum(axis=-1)
     return float(divergences.mean())
 
 

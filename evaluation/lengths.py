@@ -42,8 +42,9 @@ def unlike(lengths: Mapping[str, Mapping[str, float]]) -> list[str]:
     """The pairs whose lengths differ by more than 5 %, the worst first."""
     distances = {}
     for name, both in lengths.items():
-        if abs(both["ratio"] - 1) > TOLERANCE:
-            distances[name] = abs(np.log(both["ratio"]))
+        ratio = both["ratio"]
+        if abs(ratio - 1) > TOLERANCE:
+            distances[name] = abs(np.log(ratio))
     return sorted(distances, key=lambda name: (-distances[name], name))
 
 

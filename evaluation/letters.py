@@ -14,7 +14,8 @@ OPTIONAL_ARABIC = r"\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u
 def bare(text: str) -> str:
     """`text` composed and in small letters: one width, one apostrophe, one kind of digits, nothing that is invisible or optional."""
     text = unicodedata.normalize("NFKC", APOSTROPHES.sub("'", text))
-    text = unicodedata.normalize("NFKC", text.casefold()).replace("i̇", "i")
+    folded = text.casefold()
+    text = unicodedata.normalize("NFKC", folded).replace("i̇", "i")
     # Composing takes the Thai and Lao vowels am apart, around a tone.
     text = regex.sub("\u0e4d([\u0e48-\u0e4b]?)\u0e32", "\\1\u0e33", text)
     text = regex.sub("\u0ecd([\u0ec8-\u0ecb]?)\u0eb2", "\\1\u0eb3", text)

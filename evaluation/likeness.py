@@ -77,7 +77,8 @@ def _mean(values: list[float]) -> str:
 
 def matrix(sounds: list[Judged], names: list[str]) -> np.ndarray:
     """The mean likeness (wanted voice, voice of the recordings); nan where nothing should have that voice."""
-    likeness = np.full((len(names), len(names)), np.nan)
+    count = len(names)
+    likeness = np.full((count, count), np.nan)
     for row, wanted in enumerate(names):
         own = [sound for sound in sounds if sound.wanted == wanted]
         if own:

@@ -33,13 +33,19 @@ def score(key: Path, answers: Sequence[Path]) -> dict[str, Any]:
         if listener in given:
             raise ValueError(f"{path}: {listener!r} has answered already; one file a listener.")
         given[listener] = own
-    absent = {listener: len(page["trials"]) - len(own) for listener, own in given.items() if len(own) < len(page["trials"])}
+    count = len(page["trials"])
+    absent = {listener: count - len(own) for listener, own in given.items() if len(own) < count}
     if absent:
-        log.warning(f"{sum(absent.values())} trials are without an answer ({', '.join(absent)}); the others count.")
+        missing = sum(absent.values())
+        log.warning(f"{missing} trials are without an answer ({', '.join(absent)}); the others count.")
     about = {"kind": page["kind"], "question": page["question"], "listeners": len(given), "absent": absent}
     trials = {trial["code"]: trial for trial in page["trials"]}
-    rated = [(listener, trials[code], value) for listener, own in given.items() for code, value in own.items()]
-    return about | (opinions(page["systems"], rated) if page["kind"] == "mos" else preferences(page["systems"], rated))
+    rated = []
+    for listener, own in given.items():
+        for code, value in own.items():
+            rated.append((listener, trials[code], value))
+    scores_of = opinions if page["kind"] == "mos" else preferences
+    return about | scores_of(page["systems"], rated)
 
 
 def opinions(systems: Iterable[str], rated: Sequence[tuple[str, Mapping[str, Any], int]]) -> dict[str, Any]:
@@ -49,13 +55,20 @@ def opinions(systems: Iterable[str], rated: Sequence[tuple[str, Mapping[str, Any
     """
     scores = {}
     for system in systems:
-        own = [(listener, value) for listener, trial, value in rated if trial["systems"] == [system]]
-        means = [float(np.mean([v for who, v in own if who == name])) for name in dict.fromkeys(who for who, _ in own)]
-        values = [float(value) for _, value in own]
+        values = []
+        by_listener: dict[str, list[int]] = {}
+        for listener, trial, value in rated:
+            if trial["systems"] == [system]:
+                values.append(float(value))
+                by_listener.setdefault(listener, []).append(value)
+        means = [float(np.mean(own)) for own in by_listener.values()]
         scores[system] = {
-            "mean": float(np.mean(values)) if values else None, "std": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-            "n": len(values), "interval": t_interval(values), "interval_listeners": t_interval(means),
-        }  # fmt: skip
+            "mean": float(np.mean(values)) if values else None,
+            "std": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+            "n": len(values),
+            "interval": t_interval(values),
+            "interval_listeners": t_interval(means),
+        }
     return {"systems": scores}
 
 
@@ -89,16 +102,21 @@ def t_interval(values: Sequence[float]) -> list[float] | None:
     """Student's 95 % interval of the mean; None for fewer than two values."""
     from scipy.stats import t
 
-    if len(values) < 2:
+    count = len(values)
+    if count < 2:
         return None
-    half = float(t.ppf((1 + LEVEL) / 2, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-    return [float(np.mean(values)) - half, float(np.mean(values)) + half]
+    quantile = t.ppf((1 + LEVEL) / 2, count - 1)
+    deviation = np.std(values, ddof=1)
+    half = float(quantile * deviation / np.sqrt(count))
+    mean = float(np.mean(values))
+    return [mean - half, mean + half]
 
 
 def table(scores: Mapping[str, Any]) -> str:
     """The scores in Markdown."""
     rows = _opinion_cells(scores["systems"]) if scores["kind"] == "mos" else _preference_cells(scores["pairs"])
-    rows.insert(1, ["---"] * len(rows[0]))
+    rule = ["---"] * len(rows[0])
+    rows.insert(1, rule)
     lines = [f"{scores['question']} ({scores['listeners']} listeners)", ""]
     for row in rows:
         cells = [cell.replace("|", "\\|") for cell in row]
@@ -164,8 +182,9 @@ def _answers(path: Path, page: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     if sent["page"] != page["page"]:
         raise ValueError(f"{path} answers another page ({sent['page'][:12]}…, not {page['page'][:12]}…): take the key of that one.")
     codes = {trial["code"] for trial in page["trials"]}
-    for code, value in sent["answers"].items():
+    answers = sent["answers"]
+    for code, value in answers.items():
         # True == 1 in Python, and 3.0 == 3
         if code not in codes or type(value) not in (int, str) or value not in ALLOWED[page["kind"]]:
             raise ValueError(f"{path}: {code} = {value!r} is no answer of this page; it was changed after it was saved.")
-    return sent["listener"] or path.stem, sent["answers"]
+    return sent["listener"] or path.stem, answers

@@ -80,12 +80,13 @@ def ragged(a, b, lows, highs):
     for i in range(n):
         low = lows[i]
         for j in range(low, highs[i]):
+            place = j - low
             best = np.inf
             step = UP
             if i and lows[i - 1] <= j < highs[i - 1]:
                 best = cost[i - 1, j - lows[i - 1]]
-            if j > low and cost[i, j - 1 - low] < best:
-                best = cost[i, j - 1 - low]
+            if place and cost[i, place - 1] < best:
+                best = cost[i, place - 1]
                 step = LEFT
             if i and lows[i - 1] <= j - 1 < highs[i - 1]:
                 both = cost[i - 1, j - 1 - lows[i - 1]]
@@ -94,6 +95,7 @@ def ragged(a, b, lows, highs):
                     step = BOTH
             if i == 0 and j == 0:
                 best = 0.0
-            cost[i, j - low] = _distance(a[i], b[j]) + best
-            steps[i, j - low] = step
+            distance = _distance(a[i], b[j])
+            cost[i, place] = distance + best
+            steps[i, place] = step
     return walk(steps, lows, 0, n - 1, len(b) - 1)[:-1]

@@ -67,7 +67,8 @@ def vggish_examples(samples: np.ndarray) -> np.ndarray:
     mel = np.abs(spectra) @ _mel_bands()
     log_mel = np.log(mel + LOG_OFFSET)
     count = len(log_mel) // EXAMPLE
-    return log_mel[: count * EXAMPLE].reshape(count, EXAMPLE, BANDS)
+    covered = count * EXAMPLE
+    return log_mel[:covered].reshape(count, EXAMPLE, BANDS)
 
 
 @functools.cache
@@ -116,10 +117,12 @@ class Cnn14(nn.Module):
     def of(cls, weights: dict[str, Any]) -> tuple[Cnn14, dict[str, Tensor]]:
         """The untrained network for PANNs' published weights (16 or 32 kHz), and these. Raises KeyError for others."""
         state = weights.get("model", weights)
-        n_fft = state["spectrogram_extractor.stft.conv_real.weight"].shape[-1]
+        window = state["spectrogram_extractor.stft.conv_real.weight"]
+        n_fft = window.shape[-1]
         convolutions = [state[f"conv_block{i}.conv1.weight"] for i in range(1, 7)]
         widths = tuple(len(weight) for weight in convolutions)
-        classes = len(state["fc_audioset.bias"])
+        last_bias = state["fc_audioset.bias"]
+        classes = len(last_bias)
         n_mel = len(state["bn0.weight"])
         network = cls(n_fft=n_fft, n_mel=n_mel, classes=classes, widths=widths)
         return network, state
@@ -146,7 +149,8 @@ class Cnn14(nn.Module):
     def _power(self, sound: Tensor) -> Tensor:
         # The power spectra (batch, bins, frames) of (batch, samples), by convolutions with the published windows.
         stft = self.spectrogram_extractor.stft
-        margin = stft.conv_real.kernel_size[0] // 2
+        size = stft.conv_real.kernel_size[0]
+        margin = size // 2
         padded = F.pad(sound[:, None], (margin, margin), mode="reflect")
         real = F.conv1d(padded, stft.conv_real.weight, stride=self.hop_size)
         imaginary = F.conv1d(padded, stft.conv_imag.weight, stride=self.hop_size)

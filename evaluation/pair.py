@@ -133,7 +133,8 @@ class Pair:
             kept = tuple(shorter + hops * hop for hops in whole_hops)
             ref, deg = self.views(of, rate, kept)
         path = self.path(rate)
-        return ref.at(path[:, 0]), deg.at(path[:, 1])
+        ref_rows, deg_rows = path.T
+        return ref.at(ref_rows), deg.at(deg_rows)
 
     def _path(self, rate: int) -> np.ndarray:
         # Always on spectra: F0 aligned with F0, or energy with energy, would warp away the very error to be measured.

@@ -33,7 +33,8 @@ def periodicity(audio: Audio, *, device: str) -> Frames:
     salience = crepe.salience(sound[0].numpy(), np.arange(frames) * hop, device=device)
     path = crepe.path(salience, FMIN, FMAX)
     confidence = torch.from_numpy(crepe.confidence(salience, path))[None]
-    padded = torch.nn.functional.pad(sound, (crepe.WINDOW // 2, crepe.WINDOW // 2))
+    margin = crepe.WINDOW // 2
+    padded = torch.nn.functional.pad(sound, (margin, margin))
     blocks = []
     for first in range(0, confidence.shape[1], crepe.BLOCK):
         block = confidence[:, first : first + crepe.BLOCK]

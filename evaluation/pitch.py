@@ -129,9 +129,11 @@ def v_uv_f1(ref: np.ndarray, deg: np.ndarray) -> Ratio:
 
 def voicing_f1(ref: np.ndarray, deg: np.ndarray) -> Ratio:
     """What voicing F1 is pooled from. Raises ValueError when neither side has a voice."""
-    tp = float(((ref > 0) & (deg > 0)).sum())
-    fp = float(((ref == 0) & (deg > 0)).sum())
-    fn = float(((ref > 0) & (deg == 0)).sum())
+    voiced_ref = ref > 0
+    voiced_deg = deg > 0
+    tp = float((voiced_ref & voiced_deg).sum())
+    fp = float(((ref == 0) & voiced_deg).sum())
+    fn = float((voiced_ref & (deg == 0)).sum())
     voiced = tp + fp + fn
     if not voiced:
         raise ValueError("no voice in the reference and the generated file.")

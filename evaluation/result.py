@@ -72,18 +72,24 @@ def pooled_summary(counts: list[Ratio]) -> dict[str, Any]:
 
     `mean_of_utterances` and `std` are over the utterances that have a score of their own, `totals` sums what was counted.
     """
-    fractions = np.array([[c.numerator, c.denominator] for c in counts], dtype=float).reshape(-1, 2)
+    count = len(counts)
+    rows = [[c.numerator, c.denominator] for c in counts]
+    fractions = np.array(rows, dtype=float).reshape(-1, 2)
     own = [c.numerator / c.denominator for c in counts if c.denominator]
     top, bottom = fractions.sum(axis=0)
-    pooled = summary([]) | {"n": len(counts), "pooled": True}
+    pooled = summary([]) | {"n": count, "pooled": True}
     if not bottom:
         return pooled
     pooled["mean"] = float(top / bottom)
     pooled["mean_of_utterances"] = float(np.mean(own))
-    pooled["totals"] = {name: sum(c.parts.get(name, 0) for c in counts) for name in counts[0].parts}
-    if len(counts) > 1:
-        sums = [fractions[rows].sum(axis=0) for rows in draws(len(counts), RESAMPLINGS)]
-        pooled["interval"] = _middle([a / b for a, b in sums if b])
+    totals = {}
+    for name in counts[0].parts:
+        totals[name] = sum(c.parts.get(name, 0) for c in counts)
+    pooled["totals"] = totals
+    if count > 1:
+        sums = [fractions[drawn].sum(axis=0) for drawn in draws(count, RESAMPLINGS)]
+        redrawn = [a / b for a, b in sums if b]
+        pooled["interval"] = _middle(redrawn)
     if len(own) > 1:
         pooled["std"] = float(np.std(own, ddof=1))
     return pooled
@@ -94,13 +100,18 @@ def set_summary(score: Callable[..., float], ref: list[np.ndarray], deg: list[np
 
     A distance between redrawn sets is too large (they hold doubles): the interval is moved by as much as their median lies off.
     """
-    value = float(score(np.concatenate(ref) if ref else None, np.concatenate(deg)))
+    all_ref = np.concatenate(ref) if ref else None
+    all_deg = np.concatenate(deg)
+    value = float(score(all_ref, all_deg))
     if not np.isfinite(value):
         raise ValueError(f"the result is {value}.")
-    row = summary([]) | {"mean": value, "n": len(deg), "n_reference": len(ref), "over": "folders"}
+    count = len(deg)
+    row = summary([]) | {"mean": value, "n": count, "n_reference": len(ref), "over": "folders"}
     redrawn = _redrawn(score, ref, deg)
-    if len(deg) > 1 and len(redrawn) > SET_RESAMPLINGS // 2:
-        shift = value - float(np.median(redrawn))
+    enough = len(redrawn) > SET_RESAMPLINGS // 2
+    if count > 1 and enough:
+        median = float(np.median(redrawn))
+        shift = value - median
         row["std"] = float(np.std(redrawn, ddof=1))
         row["interval"] = [edge + shift for edge in _middle(redrawn)]
     return row

@@ -115,15 +115,17 @@ def _add(name: str, view: Callable[..., Frames], paper: str, **more: Any) -> Non
     def alone(pair: Pair, rate: int) -> float:
         refuse_silence(*pair.sounds(rate))
         ref, deg = pair.views(view, rate)
-        return float(cosine(ref.values, deg.values)[0, 0])
+        likeness = cosine(ref.values, deg.values)
+        return float(likeness[0, 0])
 
     def overall(ref: np.ndarray, deg: np.ndarray) -> float:
         return float(cosine(ref, deg).mean())
 
     alone.__doc__ = f"Cosine of both files' speaker embeddings, {paper}. -1 to 1, higher is better; at 16 kHz."
     overall.__doc__ = f"Mean cosine of every reference with every generated file, {paper}. -1 to 1, higher is better; at 16 kHz."
-    metric(f"similarity_{name}", kind="pair", of=view, rate=RATE, higher_is_better=True, **more)(alone)
-    metric(f"similarity_{name}_overall", kind="set", of=view, rate=RATE, higher_is_better=True, **more)(overall)
+    common = {"of": view, "rate": RATE, "higher_is_better": True, **more}
+    metric(f"similarity_{name}", kind="pair", **common)(alone)
+    metric(f"similarity_{name}_overall", kind="set", **common)(overall)
 
 
 def _no_wavlm(*, wavlm: str) -> str:

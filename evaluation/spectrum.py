@@ -78,14 +78,16 @@ def mel_cepstrum(log_power: np.ndarray, order: int, alpha: float) -> np.ndarray:
 @functools.cache
 def _warping(n: int, order: int, alpha: float) -> np.ndarray:
     # (n, order + 1): row k is the k-th power of the all-pass (z^-1 - alpha) / (1 - alpha z^-1), inverse direction, as a series.
-    step = np.zeros((order + 1, order + 1))
+    size = order + 1
+    step = np.zeros((size, size))
     step[0, 0] = alpha
-    step[1, :2] = 1 - alpha**2, alpha
-    for m in range(2, order + 1):
+    step[1, 0] = 1 - alpha**2
+    step[1, 1] = alpha
+    for m in range(2, size):
         step[m] = -alpha * step[m - 1]
         step[m, m - 1] += 1
         step[m, m] += alpha
-    rows = [np.eye(order + 1)[0]]
+    rows = [np.eye(size)[0]]
     while len(rows) < n:
         rows.append(step @ rows[-1])
     return np.stack(rows)

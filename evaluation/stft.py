@@ -37,7 +37,8 @@ def _window(name: str, n_fft: int, win_size: int) -> np.ndarray:
     if name != "hann":
         return np.pad(np.ones(win_size), (left, right))
     angles = 2 * np.pi * np.arange(win_size) / win_size
-    return np.pad(0.5 - 0.5 * np.cos(angles), (left, right))
+    hann = 0.5 - 0.5 * np.cos(angles)
+    return np.pad(hann, (left, right))
 
 
 def stft_distance(ref: Audio, deg: Audio, window: str = "hann", floor: float = MAGNITUDE_FLOOR) -> tuple[float, float]:

@@ -35,14 +35,16 @@ def average_spectrum(audio: Audio) -> Frames:
         inside = (hertz >= low) & (hertz < high)
         bands.append(power[inside].sum())
     with np.errstate(divide="ignore"):
-        decibels = 10 * np.log10(np.array(bands) / power.sum())
+        shares = np.array(bands) / power.sum()
+        decibels = 10 * np.log10(shares)
     return Frames(np.maximum(decibels, FLOOR_DB), 0.0, 1.0)
 
 
 def singing_power_ratio(audio: Audio) -> Frames:
     """The highest peak from 2 to 4 kHz over that under 2 kHz, of the mean spectrum of voiced frames, in dB, (1,)."""
-    if audio.rate < 2 * RING_HZ[1]:
-        raise ValueError(f"a rate of {audio.rate} Hz is too low to hear up to {RING_HZ[1]:.0f} Hz.")
+    lowest, highest = RING_HZ
+    if audio.rate < 2 * highest:
+        raise ValueError(f"a rate of {audio.rate} Hz is too low to hear up to {highest:.0f} Hz.")
     frames = 1 + len(audio.samples) // HOP_SIZE
     seconds = np.arange(frames) * HOP_SIZE / audio.rate
     voiced = f0_track(audio).at(seconds) > 0
@@ -50,8 +52,8 @@ def singing_power_ratio(audio: Audio) -> Frames:
         raise ValueError("no voice, so that nothing rings.")
     power = _mean_power(audio, voiced)
     hertz = np.arange(len(power)) * audio.rate / N_FFT
-    ringing = (hertz >= RING_HZ[0]) & (hertz < RING_HZ[1])
-    low = power[hertz < RING_HZ[0]].max()
+    ringing = (hertz >= lowest) & (hertz < highest)
+    low = power[hertz < lowest].max()
     ring = power[ringing].max()
     decibels = 10 * np.log10(max(ring, 1e-20) / low)
     return Frames(np.array([decibels]), 0.0, 1.0)

@@ -44,8 +44,10 @@ def _band(n: int, m: int, radius: int) -> tuple[np.ndarray, int]:
     width = min(2 * radius + 1, m)
     if n * width > MOST_CELLS:
         raise ValueError(f"{n} frames are too many for dynamic time warping: cut the recording up, or take --align cut.")
-    centres = np.arange(n) * (m - 1) // max(n - 1, 1)
-    firsts = (centres - radius).clip(0, m - width)
+    steps = max(n - 1, 1)
+    centres = np.arange(n) * (m - 1) // steps
+    firsts = centres - radius
+    firsts = firsts.clip(0, m - width)
     return firsts, width
 
 
@@ -57,7 +59,9 @@ def fast_warp(a: np.ndarray, b: np.ndarray, radius: int = 1) -> np.ndarray:
     n = len(a)
     m = len(b)
     if min(n, m) < radius + 2:
-        return _in_window(a, b, np.zeros(n, int), np.full(n, m))
+        lows = np.zeros(n, int)
+        highs = np.full(n, m)
+        return _in_window(a, b, lows, highs)
     coarse = fast_warp(_halved(a), _halved(b), radius)
     lows, highs = _window(coarse, n, m, radius)
     return _in_window(a, b, lows, highs)
@@ -80,7 +84,8 @@ def _window(coarse: np.ndarray, n: int, m: int, radius: int) -> tuple[np.ndarray
         rows = rows[inside]
         columns = coarse[inside, 1]
         np.minimum.at(low, rows, columns - radius)
-        np.maximum.at(high, rows, columns + radius + 1)
+        ends = columns + radius + 1
+        np.maximum.at(high, rows, ends)
     of_frame = np.arange(n) // 2
     lows = (2 * low[of_frame]).clip(0, m)
     highs = (2 * high[of_frame]).clip(0, m)

@@ -43,9 +43,11 @@ class Aligner(nn.Module):
         length = mel.shape[1]
         token_mask = valid(tokens, width)[:, None]
         frame_mask = valid(frames, length)[:, None]
+        text_layers = (self.t_conv1, self.t_conv2)
+        sound_layers = (self.f_conv1, self.f_conv2, self.f_conv3)
         with torch.autocast(mel.device.type, enabled=False):
-            text = self._through((self.t_conv1, self.t_conv2), hidden.float(), token_mask)
-            sound = self._through((self.f_conv1, self.f_conv2, self.f_conv3), mel.float(), frame_mask)
+            text = self._through(text_layers, hidden.float(), token_mask)
+            sound = self._through(sound_layers, mel.float(), frame_mask)
             nearness = -distance(sound, text)
             likelihood = nearness.masked_fill(~token_mask, -torch.inf).log_softmax(2)
             prior = log_prior(tokens, frames, width, length, one_more=self.as_published)
@@ -80,24 +82,28 @@ def log_prior(tokens: Tensor, frames: Tensor, width: int, length: int, *, one_mo
     Published programs draw one number more than there are tokens, `one_more`: the expected token then runs ahead, at the end by
     a whole one, and boundaries are found early.
     """
+    device = tokens.device
     count = tokens[:, None, None] - int(not one_more)
     last = frames[:, None, None]
     # What lies beyond the ends takes a place within, where all logarithms exist.
-    places = torch.arange(width, device=tokens.device)
+    places = torch.arange(width, device=device)
     k = places[None, None].minimum(count)
-    numbers = torch.arange(1, length + 1, device=tokens.device)
+    numbers = torch.arange(1, length + 1, device=device)
     a = numbers[None, :, None].minimum(last)
     b = last - a + 1
-    arguments = torch.arange(width + length + 2, device=tokens.device, dtype=torch.float64)
+    greatest = width + length + 1
+    arguments = torch.arange(greatest + 1, device=device, dtype=torch.float64)
     log_gamma = torch.lgamma(arguments)
 
     def log_beta(x: Tensor, y: Tensor) -> Tensor:
-        return log_gamma[x] + log_gamma[y] - log_gamma[x + y]
+        of_sum = log_gamma[x + y]
+        return log_gamma[x] + log_gamma[y] - of_sum
 
     left = count - k
     choose = log_gamma[count + 1] - log_gamma[k + 1] - log_gamma[left + 1]
     numerator = log_beta(k + a, left + b)
-    log_probability = choose + numerator - log_beta(a, b)
+    denominator = log_beta(a, b)
+    log_probability = choose + numerator - denominator
     return log_probability.float()
 
 
@@ -141,4 +147,5 @@ def smooth(values: Tensor, durations: Tensor, sharpness: float = 0.1) -> tuple[T
     weights = closeness.masked_fill(empty, -torch.inf).softmax(2)
     stretched = weights.to(values.dtype) @ values
     inside = valid(frames, longest)
-    return stretched * inside[..., None], frames
+    stretched = stretched * inside[..., None]
+    return stretched, frames

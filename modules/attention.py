@@ -59,7 +59,8 @@ class RelativeAttention(nn.Module):
         v = self._heads(self.conv_v(x))
         q = q * q.shape[-1] ** -0.5
         by_content = q @ k.transpose(2, 3)
-        by_distance = q @ self.emb_rel_k.to(q.dtype).transpose(1, 2)
+        near_keys = self.emb_rel_k.to(q.dtype)
+        by_distance = q @ near_keys.transpose(1, 2)
         scores = by_content + spread(by_distance, self.window)
         hidden = mask[:, :, None] == 0
         scores = scores.masked_fill(hidden, AWAY)
@@ -81,9 +82,11 @@ def spread(near: Tensor, window: int) -> Tensor:
     """
     places = near.shape[-2]
     width = places + 2 * window
-    longer = F.pad(near, (0, width - near.shape[-1] + 1))
-    flat = longer.flatten(-2)[..., : places * width]
-    moved = flat.unflatten(-1, (places, width))
+    surplus = width - near.shape[-1] + 1
+    longer = F.pad(near, (0, surplus))
+    flat = longer.flatten(-2)
+    kept = flat[..., : places * width]
+    moved = kept.unflatten(-1, (places, width))
     return moved[..., window : window + places]
 
 
@@ -91,7 +94,8 @@ def gathered(weights: Tensor, window: int) -> Tensor:
     """The other way: of (..., places, places) the values up to `window` from the diagonal, (..., places, 2 window + 1)."""
     places = weights.shape[-1]
     width = places + 2 * window
-    flat = F.pad(weights, (window, window)).flatten(-2)
+    wider = F.pad(weights, (window, window))
+    flat = wider.flatten(-2)
     longer = F.pad(flat, (0, places))
     moved = longer.unflatten(-1, (places, width + 1))
     return moved[..., : 2 * window + 1]

@@ -77,7 +77,9 @@ class CausalTransformer(nn.Module):
         """`x` (batch, channels, places), `mask` (batch, 1, places): 1 where real. Padding comes out as zero."""
         x = x * mask
         layers = len(self.self_attn_layers)
-        shares = [None] * layers if self.cond_layer is None else self.cond_layer(condition).chunk(layers, 1)
+        shares = [None] * layers
+        if self.cond_layer is not None:
+            shares = self.cond_layer(condition).chunk(layers, 1)
         for i, share in enumerate(shares):
             if share is not None:
                 x = gate(self.cond_pre(x) + share)

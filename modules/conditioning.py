@@ -211,7 +211,8 @@ def coarse_f0(f0: Tensor, bins: int, f0_min: float, f0_max: float) -> Tensor:
     mel = 1127 * (1 + f0 / 700).log()
     places = (mel - low) * (bins - 2) / (high - low) + 1
     places = torch.where(f0 > 0, places, 1.0)
-    return (places.clamp(1, bins - 1) + 0.5).long()
+    rounded = places.clamp(1, bins - 1) + 0.5
+    return rounded.long()
 
 
 def _mel(hertz: float) -> float:

@@ -88,7 +88,8 @@ class Diffusion:
 
         In validation always the same, whatever the padding beyond `lengths` (batch,): two checkpoints can be compared.
         """
-        noise = Noise.like(clean, None if training else 0)
+        seed = None if training else 0
+        noise = Noise.like(clean, seed)
         steps = noise.integers(len(self.levels), len(clean))
         if training:
             return steps, noise.normal(*clean.shape)

@@ -54,10 +54,14 @@ class DilatedDenoiser(nn.Module):
         """`steps` (batch,) or (1,), whole or between two; `shares` are what `conditions` gives. `mask` (batch, frames) is False beyond
         the end of an utterance, which then comes out as it does alone."""
         x = planes(noisy.transpose(1, 2))
-        inside = None if mask is None else mask[:, None, None].to(x.dtype)
+        inside = None
+        if mask is not None:
+            inside = mask[:, None, None].to(x.dtype)
         vector = self.diff_encoder(steps)
-        out = self.neural_network(x, vector[:, :, None, None], shares, inside)
-        return out[:, :, 0].transpose(1, 2)
+        vector = vector[:, :, None, None]
+        out = self.neural_network(x, vector, shares, inside)
+        prediction = out[:, :, 0]
+        return prediction.transpose(1, 2)
 
     def conditions(self, condition: Tensor) -> Iterable[Tensor]:
         """What each layer makes of a condition (batch, frames, channels), one after another; the same at every step."""

@@ -36,7 +36,8 @@ class DurationPredictor(nn.Module):
         x = self.dropout(self.norm_1(x))
         x = F.relu(self.conv_2(x * mask))
         x = self.dropout(self.norm_2(x))
-        log_frames = self.proj(x * mask) * mask
+        log_frames = self.proj(x * mask)
+        log_frames = log_frames * mask
         return log_frames[:, 0]
 
 
@@ -72,10 +73,13 @@ class StochasticDurationPredictor(nn.Module):
         frames = durations[:, None].to(x.dtype)
         part, second, log_q = self._posterior(frames, mask, noise * mask, hidden)
         length = (frames - part) * mask
-        log_length = length.clamp(min=1e-5).log() * mask
+        clamped = length.clamp(min=1e-5)
+        log_length = clamped.log() * mask
         variables = torch.cat([log_length, second], 1)
         latent, log_det = through(self.flows, variables, mask, hidden)
-        log_p = _log_normal(latent, mask) + log_det - log_length.sum((1, 2))
+        log_normal = _log_normal(latent, mask)
+        log_jacobian = log_length.sum((1, 2))
+        log_p = log_normal + log_det - log_jacobian
         return log_q - log_p
 
     def _posterior(
@@ -89,7 +93,8 @@ class StochasticDurationPredictor(nn.Module):
         part = logit.sigmoid() * mask
         log_slope = F.logsigmoid(logit) + F.logsigmoid(-logit)
         log_det = log_det + (log_slope * mask).sum((1, 2))
-        return part, second, _log_normal(noise, mask) - log_det
+        log_density = _log_normal(noise, mask) - log_det
+        return part, second, log_density
 
     def sample(self, x: Tensor, mask: Tensor, noise: Tensor, condition: Tensor | None = None) -> Tensor:
         """Log durations (batch, tokens) of `noise` (batch, 2, tokens): standard normal, scaled for more or less variety."""

@@ -7,11 +7,14 @@ import numpy as np
 @numba.njit(cache=True, nogil=True)
 def search(scores, frames, tokens):
     """Frames for each token (batch, tokens) of scores (batch, frames, tokens) and lengths (batch,); see `alignment.durations`."""
-    durations = np.zeros((scores.shape[0], scores.shape[2]), dtype=np.int64)
-    for item in range(scores.shape[0]):
-        moved = _forward(scores[item, : frames[item], : tokens[item]])
-        token = tokens[item] - 1
-        for frame in range(frames[item] - 1, -1, -1):
+    items, _, longest = scores.shape
+    durations = np.zeros((items, longest), dtype=np.int64)
+    for item in range(items):
+        end = frames[item]
+        count = tokens[item]
+        moved = _forward(scores[item, :end, :count])
+        token = count - 1
+        for frame in range(end - 1, -1, -1):
             durations[item, token] += 1
             if token and (token >= frame or moved[frame, token]):
                 token -= 1

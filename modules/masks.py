@@ -41,7 +41,8 @@ def expand(values: Tensor, durations: Tensor) -> tuple[Tensor, Tensor]:
 
 def average(values: Tensor, durations: Tensor) -> Tensor:
     """The mean of `values` (batch, frames) over each token of `durations` (batch, tokens); 0 for a token without frames."""
-    sums = torch.nn.functional.pad(values.double().cumsum(1), (1, 0))
+    running = values.double().cumsum(1)
+    sums = torch.nn.functional.pad(running, (1, 0))
     ends = durations.cumsum(1).clamp(max=values.shape[1])
     starts = (ends - durations).clamp(min=0)
     totals = sums.gather(1, ends) - sums.gather(1, starts)

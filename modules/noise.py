@@ -80,11 +80,14 @@ def placed(seed: int, first: int, last: int, size: int) -> Tensor:
     So it does not matter in what pieces an utterance is made.
     """
     begin = first // BLOCK
+    end = -(-last // BLOCK)
     blocks = []
-    for block in range(begin, -(-last // BLOCK)):
+    for block in range(begin, end):
         generator = torch.Generator().manual_seed((seed << 24) + block)
         blocks.append(torch.randn(BLOCK, size, generator=generator))
-    return torch.cat(blocks)[first - begin * BLOCK : last - begin * BLOCK]
+    numbers = torch.cat(blocks)
+    before = begin * BLOCK
+    return numbers[first - before : last - before]
 
 
 class Series:

@@ -62,7 +62,8 @@ class PosteriorEncoder(nn.Module):
         moments = self.proj(hidden) * mask
         m_q, logs_q = moments.float().chunk(2, 1)
         epsilon = noise.normal(*m_q.shape, name="posterior")
-        z = m_q + epsilon * logs_q.exp()
+        deviation = logs_q.exp()
+        z = m_q + epsilon * deviation
         z = z * mask
         return {"z": z, "m_q": m_q, "logs_q": logs_q, "frame_mask": mask}
 
@@ -73,5 +74,7 @@ def divergence(out: dict[str, Tensor]) -> Tensor:
     logs_q = out["logs_q"]
     mask = out["frame_mask"]
     distance = (out["z_p"] - out["m_p_frames"]).square()
-    kl = logs_p - logs_q - 0.5 + 0.5 * distance * torch.exp(-2 * logs_p)
+    log_ratio = logs_p - logs_q
+    precision = torch.exp(-2 * logs_p)
+    kl = log_ratio - 0.5 + 0.5 * distance * precision
     return (kl * mask).sum() / mask.sum()

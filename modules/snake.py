@@ -110,9 +110,11 @@ class AntiAliased(nn.Module):
         surplus = size - self.ratio  # samples that the filter adds, half of them on the left
         left = pad * self.ratio + surplus // 2
         end = left + self.ratio * x.shape[3]
-        between = self.act(wider[..., left:end])
+        kept = wider[..., left:end]
+        between = self.act(kept)
         half = size // 2
-        padded = F.pad(between, (half - 1 + size % 2, half, 0, 0), mode="replicate")
+        before = half - 1 + size % 2
+        padded = F.pad(between, (before, half, 0, 0), mode="replicate")
         down = _of_each_channel(self.downsample.lowpass.filter, channels)
         return F.conv2d(padded, down, None, stride, groups=channels)
 
@@ -138,7 +140,8 @@ class AntiAliased(nn.Module):
             taps = self.upsample.filter[..., start :: self.ratio].flip(2)
             begin = self.edge + first
             end = begin + length + self.taps - 1
-            phase = _filter(x[..., begin:end], self.ratio * taps)
+            seen = x[..., begin:end]
+            phase = _filter(seen, self.ratio * taps)
             phases.append(phase)
         left_edge = phases[0][..., self.margin].clone()
         right_edge = phases[-1][..., -self.margin - 1].clone()
@@ -158,7 +161,8 @@ def low_pass(cutoff: float, half_width: float, size: int) -> Tensor:
     if attenuation > 50:
         beta = 0.1102 * (attenuation - 8.7)
     elif attenuation >= 21:
-        beta = 0.5842 * (attenuation - 21) ** 0.4 + 0.07886 * (attenuation - 21)
+        excess = attenuation - 21
+        beta = 0.5842 * excess**0.4 + 0.07886 * excess
     window = torch.kaiser_window(size, periodic=False, beta=beta)
     time = torch.arange(size) - (size - 1) / 2
     taps = 2 * cutoff * window * torch.sinc(2 * cutoff * time)

@@ -97,7 +97,8 @@ def sample_cycles(f0: Tensor, samples: int, sample_rate: float, voices: int, pha
     fundamental = _joined(inside).reshape(len(f0), -1, 1)
     numbers = torch.arange(1, voices + 1, device=f0.device)
     starts = phase.reshape(-1, 1, voices)
-    return fundamental * numbers + starts
+    harmonics = fundamental * numbers
+    return harmonics + starts
 
 
 def gliding_cycles(f0: Tensor, samples: int, sample_rate: float) -> Tensor:
@@ -107,7 +108,8 @@ def gliding_cycles(f0: Tensor, samples: int, sample_rate: float) -> Tensor:
     change = F.pad(change, (0, 0, 0, 1))
     n = torch.arange(1, samples + 1, device=f0.device)
     share = n * (n - 1) / (2 * samples)
-    inside = step * n + change * share
+    steady = step * n
+    inside = steady + change * share
     return _joined(inside).reshape(len(f0), -1)
 
 
@@ -126,12 +128,15 @@ def frame_cycles(f0: Tensor, samples: int, sample_rate: float, voices: int, phas
     starts = phase.reshape(-1, 1, voices)
     first = step[:, :1] + starts
     step = torch.cat([first, step[:, 1:]], dim=1)
-    coarse = step.double().cumsum(1).float() * samples
+    running = step.double().cumsum(1)
+    coarse = running.float() * samples
     coarse = coarse.transpose(1, 2)
     coarse = F.interpolate(coarse, scale_factor=samples, mode="linear", align_corners=True)
     coarse = coarse.transpose(1, 2).remainder(1)
-    later = coarse[:, 1:]
-    wrapped = later < coarse[:, :-1]
-    turns = F.pad(wrapped.to(step.dtype), (0, 0, 1, 0))
+    earlier = coarse[:, :-1]
+    wrapped = coarse[:, 1:] < earlier
+    turned = wrapped.to(step.dtype)
+    turns = F.pad(turned, (0, 0, 1, 0))
     steps = step.repeat_interleave(samples, dim=1) - turns
-    return steps.double().cumsum(1).to(step.dtype)
+    cycles = steps.double().cumsum(1)
+    return cycles.to(step.dtype)

@@ -21,7 +21,8 @@ def overlap_add(pieces: Tensor, hop_size: int) -> Tensor:
     """Pieces (batch, frames, size), each `hop_size` after the one before, as one (batch, (frames - 1) * hop_size + size)."""
     frames, size = pieces.shape[1:]
     parts = -(-size // hop_size)
-    padded = F.pad(pieces, (0, parts * hop_size - size))
+    missing = parts * hop_size - size
+    padded = F.pad(pieces, (0, missing))
     rows = padded.unflatten(2, (parts, hop_size))
     # Whole rows are moved, not samples: ten times as fast on a CPU as F.fold, which gathers one sample at a time.
     total = F.pad(rows[:, :, 0], (0, 0, 0, parts - 1))
@@ -75,7 +76,8 @@ class InverseSTFT(nn.Module):
 
     def _filled(self, wave: Tensor, weight: Tensor, stop: int) -> tuple[Tensor, Tensor]:
         """Both for the whole of every hop: zeros where no window reaches, no weight behind `stop` that would magnify noise."""
-        padding = max(0, self.start + self.hop_size - self.win_size)
+        missing = self.start + self.hop_size - self.win_size
+        padding = max(0, missing)
         wave = F.pad(wave, (0, padding))
         weight = F.pad(weight, (0, padding))
         published = weight[:, :stop]
@@ -135,7 +137,8 @@ def _reach(size: int, hop_size: int, start: int) -> int:
 
 def _inverse_dft(n_fft: int) -> Tensor:
     """(2 * (n_fft // 2 + 1), n_fft): what each real and imaginary part of a half spectrum adds to each sample."""
-    k = torch.arange(n_fft // 2 + 1, dtype=torch.float64)[:, None]
+    bins = n_fft // 2 + 1
+    k = torch.arange(bins, dtype=torch.float64)[:, None]
     n = torch.arange(n_fft, dtype=torch.float64)
     turns = k * n % n_fft
     angle = 2 * math.pi / n_fft * turns
@@ -143,15 +146,18 @@ def _inverse_dft(n_fft: int) -> Tensor:
     share = torch.where(alone, 1.0, 2.0) / n_fft
     real = share * angle.cos()
     imag = -share * angle.sin() * ~alone
-    return torch.cat([real, imag]).float()
+    weights = torch.cat([real, imag])
+    return weights.float()
 
 
 def _inverse_mdct(hop_size: int) -> Tensor:
     """(hop_size, 2 * hop_size): what each coefficient adds to each sample of its frame, windowed."""
-    n = torch.arange(2 * hop_size, dtype=torch.float64) + 0.5
+    size = 2 * hop_size
+    n = torch.arange(size, dtype=torch.float64) + 0.5
     k = torch.arange(hop_size, dtype=torch.float64)[:, None] + 0.5
-    window = (math.pi / (2 * hop_size) * n).sin()
+    window = (math.pi / size * n).sin()
     scale = (2 / hop_size) ** 0.5
-    angle = math.pi / hop_size * (n + hop_size / 2) * k
+    since_quarter = n + hop_size / 2
+    angle = math.pi / hop_size * since_quarter * k
     basis = scale * angle.cos() * window
     return basis.float()

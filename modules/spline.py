@@ -27,11 +27,18 @@ def rational_quadratic(
     left, width = _edges(widths, bound)
     floor, height = _edges(heights, bound)
     of_one = math.log(math.expm1(1 - LEAST))  # what becomes a slope of 1
-    slope = LEAST + F.softplus(F.pad(slopes, (1, 1), value=of_one))
-    number = _bin(place, floor if inverse else left)
-    curve = [_take(values, number) for values in (left, width, floor, height, slope[..., :-1], slope[..., 1:])]
-    y, log_slope = _place(place, *curve) if inverse else _height(place, *curve)
-    return torch.where(inside, y, x), torch.where(inside, log_slope, torch.zeros_like(x))
+    padded = F.pad(slopes, (1, 1), value=of_one)
+    slope = LEAST + F.softplus(padded)
+    first = slope[..., :-1]
+    last = slope[..., 1:]
+    edges = floor if inverse else left
+    number = _bin(place, edges)
+    curve = [_take(values, number) for values in (left, width, floor, height, first, last)]
+    move = _place if inverse else _height
+    moved, log_slope = move(place, *curve)
+    y = torch.where(inside, moved, x)
+    log_slope = torch.where(inside, log_slope, torch.zeros_like(x))
+    return y, log_slope
 
 
 def _edges(free: Tensor, bound: float) -> tuple[Tensor, Tensor]:
@@ -39,7 +46,8 @@ def _edges(free: Tensor, bound: float) -> tuple[Tensor, Tensor]:
     bins = free.shape[-1]
     to_share = 1 - LEAST * bins
     shares = LEAST + to_share * free.softmax(-1)
-    ends = F.pad(shares.cumsum(-1), (1, 0))
+    running = shares.cumsum(-1)
+    ends = F.pad(running, (1, 0))
     edges = ends * 2 * bound - bound
     begins = edges[..., :-1]
     last = torch.full_like(begins[..., :1], bound)  # the sum is not quite one

@@ -25,16 +25,21 @@ def dissimilarity(made: Tensor, wanted: Tensor, mask: Tensor | None = None, bias
     variance_1 = _local_mean(first * first) - mean_1.square()
     variance_2 = _local_mean(second * second) - mean_2.square()
     covariance = _local_mean(first * second) - mean_1 * mean_2
-    means = (2 * mean_1 * mean_2 + STABLE_MEAN) / (mean_1.square() + mean_2.square() + STABLE_MEAN)
-    spreads = (2 * covariance + STABLE_SPREAD) / (variance_1 + variance_2 + STABLE_SPREAD)
-    return 1 - (means * spreads)[:, 0]
+    product = 2 * mean_1 * mean_2
+    squares = mean_1.square() + mean_2.square()
+    means = (product + STABLE_MEAN) / (squares + STABLE_MEAN)
+    variances = variance_1 + variance_2
+    spreads = (2 * covariance + STABLE_SPREAD) / (variances + STABLE_SPREAD)
+    similarity = means * spreads
+    return 1 - similarity[:, 0]
 
 
 def _local_mean(picture: Tensor) -> Tensor:
     """Of (batch, 1, height, width), around each place."""
     half = WINDOW // 2
     places = torch.arange(-half, half + 1, device=picture.device, dtype=picture.dtype)
-    bell = torch.exp(-places.square() / (2 * DEVIATION**2))
+    exponents = -places.square() / (2 * DEVIATION**2)
+    bell = torch.exp(exponents)
     bell = bell / bell.sum()
     window = bell[:, None] * bell
     return F.conv2d(picture, window[None, None], padding=half)

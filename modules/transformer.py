@@ -16,7 +16,8 @@ def sinusoids(length: int, channels: int, device: torch.device | None = None) ->
     pairs = numbers // 2 * 2
     wavelengths = 10000 ** (pairs.double() / channels)
     angles = places / wavelengths
-    positions = torch.where(numbers % 2 == 0, angles.sin(), angles.cos())
+    even = numbers % 2 == 0
+    positions = torch.where(even, angles.sin(), angles.cos())
     return positions.float()
 
 

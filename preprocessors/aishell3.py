@@ -29,7 +29,8 @@ def _parts(root: Path) -> list[Path]:
 
 def _listed(part: Path, bad: Reasons | None = None) -> Iterator[tuple[str, str]]:
     """(<speaker>/<id>, text) of every line of content.txt; lines in another encoding go to `bad`."""
-    for file, spoken, *_ in rows(part / "content.txt", 2, "\t", bad):
+    table = part / "content.txt"
+    for file, spoken, *_ in rows(table, 2, "\t", bad):
         speaker = file[:7]
         name = without_suffix(file.strip())
         characters = spoken.split()[::2]  # their pinyin stands between them

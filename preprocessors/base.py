@@ -355,7 +355,8 @@ def _tell_rows(kind: str, rows: list[tuple[str, str]], path: Path) -> None:
     ids: dict[str, list[str]] = {}
     for identity, reason in rows:
         ids.setdefault(reason, []).append(identity)
-    alike = Counter({reason: len(named) for reason, named in ids.items()})
+    counts = {reason: len(named) for reason, named in ids.items()}
+    alike = Counter(counts)
     for reason, count in alike.most_common(5):
         first = ids[reason][0]
         if count > 1:

@@ -48,7 +48,9 @@ def _sections(song: dict[str, str], lines: list[Line]) -> Iterator[dict[str, Any
         return
     before = 0.0
     for number, (start, end, words) in enumerate(lines):
-        following = lines[number + 1][0] if number + 1 < len(lines) else end + EDGE
+        following = end + EDGE
+        if number + 1 < len(lines):
+            following = lines[number + 1][0]
         first = max(start - EDGE, before, 0.0)
         last = max(end, min(end + EDGE, following))
         before = end

@@ -198,7 +198,8 @@ class Synthesiser:
         size = len(encoded) + 1
         self._library.espeak_Synth(encoded, size, 0, self.CHARACTERS, 0, self.UTF_8, None, None)
         samples = np.concatenate(self._chunks).astype(np.float32) / 32768
-        phones, words = self._times(text, len(samples) / self.rate)
+        seconds = len(samples) / self.rate
+        phones, words = self._times(text, seconds)
         return Audio(samples, self.rate), phones, words
 
     def _take(self, voice: Voice) -> None:
@@ -269,7 +270,8 @@ def record(folder: Path, name: str, sound: Audio, tiers: dict[str, list[Interval
     floor = rng.standard_normal(len(padded))
     noise = NOISE * floor
     audio = Audio(padded + noise, sound.rate)
-    audio.write(folder / "wavs" / f"{name}.wav")
+    path = folder / "wavs" / f"{name}.wav"
+    audio.write(path)
     behind = {tier: _behind_edge(intervals) for tier, intervals in tiers.items()}
     grid = folder / "TextGrid" / f"{name}.TextGrid"
     write_textgrid(grid, behind, seconds=audio.seconds)
@@ -320,7 +322,8 @@ def utterances(root: Path) -> Iterator[Utterance]:
 def listed(root: Path) -> Iterator[Utterance]:
     """What metadata.csv lists."""
     lines = list(rows(root / "metadata.csv", 3))
-    grids = textgrids(root, [name for name, *_ in lines])
+    names = [name for name, *_ in lines]
+    grids = textgrids(root, names)
     for name, speaker, text in lines:
         audio = (root / "wavs" / f"{name}.wav").absolute()
         grid = grids.get(name, "")

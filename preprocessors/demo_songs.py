@@ -135,7 +135,8 @@ class Score:
         rate, depth = VIBRATO
         swing = np.clip((held - BEAT) / BEAT, 0, 1) * depth
         vibrato = swing * np.sin(2 * np.pi * rate * held)
-        return 440 * 2 ** ((gliding + vibrato - 69) / 12)
+        semitones = gliding + vibrato - 69
+        return 440 * 2 ** (semitones / 12)
 
     def note_intervals(self) -> list[Interval]:
         """The names of the notes, from vowel to vowel."""
@@ -168,7 +169,8 @@ def sing(speech: Audio, score: Score) -> tuple[Audio, np.ndarray]:
     places = score.spoken_at(score.frames) / FRAME
     nearest = np.rint(places).astype(int)
     silent = score.frames < score.times[0]
-    has_voice = spoken[np.minimum(nearest, len(spoken) - 1)] > 0
+    last = len(spoken) - 1
+    has_voice = spoken[np.minimum(nearest, last)] > 0
     f0 = np.where(has_voice & ~silent, score.pitch(), 0.0)
     moved = _rows(spectrum, places)
     moved[silent] = FAINT
@@ -176,7 +178,8 @@ def sing(speech: Audio, score: Score) -> tuple[Audio, np.ndarray]:
     sung = pyworld.synthesize(f0, moved, noise, speech.rate, 1000 * FRAME)
     length = round(score.end * speech.rate)
     missing = max(0, length - len(sung))
-    ended = np.pad(sung, (0, missing))[:length]
+    padded = np.pad(sung, (0, missing))
+    ended = padded[:length]
     return Audio(ended, speech.rate), f0
 
 
@@ -184,7 +187,8 @@ def _analysed(samples: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray, n
     """F0 (frames,), spectrum and share of noise (frames, bins) by WORLD."""
     import pyworld
 
-    rough, at = pyworld.dio(samples, rate, f0_floor=50, f0_ceil=400, frame_period=1000 * FRAME)
+    period = 1000 * FRAME
+    rough, at = pyworld.dio(samples, rate, f0_floor=50, f0_ceil=400, frame_period=period)
     f0 = pyworld.stonemask(samples, rough, at, rate)
     spectrum = pyworld.cheaptrick(samples, f0, at, rate)
     noisiness = pyworld.d4c(samples, f0, at, rate)
@@ -198,7 +202,9 @@ def _rows(frames: np.ndarray, places: np.ndarray) -> np.ndarray:
     lower = places.astype(int)
     upper = np.minimum(lower + 1, last)
     share = (places - lower)[:, None]
-    return (1 - share) * frames[lower] + share * frames[upper]
+    from_below = (1 - share) * frames[lower]
+    from_above = share * frames[upper]
+    return from_below + from_above
 
 
 def make(folder: str | Path, *, seed: int = 0, songs: int = SONGS, singers: tuple[Singer, ...] = SINGERS) -> Path:
@@ -222,7 +228,8 @@ def make(folder: str | Path, *, seed: int = 0, songs: int = SONGS, singers: tupl
             sound, f0 = sing(speech, score)
             tiers = {"phones": score.sung(phones), "words": score.sung(words), "notes": score.note_intervals()}
             seconds += demo.record(folder, name, sound, tiers, rng)
-            _write_f0(folder / "f0" / f"{name}.csv", f0)
+            path = folder / "f0" / f"{name}.csv"
+            _write_f0(path, f0)
             metadata.append(f"{name}|{singer.voice.name}|{line}\n")
     return demo.finish(folder, "demo_songs", metadata, seconds)
 

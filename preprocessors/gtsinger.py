@@ -36,8 +36,9 @@ orphans = TREE.orphans
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every phrase, sung and read, with the words of its JSON where there is one."""
     for match, song in TREE.songs(root):
-        text, _ = _text(Path(song["audio"]), match["language"])
-        language = LANGUAGES.get(match["language"], Utterance.language)
+        folder = match["language"]
+        text, _ = _text(Path(song["audio"]), folder)
+        language = LANGUAGES.get(folder, Utterance.language)
         fields = song | {"text": text}
         yield Utterance(speaker=match["singer"], language=language, **fields)
 

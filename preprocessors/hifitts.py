@@ -53,7 +53,8 @@ def _row(place: str, line: str) -> tuple[str, str]:
         row = json.loads(line)
         text = row.get("text_normalized") or row["text"]
         path = posixpath.normpath(composed(row["audio_filepath"]).replace("\\", "/"))
-        return without_suffix(f"/{path}".rpartition("/audio/")[2]), text.strip()
+        recording = without_suffix(f"/{path}".rpartition("/audio/")[2])
+        return recording, text.strip()
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{place} is no line of a manifest ({error}): {line[:80]!r}") from error
 

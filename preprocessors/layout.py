@@ -26,10 +26,12 @@ def by_name(paths: Iterable[Path], folder: Path, endings: Sequence[str]) -> dict
     """Path within `folder` without its ending -> the files of that name, in the order of `endings`, whose case is ignored."""
     ranked: dict[str, list[tuple[int, Path]]] = defaultdict(list)
     for path in paths:
-        name = composed(path.relative_to(folder).as_posix())
+        within = path.relative_to(folder)
+        name = composed(within.as_posix())
         rank = _rank(name, endings)
         if rank is not None:
-            stem = name[: -len(endings[rank])]
+            ending = endings[rank]
+            stem = name[: -len(ending)]
             ranked[stem].append((rank, path))
     for files in ranked.values():
         files.sort()
@@ -184,8 +186,10 @@ class Tree:
         texts = self._texts(root)
         for path, match in self.recordings(root).items():
             name = self._text_name(match)
-            text, _ = text_of(texts.get(name, []), "")
-            fields = {"id": self.identity(match), "audio": path, "text": text}
+            paths = texts.get(name, [])
+            text, _ = text_of(paths, "")
+            identity = self.identity(match)
+            fields = {"id": identity, "audio": path, "text": text}
             yield match, fields
 
     def orphans(self, root: Path) -> Reasons:
@@ -194,7 +198,8 @@ class Tree:
         for name in recordings(root):
             if not self.pattern.fullmatch(name):
                 strays.append((safe(name), f"its path is not {self.shape}"))
-        transcripts = {self._text_name(match) for match in self.recordings(root).values()}
+        matches = self.recordings(root).values()
+        transcripts = {self._text_name(match) for match in matches}
         for name, paths in self._texts(root).items():
             if self.pattern.fullmatch(name) and name not in transcripts:
                 strays.append((safe(name), f"{paths[0]} has no recording"))

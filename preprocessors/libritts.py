@@ -43,7 +43,8 @@ def _files(root: Path) -> Iterator[Files]:
         for name in sorted(recordings.keys() | texts.keys()):
             identity = name.rsplit("/", 1)[-1]
             recording, *_ = recordings.get(name, [None])
-            yield identity, recording, texts.get(name, [])
+            transcripts = texts.get(name, [])
+            yield identity, recording, transcripts
 
 
 def _depth(path: Path, folder: Path) -> int:

@@ -29,7 +29,8 @@ def _sounds(root: Path) -> dict[str, list[Path]]:
         raise ValueError(f"vctk: no folder {folder}: dataset_path.vctk is the folder of version 0.92 that holds it.")
     endings = [f"_{MICROPHONE}{suffix}" for suffix in SUFFIXES]
     recordings = by_name(files_under(folder), folder, endings)
-    return {name: paths for name, paths in sorted(recordings.items()) if name.count("/") == 1}
+    in_order = sorted(recordings.items())
+    return {name: paths for name, paths in in_order if name.count("/") == 1}
 
 
 def _texts(root: Path) -> dict[str, list[Path]]:

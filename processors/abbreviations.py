@@ -99,7 +99,8 @@ def words_of(code: str) -> Words:
         titles = frozenset(map(str.lower, TITLES))
         return own._replace(inside=own.inside | (titles - listed), starters=STARTERS)
     shared = tables()[SHARED]
-    return Words(*(words | (more - listed) for words, more in zip(own, shared, strict=True)))
+    pairs = zip(own, shared, strict=True)
+    return Words(*(words | (more - listed) for words, more in pairs))
 
 
 def belongs(before: str, following: str, language: str) -> bool:

@@ -49,7 +49,8 @@ def log_mel(audio: Audio) -> np.ndarray:
     spectrum = librosa.stft(samples, n_fft=N_FFT, hop_length=HOP, win_length=WINDOW, center=True, pad_mode="constant")
     bank = librosa.filters.mel(sr=RATE, n_fft=N_FFT, n_mels=N_MEL, fmin=60.0)
     energies = bank @ np.abs(spectrum) ** 2
-    return np.log(np.maximum(energies, 1e-8)).T.astype(np.float32)
+    floored = np.maximum(energies, 1e-8)
+    return np.log(floored).T.astype(np.float32)
 
 
 def cepstra(mel: np.ndarray) -> np.ndarray:
@@ -59,7 +60,8 @@ def cepstra(mel: np.ndarray) -> np.ndarray:
     static = dct(mel, axis=1, norm="ortho")[:, :N_CEPSTRA]
     slope = _slope(static)
     rows = np.concatenate([static, slope, _slope(slope)], axis=1)
-    return ((rows - rows.mean(0)) / (rows.std(0) + 1e-5)).astype(np.float32)
+    normal = (rows - rows.mean(0)) / (rows.std(0) + 1e-5)
+    return normal.astype(np.float32)
 
 
 def observe(audio: Audio) -> np.ndarray:
@@ -131,9 +133,14 @@ class Aligner:
 
         `names` are tokens that it is to know besides. Raises ValueError when no utterance is long enough for its tokens.
         """
-        spoken = [i for i, sequence in enumerate(tokens) if not pauses.issuperset(sequence)]
-        known = sorted({token for sequence in tokens for token in sequence}.union(names) - pauses)
-        return cls.learn([observe(read(i)) for i in spoken], [tokens[i] for i in spoken], pauses, known, jobs=jobs)
+        observed = []
+        spoken = []
+        for i, sequence in enumerate(tokens):
+            if not pauses.issuperset(sequence):
+                observed.append(observe(read(i)))
+                spoken.append(sequence)
+        known = set(names).union(*tokens) - pauses
+        return cls.learn(observed, spoken, pauses, sorted(known), jobs=jobs)
 
     @classmethod
     def learn(
@@ -166,12 +173,14 @@ class Aligner:
         quiet = loudness <= np.quantile(loudness, 0.1)
         prior = _moments(rows[~quiet]).astype(np.float64)
         units = 1 + PHONE_STATES * len(names)
-        means = np.repeat(prior[0][None, None], units, axis=0)
-        variances = np.repeat(prior[1][None, None], units, axis=0)
+        mean, variance = prior
+        means = np.repeat(mean[None, None], units, axis=0)
+        variances = np.repeat(variance[None, None], units, axis=0)
         means[0, 0], variances[0, 0] = _moments(rows[quiet])
         weights = np.ones((units, 1))
         stay = np.full(units, 0.8)
-        return cls(names, Mixtures(weights, means, variances, stay), prior)
+        mixtures = Mixtures(weights, means, variances, stay)
+        return cls(names, mixtures, prior)
 
     def _round(self, pairs: list[tuple[np.ndarray, Chain]], threads: ThreadPoolExecutor, *, soft: bool) -> None:
         mixtures = self.mixtures
@@ -239,9 +248,11 @@ class Aligner:
             least = chain.shortest * SECONDS
             raise AlignmentError(f"{seconds:.2f} s are too short for {len(tokens)} tokens ({least:.2f} s at least)")
         every = np.arange(len(self.mixtures.stay))
-        parts = self.mixtures.parts(powers_of(rows), every)
+        powers = powers_of(rows)
+        parts = self.mixtures.parts(powers, every)
         scores = log_sum(parts)
-        path, _ = best_path(scores, *self._steps(chain, chain.units))
+        steps = self._steps(chain, chain.units)
+        path, _ = best_path(scores, *steps)
         chosen = chain.units[path]
         speech = chosen > 0
         chosen_scores = scores[np.arange(len(rows)), chosen]

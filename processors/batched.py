@@ -58,7 +58,8 @@ class BatchedFeature(Feature):
 
 def padded(audios: Sequence[Audio]) -> tuple[np.ndarray, np.ndarray]:
     """Sounds with silence behind them, (sounds, samples of the longest), and the samples that each has, (sounds,)."""
-    lengths = np.array([len(audio.samples) for audio in audios])
+    counts = [len(audio.samples) for audio in audios]
+    lengths = np.array(counts)
     longest = lengths.max()
     samples = np.zeros((len(audios), longest), dtype=np.float32)
     for row, audio in zip(samples, audios, strict=True):

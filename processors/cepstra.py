@@ -33,8 +33,9 @@ class MFCC(Feature):
     def __call__(self, utterance: Utterance, audio: Audio, mel: np.ndarray) -> np.ndarray:
         from scipy.fft import dct
 
-        if mel.shape[1] <= self.coefficients:
-            raise ValueError(f"mfcc.coefficients: a mel of {mel.shape[1]} bands has {mel.shape[1] - 1} at most, got {self.coefficients}.")
+        bands = mel.shape[1]
+        if bands <= self.coefficients:
+            raise ValueError(f"mfcc.coefficients: a mel of {bands} bands has {bands - 1} at most, got {self.coefficients}.")
         cepstra = dct(mel, norm="ortho", axis=1)
         return cepstra[:, 1 : self.coefficients + 1].astype(np.float32)
 

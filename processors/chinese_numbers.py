@@ -77,8 +77,10 @@ def _circled(match: re.Match) -> str:
     """①②③ are labels, not 123; a pause parts one from the text behind it."""
     labels = [cardinal(unicodedata.normalize("NFKC", sign)) for sign in match[0]]
     is_long = any(len(label) > 1 for label in labels)
-    words = ("," if is_long else "").join(labels)
-    after = match.string[match.end() : match.end() + 1]
+    pause = "," if is_long else ""
+    words = pause.join(labels)
+    end = match.end()
+    after = match.string[end : end + 1]
     return f"{words}," if after.isalnum() else words
 
 

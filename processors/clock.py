@@ -56,9 +56,15 @@ def positions(clock: Clock, own: Clock, first: int, count: int) -> tuple[np.ndar
     denominator = math.lcm(offset.denominator, step.denominator)
     begin = int(offset * denominator)
     stride = int(step * denominator)
-    if 2 * (abs(begin) + stride * (first + count) + denominator) > LARGEST:
-        raise ValueError(f"frames at {own.rate} a second from {own.first} s cannot be matched with {clock.rate} from {clock.first} s.")
-    return begin + stride * np.arange(first, first + count, dtype=np.int64), denominator
+    end = first + count
+    greatest = abs(begin) + stride * end + denominator
+    if 2 * greatest > LARGEST:
+        own_frames = f"{own.rate} a second from {own.first} s"
+        asked_frames = f"{clock.rate} from {clock.first} s"
+        raise ValueError(f"frames at {own_frames} cannot be matched with {asked_frames}.")
+    frames = np.arange(first, end, dtype=np.int64)
+    numerators = begin + stride * frames
+    return numerators, denominator
 
 
 def nearest(clock: Clock, own: Clock, first: int, count: int, length: int) -> np.ndarray:
@@ -101,16 +107,19 @@ def pooled(array: np.ndarray, clock: Clock, own: Clock, first: int, count: int) 
     repeats = ratio.numerator
     group = ratio.denominator
     whole = max(1, len(array) * repeats // group)
-    frames = np.arange(first, first + count).clip(max=whole - 1)
+    numbers = np.arange(first, first + count)
+    frames = numbers.clip(max=whole - 1)
     begin = frames * group
     end = begin + group
     found = np.zeros((count, array.shape[1]), dtype=np.float32)
-    for further in range((group - 1) // repeats + 2):
+    most = (group - 1) // repeats + 2  # rows that a frame may touch
+    for further in range(most):
         row = begin // repeats + further
         shared = np.minimum(end, (row + 1) * repeats) - np.maximum(begin, row * repeats)
         weight = shared.clip(min=0) / group
+        weight = weight[:, None].astype(np.float32)
         values = _rows(array, row.clip(max=len(array) - 1))
-        found += weight[:, None].astype(np.float32) * values
+        found += weight * values
     return found
 
 

@@ -94,7 +94,8 @@ class Corpus:
         """Writes `value` as what was made from this state, and removes what was made from earlier ones."""
         path = write_json(self.path(folder, kind), value)
         before_digests = folder / f"{kind}-{self.name}.json"
-        for other in [before_digests, *folder.glob(f"{kind}-{self.name}-{'?' * LENGTH}.json")]:
+        earlier = folder.glob(f"{kind}-{self.name}-{'?' * LENGTH}.json")
+        for other in [before_digests, *earlier]:
             if other != path:
                 other.unlink(missing_ok=True)
         return path
@@ -153,7 +154,8 @@ class Corpus:
         is_old = pc.is_valid(places)
         old_facts = before["facts"].take(places.drop_null())
         pairs = now.filter(is_old).append_column("before", old_facts)
-        changed = pairs.filter(pc.not_equal(pairs["facts"], pairs["before"]))
+        differs = pc.not_equal(pairs["facts"], pairs["before"])
+        changed = pairs.filter(differs)
         there = pc.is_in(before["name"], value_set=now["name"])
         names: dict[str, list[str]] = {f"{kind} changed": [] for kind in KINDS}
         for row in changed.to_pylist():

@@ -48,10 +48,15 @@ def path(salience: np.ndarray, fmin: float, fmax: float) -> np.ndarray:
 
     low, high = _range(fmin, fmax)
     weights = np.exp(salience)
-    weights[:, :low] = weights[:, high:] = 0
+    weights[:, :low] = 0
+    weights[:, high:] = 0
     weights /= weights.sum(axis=1, keepdims=True)
-    blocks = [weights[i : i + BLOCK].T for i in range(0, len(weights), BLOCK)]
-    return np.concatenate([librosa.sequence.viterbi(block, _moves()) for block in blocks]).astype(int)
+    moves = _moves()
+    paths = []
+    for first in range(0, len(weights), BLOCK):
+        block = weights[first : first + BLOCK]
+        paths.append(librosa.sequence.viterbi(block.T, moves))
+    return np.concatenate(paths).astype(int)
 
 
 def pitch(samples: np.ndarray, centres: np.ndarray, fmin: float, fmax: float) -> tuple[np.ndarray, np.ndarray]:
@@ -68,7 +73,8 @@ def pitch(samples: np.ndarray, centres: np.ndarray, fmin: float, fmax: float) ->
     weighted = (near * weights).sum(axis=1)
     cents = LOWEST_CENTS + CENTS_PER_BIN * weighted / total
     f0 = 10 * 2 ** (cents / 1200)
-    return f0, confidence(strength, bins)
+    periodicity = confidence(strength, bins)
+    return f0, periodicity
 
 
 def confidence(salience: np.ndarray, bins: np.ndarray) -> np.ndarray:
@@ -134,7 +140,8 @@ def _layer(conv: Any, norm: Any) -> Layer:
         shift = norm.bias - norm.running_mean * scale
         sign = torch.where(scale < 0, -1.0, 1.0)
         kernel = conv.weight[..., 0] * sign[:, None, None]
-        columns = (row[:, None] for row in (sign, conv.bias, scale, shift))
+        terms = (sign, conv.bias, scale, shift)
+        columns = (row[:, None] for row in terms)
         return Layer(kernel, *columns)
 
 
@@ -164,4 +171,5 @@ def _correlate(x: Tensor, spectrum: Tensor, size: int) -> Tensor:
     bins_first = torch.fft.rfft(x, size).permute(2, 0, 1).contiguous()
     products = torch.bmm(bins_first, spectrum)
     y = torch.fft.irfft(products.permute(1, 2, 0), size)
-    return torch.roll(y, 31, -1)[..., : x.shape[-1]]
+    centred = torch.roll(y, 31, -1)
+    return centred[..., : x.shape[-1]]

@@ -38,6 +38,8 @@ APART = 5  # frames by which a TextGrid may be shorter or longer than its sound:
 GONE: list[str] = []  # stands for tokens that a killed process did not hand over
 SUFFIX = ".safetensors"  # of an aligner
 
+Work = list[tuple[Utterance, list[str]]]  # what is to be aligned: utterances with their tokens
+
 
 def silent(token: str) -> bool:
     """True for a token that may last no time at all: a pause, a mark, a word boundary, in our tables and published ones."""
@@ -78,11 +80,13 @@ class Durations(Feature):
         # A token has the frames whose centres lie in it; frame i is centred on i + 1/2 hops, or on i.
         earlier = 0.5 if self.padding == "center" else 0.0
         hops = np.array(ends) * self.sample_rate / self.hop_size
-        frames = np.round(hops + earlier).astype(np.int64)
+        places = hops + earlier
+        frames = np.round(places).astype(np.int64)
         frames = np.maximum.accumulate(frames)
         frames = np.minimum(frames, total)
         frames[-1] = total
-        return np.diff(frames, prepend=0).astype(np.int32)
+        counts = np.diff(frames, prepend=0)
+        return counts.astype(np.int32)
 
     def basis(self, utterance: Utterance) -> Any:
         return [sound_of(utterance), textgrid_of(utterance) if self._has_textgrid(utterance) else ""]
@@ -139,22 +143,16 @@ class Durations(Feature):
         if not rows:
             return {}
         how = {"jobs": jobs, "cluster": cluster}
-        read = dict(parallel(partial(_tokens, features), rows, what="phones", lost=_no_tokens, **how))
+        read_tokens = partial(_tokens, features)
+        read = dict(parallel(read_tokens, rows, what="phones", lost=_no_tokens, **how))
         tokens = {name: sequence for name, sequence in read.items() if sequence}
-        gone = list(read.values()).count(GONE)
+        outcomes = list(read.values())
+        gone = outcomes.count(GONE)
         lost = {"lost": gone} if gone else {}
         work = [(u, tokens[identity(u)]) for u in rows if identity(u) in tokens]
         if not work:
             return lost
-        corpora = "+".join(sorted({u.dataset for u, _ in work}))
-        name = _trained(work, folder, corpora, jobs)
-        results = parallel(partial(_align, folder, name), work, what="align", lost=_not_aligned, **how)
-        failed = dict(sorted(failure for failure in results if failure))
-        aligned = [u for u, _ in work if identity(u) not in failed]
-        distrusted = failed | distrust(folder, aligned)
-        _report(distrusted, _distrusted(folder, name), len(aligned), len(work))
-        counts = {"aligned": len(aligned), "failed": len(failed), "distrusted": len(distrusted)}
-        return {"aligner": name, **counts, **lost}
+        return _align_all(work, folder, how) | lost
 
     def tidy(self, folder: Path, learned: list[dict[str, Any]]) -> None:
         """Aligners that no corpora name any more go, with the durations that they gave."""
@@ -168,10 +166,30 @@ class Durations(Feature):
                 path.unlink(missing_ok=True)
 
 
+def _align_all(work: Work, folder: Path, how: dict[str, Any]) -> dict[str, Any]:
+    """Trains the aligner of these utterances, aligns them with it, and says how many went well; `how` is what `parallel` takes."""
+    name = _trained(work, folder, how["jobs"])
+    align = partial(_align, folder, name)
+    results = parallel(align, work, what="align", lost=_not_aligned, **how)
+    failures = sorted(failure for failure in results if failure)
+    failed = dict(failures)
+    aligned = [u for u, _ in work if identity(u) not in failed]
+    distrusted = failed | distrust(folder, aligned)
+    path = _distrusted(folder, name)
+    _report(distrusted, path, len(aligned), len(work))
+    return {
+        "aligner": name,
+        "aligned": len(aligned),
+        "failed": len(failed),
+        "distrusted": len(distrusted),
+    }
+
+
 def _report(distrusted: dict[str, str], path: Path, aligned: int, total: int) -> None:
     """Writes the list of what to listen to, and says the worst."""
     write_json(path, distrusted)
-    log.info(f"aligned {aligned} of {total} utterances; {len(distrusted)} to listen to, listed in {path}.")
+    count = len(distrusted)
+    log.info(f"aligned {aligned} of {total} utterances; {count} to listen to, listed in {path}.")
     worst = list(distrusted.items())[:5]
     for name, reason in worst:
         log.warning(f"  listen to {name}: {reason}")
@@ -208,7 +226,7 @@ def _not_aligned(pair: tuple[Utterance, list[str]], reason: str) -> tuple[str, s
     return identity(pair[0]), reason  # tried once more when its durations are extracted
 
 
-def _trained(work: list[tuple[Utterance, list[str]]], folder: Path, corpora: str, jobs: int) -> str:
+def _trained(work: Work, folder: Path, jobs: int) -> str:
     """The name of the aligner for these utterances, which says what it learnt from; trained unless it is there."""
     from processors.aligner import EDITION, RATE, Aligner, lessons
 
@@ -220,14 +238,17 @@ def _trained(work: list[tuple[Utterance, list[str]]], folder: Path, corpora: str
     seconds = [u.seconds for u in rows]
     chosen = lessons(sequences, keys, seconds, pauses)
     learnt_from = [[sequences[i], sound_of(rows[i])] for i in chosen]
-    basis = digest([EDITION, sorted(every), learnt_from])
-    name = f"aligner-{corpora}-{basis}{SUFFIX}"
-    if not _readable(folder / name):
-        hours = sum(rows[i].seconds for i in chosen) / 3600
+    names = sorted(every)
+    basis = digest([EDITION, names, learnt_from])
+    corpora = sorted({u.dataset for u in rows})
+    name = f"aligner-{'+'.join(corpora)}-{basis}{SUFFIX}"
+    path = folder / name
+    if not _readable(path):
+        hours = sum(seconds[i] for i in chosen) / 3600
         log.info(f"{len(rows)} utterances have no TextGrid: the aligner learns from {hours:.2f} hours of them, a minute or two.")
         spoken = [sequences[i] for i in chosen]
         aligner = Aligner.train(lambda i: rows[chosen[i]].read(RATE), spoken, pauses, names=every, jobs=jobs)
-        aligner.save(folder / name)
+        aligner.save(path)
         _aligner.cache_clear()
     return name
 
@@ -273,12 +294,15 @@ def _alignment(folder: Path, name: str, utterance: Utterance, tokens: list[str])
     from processors.aligner import RATE
 
     of = digest([name, tokens, utterance.text, sound_of(utterance)])
-    path, (textgrid, subtitles) = alignment_path(folder, utterance), copies(folder, utterance)
+    path = alignment_path(folder, utterance)
+    textgrid, subtitles = copies(folder, utterance)
     with contextlib.suppress(ValueError, FileNotFoundError):
         saved = read_json(path, Aligned)
-        if saved["of"] == of and len(saved["ends"]) == len(tokens) and textgrid.is_file() and subtitles.is_file():
+        has_copies = textgrid.is_file() and subtitles.is_file()
+        if saved["of"] == of and len(saved["ends"]) == len(tokens) and has_copies:
             return saved
-    alignment = _aligner(folder / name).align(utterance.read(RATE), tokens, frozenset(filter(silent, tokens)))
+    pauses = frozenset(filter(silent, tokens))
+    alignment = _aligner(folder / name).align(utterance.read(RATE), tokens, pauses)
     times = list(zip(tokens, alignment.starts, alignment.ends, strict=True))
     phones = [("" if silent(token) else token, start, end) for token, start, end in times]
     words = word_times(times, utterance.text)
@@ -293,7 +317,8 @@ def _alignment(folder: Path, name: str, utterance: Utterance, tokens: list[str])
 def word_times(times: list[Interval], text: str) -> list[Interval]:
     """The spoken runs between pauses; named by the words of the text where they are as many, else by their phones."""
     runs = _spoken_runs(times)
-    names = [word.strip(".,;:!?\"()“”") for word in text.split() if any(c.isalnum() for c in word)]
+    written = text.split()
+    names = [word.strip(".,;:!?\"()“”") for word in written if any(c.isalnum() for c in word)]
     if len(names) != len(runs):
         names = ["".join(token for token, _, _ in run) for run in runs]
     words = []
@@ -353,14 +378,20 @@ def match(tokens: list[str], intervals: list[Interval]) -> list[float]:
     or to the token before where there is none. Raises ValueError at the first difference.
     """
     labels = [row for row in intervals if not silent(row[0])]
-    _compare([token for token in tokens if not silent(token)], [label for label, _, _ in labels])
-    ends, spoken = [], 0
-    for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
-        spoken += not silent(token)
-        if not silent(token) and silent(following):
+    said = [token for token in tokens if not silent(token)]
+    _compare(said, [label for label, _, _ in labels])
+    ends = []
+    spoken = 0
+    next_tokens = [*tokens[1:], ""]
+    for token, following in zip(tokens, next_tokens, strict=True):
+        is_pause = silent(token)
+        spoken += not is_pause
+        if not is_pause and silent(following):
             ends.append(labels[spoken - 1][2])
-        else:  # up to the next phone: a second pause at one place finds nothing left
-            ends.append(labels[spoken][1] if spoken < len(labels) else intervals[-1][2])
+        elif spoken < len(labels):  # up to the next phone: a second pause at one place finds nothing left
+            ends.append(labels[spoken][1])
+        else:
+            ends.append(intervals[-1][2])
     return ends
 
 

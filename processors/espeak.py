@@ -185,7 +185,8 @@ def _phonemized(parts: list[str], language: str, separator: Any, *, stress: bool
     short = [_short(part.strip()) for part in parts]
     texts = list(chain.from_iterable(short))
     with _LOCK:
-        backend = _backend(language, stress, flags, os.getpid())
+        process = os.getpid()
+        backend = _backend(language, stress, flags, process)
         phones = backend.phonemize(texts, separator=separator, strip=True)
     remaining = iter(phones)
     return [separator.word.join(islice(remaining, len(own))) for own in short]

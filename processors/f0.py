@@ -168,8 +168,10 @@ def _world(samples: np.ndarray, rate: int, hop_size: int, fmin: float, fmax: flo
     import pyworld
 
     # WORLD's frame i is centred on sample i * hop; it reads beyond sounds shorter than a few periods.
-    sound = samples[hop_size // 2 :].astype(np.float64)
-    padding = max(0, round(8 / fmin * rate) - len(sound))
+    middle = hop_size // 2
+    sound = samples[middle:].astype(np.float64)
+    shortest = round(8 / fmin * rate)
+    padding = max(0, shortest - len(sound))
     sound = np.pad(sound, (0, padding))
     period = 1000 * hop_size / rate
     tracker = getattr(pyworld, method)
@@ -189,7 +191,8 @@ def _pyin(samples: np.ndarray, rate: int, hop_size: int, fmin: float, fmax: floa
     import librosa
 
     four_periods = 4 * rate / fmin  # of the lowest pitch
-    window = 2 ** int(np.ceil(np.log2(four_periods)))
+    exponent = np.ceil(np.log2(four_periods))
+    window = 2 ** int(exponent)
     left = (window - hop_size) // 2
     right = window - hop_size - left
     padded = np.pad(samples, (left, right))
@@ -203,8 +206,9 @@ def _crepe(samples: np.ndarray, rate: int, hop_size: int, fmin: float, fmax: flo
 
     sound = Audio(samples, rate).resample(crepe.RATE).samples
     centres = (np.arange(len(samples) // hop_size) + 0.5) * hop_size / rate
+    places = np.rint(centres * crepe.RATE).astype(int)
     try:
-        f0, periodicity = crepe.pitch(sound, np.rint(centres * crepe.RATE).astype(int), fmin, fmax)
+        f0, periodicity = crepe.pitch(sound, places, fmin, fmax)
     except ImportError as error:
         raise ValueError('f0.method "crepe" needs the package torchcrepe: pip install torchcrepe') from error
     return np.where(periodicity < voicing_threshold, 0.0, f0)

@@ -193,10 +193,11 @@ class FeatureSet:
         corpus = corpus or self.corpus or Corpus(datasets, [])
         learned = {}
         for name, feature in self.features.items():
-            learned[name] = corpus.read(self.folder(name), "learned", self.extracted)
-            if not feature.whole(learned[name], self.folder(name)):
-                raise ValueError(f"{corpus.path(self.folder(name), 'learned')} or what lies beside it is damaged: {NEXT}.")
-            feature.restore(learned[name], self.folder(name))
+            folder = self.folder(name)
+            learned[name] = corpus.read(folder, "learned", self.extracted)
+            if not feature.whole(learned[name], folder):
+                raise ValueError(f"{corpus.path(folder, 'learned')} or what lies beside it is damaged: {NEXT}.")
+            feature.restore(learned[name], folder)
         return learned
 
     @property
@@ -225,9 +226,13 @@ class FeatureSet:
         Zeros of F0 are left out: they say "unvoiced", not 0 Hz. Raises ValueError when that stage has not run for these utterances.
         """
         training = Corpus(datasets, utterances)
-        statistics = {name: training.find(self.extracted, f"statistics-{name}") for name in names}
-        if absent := [name for name in names if statistics[name] is None]:
-            raise ValueError(f"{training.path(self.extracted, f'statistics-{absent[0]}')} is missing: {NEXT}.")
+        statistics = {}
+        for name in names:
+            kind = f"statistics-{name}"
+            found = training.find(self.extracted, kind)
+            if found is None:
+                raise ValueError(f"{training.path(self.extracted, kind)} is missing: {NEXT}.")
+            statistics[name] = found
         return statistics
 
     def _measured(self, name: str, utterances: list[Utterance]) -> dict[str, float | list[float]]:
@@ -312,7 +317,8 @@ class FeatureSet:
 
         Raises ValueError naming the utterance when a feature cannot be computed or two disagree in length.
         """
-        names = list(names) if names is not None else list(self.features)
+        wanted = self.features if names is None else names
+        names = list(wanted)
         try:
             arrays = self.raw(utterance, names)
             brought = self.frames.bring(arrays)

@@ -25,13 +25,17 @@ def best_path(scores, units, jump, stay, go, first, last):
     for t in range(1, frames):
         for s in range(states - 1, -1, -1):  # downwards, so that best[s - 1] is still that of the frame before
             value = best[s] + stay[s]
+            if s > 0:
+                going = best[s - 1] + go[s - 1]
+                if going > value:
+                    value = going
+                    back[t, s] = 1
             over = jump[s]
-            if s > 0 and best[s - 1] + go[s - 1] > value:
-                value = best[s - 1] + go[s - 1]
-                back[t, s] = 1
-            if over >= 0 and best[over] + go[over] > value:
-                value = best[over] + go[over]
-                back[t, s] = 2
+            if over >= 0:
+                jumping = best[over] + go[over]
+                if jumping > value:
+                    value = jumping
+                    back[t, s] = 2
             best[s] = value + scores[t, units[s]]
     end = states - 1
     if last > 0 and best[end - last] > best[end]:
@@ -56,17 +60,17 @@ def _walk(back, jump, end):
 @numba.njit(cache=True, nogil=True)
 def occupation(scores, units, jump, stay, go, first, last):
     """How likely each unit sounds in each frame, over all paths (Baum-Welch), (frames, units); and the log likelihood."""
-    states = len(units)
+    end = len(units) - 1
     forward = _forward(scores, units, jump, stay, go, first)
-    backward = np.full(states, LOW)
-    backward[states - 1] = 0.0
-    likelihood = forward[-1, states - 1]
+    backward = np.full(end + 1, LOW)
+    backward[end] = 0.0
+    likelihood = forward[-1, end]
     if last > 0:
-        backward[states - 1 - last] = 0.0
-        likelihood = _add(likelihood, forward[-1, states - 1 - last])
+        backward[end - last] = 0.0
+        likelihood = _add(likelihood, forward[-1, end - last])
     shares = np.zeros(scores.shape, dtype=np.float32)
     for t in range(len(scores) - 1, -1, -1):
-        for s in range(states):
+        for s in range(end + 1):
             share = forward[t, s] + backward[s] - likelihood
             if share > FAINT:
                 shares[t, units[s]] += np.exp(share)

@@ -147,8 +147,10 @@ class Manifest(Sequence[Utterance]):
         lines = pc.binary_join_element_wise(*columns, "\n")  # which no name of a file holds; the last may
         coded = lines.combine_chunks().dictionary_encode()
         cuts = len(names) - 1
-        values = [tuple(line.split("\n", cuts)) for line in coded.dictionary.to_pylist()]
-        return coded.indices.to_numpy(), values
+        joined = coded.dictionary.to_pylist()
+        values = [tuple(line.split("\n", cuts)) for line in joined]
+        numbers = coded.indices.to_numpy()
+        return numbers, values
 
 
 def read_splits(folder: Path, datasets: list[str], split: str) -> Manifest:
@@ -208,7 +210,8 @@ def _reopened(files: tuple[tuple[Path, str], ...], rows: np.ndarray | None) -> M
     for table, (path, _) in zip(tables, files, strict=True):
         if table is None:
             raise ValueError(f"{path} has changed since this run began: start it again.")
-    return Manifest(pa.concat_tables(tables), rows, files)
+    table = pa.concat_tables(tables)
+    return Manifest(table, rows, files)
 
 
 def _blocks(utterances: Iterable[Utterance]) -> Iterator[list[Utterance]]:

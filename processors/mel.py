@@ -50,7 +50,8 @@ class MelConvention:
         if self.log == "dB":
             value = value * (20 / self.power)
         if self.range_db is not None:
-            value = value.maximum(value.amax(dim=(-2, -1), keepdim=True) - self.range_db)
+            loudest = value.amax(dim=(-2, -1), keepdim=True)
+            value = value.maximum(loudest - self.range_db)
         value = (value - self.mean) / self.std
         return value if self.clip is None else value.clamp(*self.clip)
 
@@ -145,7 +146,8 @@ class MelSettings:
         """Those of a config's section "mel", or of the arguments by name; `common` has sample_rate and hop_size."""
         if isinstance(section, MelSettings):
             return section
-        given = {**(common or {}), **section}
+        given = dict(common or {})
+        given.update(section)
         names = {field.name for field in fields(cls)}
         settings = {name: value for name, value in given.items() if name in names}
         return cls(**settings)
@@ -335,7 +337,8 @@ def mel_converted(
     new = b.convention
     hard = [line for line in differences if line.split(" ")[0] not in SCALING]
     ratio = _gain(b) / _gain(a)
-    low, lowest = _least(old) * ratio, _least(new)
+    low = _least(old) * ratio
+    lowest = _least(new)
     if not hard and low > lowest * 1.0001:
         hard = [line for line in differences if line.split(" ")[0] in ("log", "floor", "clip", "mean", "std", "window_energy")]
         hard.append(f"the least energy is {low:.3g} here and {lowest:.3g} there")

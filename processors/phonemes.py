@@ -60,12 +60,14 @@ def _ipa_tokens(word: str, phone: Phones) -> list[str]:
     """One word in IPA as tokens of the model."""
     known = {_parted(symbol): symbol for symbol in phone.table if has_sound(symbol) or symbol in STRESS}
     letters = set("".join(known))
-    word = "".join(_spelt(letter, letters) for letter in _parted(word))
+    spelt = [_spelt(letter, letters) for letter in _parted(word)]
+    word = "".join(spelt)
     if phone.symbols == "vits":
         known |= {letter: letter for letter in word if letter in phone.ids}  # each character is a symbol
     elif letters.isdisjoint(STRESS):
         word = word.translate(WITHOUT_STRESS)
-    return [known[sound] for sound in _longest(word, known)]
+    sounds = _longest(word, known)
+    return [known[sound] for sound in sounds]
 
 
 def _spelt(letter: str, letters: Collection[str]) -> str:

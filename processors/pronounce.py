@@ -62,8 +62,10 @@ class Tokeniser:
         if not self.phone.table:
             raise ValueError("the model's card has no symbols (learned.phone.symbols): without them no text becomes its ids.")
         if len(parts) == 1 and not parts[0].phones:
-            tokens = self.phone(self._utterance(parts[0].text))
-            return Reading(tokens, self.phone.encode(tokens), np.full(len(tokens), parts[0].rate))
+            part = parts[0]
+            tokens = self.phone(self._utterance(part.text))
+            rates = np.full(len(tokens), part.rate)
+            return Reading(tokens, self.phone.encode(tokens), rates)
         return self._joined(self._stretches(parts))
 
     def words(self, parts: tuple[Said, ...]) -> list[Span]:
@@ -204,15 +206,23 @@ def by_sound(named: list[str], spoken: list[str], alone: Callable[[str], list[st
 
     A word without a token joins the word before.
     """
-    known = {word: alone(word) for word in set(named)}
+    different = set(named)
+    known = {word: alone(word) for word in different}
     expected = [known[word] for word in named]
     if not any(expected):
-        return [(" ".join(named), 0, len(spoken))] if named and spoken else []
+        whole = (" ".join(named), 0, len(spoken))
+        return [whole] if named and spoken else []
     owner = _owners(expected, spoken)
-    changes = np.flatnonzero(np.diff(owner)) + 1
-    first_words = [0, *owner[changes].tolist(), len(named)]
-    labels = [" ".join(named[first:last]) for first, last in pairwise(first_words)]
-    return _between([0, *changes.tolist(), len(spoken)], labels)
+    steps = np.diff(owner)
+    changes = np.flatnonzero(steps) + 1
+    owners = owner[changes].tolist()
+    first_words = [0, *owners, len(named)]
+    labels = []
+    for first, last in pairwise(first_words):
+        label = " ".join(named[first:last])
+        labels.append(label)
+    places = [0, *changes.tolist(), len(spoken)]
+    return _between(places, labels)
 
 
 def _between(bounds: list[int], labels: list[str]) -> list[Span]:

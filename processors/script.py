@@ -124,11 +124,14 @@ def _sentences(run: list[Said], language: str, whole: bool) -> tuple[list[Line],
 
     They end where sentences do, and where clauses of too long ones do.
     """
-    run = [part if part.phones else replace(part, text=squeezed(part.text)) for part in _merged(run)]
+    merged = _merged(run)
+    run = [part if part.phones else replace(part, text=squeezed(part.text)) for part in merged]
     written = "".join(map(_written, run))
     if not written.strip():
-        return [], [] if whole else run
-    return _split(run, _stops(written, language, whole))
+        rest = [] if whole else run
+        return [], rest
+    stops = _stops(written, language, whole)
+    return _split(run, stops)
 
 
 def _stops(written: str, language: str, whole: bool) -> list[tuple[int, float]]:
@@ -192,7 +195,8 @@ def _trimmed(parts: list[Said]) -> list[Said]:
 def _merged(parts: Iterable[Said]) -> tuple[Said, ...]:
     """Plain neighbours of one tempo as one."""
     merged: list[Said] = []
-    for _, group in groupby(enumerate(parts), key=lambda pair: _kind(*pair)):
+    groups = groupby(enumerate(parts), key=lambda pair: _kind(*pair))
+    for _, group in groups:
         neighbours = [part for _, part in group]
         text = "".join(part.text for part in neighbours)
         merged.append(replace(neighbours[0], text=text))

@@ -91,7 +91,8 @@ def _end(text: str, match: re.Match[str], start: int, language: str) -> tuple[in
         return match.end(), True
     place = _behind_quotation(text, match.end(), language)
     behind = BEHIND.match(text, place)
-    before = text[max(start, match.start() - AROUND) : match.start()]
+    begin = max(start, match.start() - AROUND)
+    before = text[begin : match.start()]
     if not _is_end(match[0], before, behind, language):
         return 0, False
     blank = BLANK.match(text, place).end()
@@ -162,7 +163,8 @@ def _halves(text: str, longest: int) -> list[int]:
 def _place(text: str, middle: float, reach: float, best: float) -> int:
     """The place nearest to `best` within `reach` of `middle`: at a mark, else at a space, else where no letter is torn."""
     first = _first_letter(text)
-    last = len(text) - _first_letter(text[::-1]) - 1
+    behind = _first_letter(text[::-1])
+    last = len(text) - behind - 1
     for kind in CLAUSES:
         ends_of_marks = [match.end() for match in kind.finditer(text)]
         places = [place for place in ends_of_marks if abs(place - middle) <= reach and first < place <= last]

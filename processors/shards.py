@@ -153,7 +153,8 @@ class Shards:
         first = io.BytesIO()
         header = np.lib.format.header_data_from_array_1_0(plain)
         np.lib.format.write_array_header_1_0(first, header)
-        first.write(plain[:step].tobytes() if plain.ndim else plain.tobytes())
+        beginning = plain[:step] if plain.ndim else plain
+        first.write(beginning.tobytes())
         count = math.ceil(len(plain) / step) if plain.ndim else 1
         place = folder / NAME
         with disk_errors(place), _named(place), _made(place).begin(write=True) as transaction:

@@ -90,12 +90,13 @@ class Stretches:
         Raises Inseparable where it has to be resampled, which each section would begin anew, or is not as long as the manifest says.
         """
         start, seconds = self.utterance.part
-        self.sound = Sections(self.utterance.audio, start, seconds)
-        length = round(self.sound.samples / self.sound.rate, 4)
-        if self.sound.rate != self.features.sample_rate or length != self.utterance.seconds:
+        sound = Sections(self.utterance.audio, start, seconds)
+        self.sound = sound
+        length = round(sound.samples / sound.rate, 4)
+        if sound.rate != self.features.sample_rate or length != self.utterance.seconds:
             raise Inseparable
-        frames = self.features.frames.of_sound(self.sound.samples)
-        return {name: self.sound.samples if self._in_samples(name) else frames for name in self.computed}
+        frames = self.features.frames.of_sound(sound.samples)
+        return {name: sound.samples if self._in_samples(name) else frames for name in self.computed}
 
     def _measure(self, sizes: dict[str, int]) -> str:
         """Finds how many frames there are, with those of `sizes` that are still to be computed; what does not fit, or ""."""
@@ -103,7 +104,8 @@ class Stretches:
         sizes = {**sizes, **frames.sizes(self.kept), **frames.sizes(self.whole)}
         total = frames.of_utterance(sizes)
         if total is None:
-            total = max((frames.of_sound(size) for name, size in sizes.items() if self._in_samples(name)), default=0)
+            lengths = (frames.of_sound(size) for name, size in sizes.items() if self._in_samples(name))
+            total = max(lengths, default=0)
         self.frames = total
         return frames.problem(self.whole) or frames.mismatch(sizes)
 

@@ -128,4 +128,5 @@ def pieces(samples: np.ndarray, size: int, hop: int) -> np.ndarray:
         samples = np.tile(samples, repeats)[:size]
     last = len(samples) - size
     starts = range(0, last + 1, hop)
-    return np.stack([samples[start : start + size] for start in starts])
+    windows = [samples[start : start + size] for start in starts]
+    return np.stack(windows)

@@ -157,14 +157,16 @@ def read_lines(path: Path, bad: list[tuple[int, str]] | None = None) -> Iterator
     Raises ValueError naming file and line for another encoding; with `bad`, such lines go there as (number, reason) instead.
     """
     with open(path, "rb") as file:
-        for number, raw in enumerate(iter(lambda: file.readline(LARGEST + 1), b""), 1):
+        lines = iter(lambda: file.readline(LARGEST + 1), b"")
+        for number, raw in enumerate(lines, 1):
             if len(raw) > LARGEST:
                 raise ValueError(f"{path}:{number}: the line is longer than {LARGEST} bytes: it is no file of text.")
             if number == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 raise ValueError(f"{path} is in UTF-16: save it again as UTF-8 (iconv -f UTF-16 -t UTF-8 does that).")
             raw = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
+            line = raw.removesuffix(b"\n").removesuffix(b"\r")
             try:
-                yield number, raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+                yield number, line.decode("utf-8")
             except UnicodeDecodeError as error:
                 reason = f"byte {raw[error.start]:#04x} at {raw[: error.start].decode()[-20:]!r} is not in UTF-8"
                 if bad is None:

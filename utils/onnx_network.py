@@ -60,9 +60,12 @@ class Onnx:
 
         A second input is told how long each row of `x` (rows, length, ...) is.
         """
-        wanted = self.settings.get(name, name) if name else self.outputs[0]
+        wanted = self.outputs[0]
+        if name:
+            wanted = self.settings.get(name, name)
         if wanted not in self.outputs:
-            raise ValueError(f"the network has no output {wanted!r}, but {', '.join(self.outputs)}: name it in config.json.")
+            choices = ", ".join(self.outputs)
+            raise ValueError(f"the network has no output {wanted!r}, but {choices}: name it in config.json.")
         inputs = {self.input: x.astype(self.dtype)}
         if self.lengths:
             kind = np.int32 if self.lengths.type == "tensor(int32)" else np.int64

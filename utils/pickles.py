@@ -147,9 +147,11 @@ def _mentions(path: Path, word: bytes) -> bool:
     """Whether the pickles of a torch file may hold this word; quick, and sure only where it says no."""
     if not zipfile.is_zipfile(path):
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
-            return whole.find(word) >= 0
+            place = whole.find(word)
+            return place >= 0
     with zipfile.ZipFile(path) as archive:
-        return any(word in archive.read(name) for name in archive.namelist() if name.endswith("data.pkl"))
+        pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
+        return any(word in archive.read(name) for name in pickles)
 
 
 def _names(file: BinaryIO, pickles: int) -> Iterator[str]:
@@ -190,7 +192,8 @@ def _tensors(module: Inert, at: str, visits: Iterator[int]) -> Iterator[tuple[st
         raise pickle.UnpicklingError(f"its modules are nested without end, at {at[:80]}...")
     held = vars(module)
     passing = held.get("_non_persistent_buffers_set", ())
-    for name, value in [*held["_parameters"].items(), *held["_buffers"].items()]:
+    values = [*held["_parameters"].items(), *held["_buffers"].items()]
+    for name, value in values:
         if isinstance(value, Tensor) and name not in passing:
             yield f"{at}{name}", value
     for name, part in held["_modules"].items():

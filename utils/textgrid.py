@@ -47,7 +47,9 @@ def read_tier(path: str | Path, tier: str = "phones") -> tuple[list[Interval], f
     for name, (intervals, end) in tiers.items():
         if _canonical(name) == _canonical(tier):
             _check_order(path, name, intervals)
-            return [(_label(label.strip()), *times) for label, *times in intervals], max([end, *(row[2] for row in intervals)])
+            labelled = [(_label(label.strip()), *times) for label, *times in intervals]
+            seconds = max([end, *(row[2] for row in intervals)])
+            return labelled, seconds
     raise ValueError(f"{path} has no interval tier {tier!r}; it has {sorted(tiers)}: rename one of them.")
 
 
@@ -126,7 +128,8 @@ def write_textgrid(path: str | Path, tiers: dict[str, list[Interval]], *, second
 
     `seconds`: how long the sound is, where it goes on after the last interval.
     """
-    last = max((end for intervals in tiers.values() for _, _, end in intervals), default=0.0)
+    ends = [end for intervals in tiers.values() for _, _, end in intervals]
+    last = max(ends, default=0.0)
     if not last:
         raise ValueError(f"not writing {path}: its tiers {list(tiers)} hold no interval.")
     seconds = max(seconds, last)
@@ -134,9 +137,11 @@ def write_textgrid(path: str | Path, tiers: dict[str, list[Interval]], *, second
     lines += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
     for number, (name, intervals) in enumerate(tiers.items(), 1):
         lines.append(f"    item [{number}]:")
-        lines += _tier_lines(name, _filled(intervals, seconds), seconds)
+        filled = _filled(intervals, seconds)
+        lines += _tier_lines(name, filled, seconds)
     text = "\n".join(lines) + "\n"
-    return write_whole(Path(path), lambda p: p.write_text(text, encoding="utf-8"))
+    path = Path(path)
+    return write_whole(path, lambda p: p.write_text(text, encoding="utf-8"))
 
 
 def _tier_lines(name: str, intervals: list[Interval], seconds: float) -> list[str]:

@@ -39,5 +39,8 @@ class Comparison:
         if system in best:
             return False
         compared = {system, *best[:1]}
-        pairs = [row for row in self.pairs if row["metric"] == metric and {row["a"], row["b"]} == compared]
-        return any(self.differ(row) and not row["contrary"] for row in pairs)
+        for row in self.pairs:
+            of_both = row["metric"] == metric and {row["a"], row["b"]} == compared
+            if of_both and self.differ(row) and not row["contrary"]:
+                return True
+        return False

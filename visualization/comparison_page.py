@@ -73,7 +73,8 @@ def write_page(
 
 def worst_of(comparison: Comparison, metric: str, count: int) -> list[str]:
     """The utterances with the worst value that any system has, worst first."""
-    sign = -1.0 if comparison.metrics[metric]["higher_is_better"] else 1.0
+    higher = comparison.metrics[metric]["higher_is_better"]
+    sign = -1.0 if higher else 1.0
     badness: dict[str, float] = {}
     for values in comparison.values[metric].values():
         for utterance, value in values.items():
@@ -258,7 +259,8 @@ def _article(comparison: Comparison, metric: str, utterance: str, players: Playe
         score += _lengths(lengths.get(utterance))
         position = players.positions.get((system, utterance))
         takes.append(_take(system, score, position, _dot(order)))
-    return f'<article>{head}<div class="takes">{"".join(takes)}</div></article>'
+    players_of_all = "".join(takes)
+    return f'<article>{head}<div class="takes">{players_of_all}</div></article>'
 
 
 def _take(name: str, score: str, position: int | None, dot: str = "") -> str:

@@ -48,7 +48,8 @@ def distributions(values: Mapping[str, Mapping[str, float]], row: Mapping[str, A
     ordered = {system: np.sort(list(scores.values())) for system, scores in values.items() if scores}
     if not ordered:
         return ""
-    scale = Scale.of(np.concatenate(list(ordered.values())))
+    everything = np.concatenate(list(ordered.values()))
+    scale = Scale.of(everything)
     height = ROW * len(ordered) + FOOT
     description = escape(_description(ordered, name))
     parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{description}">']
@@ -58,7 +59,8 @@ def distributions(values: Mapping[str, Mapping[str, float]], row: Mapping[str, A
         parts.append(f'<g class="s{order % 8}">')
         parts.append(_label(system, middle))
         parts += _scores(scores, scale, middle)
-        parts += _mean(row["systems"][system], scale, middle)
+        of_system = row["systems"][system]
+        parts += _mean(of_system, scale, middle)
         parts.append("</g>")
     return "\n".join([*parts, "</svg>"])
 
@@ -68,7 +70,8 @@ def ticks(low: float, high: float) -> list[float]:
     span = high - low
     exponent = np.floor(np.log10(span))
     steps = [10**exponent * share for share in TICK_STEPS]
-    step = next(step for step in steps if span / step >= 4)
+    narrow = [step for step in steps if span / step >= 4]
+    step = narrow[0]
     first = np.ceil(low / step - 1e-9)
     last = np.floor(high / step + 1e-9)
     counts = np.arange(first, last + 1)

@@ -105,11 +105,13 @@ def spectrogram(audio: Audio, seconds: float, highest: float) -> np.ndarray:
     """Levels 1 (floor) to 255 (loudest), 0 where the sound is over: (bands, frames) uint8, low bands first."""
     import librosa
 
-    n_fft = 2 ** round(np.log2(WINDOW_SECONDS * audio.rate))
+    window = WINDOW_SECONDS * audio.rate
+    n_fft = 2 ** round(np.log2(window))
     highest = min(highest, audio.rate / 2)
     bank = librosa.filters.mel(sr=audio.rate, n_fft=n_fft, n_mels=BANDS, fmax=highest)
     power = _power(audio, seconds, n_fft)
-    decibels = 10 * np.log10(np.maximum(bank @ power.T, 1e-10))
+    energies = np.maximum(bank @ power.T, 1e-10)
+    decibels = 10 * np.log10(energies)
     loudest = max(decibels.max(initial=-100.0), QUIETEST_DB)
     heights = 1 + (decibels - loudest) / RANGE_DB  # 0 at the floor, 1 at the loudest
     levels = np.zeros((BANDS, FRAMES), dtype=np.uint8)
@@ -125,7 +127,8 @@ def _power(audio: Audio, seconds: float, n_fft: int) -> np.ndarray:
     padded = np.pad(audio.samples, n_fft // 2)
     offsets = np.arange(n_fft)
     frames = padded[starts[:, None] + offsets]
-    windowed = frames * np.hanning(n_fft)
+    window = np.hanning(n_fft)
+    windowed = frames * window
     spectra = np.fft.rfft(windowed, axis=1)
     return np.abs(spectra) ** 2
 

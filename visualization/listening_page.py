@@ -105,14 +105,16 @@ def _trials(kind: str, systems: Sequence[str], utterances: Sequence[str], seed: 
     trials = []
     for group in itertools.combinations(systems, group_size):
         # Half of a pair's trials have its first system as A: who always prefers A says nothing then.
-        reverse = rng.permutation(np.arange(len(utterances)) % 2)
+        alternating = np.arange(len(utterances)) % 2
+        reverse = rng.permutation(alternating)
         for utterance, backwards in zip(utterances, reverse, strict=True):
             order = list(group[::-1]) if backwards else list(group)
             trials.append((utterance, order))
     for place in rng.permutation(len(trials)):
         utterance, order = trials[place]
         identity = json.dumps([seed, kind, utterance, order])
-        code = hashlib.sha256(identity.encode()).hexdigest()[:12]
+        digest = hashlib.sha256(identity.encode())
+        code = digest.hexdigest()[:12]
         yield {"code": code, "utterance": utterance, "systems": order}
 
 

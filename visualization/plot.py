@@ -42,7 +42,8 @@ def mels(rows: Mapping[str, Row], *, title: str = "", frame_seconds: float = 0.0
     scales = _Scales.of(list(rows.values()), frame_seconds)
     seconds = scales.frames * (frame_seconds or 0.011)
     width = min(18.0, max(8.0, 2.8 * seconds))
-    figure = _figure(width=width, height=0.6 + 2.6 * len(rows), title=title)
+    height = 0.6 + 2.6 * len(rows)
+    figure = _figure(width=width, height=height, title=title)
     axes = figure.subplots(len(rows), 1, sharex=True, squeeze=False)[:, 0]
     image = None
     for axis, (name, row) in zip(axes, rows.items(), strict=True):
@@ -56,7 +57,8 @@ def matrices(tables: Mapping[str, np.ndarray], names: Sequence[str], *, across: 
     """Square tables (names, names) beside one another on one scale, numbers written in while they are few; nan stays empty."""
     cell = 0.55 if len(names) <= FEW_NAMES else 0.16  # inches
     side = 1.2 + cell * len(names)
-    room = 0.07 * max(map(len, names))  # for the longest name
+    longest = max(map(len, names))
+    room = 0.07 * longest  # inches, for the longest name
     width = max(4.0, 1.2 + room + side * len(tables))
     height = 1.0 + room + side
     figure = _figure(width=width, height=height, title="")
@@ -175,7 +177,8 @@ def _draw_f0(axis: Axes, f0: np.ndarray, unit: float, limits: tuple[float, float
     right = axis.twinx()
     outline = [Stroke(linewidth=3.2, foreground="black", alpha=0.6), Normal()]
     centres = (np.arange(len(f0)) + 0.5) * unit
-    right.plot(centres, np.where(f0 > 0, f0, np.nan), color=F0_COLOUR, linewidth=1.6, path_effects=outline)
+    voiced = np.where(f0 > 0, f0, np.nan)
+    right.plot(centres, voiced, color=F0_COLOUR, linewidth=1.6, path_effects=outline)
     right.set(xlim=axis.get_xlim(), ylim=limits)
     right.set_ylabel("F0 (Hz)", color=GREY)
     right.tick_params(axis="y", colors=GREY)

@@ -89,7 +89,8 @@ def aligner() -> list[Row]:
     from processors.aligner import RATE
 
     with tempfile.TemporaryDirectory() as folder:
-        utterances = list(demo.utterances(demo.make(Path(folder), sentences=SENTENCES)))
+        corpus = demo.make(Path(folder), sentences=SENTENCES)
+        utterances = list(demo.utterances(corpus))
         sounds = [utterance.read(RATE) for utterance in utterances]
         times = [_times(utterance.textgrid) for utterance in utterances]
     tokens = [[label for label, _ in known] for known in times]

@@ -84,7 +84,8 @@ def _best(scores: list[list[float]]) -> list[list[float]]:
     best[0][0] = scores[0][0]
     for t in range(1, len(scores)):
         before = best[t - 1]
-        for token in range(min(tokens, t + 1)):
+        last = min(tokens, t + 1)
+        for token in range(last):
             come = before[token - 1] if token else NOWHERE
             stay = before[token]
             best[t][token] = scores[t][token] + max(stay, come)

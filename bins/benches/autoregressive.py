@@ -21,9 +21,13 @@ def generate_plain(model: WaveRNN | WaveNet, mel: Tensor, *, samples: int, tempe
 
     WaveRNN: one step of both GRUs and all layers a sample. WaveNet: the whole network over its receptive field a sample.
     """
-    draws = torch.from_numpy(drawer(model.output, len(mel), seed)(samples)).to(mel.device)
-    everyone = torch.arange(len(mel), device=mel.device)
-    conditions = condition(model, mel, everyone, torch.zeros_like(everyone), samples)
+    rows = len(mel)
+    draw = drawer(model.output, rows, seed)
+    drawn = draw(samples)
+    draws = torch.from_numpy(drawn).to(mel.device)
+    everyone = torch.arange(rows, device=mel.device)
+    starts = torch.zeros_like(everyone)
+    conditions = condition(model, mel, everyone, starts, samples)
     plain = _wavernn if isinstance(model, WaveRNN) else _wavenet
     return plain(model, conditions, draws, temperature)
 

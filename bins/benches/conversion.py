@@ -38,7 +38,8 @@ def conversion(recipe: Path) -> list[Row]:
         seconds = dict(_parts(task))
         ways = dict(_samplers(task))
     total = sum(seconds.values())
-    rows = [row(f"{name}: parameters", sum(p.numel() for p in task.model.parameters()) / 1e6, "M")]
+    parameters = sum(p.numel() for p in task.model.parameters())
+    rows = [row(f"{name}: parameters", parameters / 1e6, "M")]
     for part, spent in {**seconds, "all of it": total}.items():
         rows.append(row(f"{name}: {part}", SECONDS / spent, "x real time"))
     return rows + [row(f"{name}: {what}", SECONDS / spent, "x real time") for what, spent in ways.items()]
@@ -94,7 +95,9 @@ def _samplers(task: SVC) -> Iterator[tuple[str, float]]:
     goal = task._target(None, None)
     for options in _ways(task):
         run = task._checked(0.0, 1.0, None, options)
-        yield " ".join(f"{name} {value}" for name, value in options.items()), best(lambda r=run: task._infer(arrays, goal, r), 1)
+        way = " ".join(f"{name} {value}" for name, value in options.items())
+        seconds = best(lambda r=run: task._infer(arrays, goal, r), 1)
+        yield way, seconds
 
 
 def _ways(task: SVC) -> list[dict[str, Any]]:

@@ -43,7 +43,8 @@ def convolved(package: nn.Module, frames: Tensor) -> Tensor:
         norm = getattr(package, f"conv{number}_BN")
         if number > 1:
             x = F.pad(x, (31, 32))
-        x = F.conv1d(x, conv.weight[..., 0], conv.bias, stride=conv.stride[0])
+        kernel = conv.weight[..., 0]
+        x = F.conv1d(x, kernel, conv.bias, stride=conv.stride[0])
         x = norm(F.relu(x)[..., None])[..., 0]
         x = F.max_pool1d(x, 2)
     flat = x.transpose(1, 2).reshape(len(x), -1)

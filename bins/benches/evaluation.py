@@ -20,10 +20,12 @@ def evaluation(pairs: int = PAIRS) -> list[Row]:
     from evaluation.base import all_metrics, evaluate
     from evaluation.metric import Options
 
-    names = [name for name, metric in sorted(all_metrics().items()) if not metric.absent(Options())]
+    metrics = sorted(all_metrics().items())
+    names = [name for name, metric in metrics if not metric.absent(Options())]
     quick = [name for name in names if name != SLOW]
     with tempfile.TemporaryDirectory() as folder:
-        few, some, many = (_written(Path(folder) / str(n), n) for n in (FEW, SLOW_PAIRS, pairs))
+        sizes = (FEW, SLOW_PAIRS, pairs)
+        few, some, many = (_written(Path(folder) / str(n), n) for n in sizes)
         evaluate(*few, names, jobs=1)  # imports, compilers and weights are paid for once, by neither side
         few_alone = {name: _work(lambda name=name: evaluate(*few, [name], jobs=1)) for name in names}
         few_together = _work(lambda: evaluate(*few, quick, jobs=1))
@@ -48,7 +50,8 @@ def evaluation(pairs: int = PAIRS) -> list[Row]:
     times = _crepe()
     more = times["value"] - 1
     theirs = work + alone.get(SLOW, 0) * more
-    return [*rows, times, row(f"evaluate: the same ratio, {SLOW} alone by its package", theirs / with_slow, "times")]
+    last = row(f"evaluate: the same ratio, {SLOW} alone by its package", theirs / with_slow, "times")
+    return [*rows, times, last]
 
 
 def _crepe() -> Row:
@@ -106,7 +109,9 @@ def _voice(i: int, seconds: float = SECONDS):
     pitch = lowest + 20 * vibrato
     phase = 2 * np.pi * np.cumsum(pitch) / RATE
     harmonics = sum(np.sin(k * phase) / k for k in range(1, 16))
-    syllables = 0.1 + np.sin(2 * np.pi * 1.5 * t) ** 2
-    noise = np.random.default_rng(i).standard_normal(len(t))
+    beat = np.sin(2 * np.pi * 1.5 * t)
+    syllables = 0.1 + beat**2
+    random = np.random.default_rng(i)
+    noise = random.standard_normal(len(t))
     voice = harmonics * syllables
     return Audio(0.1 * voice + 0.001 * noise, RATE)

@@ -38,13 +38,16 @@ def voice(seconds: float = SECONDS, rate: int = 22050):
     """A buzz with a moving pitch: voiced, so that pitch trackers work for their result."""
     import numpy as np
 
-    t = np.arange(round(seconds * rate)) / rate
+    count = round(seconds * rate)
+    t = np.arange(count) / rate
     vibrato = np.sin(2 * np.pi * 0.7 * t)
     pitch = 150 + 40 * vibrato
     phase = 2 * np.pi * np.cumsum(pitch) / rate
     harmonics = sum(np.sin(k * phase) / k for k in range(1, 12))
-    noise = np.random.default_rng(0).standard_normal(len(t))
-    return (harmonics * 0.1 + 0.003 * noise).astype(np.float32)
+    random = np.random.default_rng(0)
+    noise = random.standard_normal(count)
+    buzz = harmonics * 0.1 + 0.003 * noise
+    return buzz.astype(np.float32)
 
 
 def corpus_experiment(folder: Path, *, clips: int, seconds: float = 4.0) -> Any:

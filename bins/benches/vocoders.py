@@ -28,7 +28,8 @@ def benches() -> dict[str, Callable[[], list[Row]]]:
     named = {}
     for path in sorted((ROOT / "egs/vocoder").rglob("*.json")):
         if path.stem not in NOT_FULL and (path.parent / "run.sh").is_file():
-            name = path.parent.name if path.stem == "exp_config" else f"{path.parent.name}-{path.stem}"
+            recipe = path.parent.name
+            name = recipe if path.stem == "exp_config" else f"{recipe}-{path.stem}"
             named[name] = functools.partial(vocoder, name, path)
     return named
 

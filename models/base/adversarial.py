@@ -53,6 +53,10 @@ def feature_loss(features_real: list[list[Tensor]], features_fake: list[list[Ten
     """
     parts = []
     for real, fake in zip(features_real, features_fake, strict=True):
-        pairs = zip(real, fake, strict=True)
-        parts.append(torch.stack([(r.detach().float() - f.float()).abs().mean() for r, f in pairs]))
-    return pick(FEATURE, form, "feature loss")(parts)
+        distances = []
+        for target, features in zip(real, fake, strict=True):
+            difference = target.detach().float() - features.float()
+            distances.append(difference.abs().mean())
+        parts.append(torch.stack(distances))
+    combine = pick(FEATURE, form, "feature loss")
+    return combine(parts)

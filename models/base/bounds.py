@@ -19,7 +19,8 @@ MAKERS = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.ra
 def check_numbers(card: dict[str, Any], source: str) -> None:
     """Raises ValueError naming a setting of the model or its features that is too large to be one."""
     entries = 0
-    for at, value in _settings({name: card[name] for name in ("model", "preprocess", "facts") if name in card}):
+    sections = {name: card[name] for name in ("model", "preprocess", "facts") if name in card}
+    for at, value in _settings(sections):
         if isinstance(value, list | tuple):
             entries += len(value)
         elif isinstance(value, int | float) and not abs(value) <= GREATEST:
@@ -47,9 +48,10 @@ class Bounded(TorchFunctionMode):
     def __init__(self, card: dict[str, Any], weights: dict[str, Any], source: str) -> None:
         super().__init__()
         tensors = [value for value in weights.values() if isinstance(value, torch.Tensor)]
+        count = len(tensors)
         numbers = sum(tensor.numel() for tensor in tensors)
         # What may still be asked for.
-        self.tensors = SPARE_TENSORS + 8 * len(tensors)
+        self.tensors = SPARE_TENSORS + 8 * count
         self.numbers = SPARE_NUMBERS + 4 * numbers
         self.card = card
         self.source = source

@@ -29,10 +29,13 @@ def build_model(card: dict[str, Any], frozen: Mapping[str, Borrowed] | None = No
     beside those that the card has, and so are no `channels`, where no feature says any."""
     section = card["preprocess"]
     facts = {"channels": {}, **card["facts"], **(frozen or {})}
-    if "mel" in section["features"]:
+    features = section["features"]
+    if "mel" in features:
         clock = {"sample_rate": section["sample_rate"], "hop_size": section["hop_size"]}
-        facts["mel"] = MelSettings.of(section["features"]["mel"], clock)
-    return build(load_object(MODELS[card["model_type"]].model), card["model"], facts)
+        facts["mel"] = MelSettings.of(features["mel"], clock)
+    entry = MODELS[card["model_type"]]
+    model_class = load_object(entry.model)
+    return build(model_class, card["model"], facts)
 
 
 def settings_in_groups(card: dict[str, Any]) -> dict[str, Any]:

@@ -73,9 +73,10 @@ class Checkpoints:
 
     def clean(self) -> None:
         """Removes what a killed run left half-written or half-deleted, and lets best.json name the best."""
-        whole = [path for path in self.all() if (path / "card.json").is_file()]
+        folders = self.all()
+        whole = [path for path in folders if (path / "card.json").is_file()]
         # Without its card and older than a whole one, a folder was on its way out; a newer one was damaged.
-        halves = [path for path in self.all() if whole and path < whole[-1] and path not in whole]
+        halves = [path for path in folders if whole and path < whole[-1] and path not in whole]
         for part in [*self.folder.glob(".*.tmp"), *halves]:
             log.info(f"removing {part}, which was left half-written or half-deleted.")
             shutil.rmtree(part)
@@ -166,7 +167,8 @@ def read_release(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         return read_card(folder), read_weights(folder / "model.safetensors")
     except ValueError as error:
         older = Checkpoints(folder.parent.parent).older(folder) if _of_a_run(folder) else None
-        raise ValueError(f"{error} {older} is older and whole: name that." if older else str(error)) from error
+        advice = f" {older} is older and whole: name that." if older else ""
+        raise ValueError(f"{error}{advice}") from error
 
 
 def _readable(folder: Path) -> bool:

@@ -95,7 +95,9 @@ class Utterances(Dataset):
         stretches = Stretches(self.features, utterance, self.names)
         room = max(0, stretches.frames - self.segment_frames)
         first = int(random.integers(0, room + 1))
-        return (first, first + self.segment_frames), stretches(first, self.segment_frames)
+        segment = (first, first + self.segment_frames)
+        arrays = stretches(first, self.segment_frames)
+        return segment, arrays
 
     def collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         """One batch: arrays padded behind, `frames`, `tokens` and `samples` (batch,), `speaker` (batch,), `id` a list.
@@ -135,7 +137,8 @@ class Utterances(Dataset):
 def pad(arrays: list[np.ndarray], value: float, minimum: int = 0) -> torch.Tensor:
     """(batch, longest, ...) of `arrays`, `value` behind the shorter ones; at least `minimum` long."""
     first = arrays[0]
-    longest = max(minimum, *(len(array) for array in arrays))
+    lengths = [len(array) for array in arrays]
+    longest = max(minimum, *lengths)
     shape = (len(arrays), longest, *first.shape[1:])
     out = np.full(shape, value, dtype=first.dtype)
     for row, array in zip(out, arrays, strict=True):

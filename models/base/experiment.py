@@ -222,7 +222,8 @@ def problems_of(config: dict[str, Any]) -> list[str]:
     """Everything wrong with a merged config, one line each; an empty list if nothing is."""
     problems = [p.removeprefix("config.") for p in check(Sections, config, "config")]
     broken = {p.split(":")[0].split(".")[0].split("[")[0] for p in problems}
-    for name in config.get("dataset", []) if "dataset" not in broken else []:
+    names = config.get("dataset", []) if "dataset" not in broken else []
+    for name in names:
         if name not in corpora():
             problems.append("dataset: " + nearest(name, corpora(), "dataset"))
         elif "dataset_path" not in broken and name not in config.get("dataset_path", {}):

@@ -104,7 +104,8 @@ def digest_of_weights(weights: Mapping[str, Tensor]) -> str:
     """The name of these weights: the same whatever file holds them."""
     parts = []
     for name, value in sorted(weights.items()):
+        description = f"{name} {value.dtype} {tuple(value.shape)}"
+        parts.append(description.encode())
         numbers = value.detach().cpu().contiguous().view(-1)
-        parts.append(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         parts.append(numbers.view(torch.uint8).numpy().data)
     return digest_of_bytes(*parts)

@@ -86,7 +86,8 @@ def fit_weights(model: nn.Module, weights: dict[str, Any], source: str) -> None:
 def misfits(model: nn.Module, weights: dict[str, Any]) -> list[str]:
     """Missing, unknown and misshapen tensors, a line each. Weights whose norms were multiplied out fold the model's too."""
     own = model.state_dict()
-    if any(f"{key.split('.parametrizations.')[0]}.weight" in weights for key in own.keys() - weights.keys()):
+    lacking = own.keys() - weights.keys()
+    if any(f"{key.split('.parametrizations.')[0]}.weight" in weights for key in lacking):
         own = fold(model).state_dict()  # published with its norms already multiplied out
     shared = own.keys() & weights.keys()
     problems = [f"missing {name}" for name in own.keys() - shared]

@@ -77,14 +77,19 @@ class Prompts:
         Of another utterance any stretch is taken. Of the same one, as where it is its speaker's only one, the prompt lies before
         or behind the segment; where neither has room for the shortest prompt, anywhere. It is shorter where less is there.
         """
-        random = np.random.default_rng((self.seed, epoch, index, STREAM))
-        chosen = self.speakers.another(index, random) if self.speakers else index
+        seed = (self.seed, epoch, index, STREAM)
+        random = np.random.default_rng(seed)
+        chosen = index
+        if self.speakers:
+            chosen = self.speakers.another(index, random)
         utterance: Utterance = self.utterances[chosen]
         stretches = Stretches(self.features, utterance, self.names)
         taken = segment if chosen == index else (0, 0)
         first, count = drawn_stretch(random, stretches.frames, taken, self.lengths)
-        arrays = stretches(first, count)
-        return {"prompt_frames": count, **{f"prompt_{name}": array for name, array in arrays.items()}}
+        prompt: dict[str, Any] = {"prompt_frames": count}
+        for name, array in stretches(first, count).items():
+            prompt[f"prompt_{name}"] = array
+        return prompt
 
 
 def drawn_stretch(
@@ -92,17 +97,20 @@ def drawn_stretch(
 ) -> tuple[int, int]:
     """First frame and count of a stretch of `frames` beside those `taken` (first, end): its length is drawn, then its place."""
     least, most = lengths
-    sides = np.array([(0, taken[0]), (taken[1], frames)])
+    begin, end = taken
+    sides = np.array([(0, begin), (end, frames)])
     room = sides[:, 1] - sides[:, 0]
     free = sides[room >= least]
     if not len(free):
         free = np.array([(0, frames)])
     begins, ends = free.T
-    longest = (ends - begins).max()
+    room = ends - begins
+    longest = room.max()
     count = min(random.integers(least, most + 1), longest)
-    places = np.maximum(0, ends - begins - count + 1)  # in each
+    places = np.maximum(0, room - count + 1)  # in each
     behind = np.cumsum(places)
     place = random.integers(behind[-1])
     side = np.searchsorted(behind, place, side="right")
-    within = place - (behind[side] - places[side])
-    return int(begins[side] + within), int(count)
+    before = behind[side] - places[side]
+    first = begins[side] + place - before
+    return int(first), int(count)

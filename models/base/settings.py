@@ -41,7 +41,8 @@ class Schedule:
         if self.name == "noam":
             return min(rise, (max(self.warmup, 1) / (step + 1)) ** 0.5)
         if self.name == "cosine":
-            return rise * 0.5 * (1 + math.cos(math.pi * min(step / max_steps, 1.0)))
+            part = min(step / max_steps, 1.0)
+            return rise * 0.5 * (1 + math.cos(math.pi * part))
         return rise
 
 

@@ -107,7 +107,8 @@ def hold_back(train: Manifest, *, one_voice: bool) -> tuple[Manifest, Manifest]:
     left = Counter(voice_of.tolist())
     held: list[int] = []
     wanted = max(1, min(MOST, round(SHARE * len(train))))
-    for place in np.argsort(_hashes(train), kind="stable").tolist():
+    order = np.argsort(_hashes(train), kind="stable")
+    for place in order.tolist():
         if len(held) == wanted:
             break
         if left[voice_of[place]] > 1:

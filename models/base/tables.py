@@ -43,10 +43,12 @@ def row_names(card: dict[str, Any]) -> dict[str, list[str]]:
     from processors.features import FeatureSet
 
     p = card["preprocess"]
-    features = FeatureSet(p["features"], sample_rate=p["sample_rate"], hop_size=p["hop_size"])
+    clock = {"sample_rate": p["sample_rate"], "hop_size": p["hop_size"]}
+    features = FeatureSet(p["features"], **clock)
     features.restore(card.get("learned", {}))
     symbols = features.features["phone"].table if "phone" in features.features else []
-    return {"symbols": list(symbols), "speakers": list(card.get("speakers") or [])}
+    speakers = card.get("speakers") or []
+    return {"symbols": list(symbols), "speakers": list(speakers)}
 
 
 def begin_with(source: InitFrom, model: Model, card: dict[str, Any], *, share: float = SHARE, setting: str = "train.init_from") -> None:
@@ -192,7 +194,8 @@ def _by_name(own: Tensor, here: list[str], given: Tensor, there: list[str]) -> b
 
 def _rows(own: Tensor, here: list[str], given: Tensor, there: list[str]) -> tuple[Tensor, list[str]]:
     """`own` with the rows of `given` that bear its names, and the names that found none."""
-    numbers = {name: number for number, name in enumerate(there[: len(given)])}
+    known = there[: len(given)]
+    numbers = {name: number for number, name in enumerate(known)}
     table = own.clone()
     for number, name in enumerate(here[: len(own)]):
         if name not in numbers:

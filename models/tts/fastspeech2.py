@@ -170,12 +170,13 @@ class FastSpeech2(Model):
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Losses of a batch: mel and postnet (L1), log-duration, pitch and energy (mean squares), padding left out."""
         durations = batch["duration"]
+        levels = self.variance_adaptor.levels
         targets = {
-            "pitch": self._normal("f0", batch["f0"], durations, self.variance_adaptor.levels["pitch"]),
-            "energy": self._normal("energy", batch["energy"], durations, self.variance_adaptor.levels["energy"]),
+            "pitch": self._normal("f0", batch["f0"], durations, levels["pitch"]),
+            "energy": self._normal("energy", batch["energy"], durations, levels["energy"]),
         }
         out = self.teacher_forced(batch["phone"], batch["tokens"], durations, targets, batch["speaker"])
-        return losses(out, durations, targets, batch["mel"], self.variance_adaptor.levels)
+        return losses(out, durations, targets, batch["mel"], levels)
 
     def teacher_forced(
         self, phone: Tensor, tokens: Tensor, durations: Tensor, targets: dict[str, Tensor], speaker: Tensor | None = None
@@ -284,8 +285,9 @@ def spread(statistics: dict[str, float]) -> float:
 
 def register_statistics(model: Model, statistics: dict[str, dict[str, float]] | None) -> None:
     """Keeps the mean and deviation of each of `statistics_of` as buffers of the model; 0 and 1 where they are unknown."""
+    unknown = {"mean": 0.0, "std": 1.0}
     for name in model.statistics_of:
-        known = (statistics or {}).get(name, {"mean": 0.0, "std": 1.0})
+        known = (statistics or {}).get(name, unknown)
         mean = torch.tensor(float(known["mean"]))
         deviation = torch.tensor(spread(known))
         model.register_buffer(f"{name}_mean", mean)

@@ -115,17 +115,19 @@ class Jets(Model):
         """`mel` (L1 of log mels), `duration`, `pitch`, `energy` (mean squares), `forward_sum` and `binarisation` (nats a token,
         nats a frame), and the slices `real`, `fake` (batch, 1, samples); with `stft_loss` also `stft`."""
         name_the_short(batch)
+        frames = batch["frames"]
         pitch = (batch["f0"] - self.f0_mean) / self.f0_std
         energy = (batch["energy"] - self.energy_mean) / self.energy_std
         text = (batch["phone"], batch["tokens"])
-        recording = (batch["mel"], batch["frames"], pitch, energy)
+        recording = (batch["mel"], frames, pitch, energy)
         out = self.teacher_forced(*text, *recording, batch["speaker"])
         real, fake, inside = slices(batch, out, self.hop_size, self.slice_frames)
         parts = {"mel": self.mel_loss(real, fake, inside)}
         if self.stft_loss is not None:
             parts["stft"] = self.stft_loss(real, fake)
-        parts |= losses(out, batch["frames"])
-        return {**parts, "real": real, "fake": fake}
+        parts |= losses(out, frames)
+        parts |= {"real": real, "fake": fake}
+        return parts
 
     def teacher_forced(
         self,
@@ -215,7 +217,8 @@ class Jets(Model):
             return x + (pitch + energy)[..., None]
         embedded_pitch = self.pitch_embed(pitch[:, None])
         embedded_energy = self.energy_embed(energy[:, None])
-        return x + (embedded_pitch.transpose(1, 2) + embedded_energy.transpose(1, 2))
+        embedded = embedded_pitch.transpose(1, 2) + embedded_energy.transpose(1, 2)
+        return x + embedded
 
     def _decoded(self, x: Tensor, duration: Tensor) -> dict[str, Tensor]:
         """adapted and z (batch, frames, hidden): what the decoder reads and gives; frames (batch,) and their mask."""
@@ -228,7 +231,8 @@ def losses(out: dict[str, Tensor], frames: Tensor) -> dict[str, Tensor]:
     """The named losses of `Jets.teacher_forced`, but those of the sound."""
     mask = out["token_mask"]
     duration = out["duration"]
-    path = path_of(duration, out["likely"].shape[1])
+    likely = out["likely"]
+    path = path_of(duration, likely.shape[1])
     with torch.autocast(mask.device.type, enabled=False):
         log_durations = torch.log(duration.float() + 1)
         targets = {"duration": log_durations, "pitch": out["pitch_target"], "energy": out["energy_target"]}
@@ -236,6 +240,6 @@ def losses(out: dict[str, Tensor], frames: Tensor) -> dict[str, Tensor]:
         for name, target in targets.items():
             prediction = out["log_duration" if name == "duration" else name]
             parts[name] = masked_mean((prediction.float() - target) ** 2, mask)
-        parts["forward_sum"] = forward_sum(out["likely"], mask.sum(1), frames).mean()
-        parts["binarisation"] = binarisation(out["likely"], path, frames).mean()
+        parts["forward_sum"] = forward_sum(likely, mask.sum(1), frames).mean()
+        parts["binarisation"] = binarisation(likely, path, frames).mean()
     return parts

@@ -39,7 +39,9 @@ class Speech:
 
 def joined(pieces: list[Speech]) -> Speech:
     """The pieces one after another, their times moved to where they now are."""
-    audio, tiers, at = join([piece.audio for piece in pieces]), {"lines": [], "words": [], "phones": []}, 0
+    audio = join([piece.audio for piece in pieces])
+    tiers = {"lines": [], "words": [], "phones": []}
+    at = 0
     for piece in pieces:
         for name, tier in tiers.items():
             tier += moved(getattr(piece, name), at / audio.rate)
@@ -65,7 +67,8 @@ def fitted(audio: Audio, pause: float, *, first: bool, last: bool) -> Audio:
     if fade and (pause or not last):
         samples[-fade:] *= ramp[::-1]
     silence = np.zeros(round(pause * audio.rate), np.float32)
-    return Audio(np.append(samples, silence), audio.rate)
+    lengthened = np.append(samples, silence)
+    return Audio(lengthened, audio.rate)
 
 
 def token_times(duration: np.ndarray, seconds_per_frame: float, seconds: float) -> list[tuple[float, float]]:

@@ -91,7 +91,8 @@ class TTS(Task):
             raise ValueError(f"{self.card['model_type']} converts no voices: VITS of several speakers does.")
         speakers = []
         for name in (source_speaker, target_speaker):
-            speakers.append(torch.tensor([self.speaker_id(name)], device=self.device))
+            number = self.speaker_id(name)
+            speakers.append(torch.tensor([number], device=self.device))
         audio = source if isinstance(source, Audio) else Audio.read(source)
         audio = audio.resample(self.rate)
         linear = torch.from_numpy(self.features.features["linear"](None, audio))
@@ -106,11 +107,14 @@ class TTS(Task):
         The option `speaker` lets another say it. Raises ValueError where its own is unknown to the model, and no other is named.
         """
         options = self._options({"seed": 0} | options)
-        number = self.speaker_of(utterance) if options["speaker"] is None else self.speaker_id(options["speaker"])
-        spoken = self._speak(utterance, number, options | {"controls": self._checked(options)})
+        named = options["speaker"]
+        number = self.speaker_of(utterance) if named is None else self.speaker_id(named)
+        controls = self._checked(options)
+        spoken = self._speak(utterance, number, options | {"controls": controls})
         audio = self._sound(spoken, options)
         spoken.setdefault("mel", self._vocode.mel(audio))
-        return Sample(audio, utterance.text, spoken, self._recorded(utterance) if utterance.audio else {})
+        recorded = self._recorded(utterance) if utterance.audio else {}
+        return Sample(audio, utterance.text, spoken, recorded)
 
     def _recorded(self, utterance: Utterance) -> dict[str, np.ndarray]:
         """What there is to draw of a recording: its mel at least. That its phones or pitch are unknown is no reason not to speak."""
@@ -135,12 +139,16 @@ class TTS(Task):
 
         All of the text is read before the first sound, unless `ahead` is False; options are always checked first.
         """
-        speaker, controls = self.speaker_id(options["speaker"]), self._checked(options)
+        speaker = self.speaker_id(options["speaker"])
+        controls = self._checked(options)
         tokeniser = self._tokeniser(options["language"])
-        script = lines([text] if isinstance(text, str) else text, tokeniser.text_language)
-        read = self._tokenised(with_last(script), tokeniser)
+        texts = [text] if isinstance(text, str) else text
+        script = lines(texts, tokeniser.text_language)
+        readings = self._tokenised(with_last(script), tokeniser)
+        if ahead:
+            readings = list(readings)
         words = tokeniser.words if times else None
-        return self._said(list(read) if ahead else read, speaker, options | {"controls": controls}, words)
+        return self._said(readings, speaker, options | {"controls": controls}, words)
 
     def _tokenised(self, script: Iterable[tuple[Line, bool]], tokeniser: Tokeniser) -> Iterator[tuple[Line, Reading | None, bool]]:
         """Each line, its tokens (None for silence), and whether it is the last. Raises ValueError naming what cannot be said, and where."""
@@ -149,7 +157,8 @@ class TTS(Task):
                 reading = tokeniser.tokenise(line.parts) if line.parts else None
             except ValueError as error:
                 alone = last and not i
-                raise ValueError(str(error) if alone else f"{error} It is in {line.text[:60]!r}.") from error
+                place = "" if alone else f" It is in {line.text[:60]!r}."
+                raise ValueError(f"{error}{place}") from error
             yield line, reading, last
 
     def _said(
@@ -180,11 +189,14 @@ class TTS(Task):
         from preprocessors.base import Utterance
 
         language = self.card.get("language", utterance.language)
-        phones = self.features.raw(Utterance(id="-", text=utterance.text, language=language), ["phone"])["phone"]
+        bare = Utterance(id="-", text=utterance.text, language=language)
+        phones = self.features.raw(bare, ["phone"])["phone"]
         ids = self.features.features["phone"].encode(phones)
-        spoken = self._utter(Reading(phones, ids, np.ones(len(phones))), speaker, options)
-        if len(spoken["duration"]) > len(phones):  # blanks between the phones: they last, but have no name
-            names = np.full(len(spoken["duration"]), "", dtype=phones.dtype)
+        reading = Reading(phones, ids, np.ones(len(phones)))
+        spoken = self._utter(reading, speaker, options)
+        count = len(spoken["duration"])
+        if count > len(phones):  # blanks between the phones: they last, but have no name
+            names = np.full(count, "", dtype=phones.dtype)
             names[1::2] = phones
             phones = names
         return spoken | {"phones": phones}
@@ -197,24 +209,36 @@ class TTS(Task):
         import torch
 
         controls = dict(options["controls"])
-        phone, number = torch.from_numpy(reading.ids)[None].to(self.device), torch.tensor([speaker], device=self.device)
+        phone = torch.from_numpy(reading.ids)[None].to(self.device)
+        number = torch.tensor([speaker], device=self.device)
         if "speed" in self.options:
-            controls["speed"] = self._speeds(controls.get("speed", 1.0), reading.rates, len(reading.ids))
+            speed = controls.get("speed", 1.0)
+            controls["speed"] = self._speeds(speed, reading.rates, len(reading.ids))
         elif (reading.rates != 1).any():
             raise ValueError(f"rate: {self.card['model_type']} has no control of its tempo, leave the mark-up out.")
-        with torch.no_grad() if options["compile"] else torch.inference_mode():
-            infer = self._compiled if options["compile"] else self.network.infer
+        compiled = options["compile"]
+        with torch.no_grad() if compiled else torch.inference_mode():
+            infer = self._compiled if compiled else self.network.infer
             out = infer(phone, number, **controls)
-        return {name: value[0].float().cpu().numpy() for name, value in out.items() if value.ndim >= 2}
+        arrays = {}
+        for name, value in out.items():
+            if value.ndim >= 2:
+                arrays[name] = value[0].float().cpu().numpy()
+        return arrays
 
     def _speeds(self, speed: float, rates: np.ndarray, size: int) -> float | torch.Tensor:
         """`speed` times the rates of the tokens: one number where all are alike, else (1, size); a blank goes with the token before."""
         import torch
 
-        if (rates == rates[0]).all():
-            return speed * float(rates[0])
-        each = rates if size == len(rates) else np.repeat(np.append(rates[0], rates), 2)[1:]
-        return torch.from_numpy(speed * each).float()[None].to(self.device)
+        first = rates[0]
+        if (rates == first).all():
+            return speed * float(first)
+        each = rates
+        if size != len(rates):
+            blank_first = np.append(first, rates)
+            each = np.repeat(blank_first, 2)[1:]
+        speeds = torch.from_numpy(speed * each)
+        return speeds.float()[None].to(self.device)
 
     def _options(self, given: dict[str, Any]) -> dict[str, Any]:
         """The task's own options, those not `given` at their defaults, and all others that were given."""

@@ -288,7 +288,8 @@ class TextEncoder(nn.Module):
         inside = valid(tokens, phone.shape[1])
         mask = inside[:, None].to(self.emb.weight.dtype)
         embedded = self.emb(phone)
-        scaled = embedded * self.emb.embedding_dim**0.5
+        scale = self.emb.embedding_dim**0.5
+        scaled = embedded * scale
         hidden = self.encoder(scaled.transpose(1, 2), mask)
         prior = self.proj(hidden) * mask
         m_p, logs_p = prior.float().chunk(2, 1)
@@ -305,15 +306,18 @@ def scores(out: dict[str, Tensor]) -> Tensor:
     norm = -0.5 * math.log(2 * math.pi) - log_deviation
     alone = norm - 0.5 * mean.square() * precision
     squares = -0.5 * z.square()
-    products = z.transpose(1, 2) @ (mean * precision)
-    return squares.transpose(1, 2) @ precision + products + alone.sum(1, keepdim=True)
+    quadratic = squares.transpose(1, 2) @ precision
+    linear = z.transpose(1, 2) @ (mean * precision)
+    constant = alone.sum(1, keepdim=True)
+    return quadratic + linear + constant
 
 
 def stretched(out: dict[str, Tensor], length: int) -> dict[str, Tensor]:
     """The prior of each token for as long as it lasts: m_p_frames, logs_p_frames (batch, latent, length), 0 beyond the end."""
     prior = torch.cat([out["m_p"], out["logs_p"]], 1)
     prior = prior.transpose(1, 2)
-    frames, _ = expand(prior, out["duration"])
+    durations = out["duration"]
+    frames, _ = expand(prior, durations)
     frames = frames.transpose(1, 2)
     missing = length - frames.shape[2]
     frames = nn.functional.pad(frames, (0, missing))

@@ -86,7 +86,8 @@ def find(path: Path, pattern: str) -> Path | None:
     if path.is_file() and path.match(pattern):
         return path
     folder = path if path.is_dir() else path.parent
-    near = (file for f in (folder, folder.parent, folder.parent.parent) for file in sorted(f.glob(pattern)))
+    folders = (folder, folder.parent, folder.parent.parent)
+    near = (file for f in folders for file in sorted(f.glob(pattern)))
     return next((file for file in near if file.is_file()), None)
 
 

@@ -50,9 +50,13 @@ def vocoder(config: dict[str, Any], state: State, config_path: Path) -> tuple[Ca
     model_type, translate = generator(config)
     arguments, state = load_object(translate)(config, state)
     features = {"audio": {}, "mel": mel_section(p, "hifigan")}
-    if "f0" in load_object(MODELS[model_type].model).reads:
-        features["f0"] = {"method": p.get("pitch_extractor", "parselmouth"), "fmin": p.get("f0_min", 50), "fmax": p.get("f0_max", 1100)}
-    return card(model_type, p["sample_rate"], p["hop_size"], features, arguments, {"n_mel": p["n_mel"]}), state
+    model_class = load_object(MODELS[model_type].model)
+    if "f0" in model_class.reads:
+        method = p.get("pitch_extractor", "parselmouth")
+        features["f0"] = {"method": method, "fmin": p.get("f0_min", 50), "fmax": p.get("f0_max", 1100)}
+    facts = {"n_mel": p["n_mel"]}
+    our_card = card(model_type, p["sample_rate"], p["hop_size"], features, arguments, facts)
+    return our_card, state
 
 
 def fastspeech2(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card, State]:
@@ -63,7 +67,8 @@ def fastspeech2(config: dict[str, Any], state: State, config_path: Path) -> tupl
     arguments, facts, state = from_amphion(config, state)
     features = acoustic_features(p) | {"duration": {}}
     speakers = speaker_table(config_path.parent / "spk2id.json")
-    return card("FastSpeech2", p["sample_rate"], p["hop_size"], features, arguments, facts, speakers), state
+    our_card = card("FastSpeech2", p["sample_rate"], p["hop_size"], features, arguments, facts, speakers)
+    return our_card, state
 
 
 def jets(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card, State]:
@@ -73,9 +78,11 @@ def jets(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card,
     p = config["preprocess"]
     arguments, facts, state = from_amphion(config, state)
     arguments |= {"n_fft": p["n_fft"], "win_size": p["win_size"]}
-    speakers = speaker_table(config_path.parent / "spk2id.json") or numbered(facts["n_speakers"])
+    named = speaker_table(config_path.parent / "spk2id.json")
+    speakers = named or numbered(facts["n_speakers"])
     features = acoustic_features(p) | {"audio": {}}
-    return card("Jets", p["sample_rate"], p["hop_size"], features, arguments, facts, speakers), state
+    our_card = card("Jets", p["sample_rate"], p["hop_size"], features, arguments, facts, speakers)
+    return our_card, state
 
 
 def acoustic_features(p: dict[str, Any]) -> dict[str, Any]:
@@ -96,8 +103,10 @@ def vits(config: dict[str, Any], state: State, config_path: Path) -> tuple[Card,
     arguments, facts, state = from_amphion(config, state)
     phone, learned = amphion_text(p, config_path)
     linear = {"n_fft": p["n_fft"], "win_size": p["win_size"]}
-    features = {"phone": phone, "linear": linear, "audio": {}, "mel": mel_section(p, "hifigan")}
-    speakers = speaker_table(config_path.parent / "spk2id.json") or numbered(facts["n_speakers"])
+    mel = mel_section(p, "hifigan")
+    features = {"phone": phone, "linear": linear, "audio": {}, "mel": mel}
+    named = speaker_table(config_path.parent / "spk2id.json")
+    speakers = named or numbered(facts["n_speakers"])
     our_card = card("VITS", p["sample_rate"], p["hop_size"], features, arguments, facts, speakers)
     return our_card | {"learned": learned}, state
 
@@ -129,9 +138,12 @@ def newest_weights(path: Path) -> Path:
         raise ValueError(f"{path} has an args.json, but no model.safetensors, pytorch_model.bin or <step>.pt under it.")
 
     def furthest(file: Path) -> tuple[int, ...]:
-        text = file.parent.name if file.parent.name.startswith(("epoch", "final")) else file.stem
-        numbers = dict(re.findall(r"(epoch|step)-(\d+)", text))
+        folder = file.parent.name
+        named = folder if folder.startswith(("epoch", "final")) else file.stem
+        numbers = dict(re.findall(r"(epoch|step)-(\d+)", named))
         plain = re.fullmatch(r"\d+", file.stem)
-        return int(numbers.get("epoch", 0)), int(numbers.get("step", file.stem if plain else 0)), file.suffix == ".safetensors"
+        epoch = numbers.get("epoch", 0)
+        step = numbers.get("step", file.stem if plain else 0)
+        return int(epoch), int(step), file.suffix == ".safetensors"
 
     return max(files, key=furthest)

@@ -39,7 +39,9 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
     a = read_arguments(config_path)
     section = {"ratios": a.get("ratios", RATIOS), "ngf": a["ngf"], "n_residual_layers": a["n_residual_layers"]}
     arguments, state = melgan(section, strip(read_weights(file)))
-    return melgan_card(arguments, a["n_mel_channels"], a.get("sampling_rate", 22050)), state
+    rate = a.get("sampling_rate", 22050)
+    our_card = melgan_card(arguments, a["n_mel_channels"], rate)
+    return our_card, state
 
 
 def melgan_card(arguments: dict[str, Any], n_mel: int, rate: int = 22050) -> Card:

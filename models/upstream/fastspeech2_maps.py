@@ -89,7 +89,9 @@ def from_ming024(config: dict[str, Any], state: dict[str, Tensor]) -> tuple[dict
     statistics = None
     ranges = config.get("stats.json")
     if ranges:
-        statistics = {"f0": from_z_scores(*ranges["pitch"]), "energy": from_z_scores(*ranges["energy"])}
+        f0 = from_z_scores(*ranges["pitch"])
+        energy = from_z_scores(*ranges["energy"])
+        statistics = {"f0": f0, "energy": energy}
     return from_upstream(config["model"], state, statistics, energy_follows_pitch_control=True, **levels)
 
 

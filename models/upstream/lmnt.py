@@ -78,5 +78,7 @@ def amphion_diffwave(config: dict[str, Any], state: State) -> tuple[dict[str, An
     schedule = c.get("noise_schedule")
     if schedule is None:
         first, last, steps = c["noise_schedule_factors"]
-        schedule = np.linspace(first, last, int(steps)).tolist()
-    return arguments | {"noise_schedule": tuple(schedule)}, state
+        levels = np.linspace(first, last, int(steps))
+        schedule = levels.tolist()
+    arguments["noise_schedule"] = tuple(schedule)
+    return arguments, state

@@ -32,7 +32,8 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
     file = path if path.is_file() else config_path
     checkpoint = read_weights(file)
     if not PARK.fullmatch(config_path.stem):
-        arguments, state = melgan({"ratios": RATIOS, "ngf": 32, "n_residual_layers": 3}, strip(checkpoint))
+        section = {"ratios": RATIOS, "ngf": 32, "n_residual_layers": 3}
+        arguments, state = melgan(section, strip(checkpoint))
         return melgan_card(arguments, n_mel=80), state
     # The program keeps the text of its configuration beside the weights.
     return melgan_of(parse_yaml(checkpoint["hp_str"], f"{file}: hp_str"), checkpoint)

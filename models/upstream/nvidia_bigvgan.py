@@ -55,7 +55,8 @@ def bigvgan(section: dict[str, Any], state: State) -> tuple[dict[str, Any], Stat
     arguments["activation"] = section["activation"]
     arguments["snake_logscale"] = section["snake_logscale"]
     arguments |= {name: section[name] for name in FINAL if name in section}
-    return arguments, modern_keys(state)
+    state = modern_keys(state)
+    return arguments, state
 
 
 def amphion_bigvgan(config: dict[str, Any], state: State) -> tuple[dict[str, Any], State]:

@@ -82,7 +82,8 @@ def merge_old(state: State) -> State:
     for network in sorted(networks):
         prefix = f"WN.{network}"
         skips = [int(key.split(".")[3]) for key in state if key.startswith(f"{prefix}.skip_layers.")]
-        layers = range(1 + max(skips))
+        count = 1 + max(skips)
+        layers = range(count)
         for tensor in ("weight_g", "weight_v", "bias"):
             conditions = [state.pop(f"{prefix}.cond_layers.{i}.{tensor}") for i in layers]
             state[f"{prefix}.cond_layer.{tensor}"] = torch.cat(conditions)
@@ -124,4 +125,5 @@ def amphion_waveglow(config: dict[str, Any], state: State) -> tuple[dict[str, An
     names = ("n_flows", "n_group", "n_early_every", "n_early_size", "n_layers", "n_channels", "kernel_size")
     arguments = {name: c[name.upper()] for name in names if name.upper() in c}
     arguments["sigma"] = 1.0
-    return arguments, modern_keys(state)
+    state = modern_keys(state)
+    return arguments, state

@@ -90,7 +90,8 @@ def read_amphion(config: dict[str, Any], state: State, config_path: Path) -> tup
     """A run of Amphion's WaveNet: sizes stand under VOCODER, what the mel is under `preprocess`."""
     p = config["preprocess"]
     arguments, facts, state = amphion(config, state)
-    features = {"audio": {}, "mel": mel_section(p, "hifigan")}
+    mel = mel_section(p, "hifigan")
+    features = {"audio": {}, "mel": mel}
     our_card = card("WaveNet", p["sample_rate"], p["hop_size"], features, arguments, facts)
     return our_card, state
 

@@ -20,7 +20,8 @@ def from_jaywalnut310(config: dict[str, Any], state: State) -> Parts:
     data = config["data"]
     sizes = {"n_fft": data["filter_length"], "win_size": data["win_length"]}
     sizes |= {"mel_bands": data["n_mel_channels"], "fmax": data["mel_fmax"]}
-    slice_frames = config.get("train", {}).get("segment_size", 8192) // data["hop_length"]
+    samples = config.get("train", {}).get("segment_size", 8192)
+    slice_frames = samples // data["hop_length"]
     return from_upstream(config["model"], state, slice_frames=slice_frames, **sizes)
 
 

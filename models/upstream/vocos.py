@@ -240,7 +240,8 @@ def amphion_vocos(config: dict[str, Any], state: State, config_path: Path | None
     mel["convention"] = _convention("hifigan", mean=mean, std=std)
     features = {"audio": {}, "mel": mel}
     arguments, state = amphion_vocos_sizes(config["model"]["vocos"], state)
-    our_card = card("Vocos", p["sample_rate"], p["hop_size"], features, arguments, {"n_mel": n_mel})
+    facts = {"n_mel": n_mel}
+    our_card = card("Vocos", p["sample_rate"], p["hop_size"], features, arguments, facts)
     return our_card, state
 
 

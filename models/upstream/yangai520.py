@@ -47,9 +47,12 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
             raise ValueError(f"{path} holds a config.json of APNet, but no g_* file.")
         file = files[-1]
     state = modern_keys(strip(read_weights(file), "generator"))
-    mel = mel_section({**c, "n_mel": c["num_mels"]}, "apnet")
+    n_mel = c["num_mels"]
+    mel = mel_section({**c, "n_mel": n_mel}, "apnet")
+    features = {"audio": {}, "mel": mel}
     arguments = apnet_sizes(c) | {"padding": "center"}
-    return card("APNet", c["sampling_rate"], c["hop_size"], {"audio": {}, "mel": mel}, arguments, {"n_mel": c["num_mels"]}), state
+    our_card = card("APNet", c["sampling_rate"], c["hop_size"], features, arguments, {"n_mel": n_mel})
+    return our_card, state
 
 
 def apnet_sizes(c: dict[str, Any]) -> dict[str, Any]:

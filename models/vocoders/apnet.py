@@ -97,7 +97,8 @@ class APNet(Model):
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """The losses of `spectral_losses` and `mel`; `real` and `fake` (batch, 1, samples) for the discriminators."""
-        predicted = self.spectrum(batch["mel"].transpose(1, 2))
+        mel = batch["mel"].transpose(1, 2)
+        predicted = self.spectrum(mel)
         wave = self._wave(predicted, full=True)
         out = compared(self.mel_loss, batch, wave.unsqueeze(1))
         with torch.no_grad():
@@ -140,7 +141,8 @@ class APNet(Model):
         psp_blocks = max(block.reach for block in self.PSP_ResNet)
         real = _reach(self.PSP_output_R_conv)
         imag = _reach(self.PSP_output_I_conv)
-        psp = _reach(self.PSP_input_conv) + psp_blocks + max(real, imag)
+        psp_output = max(real, imag)
+        psp = _reach(self.PSP_input_conv) + psp_blocks + psp_output
         return max(asp, psp) + self.transform.reach
 
 
@@ -183,7 +185,9 @@ def phase_loss(phase: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     difference = phase - target
     group_delay = 1 - difference.diff(dim=2).cos()
     angular = 1 - difference.diff(dim=1).cos()
-    angular_loss = masked_mean(angular, mask[:, 1:]) if mask.shape[1] > 1 else 0.0
+    angular_loss = 0.0
+    if mask.shape[1] > 1:
+        angular_loss = masked_mean(angular, mask[:, 1:])
     instantaneous = 1 - difference.cos()
     return masked_mean(instantaneous, mask) + masked_mean(group_delay, mask) + angular_loss
 

@@ -89,7 +89,8 @@ def run(model: Autoregressive, mel: Tensor, starts: list[int], length: int, draw
     which = which.repeat_interleave(len(starts))
     first = torch.tensor(starts, device=mel.device)
     first = first.repeat(len(mel))
-    stretch = max(1, MEMORY // (model.numbers_per_sample * rows))
+    numbers = model.numbers_per_sample * rows
+    stretch = max(1, MEMORY // numbers)
     values = np.empty((rows, length), np.float32)
     for begin in range(0, length, stretch):
         end = min(begin + stretch, length)
@@ -112,13 +113,16 @@ def condition(
         frames = torch.full((len(mel),), mel.shape[1], device=mel.device)
     start = torch.div(first, hop, rounding_mode="floor")
     offset = first - start * hop
-    n_frames = math.ceil((int(offset.max()) + count) / hop)
-    context = frames_around(mel, frames, which, start - model.reach, n_frames + 2 * model.reach, model.padding)
+    last = int(offset.max()) + count
+    n_frames = math.ceil(last / hop) + 2 * model.reach
+    begin = start - model.reach
+    context = frames_around(mel, frames, which, begin, n_frames, model.padding)
     full = model.expand(context)
     if not offset.any():
         return full[:, :count]
     places = offset[:, None] + torch.arange(count, device=mel.device)
-    return full.gather(1, places[..., None].expand(-1, -1, full.shape[2]))
+    index = places[..., None].expand(-1, -1, full.shape[2])
+    return full.gather(1, index)
 
 
 def condition_from_start(model: Autoregressive, mel: Tensor, count: int, frames: Tensor) -> Tensor:

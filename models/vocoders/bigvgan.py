@@ -89,7 +89,8 @@ class BigVGAN(Model):
         x = run(self.conv_pre, planes(hidden))
         for up, blocks in self._stages():
             x = _mean_of(blocks, run(up, x))
-        wave = run(self.conv_post, self.activation_post(x)).squeeze(2)
+        activated = self.activation_post(x)
+        wave = run(self.conv_post, activated).squeeze(2)
         return torch.tanh(wave) if self.use_tanh_at_final else wave.clamp(-1, 1)
 
     def _stages(self) -> Iterator[tuple[nn.Module, nn.ModuleList]]:

@@ -76,9 +76,10 @@ def decode_each(decoder: HiFiGAN | Vocos, z: Tensor, frames: Tensor, voice: Tens
 
     Each utterance alone, so that what stands beside it in the batch is not heard at its end.
     """
+    lengths = frames.tolist()
     waves = [
         decoder.decode(z[i : i + 1, :, :length], None if voice is None else voice[i : i + 1])[0, 0]
-        for i, length in enumerate(frames.tolist())
+        for i, length in enumerate(lengths)
     ]
     return {
         "audio": nn.utils.rnn.pad_sequence(waves, batch_first=True),
@@ -94,7 +95,8 @@ def slices(batch: dict[str, Any], out: dict[str, Tensor], hop_size: int, slice_f
     size = slice_frames * hop_size
     start = out["start"] * hop_size
     lengths = batch["samples"].to(start.device)
-    inside = (lengths - start).clamp(max=size)
+    left = lengths - start
+    inside = left.clamp(max=size)
     audio = batch["audio"].unsqueeze(1)
     real = cut(audio, start, size)
     mask = valid(inside, size).unsqueeze(1)
@@ -104,7 +106,8 @@ def slices(batch: dict[str, Any], out: dict[str, Tensor], hop_size: int, slice_f
 
 def cut(x: Tensor, start: Tensor, size: int) -> Tensor:
     """(batch, channels, size) of `x` (batch, channels, places) from `start` (batch,) on; zeros where it is at an end."""
-    padding = max(0, size - x.shape[2])
+    missing = size - x.shape[2]
+    padding = max(0, missing)
     x = nn.functional.pad(x, (0, padding))
     offsets = torch.arange(size, device=x.device)
     places = start[:, None] + offsets

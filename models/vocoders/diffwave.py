@@ -78,7 +78,8 @@ class DiffWave(Model):
         frames = batch["frames"].to(mel.device)
         samples = batch["samples"].to(mel.device)
         samples = samples.minimum(frames * hop)
-        audio = batch["audio"][:, : mel.shape[1] * hop]
+        longest = mel.shape[1] * hop
+        audio = batch["audio"][:, :longest]
         inside = valid(samples, audio.shape[1])
         mask = inside[:, None, None].to(audio.dtype)
         steps, noise = self.diffusion.draw(audio, samples, training=self.training)
@@ -169,8 +170,9 @@ class DiffWave(Model):
         if self.spectrogram_upsampler is None:
             return (None for _ in self.residual_layers)
         upsampled = self.spectrogram_upsampler(mel.transpose(1, 2), frames)
-        upsampled = planes(upsampled[..., :samples])
-        return (run(layer.conditioner_projection, upsampled) for layer in self.residual_layers)
+        kept = upsampled[..., :samples]
+        condition = planes(kept)
+        return (run(layer.conditioner_projection, condition) for layer in self.residual_layers)
 
     def _predictor(self, mel: Tensor) -> Callable[[Tensor, float], Tensor]:
         """A function of the mixture (batch, samples) and the step: the noise in it, predicted one stretch after another.
@@ -286,7 +288,8 @@ class ResidualLayer(nn.Module):
             hidden = plus(hidden, condition)
         hidden = gate(hidden, tanh_first=False)
         residual, skip = run(self.output_projection, hidden).chunk(2, 1)
-        return plus(x, residual) * 0.5**0.5, skip
+        out = plus(x, residual) * 0.5**0.5
+        return out, skip
 
 
 def _kaiming(conv: nn.Module) -> nn.Module:

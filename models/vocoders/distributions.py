@@ -100,7 +100,8 @@ class Output:
         noise = draws[:, -1]
         if self.kind == "logistic":
             noise = torch.log(noise) - torch.log1p(-noise)
-        value = mean + torch.exp(scale) * temperature * noise
+        deviation = torch.exp(scale) * temperature
+        value = mean + deviation * noise
         return value.clamp(-1, 1)
 
     def _sample_class(self, y: Tensor, draws: Tensor, temperature: float) -> Tensor:

@@ -54,13 +54,17 @@ def unfold(pieces: Tensor, folds: Folds, seam: Seam = "linear") -> Tensor:
     "linear" adds up to one, which is right for folds that agree. "power" keeps the loudness of folds that do not, as the
     published WaveRNN does; like that, it fades the two ends of the sound as well.
     """
-    rise = _rise(folds.overlap, seam, pieces)
+    overlap = folds.overlap
+    rise = _rise(overlap, seam, pieces)
+    fall = _fall(overlap, seam, pieces)
     pieces = pieces.clone()
-    faded_in, faded_out = (slice(None), slice(None)) if seam == "power" else (slice(1, None), slice(None, -1))
-    fall = _fall(folds.overlap, seam, pieces)
-    pieces[faded_in, : folds.overlap] *= rise
-    pieces[faded_out, -folds.overlap :] *= fall
-    out = pieces.new_zeros(folds.starts[-1] + folds.length)
+    fades_ends = seam == "power"
+    faded_in = pieces if fades_ends else pieces[1:]
+    faded_out = pieces if fades_ends else pieces[:-1]
+    faded_in[:, :overlap] *= rise
+    faded_out[:, -overlap:] *= fall
+    longest = folds.starts[-1] + folds.length
+    out = pieces.new_zeros(longest)
     for start, piece in zip(folds.starts, pieces, strict=True):
         out[start : start + folds.length] += piece
     return out[: folds.total]

@@ -105,15 +105,17 @@ class HiFiGAN(Model):
         of number n after the n-th upsampling.
         A kernel that exceeds its rate by an odd number makes each stage one sample longer, as in the published nets.
         """
+        slope = self.variant.slope
         x = run(self.conv_pre, planes(hidden))
         if self.cond is not None and speaker is not None:
             x = x + run(self.cond, planes(speaker))
         x = excite(0, x.squeeze(2)).unsqueeze(2) if excite else x
         for number, (up, blocks) in enumerate(self._stages(), 1):
             # In place where nothing else holds the tensor: moving memory costs as much as the small layers compute.
-            x = run(up, F.leaky_relu(x, self.variant.slope, inplace=True))
+            x = F.leaky_relu(x, slope, inplace=True)
+            x = run(up, x)
             x = excite(number, x.squeeze(2)).unsqueeze(2) if excite else x
-            x = _mean_of(blocks, x, self.variant.slope)
+            x = _mean_of(blocks, x, slope)
         x = F.leaky_relu(x, POST_SLOPE, inplace=True)
         wave = torch.tanh(run(self.conv_post, x))
         return wave.squeeze(2)

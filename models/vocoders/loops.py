@@ -124,8 +124,10 @@ def wavernn(conditions, weights, state, draws, kind, temperature, out):
         _gru(inputs + to_gru[t], past + bias_past2, hidden2)
         x += hidden2
         product(x, dense1, wide1)
-        product(np.maximum(wide1 + to_dense1[t], F32(0.0)), dense2, wide2)
-        product(np.maximum(wide2 + to_dense2[t], F32(0.0)), dense3, y)
+        activated = np.maximum(wide1 + to_dense1[t], F32(0.0))
+        product(activated, dense2, wide2)
+        activated = np.maximum(wide2 + to_dense2[t], F32(0.0))
+        product(activated, dense3, y)
         _sample(y + bias3, kind, draws[t], temperature, sample)
         out[:, t] = sample
 
@@ -138,7 +140,8 @@ def _taps(rings, begin, length, dilation, now, taps):
     for k in range(kernel):
         age = (kernel - 1 - k) * dilation
         place = begin + (now - age) % length
-        taps[:, k * channels : (k + 1) * channels] = rings[place]
+        first = k * channels
+        taps[:, first : first + channels] = rings[place]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -155,35 +158,45 @@ def wavenet(conditions, weights, plan, state, draws, kind, temperature, out):
     dilations, begins, lengths = plan
     ahead, rings, past = state
     rows, samples = out.shape
+    layers = len(dilated)
     channels = ahead.shape[1]
     gate = dilated.shape[1] // 2
+    width = bias_last.shape[1]
     root = F32(math.sqrt(0.5))
-    even = F32(math.sqrt(1 / len(dilated)))
+    even = F32(math.sqrt(1 / layers))
     taps = np.empty((rows, dilated.shape[2]), F32)
     gates = np.empty((rows, 2 * gate), F32)
-    ends = np.empty((rows, bias_last.shape[1]), F32)
+    ends = np.empty((rows, width), F32)
     hidden = np.empty((rows, len(bias1)), F32)
     y = np.empty((rows, len(bias2)), F32)
     values = np.empty(rows, F32)
     for t in range(samples):
+        now = past[0]
         x = ahead.copy()
-        skips = np.zeros((rows, bias_last.shape[1] - channels), F32)
-        for layer in range(len(dilated)):
-            rings[begins[layer] + past[0] % lengths[layer]] = x
-            _taps(rings, begins[layer], lengths[layer], dilations[layer], past[0], taps)
+        skips = np.zeros((rows, width - channels), F32)
+        for layer in range(layers):
+            begin = begins[layer]
+            length = lengths[layer]
+            rings[begin + now % length] = x
+            _taps(rings, begin, length, dilations[layer], now, taps)
             product(taps, dilated[layer], gates)
             gates += conditions[t, layer]
-            product(_tanh(gates[:, :gate]) * _sigmoid(gates[:, gate:]), last[layer], ends)
+            gated = _tanh(gates[:, :gate]) * _sigmoid(gates[:, gate:])
+            product(gated, last[layer], ends)
             ends += bias_last[layer]
-            x = (x + ends[:, :channels]) * root
+            residual = ends[:, :channels]
+            x = (x + residual) * root
             skips += ends[:, channels:]
         past[0] += 1
-        product(np.maximum(skips * even, F32(0.0)), dense1, hidden)
-        product(np.maximum(hidden + bias1, F32(0.0)), dense2, y)
+        activated = np.maximum(skips * even, F32(0.0))
+        product(activated, dense1, hidden)
+        activated = np.maximum(hidden + bias1, F32(0.0))
+        product(activated, dense2, y)
         _sample(y + bias2, kind, draws[t], temperature, values)
         out[:, t] = values
         for row in range(rows):
-            ahead[row] = bias_first + _embedded(first, values[row], kind, len(bias2))
+            embedded = _embedded(first, values[row], kind, len(bias2))
+            ahead[row] = bias_first + embedded
 
 
 @numba.njit(cache=True, nogil=True)

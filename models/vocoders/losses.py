@@ -23,7 +23,8 @@ def matched(batch: dict[str, Any], fake: Tensor) -> tuple[Tensor, Tensor]:
     fake = fake[..., :samples]
     lengths = batch["samples"].to(real.device)
     mask = valid(lengths, samples).unsqueeze(1)
-    return real, fake * mask
+    fake = fake * mask
+    return real, fake
 
 
 def compared(mel_loss: nn.Module, batch: dict[str, Any], fake: Tensor) -> dict[str, Tensor]:

@@ -104,7 +104,8 @@ class NSFHiFiGAN(Model):
         random = torch.Generator(mel.device).manual_seed(seed)
         if source is None:
             source = self.excitation(f0, generator=random)
-        wave = self.decode(mel.transpose(1, 2), source, generator=random)
+        hidden = mel.transpose(1, 2)
+        wave = self.decode(hidden, source, generator=random)
         samples = mel.shape[1] * self.samples_per_frame
         return wave[:, 0, :samples]
 

@@ -64,7 +64,8 @@ def check_stages(model: str, rates: tuple[int, ...], sizes: tuple[int, ...], cha
     if short:
         listed = ", ".join(short)
         raise ValueError(f"{model}: a kernel in upsample_kernel_sizes must be no shorter than its rate, got {listed}.")
-    if channels < 2**count:
+    needed = 2**count
+    if channels < needed:
         raise ValueError(f"{model}: upsample_initial_channel {channels} is halved {count} times, and nothing is left of it.")
     check_hop(model, "upsample_rates", rates, hop_size)
 
@@ -81,9 +82,10 @@ def check_hop(model: str, setting: str, rates: tuple[int, ...], hop_size: int | 
 
 def check_blocks(model: str, sizes: tuple[int, ...], dilations: tuple[tuple[int, ...], ...]) -> None:
     """Raises ValueError when `resblock_*` settings do not fit one another."""
-    if len(sizes) != len(dilations) or not sizes:
+    given = len(dilations)
+    if len(sizes) != given or not sizes:
         raise ValueError(
-            f"{model}: resblock_dilation_sizes needs a list for each of resblock_kernel_sizes {list(sizes)}, got {len(dilations)}."
+            f"{model}: resblock_dilation_sizes needs a list for each of resblock_kernel_sizes {list(sizes)}, got {given}."
         )
     if any(size % 2 == 0 for size in sizes):
         raise ValueError(f"{model}: resblock_kernel_sizes must be odd, so that a block keeps the length, got {list(sizes)}.")

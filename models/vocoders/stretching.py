@@ -57,12 +57,14 @@ def frames_around(mel: Tensor, frames: Tensor, which: Tensor, first: Tensor, cou
 
     `mel`: (batch, frames, n_mel), of which `frames` (batch,) are real. Outside of those the edge is repeated, or zeros.
     """
-    places = first[:, None] + torch.arange(count, device=mel.device)
-    last = frames.to(mel.device)[which][:, None] - 1
-    inside = places.clamp(min=0).minimum(last)
+    offsets = torch.arange(count, device=mel.device)
+    places = first[:, None] + offsets
+    last = frames.to(mel.device)[which] - 1
+    inside = places.clamp(min=0).minimum(last[:, None])
     context = mel[which[:, None], inside]
     if padding == "zeros":
-        context = context * (places == inside)[..., None]
+        real = places == inside
+        context = context * real[..., None]
     return context.transpose(1, 2)
 
 

@@ -103,13 +103,15 @@ class Vocoder(Task):
         tracks = [None] * len(mels) if f0 is None else f0
         if len(tracks) != len(mels):
             raise ValueError(f"one f0 for each mel is needed, got {len(tracks)} for {len(mels)}.")
-        utterances = [_by_name(mel, track) for mel, track in zip(mels, tracks, strict=True)]
+        pairs = zip(mels, tracks, strict=True)
+        utterances = [_by_name(mel, track) for mel, track in pairs]
         run = _parsed(**options)
         if self.reach is None:
             return [self._decode(arrays, **options) for arrays in utterances]
         from models.vocoders.stream import side_by_side
 
-        chunk = self._frames(run.chunk_seconds or BATCH_SECONDS)
+        seconds = run.chunk_seconds or BATCH_SECONDS
+        chunk = self._frames(seconds)
         inputs = [self._inputs(arrays, run) for arrays in utterances]
         network = self._running(run)
         sizes = {"hop_size": self.hop_size, "chunk": chunk, "reach": self.reach}

@@ -80,7 +80,8 @@ class WaveGlow(Model):
         image_mask = mask[:, :, None].to(mel.dtype)
         z, log_scales, log_dets = self.encode(mel, audio, image_mask)
         squares = z.square() * mask
-        prior_nll = squares.sum() / (2 * self.sigma**2)
+        variance = self.sigma**2
+        prior_nll = squares.sum() / (2 * variance)
         per_flow = [(log_scale * mask).sum() for log_scale in log_scales]
         log_scale = torch.stack(per_flow).sum()
         log_det = log_dets.sum() / self.n_group
@@ -100,8 +101,11 @@ class WaveGlow(Model):
         samples = mel.shape[1] * self.hop_size
         if noise is None:
             groups = math.ceil(samples / self.n_group)
-            noise = Noise.like(mel, seed).normal(len(mel), self.n_group, groups)
-        return self.decode(noise * noise_scale, mel)[:, :samples]
+            random = Noise.like(mel, seed)
+            noise = random.normal(len(mel), self.n_group, groups)
+        latent = noise * noise_scale
+        wave = self.decode(latent, mel)
+        return wave[:, :samples]
 
     def encode(self, mel: Tensor, audio: Tensor, mask: Tensor | None = None) -> tuple[Tensor, list[Tensor], Tensor]:
         """Samples (batch, samples) as noise (batch, n_group, groups), and how much space was stretched on the way.
@@ -123,7 +127,8 @@ class WaveGlow(Model):
             x, log_scale = net.couple(x, condition, mask)
             log_scales.append(log_scale)
             log_dets.append(log_det)
-        return torch.cat([*latents, x], 1), log_scales, torch.stack(log_dets)
+        z = torch.cat([*latents, x], 1)
+        return z, log_scales, torch.stack(log_dets)
 
     def decode(self, z: Tensor, mel: Tensor) -> Tensor:
         """The inverse of `encode`: noise (batch, n_group, groups) as samples (batch, groups * n_group)."""
@@ -158,7 +163,8 @@ class WaveGlow(Model):
     def drawn(self, inputs: Mapping[str, Tensor], *, seed: int, first: int) -> dict[str, Tensor]:
         """`noise` (1, n_group, groups), the same for each frame whatever pieces the mel comes in."""
         mel = inputs["mel"]
-        last = first + mel.shape[1]
+        frames = mel.shape[1]
+        last = first + frames
         samples = placed(seed, first, last, self.hop_size)
         groups = samples.reshape(1, -1, self.n_group)
         noise = groups.transpose(1, 2)
@@ -236,7 +242,8 @@ class Coupling(GatedStack):
         shift, log_scale = self._terms(first, condition, mask)
         scaled = log_scale.exp() * second
         second = scaled + shift
-        return torch.cat([first, second], 1), log_scale
+        moved = torch.cat([first, second], 1)
+        return moved, log_scale
 
     def uncouple(self, x: Tensor, condition: Tensor) -> Tensor:
         """What `couple` made `x` of."""

@@ -244,7 +244,8 @@ class Layer(nn.Module):
         hidden = torch.tanh(value) * torch.sigmoid(gate)
         residual = self.conv1x1_out(hidden)
         skip = self.conv1x1_skip(hidden)
-        return (x + residual) * math.sqrt(0.5), skip
+        out = (x + residual) * math.sqrt(0.5)
+        return out, skip
 
 
 class Loop:
@@ -287,7 +288,8 @@ class Loop:
         """What condition, speaker and bias add to the gates of each layer: (samples, layers, rows, gate_channels)."""
         rows, samples, _ = condition.shape
         layers = self.model.conv_layers
-        out = np.empty((samples, len(layers), rows, layers[0].conv.out_channels), np.float32)
+        channels = layers[0].conv.out_channels
+        out = np.empty((samples, len(layers), rows, channels), np.float32)
         for i, layer in enumerate(layers):
             gates = F.linear(condition.transpose(0, 1), layer.conv1x1c.weight[..., 0], layer.conv.bias)
             if layer.conv1x1g is not None:

@@ -88,13 +88,17 @@ class WaveRNN(Model):
         `previous` (batch, samples): the value before each sample; `condition`: (batch, samples, n_mel + res_out_dims).
         """
         mel, aux1, aux2, aux3, aux4 = self._split(condition)
-        x = self.I(torch.cat([previous[..., None], mel, aux1], 2))
+        inputs = torch.cat([previous[..., None], mel, aux1], 2)
+        x = self.I(inputs)
         hidden, _ = self.rnn1(x)
         x = x + hidden
-        hidden, _ = self.rnn2(torch.cat([x, aux2], 2))
+        inputs = torch.cat([x, aux2], 2)
+        hidden, _ = self.rnn2(inputs)
         x = x + hidden
-        x = F.relu(self.fc1(torch.cat([x, aux3], 2)))
-        x = F.relu(self.fc2(torch.cat([x, aux4], 2)))
+        inputs = torch.cat([x, aux3], 2)
+        x = F.relu(self.fc1(inputs))
+        inputs = torch.cat([x, aux4], 2)
+        x = F.relu(self.fc2(inputs))
         return self.fc3(x)
 
     @torch.inference_mode()
@@ -165,8 +169,11 @@ class Loop:
         fc1 = model.fc1
         fc2 = model.fc2
         features = torch.cat([mel, aux1], 2)
-        first = F.linear(features, model.I.weight[:, 1:], model.I.bias)
-        gru2 = F.linear(aux2, gru.weight_ih_l0[:, -aux_dims:], gru.bias_ih_l0)
+        # The other columns meet what the loop makes: the sample before, the output of GRU 1.
+        of_features = model.I.weight[:, 1:]
+        first = F.linear(features, of_features, model.I.bias)
+        of_aux = gru.weight_ih_l0[:, -aux_dims:]
+        gru2 = F.linear(aux2, of_aux, gru.bias_ih_l0)
         dense1 = F.linear(aux3, fc1.weight[:, -aux_dims:], fc1.bias)
         dense2 = F.linear(aux4, fc2.weight[:, -aux_dims:], fc2.bias)
         return contiguous(first, gru2, dense1, dense2)

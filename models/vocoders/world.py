@@ -62,25 +62,28 @@ class World:
         """
         import pyworld
 
-        frames = len(samples) // self.hop_size + 1
-        if not len(samples) or not np.isfinite(samples).all():
+        rate = self.sample_rate
+        count = len(samples)
+        frames = count // self.hop_size + 1
+        if not count or not np.isfinite(samples).all():
             raise ValueError("WORLD: a sound of one sample or more, without NaN, is expected.")
         sound = np.asarray(samples, dtype=np.float64)
         # A hop more than there is, so that rounding never costs the last frame.
-        shortest = round(PERIODS / self.fmin * self.sample_rate)
-        padding = max(self.hop_size, shortest - len(sound))
+        shortest = round(PERIODS / self.fmin * rate)
+        padding = max(self.hop_size, shortest - count)
         sound = np.pad(sound, (0, padding))
         times = np.arange(frames) * self.period / 1000
         if f0 is None:
             tracker = getattr(pyworld, self.method)
-            track, at = tracker(sound, self.sample_rate, f0_floor=self.fmin, f0_ceil=self.fmax, frame_period=self.period)
-            f0 = pyworld.stonemask(sound, track, at, self.sample_rate)[:frames]
+            track, at = tracker(sound, rate, f0_floor=self.fmin, f0_ceil=self.fmax, frame_period=self.period)
+            refined = pyworld.stonemask(sound, track, at, rate)
+            f0 = refined[:frames]
         if len(f0) != frames:
-            raise ValueError(f"WORLD: f0 has {len(f0)} frames, and {len(samples)} samples have {frames} of {self.hop_size}.")
+            raise ValueError(f"WORLD: f0 has {len(f0)} frames, and {count} samples have {frames} of {self.hop_size}.")
         f0 = np.ascontiguousarray(f0, dtype=np.float64)
-        envelope = pyworld.cheaptrick(sound, f0, times, self.sample_rate, f0_floor=self.fmin)
+        envelope = pyworld.cheaptrick(sound, f0, times, rate, f0_floor=self.fmin)
         size = 2 * (envelope.shape[1] - 1)
-        aperiodicity = pyworld.d4c(sound, f0, times, self.sample_rate, fft_size=size)
+        aperiodicity = pyworld.d4c(sound, f0, times, rate, fft_size=size)
         return Voice(f0=f0, envelope=envelope, aperiodicity=aperiodicity)
 
     def synthesise(self, voice: Voice) -> np.ndarray:

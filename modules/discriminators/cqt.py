@@ -171,7 +171,8 @@ def _kernels(rate: float, frequencies: np.ndarray, quality: float) -> np.ndarray
     frequencies = frequencies[:, None]
     lengths = np.ceil(quality * rate / frequencies)
     longest = lengths.max()
-    size = 2 ** math.ceil(math.log2(longest))
+    exponent = math.ceil(math.log2(longest))
+    size = 2**exponent
     n = np.arange(size) - size // 2
     since = n + np.ceil(lengths / 2)  # samples after the first of the tone
     inside = (since >= 0) & (since < lengths)
@@ -198,7 +199,8 @@ def _lowpass(cutoff: float, transition: float) -> Tensor:
 
 def _decimation(rate: int, hop: int, bins: int, octaves: int, highest: float) -> int:
     """How much slower the wave may be before the first octave: a power of two that keeps its band and a hop an octave."""
-    edge = highest * (1 + 0.75 / _quality(bins))  # the window of the highest bin is that wide
+    slope = 0.75 / _quality(bins)
+    edge = highest * (1 + slope)  # the window of the highest bin is that wide
     widest = 0.85 * (rate // 2)
     halvings_of_band = math.ceil(math.log2(widest / edge)) - 2
     halvings_of_hop = math.ceil(math.log2(hop)) - octaves + 1

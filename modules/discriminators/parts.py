@@ -90,7 +90,9 @@ def planes(widths: list[int], sizes: PlaneSizes = UNDILATED, *, norm: Norm, firs
     shapes.append(((tall, tall), (1, 1), 1))
     layers = nn.ModuleList()
     for inputs, outputs, (kernel, stride, dilation) in zip(widths, widths[1:], shapes, strict=False):
-        padding = ((tall - 1) * dilation // 2, (kernel[1] - 1) // 2)
+        in_time = (tall - 1) * dilation // 2
+        in_frequency = (kernel[1] - 1) // 2
+        padding = (in_time, in_frequency)
         layer = nn.Conv2d(inputs, outputs, kernel, stride, padding, (dilation, 1))
         wrap = norm if layers else first
         layers.append(wrap(layer))

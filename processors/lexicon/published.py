@@ -242,8 +242,12 @@ def lexicon_phones(text: str, lexicon: dict[str, list[str]], otherwise: Callable
     phones: list[str] = []
     for piece in split_words(text):
         entry = lexicon.get(piece.lower())
-        phones += entry if entry is not None else otherwise(piece)
-    return ["sp" if re.fullmatch(r"[^\w\s]", phone) else phone for phone in phones]
+        if entry is None:
+            entry = otherwise(piece)
+        for phone in entry:
+            is_mark = re.fullmatch(r"[^\w\s]", phone)
+            phones.append("sp" if is_mark else phone)
+    return phones
 
 
 def spoken_words(piece: str) -> list[str]:
