@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+LONG = 4000  # places; of more not all pairs are weighed at once, which for a song of ten minutes would take 25 GB
+ROWS = 256  # places that are then worked out together
 AWAY = -1e4  # a score whose weight is 0 after the softmax; finite, so that a row of padding gives numbers
 
 
@@ -58,17 +60,47 @@ class RelativeAttention(nn.Module):
         k = self._heads(self.conv_k(x))
         v = self._heads(self.conv_v(x))
         q = q * q.shape[-1] ** -0.5
+        hidden = mask[:, :, None] == 0
+        if q.shape[2] > LONG and not torch.is_grad_enabled():
+            attended = self._attended_in_rows(q, k, v, hidden)
+        else:
+            attended = self._attended(q, k, v, hidden)
+        attended = attended.transpose(2, 3).flatten(1, 2)
+        return self.conv_o(attended)
+
+    def _attended(self, q: Tensor, k: Tensor, v: Tensor, hidden: Tensor) -> Tensor:
         by_content = q @ k.transpose(2, 3)
         near_keys = self.emb_rel_k.to(q.dtype)
         by_distance = q @ near_keys.transpose(1, 2)
         scores = by_content + spread(by_distance, self.window)
-        hidden = mask[:, :, None] == 0
         scores = scores.masked_fill(hidden, AWAY)
         weights = self.dropout(scores.softmax(-1))
         near = gathered(weights, self.window)
-        attended = weights @ v + near @ self.emb_rel_v.to(weights.dtype)
-        attended = attended.transpose(2, 3).flatten(1, 2)
-        return self.conv_o(attended)
+        return weights @ v + near @ self.emb_rel_v.to(weights.dtype)
+
+    def _attended_in_rows(self, q: Tensor, k: Tensor, v: Tensor, hidden: Tensor) -> Tensor:
+        """The same, some places at a time, so that the memory grows with the places and not with their square."""
+        parts = []
+        for first in range(0, q.shape[2], ROWS):
+            rows = q[:, :, first : first + ROWS]
+            parts.append(self._attended_by(rows, first, k, v, hidden))
+        return torch.cat(parts, 2)
+
+    def _attended_by(self, q: Tensor, first: int, k: Tensor, v: Tensor, hidden: Tensor) -> Tensor:
+        """What the places from `first` on see, of which `q` (batch, heads, rows, channels) are the queries."""
+        begin = first - self.window
+        end = first + q.shape[2] + self.window
+        before = max(0, -begin)
+        after = max(0, end - k.shape[2])
+        around = slice(begin + before, end - after)
+        scores = q @ k.transpose(2, 3)
+        by_distance = q @ self.emb_rel_k.to(q.dtype).transpose(1, 2)
+        near = skewed(by_distance, self.window)
+        scores[..., around] += near[..., before : end - begin - after]
+        weights = self.dropout(scores.masked_fill_(hidden, AWAY).softmax(-1))
+        near = F.pad(weights[..., around], (before, after))
+        by_place = unskewed(near, self.window)
+        return weights @ v + by_place @ self.emb_rel_v.to(weights.dtype)
 
     def _heads(self, x: Tensor) -> Tensor:
         """(batch, channels, places) as (batch, heads, places, channels of a head)."""
@@ -76,28 +108,37 @@ class RelativeAttention(nn.Module):
 
 
 def spread(near: Tensor, window: int) -> Tensor:
-    """(..., places, 2 window + 1), a value for each distance, as (..., places, places): [i, j] is that of distance j - i, else 0.
-
-    Row i is moved i to the right by writing it into rows one longer, then reading rows of the right length.
-    """
+    """(..., places, 2 window + 1), a value for each distance, as (..., places, places): [i, j] is that of distance j - i, else 0."""
     places = near.shape[-2]
-    width = places + 2 * window
-    surplus = width - near.shape[-1] + 1
-    longer = F.pad(near, (0, surplus))
-    flat = longer.flatten(-2)
-    kept = flat[..., : places * width]
-    moved = kept.unflatten(-1, (places, width))
-    return moved[..., window : window + places]
+    return skewed(near, window)[..., window : window + places]
 
 
 def gathered(weights: Tensor, window: int) -> Tensor:
     """The other way: of (..., places, places) the values up to `window` from the diagonal, (..., places, 2 window + 1)."""
-    places = weights.shape[-1]
-    width = places + 2 * window
-    wider = F.pad(weights, (window, window))
-    flat = wider.flatten(-2)
-    longer = F.pad(flat, (0, places))
-    moved = longer.unflatten(-1, (places, width + 1))
+    return unskewed(F.pad(weights, (window, window)), window)
+
+
+def skewed(near: Tensor, window: int) -> Tensor:
+    """(..., rows, 2 window + 1) with row i moved i to the right, (..., rows, rows + 2 window), zeros around.
+
+    By writing it into rows one longer, then reading rows of the right length.
+    """
+    rows = near.shape[-2]
+    width = rows + 2 * window
+    surplus = width - near.shape[-1] + 1
+    longer = F.pad(near, (0, surplus))
+    flat = longer.flatten(-2)
+    kept = flat[..., : rows * width]
+    return kept.unflatten(-1, (rows, width))
+
+
+def unskewed(far: Tensor, window: int) -> Tensor:
+    """The other way: of (..., rows, rows + 2 window) the (..., rows, 2 window + 1) that begin at column i in row i."""
+    rows = far.shape[-2]
+    width = rows + 2 * window
+    flat = far.flatten(-2)
+    longer = F.pad(flat, (0, rows))
+    moved = longer.unflatten(-1, (rows, width + 1))
     return moved[..., : 2 * window + 1]
 
 

@@ -109,6 +109,21 @@ def test_what_stands_beside_in_a_batch_is_not_heard(name):
     assert not both["audio"][1, 19 * HOP :].any()
 
 
+@pytest.mark.parametrize("name", [*NAMES, "hifigan"])
+def test_a_long_song_is_made_in_pieces_that_are_the_whole(name, monkeypatch):
+    model = model_of("VitsSVC", decoding={"vocoder": "hifigan", "sizes": {"generator": svc.GENERATOR}}) if name == "hifigan" else model_of(name)
+    inputs = inputs_of(model.eval(), 70)
+    whole = model.infer(**inputs, seed=3)["audio"]
+    monkeypatch.setattr("models.svc.decoding.LONG", 30)
+    monkeypatch.setattr("models.svc.decoding.PIECE", 10)
+    widths = []
+    decode = model.dec.decode
+    monkeypatch.setattr(model.dec, "decode", lambda z, *rest: widths.append(z.shape[2]) or decode(z, *rest))
+    pieces = model.infer(**inputs, seed=3)["audio"]
+    assert len(widths) > 2 and max(widths) < 40
+    torch.testing.assert_close(pieces, whole, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("vocoder", ["hifigan", "bigvgan", "melgan", "apnet"])
 def test_any_vocoder_may_be_inside(vocoder):
     sizes = {

@@ -118,6 +118,21 @@ def test_relative_positions_are_those_of_plain_loops(window):
     assert torch.equal(spread(near, window), far) and torch.equal(gathered(weights_, window), close)
 
 
+@pytest.mark.parametrize("places", [9, 10, 23])
+def test_places_weighed_some_at_a_time_are_as_all_at_once(places, monkeypatch):
+    torch.manual_seed(0)
+    attention = RelativeAttention(8, 2, window=4).eval()
+    x = torch.randn(2, 8, places)
+    mask = torch.ones(2, 1, places)
+    mask[1, :, places - 3 :] = 0
+    whole = attention(x, mask)
+    monkeypatch.setattr("modules.attention.LONG", 8)
+    monkeypatch.setattr("modules.attention.ROWS", 3)
+    with torch.inference_mode():
+        parts = attention(x, mask)
+    torch.testing.assert_close(parts, whole, rtol=1e-5, atol=1e-6)
+
+
 def test_attention_without_distances_is_torchs():
     ours = RelativeAttention(8, 2, window=2)
     torch.nn.init.zeros_(ours.emb_rel_k)
