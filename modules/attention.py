@@ -76,7 +76,8 @@ class RelativeAttention(nn.Module):
         scores = scores.masked_fill(hidden, AWAY)
         weights = self.dropout(scores.softmax(-1))
         near = gathered(weights, self.window)
-        return weights @ v + near @ self.emb_rel_v.to(weights.dtype)
+        near_values = self.emb_rel_v.to(weights.dtype)
+        return weights @ v + near @ near_values
 
     def _attended_in_rows(self, q: Tensor, k: Tensor, v: Tensor, hidden: Tensor) -> Tensor:
         """The same, some places at a time, so that the memory grows with the places and not with their square."""
@@ -88,19 +89,23 @@ class RelativeAttention(nn.Module):
 
     def _attended_by(self, q: Tensor, first: int, k: Tensor, v: Tensor, hidden: Tensor) -> Tensor:
         """What the places from `first` on see, of which `q` (batch, heads, rows, channels) are the queries."""
-        begin = first - self.window
-        end = first + q.shape[2] + self.window
+        window = self.window
+        begin = first - window
+        end = first + q.shape[2] + window
         before = max(0, -begin)
         after = max(0, end - k.shape[2])
         around = slice(begin + before, end - after)
+        inside = slice(before, end - begin - after)
+        near_keys = self.emb_rel_k.to(q.dtype)
+        by_distance = q @ near_keys.transpose(1, 2)
         scores = q @ k.transpose(2, 3)
-        by_distance = q @ self.emb_rel_k.to(q.dtype).transpose(1, 2)
-        near = skewed(by_distance, self.window)
-        scores[..., around] += near[..., before : end - begin - after]
-        weights = self.dropout(scores.masked_fill_(hidden, AWAY).softmax(-1))
-        near = F.pad(weights[..., around], (before, after))
-        by_place = unskewed(near, self.window)
-        return weights @ v + by_place @ self.emb_rel_v.to(weights.dtype)
+        scores[..., around] += skewed(by_distance, window)[..., inside]
+        scores.masked_fill_(hidden, AWAY)
+        weights = self.dropout(scores.softmax(-1))
+        padded = F.pad(weights[..., around], (before, after))
+        near = unskewed(padded, window)
+        near_values = self.emb_rel_v.to(weights.dtype)
+        return weights @ v + near @ near_values
 
     def _heads(self, x: Tensor) -> Tensor:
         """(batch, channels, places) as (batch, heads, places, channels of a head)."""

@@ -2,7 +2,10 @@
 
 Its input is a window of 30 s, silence behind what is shorter. What it says of a moment depends on where in the window that stands:
 with tiny.en, moving a voice by 0.02, 0.1, 0.5 and 1 s changes its frames by 4, 16, 54 and 66 %. So only sounds that begin alike may be
-compared, and pieces of a long one are placed as utterances are, at the window's beginning (see `processors.content`). What follows a
+compared, and pieces of a long one are placed as utterances are, at the window's beginning (see `processors.content`). It is the place
+itself that is told: over windows of speech and song 42 % of the variance is that of the mean at each place in the window, and five of 384
+channels hold a third of it. Of speech moved by 10 s the frames are 105 % away (cosine 0.46), but 27 % with each channel brought to mean 0
+and deviation 1 (cosine 0.96); of song 106 % (0.44) and 35 % (0.94). Taking off the mean of each place leaves 35 and 40 %. What follows a
 moment matters less: with the sound cut off ten seconds later its frames change by 3 to 5 %, close to the cut by 20 to 40 %.
 """
 
