@@ -74,6 +74,11 @@ def toy_config(folder: Path, **sections) -> Path:
     return path
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones first: at the end, one process would wait for another that has one."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(autouse=True)
 def seed():
     """What a test draws is the same whichever tests ran before it."""

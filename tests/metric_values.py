@@ -33,16 +33,28 @@ def lqo(raw):
     return 0.999 + 4 / (1 + np.exp(-RAW_MOS[0] * raw + RAW_MOS[1]))
 
 
+@functools.lru_cache(maxsize=8)
+def recording(path, kind):
+    """One side of pairs: several are compared with the same one, whose costly views are computed once.
+
+    No view that is tried here reads what options differ in but the definition.
+    """
+    return Recording.read(path, Options(definition=kind))
+
+
 class Known:
-    """A pair and what it shares between its many keys."""
+    """A pair of files and what it shares between its many keys."""
 
     def __init__(self, ref, deg):
-        # No view that is tried here reads what options differ in but the definition: what is costly is shared.
-        sides = {kind: [Recording(side, Options(definition=kind)) for side in (ref, deg)] for kind in ("correct", "upstream")}
-        self.pair = functools.cache(lambda options, kind: Pair(*sides[kind], options))
+        self.files = (ref, deg)
+        self.pair = functools.cache(self._pair)
         self.plain = self.pair(Options(), "correct")
         self.cut = self.plain.cut(RATE)
         self.mels = functools.cache(self._mels)
+
+    def _pair(self, options, kind):
+        ref, deg = (recording(path, kind) for path in self.files)
+        return Pair(ref, deg, options)
 
     def metric(self, name, align="cut", rate=RATE):
         value = self.pair(Options(align=align), "correct").score(METRICS[name], METRICS[name].rate or rate)
@@ -75,9 +87,13 @@ class Known:
         raise AssertionError(f"what is {key}?")
 
     def _mels(self, order, alpha, fft, doubled):
-        return [
-            upstream.cepstra(side, doubled=doubled, order=order, alpha=alpha, fft_size=fft) for side in self.plain.sounds(RATE)
-        ]
+        return self.plain.views(mels_of(order, alpha, fft, doubled), RATE)
+
+
+@functools.cache
+def mels_of(order, alpha, fft, doubled):
+    """A view: cepstra with these constants."""
+    return lambda sound: upstream.cepstra(sound, doubled=doubled, order=order, alpha=alpha, fft_size=fft)
 
 
 def f0_statistics(ref, deg):
@@ -110,14 +126,17 @@ def praat(known):
 
 
 def harvest(known):
-    import pyworld
-
-    tracks = [
-        pyworld.harvest(side.samples.astype(float), RATE, f0_floor=65, f0_ceil=800, frame_period=1000 * 256 / RATE)[0]
-        for side in known.plain.sounds(RATE)
-    ]
+    tracks = known.plain.views(_harvested, RATE)
     shorter = min(map(len, tracks))
     return f0_statistics(*(track[:shorter] for track in tracks))
+
+
+def _harvested(side):
+    import pyworld
+
+    samples = side.samples.astype(float)
+    f0, _ = pyworld.harvest(samples, RATE, f0_floor=65, f0_ceil=800, frame_period=1000 * 256 / RATE)
+    return f0
 
 
 def whole(known, of):
@@ -169,11 +188,13 @@ def distortion(ref, deg):
 
 
 def pymcd(known, mode, fs):
-    sides = list(known.pair(Options(definition="upstream"), "upstream").sounds(int(fs)))
-    if mode == "plain":
-        longer = max(len(side.samples) for side in sides)
-        sides = [padded_to(longer, side) for side in sides]
-    ref, deg = (upstream.doubled_cepstra(side).values for side in sides)
+    pair = known.pair(Options(definition="upstream"), "upstream")
+    sides = pair.sounds(int(fs))
+    views = pair.views(upstream.doubled_cepstra, int(fs))
+    lengths = {len(side.samples) for side in sides}
+    if mode == "plain" and len(lengths) > 1:
+        views = [upstream.doubled_cepstra(padded_to(max(lengths), side)) for side in sides]
+    ref, deg = (view.values for view in views)
     return upstream.pymcd(ref, deg, mode)
 
 
@@ -188,7 +209,7 @@ def versa(known, dtw):
     Without dtw whole files, zeros counted as pitches. With it F0 on voiced frames, and distortion on those above -20 dB of the mean
     power, each along a FastDTW of its own.
     """
-    sides = [_versa_side(side) for side in known.plain.sounds(RATE)]
+    sides = known.plain.views(_versa_side, RATE)
     if dtw == "False":
         shorter = min(len(side[0]) for side in sides)
         (ref, f), (deg, g) = ([part[:shorter] for part in side[:2]] for side in sides)

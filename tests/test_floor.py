@@ -3,6 +3,8 @@
 `SECTIONS` is the config; `ToyFloor` of tests/toy.py is the model. What a model may come to ask for joins these two.
 """
 
+import pytest
+
 from bins.extract import extract
 from models.base.checkpoint import Checkpoints
 from models.base.experiment import Experiment
@@ -40,6 +42,7 @@ def floor_config(corpus):
     return config
 
 
+@pytest.mark.slow
 def test_two_processes_killed_in_mid_epoch_go_on_bit_for_bit(corpus, monkeypatch):
     config = floor_config(corpus)
     whole = python("-m", "tests.toy", "--config", str(config), "--name", "whole", processes=2)  # by torchrun, as a user starts it

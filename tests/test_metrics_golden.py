@@ -47,14 +47,15 @@ def pairs(folder):
 
 
 ALL = pairs(SYNTH) + pairs(GOLDEN)
-PAIRS = pytest.mark.parametrize(("folder", "row"), [pytest.param(*p, id=f"{p[0].name}-{p[1]['id']}") for p in ALL])
 FOLDERS = pytest.mark.parametrize("folder", sorted({folder for folder, _ in ALL}), ids=lambda f: f.name)
 here = functools.partial(pytest.mark.skipif, reason=f"nothing known at {GOLDEN}: set AMPHION_METRICS to its folder")
 
 
-@functools.cache
-def known(folder, ref, deg):
-    return Known(Audio.read(folder / ref), Audio.read(folder / deg))
+@pytest.fixture(scope="module", params=ALL, ids=lambda pair: f"{pair[0].name}-{pair[1]['id']}")
+def pair(request):
+    """(folder, name, sounds) of each pair; its tests come one after another, so that what one computed the next has."""
+    folder, row = request.param
+    return folder, row["id"], Known(folder / row["ref"], folder / row["deg"])
 
 
 def compare(key, found, expected, tolerance, told):
@@ -76,10 +77,10 @@ def test_golden_set_is_there():
     assert read_json(GOLDEN / "values.json").keys() == {row["id"] for _, row in pairs(GOLDEN)}
 
 
-@PAIRS
-def test_upstream_values(folder, row):
-    values = read_json(folder / "values.json")[row["id"]]
-    sounds, told = known(folder, row["ref"], row["deg"]), []
+def test_upstream_values(pair):
+    folder, name, sounds = pair
+    values = read_json(folder / "values.json")[name]
+    told = []
     for key, expected in values["upstream"].items():
         found, tolerance = sounds.upstream(key)
         if "pypesq" in key:
@@ -90,10 +91,10 @@ def test_upstream_values(folder, row):
     assert not told, "\n".join(told)
 
 
-@PAIRS
-def test_values_of_independent_libraries(folder, row):
-    values = read_json(folder / "values.json")[row["id"]]["independent"]
-    sounds, told = known(folder, row["ref"], row["deg"]), []
+def test_values_of_independent_libraries(pair):
+    folder, name, sounds = pair
+    values = read_json(folder / "values.json")[name]["independent"]
+    told = []
     for key, expected in values.items():
         if not key.startswith(FOREIGN):
             try:
@@ -106,19 +107,18 @@ def test_values_of_independent_libraries(folder, row):
     assert narrow == pytest.approx(values["pesq_nb_from_pypesq_raw_via_P862.1"] + values["pesq_nb_minus_that"], abs=1e-3)
 
 
-@PAIRS
-def test_tracks_and_embeddings(folder, row):
-    pair = known(folder, row["ref"], row["deg"]).plain
+def test_tracks_and_embeddings(pair):
+    folder, name, sounds = pair
     views = {
         "f0": (f0_track, RATE, 1e-6),
         "energy": (frame_energy, RATE, 1e-6),
         "periodicity": (periodicity, RATE, 0),
         "spk": (resemblyzer_speaker, 16000, 0),
     }
-    with np.load(folder / "inter" / f"{row['id']}.npz") as inter:
+    with np.load(folder / "inter" / f"{name}.npz") as inter:
         for key, (view, rate, relative) in views.items():
             absolute = 0 if relative else 1e-4
-            for frames, side in zip(pair.views(view, rate), ("ref", "deg"), strict=True):
+            for frames, side in zip(sounds.plain.views(view, rate), ("ref", "deg"), strict=True):
                 expected = inter[f"{key}_{side}"]
                 values = frames.values.reshape(expected.shape)
                 np.testing.assert_allclose(values, expected, rtol=relative, atol=absolute, err_msg=key)

@@ -1,5 +1,8 @@
 """Every row of the table: finite losses, a gradient for every parameter, padding that changes nothing, a release that loads back."""
 
+import copy
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -18,13 +21,19 @@ OURS = [name for name in MODELS if not name.startswith("Toy")]
 SYMBOLS = ["<pad>", *"_.,", "sil", *"abcdefghijklmnop"]
 
 
+@functools.cache
+def twins():
+    """The config of the first tiny twin of each model."""
+    configs = [load_config(path) for path in sorted((ROOT / "egs").rglob("tiny.json"))]
+    return {config["model_type"]: config for config in reversed(configs)}
+
+
 def tiny(name):
     """The config of the tiny twin of a model's recipe."""
     if name in svc.TINY:
         return svc.TINY[name]
-    found = [c for c in map(load_config, (ROOT / "egs").rglob("tiny.json")) if c["model_type"] == name]
-    assert found, f"{name} has no recipe with a tiny.json"
-    return found[0]
+    assert name in twins(), f"{name} has no recipe with a tiny.json"
+    return copy.deepcopy(twins()[name])
 
 
 def card_of(name):
@@ -80,6 +89,11 @@ def make_batch(frames, hop, pad_frames=0, pad_tokens=0, seed=0):
     return batch
 
 
+def frames_of(name):
+    """How many frames a batch takes: a vocoder takes as many steps as there are samples."""
+    return 8 if MODELS[name].task == VOCODER else 32
+
+
 def only_losses(out):
     return {k: v for k, v in out.items() if v.ndim == 0}
 
@@ -88,23 +102,28 @@ def only_losses(out):
 def test_losses_are_finite_and_reach_every_parameter(name):
     card = card_of(name)
     model = build_model(card).train()
-    out = model(make_batch([32, 32], card["preprocess"]["hop_size"]))
+    frames = frames_of(name)
+    out = model(make_batch([frames, frames], card["preprocess"]["hop_size"]))
     loss = sum(v for v in only_losses(out).values())
     if "fake" in out:
-        assert out["fake"].shape == out["real"].shape == (2, 1, 32 * card["preprocess"]["hop_size"])
+        assert out["fake"].shape == out["real"].shape == (2, 1, frames * card["preprocess"]["hop_size"])
         loss = loss + out["fake"].pow(2).mean()
     assert torch.isfinite(loss)
     loss.backward()
-    silent = [k for k, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.abs().sum() > 0)]
+    learning = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    silent = [name for name, parameter in learning.items() if not reached(parameter)]
     assert not silent
+
+
+def reached(parameter):
+    return parameter.grad is not None and parameter.grad.abs().sum() > 0
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_few_updates_lower_its_losses(name):
     card = card_of(name)
     model = build_model(card).train()
-    frames = 8 if MODELS[name].task == VOCODER else 32
-    batch = make_batch([frames], card["preprocess"]["hop_size"])
+    batch = make_batch([frames_of(name)], card["preprocess"]["hop_size"])
     losses = losses_of(model, batch, 5, 2e-3)
     assert losses[-1] < losses[0] - 0.01
 

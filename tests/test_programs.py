@@ -1,4 +1,4 @@
-"""The programs as a user starts them: killed, they leave nothing behind."""
+"""The programs that start workers: killed, they leave nothing behind."""
 
 import os
 import shutil
@@ -6,10 +6,13 @@ import signal
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from tests.conftest import make_corpus, python, toy_config
+from bins import evaluate, extract, preprocess
+from tests.children import Child
+from tests.conftest import make_corpus, toy_config
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 CLIPS = 60
@@ -36,27 +39,27 @@ def folder(tmp_path_factory):
     return made
 
 
-def words(program: str, folder: Path) -> list[str]:
-    """The command of a program that starts workers."""
-    if program == "evaluate":
-        sides = ["--reference", str(folder / "wavs"), "--generated", str(folder / "wavs")]
-        return ["-m", "bins.evaluate", *sides, "--metrics", "mcd f0rmse stoi", "--jobs", "3"]
+def words(program: ModuleType, folder: Path) -> tuple[str, ...]:
+    """What a program is called with, so that it starts workers."""
+    if program is evaluate:
+        sides = ("--reference", str(folder / "wavs"), "--generated", str(folder / "wavs"))
+        return (*sides, "--metrics", "mcd f0rmse stoi", "--jobs", "3")
     # What an earlier case made is not made again: each begins anew.
     features = {"f0": {}, "mel": {"n_fft": 512, "win_size": 512, "n_mel": 20}, "audio": {}}
     for kept in folder.glob("data/*-*"):
         shutil.rmtree(kept)
     config = toy_config(folder, preprocess={"features": features})
-    return ["-c", f"import tests.toy; from bins.{program} import main; main(['--config', {str(config)!r}, '--jobs', '3'])"]
+    return ("--config", str(config), "--jobs", "3")
 
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("ended", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
-@pytest.mark.parametrize("program", ["preprocess", "extract", "evaluate"])
+@pytest.mark.parametrize("program", [preprocess, extract, evaluate], ids=["preprocess", "extract", "evaluate"])
 def test_no_process_is_left_a_second_after_the_program_was_killed(folder, program, ended):
-    child = python(*words(program, folder))
+    child = Child(program.main, words(program, folder))
     while len(session(child.pid)) < 4 and child.poll() is None:
         time.sleep(0.02)
-    assert child.poll() is None, child.stdout.read()
+    assert child.poll() is None, child.output()
     os.kill(child.pid, ended)
     child.wait()
     time.sleep(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -22,21 +24,27 @@ def read_json5(path: Path, pairs: Callable[[list], Any] | None = None) -> Any:
 
 def parse_json5(text: str, source: Any, pairs: Callable[[list], Any] | None = None) -> Any:
     """The value of `text`; `pairs` makes objects of their (key, value) pairs, as in json.loads."""
-    import json5
-
     try:
         try:
             value = json.loads(text, object_pairs_hook=pairs)
         except ValueError:
             if len(text) > LARGEST_SLOW:
                 raise ValueError(f"it is not plain JSON, and with {len(text)} characters too long for JSON5") from None
-            value = json5.loads(text, object_pairs_hook=pairs)
+            value = copy.deepcopy(_slowly(text, pairs))
     except RecursionError as error:
         raise ValueError(f"{source} is nested deeper than {DEPTH} objects or lists: no settings are.") from error
     except ValueError as error:
         raise ValueError(f"{source} is not JSON5 ({error}).") from error
     _check_depth(value, source)
     return value
+
+
+@functools.lru_cache(maxsize=64)
+def _slowly(text: str, pairs: Callable[[list], Any] | None) -> Any:
+    """By json5, which takes 10 ms for a recipe's base: a program reads the same ones many times."""
+    import json5
+
+    return json5.loads(text, object_pairs_hook=pairs)
 
 
 def read_yaml(path: Path, loader: Any = None) -> dict[str, Any]:
