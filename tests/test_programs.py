@@ -16,6 +16,8 @@ from tests.conftest import make_corpus, toy_config
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 CLIPS = 60
+SIGNALS = pytest.mark.parametrize("ended", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
+PROGRAMS = pytest.mark.parametrize("program", [preprocess, extract, evaluate], ids=["preprocess", "extract", "evaluate"])
 
 
 def session(leader: int) -> list[int]:
@@ -52,14 +54,21 @@ def words(program: ModuleType, folder: Path) -> tuple[str, ...]:
     return ("--config", str(config), "--jobs", "3")
 
 
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("ended", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
-@pytest.mark.parametrize("program", [preprocess, extract, evaluate], ids=["preprocess", "extract", "evaluate"])
-def test_no_process_is_left_a_second_after_the_program_was_killed(folder, program, ended):
-    child = Child(program.main, words(program, folder))
-    while len(session(child.pid)) < 4 and child.poll() is None:
+def at_work(program: ModuleType, folder: Path) -> Child:
+    """The program, once it has started its workers."""
+    arguments = words(program, folder)
+    child = Child(program.main, arguments)
+    while len(session(child.pid)) < 4:
+        assert child.poll() is None, child.output()
         time.sleep(0.02)
-    assert child.poll() is None, child.output()
+    return child
+
+
+@pytest.mark.timeout(120)
+@SIGNALS
+@PROGRAMS
+def test_no_process_is_left_a_second_after_the_program_was_killed(folder, program, ended):
+    child = at_work(program, folder)
     os.kill(child.pid, ended)
     child.wait()
     time.sleep(1)
