@@ -92,8 +92,9 @@ class RelativeAttention(nn.Module):
         window = self.window
         begin = first - window
         end = first + q.shape[2] + window
+        places = k.shape[2]
         before = max(0, -begin)
-        after = max(0, end - k.shape[2])
+        after = max(0, end - places)
         around = slice(begin + before, end - after)
         inside = slice(before, end - begin - after)
         near_keys = self.emb_rel_k.to(q.dtype)

@@ -64,7 +64,7 @@ def test_what_is_short_stays_whole():
     assert sections(take(0.5, -1.0, 0.4), SMALL) == [(0.0, 1.9)]
 
 
-@pytest.mark.parametrize("wrong", [{"longest": 0}, {"edge": 3}, {"shortest": 9}, {"pause": -1}])
+@pytest.mark.parametrize("wrong", [{"longest": 0}, {"longest": 0.01}, {"edge": 3}, {"shortest": 9}, {"pause": -1}])
 def test_a_setting_that_cannot_be_is_named(wrong):
     (name,) = wrong
     with pytest.raises(ValueError, match=f"preprocess.slice.{name} is"):

@@ -338,6 +338,14 @@ def test_what_is_no_voice_of_rvc_is_told(tmp_path):
         read_foreign(tmp_path / "cut.pth")
 
 
+def test_a_voice_of_rvc_that_holds_nan_is_told(tmp_path):
+    _, found = rvc_voice()
+    found["weight"]["emb_g.weight"][0, 0] = float("nan")
+    torch.save(found, tmp_path / "broken.pth")
+    with pytest.raises(ValueError, match=r"broken\.pth: emb_g.weight holds NaN"):
+        read_foreign(tmp_path / "broken.pth")
+
+
 @pytest.mark.parametrize(("lost", "said"), [("flow.", "flow.flows.0"), ("enc_p.emb_pitch.", "enc_p.emb_pitch.weight")])
 def test_a_voice_of_rvc_that_lacks_a_part_is_no_voice_without_it(lost, said, tmp_path):
     _, found = rvc_voice()

@@ -10,6 +10,7 @@ import numpy as np
 from utils.audio import Audio
 
 WINDOW = 0.04  # seconds over which loudness is measured
+LEAST = 0.5  # seconds of `longest`
 REST = 1.0  # seconds of silence that always part two sections
 LATEST = 0.5  # of `longest`: a phrase without a pause is cut where it is quietest from there to `longest`
 Span = tuple[int, int]  # first sample, and the one after the last
@@ -33,6 +34,8 @@ class Slicing:
             value = getattr(self, name)
             if not value > 0:
                 raise ValueError(f"preprocess.slice.{name} is above 0, got {value}.")
+        if self.longest < LEAST:
+            raise ValueError(f"preprocess.slice.longest is {LEAST} s or more, got {self.longest}: shorter sections hold no word.")
         quarter = self.longest / 4
         if not 0 <= self.edge <= quarter:
             raise ValueError(f"preprocess.slice.edge is from 0 to a quarter of longest ({quarter:g}), got {self.edge}.")

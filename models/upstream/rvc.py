@@ -59,6 +59,9 @@ def read(path: Path, beside: Path, model_type: str | None) -> tuple[Card, State]
     found = read_weights(file)
     section = _section(found, file)
     arguments, facts, state = rvc(section, strip(found, "weight", "model"))
+    broken = [name for name, value in state.items() if not value.isfinite().all()]
+    if broken:
+        raise ValueError(f"{file}: {broken[0]} holds NaN or infinity: its training failed, or it is damaged; it can sing nothing.")
     (width,) = facts["channels"].values()
     if width not in CONTENTVEC:
         raise ValueError(f"{file}: content of {width} channels is read by no version of RVC: {', '.join(map(str, CONTENTVEC))} are.")
