@@ -52,7 +52,8 @@ def test_where_nothing_validates_a_twentieth_of_training_is_held_back(size, held
     train = people(*["ann"] * size)
     made = divide({"train": train, "valid": [], "test": []}, None)
     assert len(made.splits["valid"]) == held and made.splits["test"] == made.splits["valid"]
-    assert sorted(made.splits["train"] + made.splits["valid"], key=train.index) == train
+    places = {utterance.id: place for place, utterance in enumerate(train)}
+    assert sorted(made.splits["train"] + made.splits["valid"], key=lambda utterance: places[utterance.id]) == train
     again = divide({"train": train[::-1], "valid": [], "test": []}, None)
     assert set(again.splits["valid"]) == set(made.splits["valid"]), "whatever the order"
     assert "goes on without" in made.notes["valid"][0] and made.splits["valid"][0].id in made.notes["test"][-1]
