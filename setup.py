@@ -14,7 +14,10 @@ EXTRAS = {
     ],
     "svc": ["faiss-cpu>=1.9", "onnxruntime>=1.22", "openai-whisper>=20250625", "resemblyzer>=0.1.4", "transformers>=5,<6"],
     "cluster": ["dask>=2025.1", "distributed>=2025.1"],
-    "dev": ["hmmlearn>=0.3.3", "pytest>=8.3", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.9", "jiwer>=4", "pocketsphinx>=5"],
+    "dev": [
+        "encodec>=0.1.1", "hmmlearn>=0.3.3", "jiwer>=4", "pocketsphinx>=5",
+        "pytest>=8.3", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.9",
+    ],
 }
 
 setup(

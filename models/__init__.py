@@ -9,6 +9,7 @@
     song to mel            SVC       DiffWaveNetSVC, DiffComoSVC               (diffusions, the second of one step)
                                      TransformerSVC                            (in one pass)
     song to song at once             VitsSVC, SoVITS, RVC                      (adversarial)
+    sound to codes         Codec     EnCodec                                   (adversarial)
 
 A new model is one file, one row here, and one recipe folder; the tests range over this table.
 """
@@ -36,6 +37,7 @@ class Spec:
 TTS = "models.tts.task:TTS"
 VOCODER = "models.vocoders.task:Vocoder"
 SVC = "models.svc.task:SVC"
+CODEC = "models.codec.task:Codec"
 
 FOREIGN = "models.upstream:read_foreign"  # what reads the checkpoints of other programs
 FOREIGN_TYPE = "models.upstream:foreign_model_type"  # and what tells which model of ours one is
@@ -63,6 +65,7 @@ MODELS = {
     "VitsSVC": Spec(SVC, "models.svc.vits:VitsSVC", ADVERSARIAL),
     "SoVITS": Spec(SVC, "models.svc.sovits:SoVITS", ADVERSARIAL),
     "RVC": Spec(SVC, "models.svc.rvc:RVC", ADVERSARIAL),
+    "EnCodec": Spec(CODEC, "models.codec.encodec:EnCodec", ADVERSARIAL),
 }
 
 

@@ -10,7 +10,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from models.base.adversarial import AdversarialForm, FeatureForm, discriminator_loss, feature_loss, generator_loss
+from models.base.balancer import Balancer
 from models.base.discriminators import Discriminators, discriminator_problems
+from models.base.experiment import Experiment
 from models.base.settings import Optimizer, TrainConfig
 from models.base.trainer import Trainer
 
@@ -24,6 +26,7 @@ class GANConfig(TrainConfig):
     adversarial_from: int = 0  # updates before the discriminator comes in
     adversarial_loss: AdversarialForm = "least_squares"  # HiFi-GAN's, MelGAN's
     feature_loss: FeatureForm = "sum"  # over layers and parts: HiFi-GAN's, MelGAN's
+    balance_decay: float | None = None  # EnCodec's 0.999: loss_weights are shares of the gradient that reaches the sound; None: of the loss
 
 
 class GANTrainer(Trainer):
@@ -35,13 +38,34 @@ class GANTrainer(Trainer):
 
     config_class = GANConfig
 
+    def __init__(self, experiment: Experiment, name: str) -> None:
+        super().__init__(experiment, name)
+        decay = self.config.balance_decay
+        self.balancer = None if decay is None else Balancer(decay)
+
+    @property
+    def extra_state(self) -> dict[str, Any]:
+        return {} if self.balancer is None else {"balancer": self.balancer.state}
+
+    def restore_extra(self, state: dict[str, Any]) -> None:
+        if self.balancer is not None:
+            self.balancer.state = dict(state.get("balancer", {}))
+
     def extra_networks(self) -> dict[str, nn.Module]:
         facts = {"sample_rate": self.experiment.preprocess.sample_rate}
         return {"discriminator": Discriminators(self.experiment.sections.discriminator, facts)}
 
     @classmethod
     def problems(cls, config: dict[str, Any]) -> list[str]:
-        return cls.train_problems(config) + discriminator_problems(config.get("discriminator", {}))
+        section = config.get("train", {})
+        problems = cls.train_problems(config) + discriminator_problems(config.get("discriminator", {}))
+        decay = section.get("balance_decay")
+        if isinstance(decay, int | float) and not 0 <= decay < 1:
+            problems.append(f"train.balance_decay: 0 or more and less than 1 is needed, got {decay}")
+        for setting in ("compile", "find_unused_parameters"):
+            if decay is not None and section.get(setting):
+                problems.append(f"train.{setting}: hides from which losses the sound is pulled: leave out it or train.balance_decay")
+        return problems
 
     def optimizer_of(self, key: str) -> Optimizer:
         other = self.config.discriminator_optimizer
@@ -52,18 +76,31 @@ class GANTrainer(Trainer):
         real = losses.pop("real", None)  # a stage may be trained without
         fake = losses.pop("fake", None)
         if fake is None or self.progress.step < self.config.adversarial_from:
-            self.update("model", self.total(losses))
+            self.update("model", self._minimised(losses, fake))
             return losses
-        scores_real, scores_fake, _, _ = self.networks["discriminator"](real, fake.detach())
+        detached = fake.detach()
+        scores_real, scores_fake, *_ = self.networks["discriminator"](real, detached)
         against = discriminator_loss(scores_real, scores_fake, self.config.adversarial_loss)
         self.update("discriminator", against)
         # Past DDP on purpose: nothing of the discriminator is to be trained or shared here.
         with frozen(self.unwrap("discriminator")) as judge:
-            _, scores_fake, features_real, features_fake = judge(real, fake)
+            _, scores_fake, *features = judge(real, fake)
             losses["adversarial"] = generator_loss(scores_fake, self.config.adversarial_loss)
-            losses["feature"] = feature_loss(features_real, features_fake, self.config.feature_loss)
-        self.update("model", self.total(losses))
+            losses["feature"] = feature_loss(*features, self.config.feature_loss)
+        self.update("model", self._minimised(losses, fake))
         return {**losses, "discriminator": against.detach()}
+
+    def _minimised(self, losses: dict[str, Tensor], fake: Tensor | None) -> Tensor:
+        """The weighted sum of the losses; or, where they are balanced, what pulls as they together shall."""
+        if self.balancer is None or fake is None:
+            return self.total(losses)
+        weights = self.stage.loss_weights
+        shared = self._mean_over_processes
+        scalars = {name: value for name, value in losses.items() if value.ndim == 0}
+        return self.balancer(scalars, weights, fake, shared)
+
+    def _mean_over_processes(self, value: Tensor) -> Tensor:
+        return self.accelerator.reduce(value, "mean")
 
     def evaluate(self, model: nn.Module, batch: dict[str, Any]) -> dict[str, Tensor]:
         """Only the model's own losses: the adversarial ones measure the discriminator as much as the model."""

@@ -82,6 +82,7 @@ def gather(trainer: Trainer) -> dict[str, Any]:
         "ema": None if learning.average is None else learning.average.state_dict(),
         "targets": _states({name: target.module for name, target in learning.targets.items()}),
         "scaler": scaler.state_dict() if scaler else None,
+        "extra": trainer.extra_state,
     }
 
 
@@ -101,6 +102,7 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
         scaler = trainer.accelerator.scaler
         if scaler and state["scaler"]:
             scaler.load_state_dict(state["scaler"])
+        trainer.restore_extra(state.get("extra", {}))
         if process < len(state["random"]):
             set_random_state(state["random"][process])
     except KeyError as error:

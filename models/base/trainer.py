@@ -71,6 +71,14 @@ class Trainer:
         """The settings of the optimizer of network `key`."""
         return self.stage.optimizer
 
+    @property
+    def extra_state(self) -> dict[str, Any]:
+        """What else goes on with a training, as plain tensors and numbers."""
+        return {}
+
+    def restore_extra(self, state: dict[str, Any]) -> None:
+        """Takes back what `extra_state` gave; nothing of it in a state from before there was any."""
+
     @classmethod
     def problems(cls, config: dict[str, Any]) -> list[str]:
         """What is wrong with the sections that this trainer reads."""

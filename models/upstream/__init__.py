@@ -22,6 +22,8 @@ PROGRAMS = (
     "amphion",
     "openvpi",
     "transformers_vits",
+    "transformers_encodec",
+    "encodec",
     "nvidia_bigvgan",
     "yangai520",
     "jik876",

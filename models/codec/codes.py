@@ -1,0 +1,143 @@
+"""Sound as codes: the one shape that every codec here gives and takes, and the file that it is kept in."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from typing_extensions import Self, TypedDict
+
+from utils.audio import Audio
+from utils.files import check_shape, write_whole
+
+SUFFIX = ".codes.safetensors"
+
+
+class Header(TypedDict):
+    """What a file of codes says beside its arrays."""
+
+    rate: int
+    hop_size: int
+    codebook_size: int
+    samples: int
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """The codes of one sound. `values`: int64 (codebooks, frames), the first codebook the coarsest.
+
+    `rate`: samples a second of the sound, `hop_size` of them in a frame, `samples` of them in all. A codec that codes long sounds in
+    chunks has the frames of one chunk behind those of the other: `chunk_frames` counts them, and `scales` (chunks,) are the loudness of
+    each, where the codec keeps it. Raises ValueError for arrays that are none.
+    """
+
+    values: np.ndarray
+    rate: int
+    hop_size: int
+    codebook_size: int
+    samples: int
+    chunk_frames: tuple[int, ...] = ()
+    scales: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.values)
+        _check_values(values, self.codebook_size)
+        frames = values.shape[1]
+        chunk_frames = self.chunk_frames or (frames,)
+        if sum(chunk_frames) != frames or min(chunk_frames) < 1:
+            raise ValueError(f"codes of {frames} frames cannot be chunks of {list(chunk_frames)}.")
+        chunks = len(chunk_frames)
+        if self.scales is not None and np.shape(self.scales) != (chunks,):
+            raise ValueError(f"{chunks} chunks need as many scales, got shape {np.shape(self.scales)}.")
+        object.__setattr__(self, "values", values.astype(np.int64))
+        object.__setattr__(self, "chunk_frames", tuple(chunk_frames))
+
+    @property
+    def codebooks(self) -> int:
+        return self.values.shape[0]
+
+    @property
+    def frames(self) -> int:
+        return self.values.shape[1]
+
+    @property
+    def frame_rate(self) -> Fraction:
+        """Frames a second, exactly."""
+        return Fraction(self.rate, self.hop_size)
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / self.rate
+
+    @property
+    def bits_per_second(self) -> float:
+        """Of the codes, with which a frame is said; scales are not counted."""
+        return self.codebooks * math.log2(self.codebook_size) * float(self.frame_rate)
+
+    def first(self, codebooks: int) -> Self:
+        """The same sound by fewer codebooks: what coding it at a lower bandwidth gives. Raises ValueError for more than there are."""
+        if not 1 <= codebooks <= self.codebooks:
+            raise ValueError(f"codebooks: 1 to {self.codebooks} of these codes, got {codebooks}.")
+        return replace(self, values=self.values[:codebooks])
+
+    def save(self, path: str | Path) -> Path:
+        """Writes them in safetensors, whole or not at all."""
+        from safetensors.numpy import save_file
+
+        values = np.ascontiguousarray(self.values, dtype=np.int32)
+        chunk_frames = np.array(self.chunk_frames, dtype=np.int32)
+        arrays = {"codes": values, "chunk_frames": chunk_frames}
+        if self.scales is not None:
+            arrays["scales"] = np.ascontiguousarray(self.scales, dtype=np.float32)
+        header = {name: getattr(self, name) for name in Header.__annotations__}
+        metadata = {"codes": json.dumps(header)}
+        return write_whole(Path(path), lambda part: save_file(arrays, part, metadata))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """What `save` wrote. Raises ValueError naming a file that is missing, damaged, or none of codes."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, "numpy") as file:
+                metadata = file.metadata() or {}
+                arrays: dict[str, Any] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+        except (OSError, SafetensorError) as error:
+            raise ValueError(f"{path} is no file of codes: it is missing or damaged ({error}).") from error
+        if "codes" not in metadata or not {"codes", "chunk_frames"} <= arrays.keys():
+            raise ValueError(f"{path} is no file of codes, as `Codes.save` writes them: it holds {', '.join(arrays) or 'nothing'}.")
+        header = json.loads(metadata["codes"])
+        check_shape(header, Header, f"{path}, codes,")
+        chunk_frames = tuple(arrays["chunk_frames"].tolist())
+        try:
+            return cls(arrays["codes"], **header, chunk_frames=chunk_frames, scales=arrays.get("scales"))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+
+
+def _check_values(values: np.ndarray, codebook_size: int) -> None:
+    """Raises ValueError where these are no codes (codebooks, frames), or some that no codebook of that size has."""
+    if values.ndim != 2 or not values.size or values.dtype.kind not in "iu":
+        raise ValueError(f"codes are whole numbers (codebooks, frames), one of each or more, got {values.dtype} of shape {values.shape}.")
+    least = values.min()
+    greatest = values.max()
+    if least < 0 or greatest >= codebook_size:
+        raise ValueError(f"codes must be 0 to {codebook_size - 1}, got {least} to {greatest}: they are another codec's, or damaged.")
+
+
+@dataclass(frozen=True, eq=False)
+class CodedAudio(Audio):
+    """A sound as it is after coding, with its codes, which are written beside it: `name.codes.safetensors`."""
+
+    codes: Codes | None = field(default=None)
+
+    def write(self, path: str | Path) -> Path:
+        """As `Audio.write`, the codes first: what has its sound is done."""
+        if self.codes is not None:
+            self.codes.save(Path(path).with_suffix(SUFFIX))
+        return super().write(path)

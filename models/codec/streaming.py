@@ -1,0 +1,49 @@
+"""Codes of a sound that still comes, and sound of codes that still come: each layer keeps what the next piece needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from models.codec.encodec import EnCodec
+from modules.seanet import Memory
+
+
+def codes_of(model: EnCodec, pieces: Iterable[Tensor], books: int | None) -> Iterator[Tensor]:
+    """Codes (1, codebooks, frames) of sound (1, channels, samples) that comes in pieces of any length."""
+
+    def encode(samples: Tensor, memory: Memory) -> Tensor:
+        return model.quantizer.encode(model.encoder(samples, memory), books)
+
+    return _in_wholes(encode, pieces, model.samples_per_frame, model.sizes.least_frames)
+
+
+def sound_of(model: EnCodec, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Sound (1, channels, samples) of codes (1, codebooks, frames) that come in pieces of any length."""
+
+    def decode(codes: Tensor, memory: Memory) -> Tensor:
+        return model.decoder(model.quantizer.decode(codes), memory)
+
+    return _in_wholes(decode, pieces, 1, model.sizes.least_frames)
+
+
+def _in_wholes(work: Callable[[Tensor, Memory], Tensor], pieces: Iterable[Tensor], whole: int, least: int) -> Iterator[Tensor]:
+    """`work` on what comes, `whole` samples or frames or a multiple of them at a time, on `least` of these at first, and on the rest at last."""
+    memory: Memory = {}
+    waiting: list[Tensor] = []
+    needed = whole * least
+    for piece in pieces:
+        waiting.append(piece)
+        length = sum(part.shape[-1] for part in waiting)
+        if length < needed:
+            continue
+        together = torch.cat(waiting, -1)
+        ready = length - length % whole
+        yield work(together[..., :ready], memory)
+        waiting = [together[..., ready:]]
+        needed = whole
+    rest = torch.cat(waiting, -1) if waiting else None
+    if rest is not None and rest.shape[-1]:
+        yield work(rest, memory)

@@ -1,0 +1,41 @@
+"""Small codecs for tests: random weights that make sound of everything, in 0.1 s."""
+
+from __future__ import annotations
+
+import torch
+
+from models.codec.encodec import EnCodec
+from models.codec.task import Codec
+from processors.features import FeatureSet
+from tests.conftest import make
+
+RATE = 8000
+HOP = 8
+SETTINGS = {
+    "bandwidths": (5.0, 10.0, 20.0),
+    "seanet": {"filters": 4, "ratios": (4, 2), "hidden": 8, "lstm": 1},
+    "quantizer": {"codebook_size": 32},
+    "windows": (64,),
+}
+
+
+def network(**settings: object) -> EnCodec:
+    """In eval mode: four codebooks of 32 rows, 1000 frames a second."""
+    torch.manual_seed(0)
+    model = make(EnCodec, sample_rate=RATE, hop_size=HOP, **{**SETTINGS, **settings}).eval()
+    for codebook in model.quantizer.codebooks:
+        codebook.embed.normal_(std=0.3)
+        codebook.inited.fill_(1)
+    return model
+
+
+def codec(**settings: object) -> Codec:
+    """The task around it."""
+    features = FeatureSet({"audio": {}}, sample_rate=RATE, hop_size=HOP)
+    return Codec(network(**settings), features, {"model_type": "EnCodec"})
+
+
+def sound(samples: int, channels: int = 1) -> torch.Tensor:
+    """(1, channels, samples)."""
+    random = torch.Generator().manual_seed(samples)
+    return 0.5 * torch.randn(1, channels, samples, generator=random)
