@@ -44,6 +44,7 @@ FEATURES = {
     "mert": "processors.hubert:Mert",
     "wenet": "processors.wenet:Wenet",
     "speaker_vector": "processors.speaker:SpeakerVector",
+    "codec": "processors.tokens:CodecTokens",
 }
 
 ENOUGH = 3000  # utterances that statistics are taken over; more would not move them

@@ -14,7 +14,7 @@ HOP = 8
 SETTINGS = {
     "bandwidths": (5.0, 10.0, 20.0),
     "seanet": {"filters": 4, "ratios": (4, 2), "hidden": 8, "lstm": 1},
-    "quantizer": {"codebook_size": 32},
+    "quantizer": {"codebook_size": 32, "kmeans": 5},
     "windows": (64,),
 }
 
@@ -23,10 +23,13 @@ def network(**settings: object) -> EnCodec:
     """In eval mode: four codebooks of 32 rows, 1000 frames a second."""
     torch.manual_seed(0)
     model = make(EnCodec, sample_rate=RATE, hop_size=HOP, **{**SETTINGS, **settings}).eval()
-    for codebook in model.quantizer.codebooks:
-        codebook.embed.normal_(std=0.3)
-        codebook.inited.fill_(1)
-    return model
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 3 and parameter.shape[1:] == (1, 1):  # lengths of a weight norm
+                parameter.mul_(2)
+        noise = sound(4000, model.audio_channels)
+        model.quantizer.train()(model.encoder(noise))  # its rows lie where what is coded does
+    return model.eval()
 
 
 def codec(**settings: object) -> Codec:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,6 +165,18 @@ class Codec(Task):
     @property
     def channels(self) -> int:
         return self.model.audio_channels
+
+    @property
+    def in_chunks(self) -> bool:
+        """Whether a long sound is coded a chunk at a time."""
+        return self.model.chunking.seconds is not None
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Stands for its weights, whatever file holds them."""
+        from models.base.frozen import digest_of_weights
+
+        return digest_of_weights(self.model.state_dict())
 
     def _books(self, options: dict[str, Any]) -> int:
         chosen = self.chosen(options)
