@@ -32,7 +32,7 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("stopped; the same command goes on where it was.", file=sys.stderr)
+        print("stopped; the same command goes on from what is saved.", file=sys.stderr)
         sys.exit(130)
 
 

@@ -1,10 +1,11 @@
-"""Stage 3: let a trained model speak. Options beyond these are the model's own: see --config X --help.
+"""Stage 3: let a trained model speak, or sing a recording in another voice. Options beyond these are the model's own: see --config X --help.
 
 python -m bins.infer --config egs/tts/FastSpeech2/exp_config.json --name ex1                (the test split)
 python -m bins.infer --config ... --name ex1 --text "Hello there." --speed 0.9
 python -m bins.infer --config ... --name ex1 --list sentences.txt             (one a line: text, id|text or id|speaker|text)
 python -m bins.infer --config ... --name ex1 --text-file book.txt --stream            (sentence by sentence)
 python -m bins.infer --checkpoint amphion/some-release --text "Hello there."
+python -m bins.infer --config egs/svc/DiffWaveNetSVC/exp_config.json --name ex1 --folder my/songs --target Alto-1
 python -m bins.infer --checkpoint path/to/a/vocoder --folder my/recordings --stream                 (piece by piece; says the latency)
 """
 
@@ -33,10 +34,10 @@ def main(argv: list[str] | None = None) -> int:
     arguments.add_argument("--limit", type=int, help="at most so many utterances of the split")
     source = arguments.add_mutually_exclusive_group()
     source.add_argument("--text", help="one text to speak")
-    source.add_argument("--list", help="a text file, one text a line; or id|text, or id|speaker|text")
+    source.add_argument("--list", help="a text file, one text a line; or id|text, or id|speaker|text; for a converter files in place of texts")
     source.add_argument("--text-file", help="a file that holds one text, of any length")
     source.add_argument("--folder", help="a folder of recordings, or for a vocoder of mels (.npy), to start from")
-    arguments.add_argument("--stream", action="store_true", help="piece by piece, saying the latency: texts, and for vocoders --folder")
+    arguments.add_argument("--stream", action="store_true", help="piece by piece, saying the latency: texts, or the recordings of --folder")
     arguments.add_argument(
         "--srt", nargs="?", const="lines", choices=("lines", "words"), help="for texts: subtitles beside each, of lines or of words"
     )
@@ -101,7 +102,7 @@ def _check(task: Any, options: Any) -> None:
     text = options.text is not None or options.list or options.text_file
     streams = text if task.streams_text else options.folder and task.streams_files
     if options.stream and not streams:
-        raise ValueError("--stream: needs a vocoder, and --folder with what it is to start from; or a TTS model, and texts.")
+        raise ValueError("--stream: needs a vocoder, a codec or a converter, and --folder with recordings; or a TTS model, and texts.")
     for name in ("srt", "textgrid"):
         if getattr(options, name) and not (task.tells_times and text):
             raise ValueError(f"--{name}: needs a TTS model, and --text, --list or --text-file.")
