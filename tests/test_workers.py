@@ -50,11 +50,13 @@ def test_another_error_is_not_taken_for_a_killed_worker(corpus):
 def test_what_cannot_be_read_is_told_without_a_traceback(corpus, workers):
     data = deadly(corpus, -1)
     gone = data.utterances[7]
+    before = set(children(os.getpid()))
     (corpus / "wavs" / f"{gone.id}.wav").unlink()
     reader = Reader(data, Batches(data.seconds, batch_size=4), workers)
     with pytest.raises(ValueError) as error:
         list(reader)
     reader.close(failed=True)
+    assert set(children(os.getpid())) <= before, "whoever keeps the error keeps a worker, for which Python's exit waits"
     assert str(error.value).startswith(f"custom/{gone.id}: ") and "Traceback" not in str(error.value)
     assert reader.diagnosis(error.value, TrainConfig(), None) == ""
 

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import re
 import signal
+import traceback
 from collections.abc import Iterator
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -76,8 +77,11 @@ class Reader:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         try:
             yield from self.feed
-        except (ValueError, OSError) as error:
-            if not str(error).startswith("Caught "):
+        except Exception as error:
+            # Its frames hold torch's iterator, and with it the workers, for as long as anyone keeps the error, and in a circle of
+            # references beyond that: `close` could not end them.
+            traceback.clear_frames(error.__traceback__)
+            if not isinstance(error, ValueError | OSError) or not str(error).startswith("Caught "):
                 raise
             # A worker's error comes with its whole traceback; what the user can mend are its last words.
             raise ValueError(str(error).rpartition(f"{type(error).__name__}: ")[2].strip()) from error
