@@ -161,10 +161,12 @@ def in_blocks(sounds: Sequence[np.ndarray], run: Network) -> list[np.ndarray]:
     places: dict[int, list[int]] = {}
     for place, sound in enumerate(sounds):
         places.setdefault(len(sound), []).append(place)
-    found: dict[int, np.ndarray] = {}
+    outputs: dict[int, np.ndarray] = {}
     for alike in places.values():
         for first in range(0, len(alike), AT_ONCE):
             block = alike[first : first + AT_ONCE]
-            arrays = run([sounds[place] for place in block])
-            found |= dict(zip(block, arrays, strict=True))
-    return [found[place] for place in range(len(sounds))]
+            batch = [sounds[place] for place in block]
+            arrays = run(batch)
+            pairs = zip(block, arrays, strict=True)
+            outputs.update(pairs)
+    return [outputs[place] for place in range(len(sounds))]

@@ -72,10 +72,11 @@ class Hubert(Content):
 
     def check(self, config: Mapping[str, Any], place: str) -> None:
         """Raises ValueError for a network of other frames, and for a layer that it does not have."""
-        name = self.source.name
+        source = self.source
+        name = source.name
         kind = config.get("model_type", self.model_types[0])
         if kind not in self.model_types:
-            raise ValueError(f"{name}: {place} is a {kind} by its config.json: {self.source.what} is needed.")
+            raise ValueError(f"{name}: {place} is a {kind} by its config.json: {source.what} is needed.")
         kernels = list(config.get("conv_kernel", KERNELS))
         strides = list(config.get("conv_stride", STRIDES))
         if kernels != KERNELS or strides != STRIDES:

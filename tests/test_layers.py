@@ -144,14 +144,6 @@ def test_what_takes_many_arguments_has_them_in_groups(path):
         assert len(names) <= MOST_ARGUMENTS, f"{node.name}, line {node.lineno}, takes {len(names)}: which belong together?"
 
 
-# Those that are still to come under the count without docstrings.
-TO_COME = {
-    "models/svc/como.py", "models/svc/diffwavenet.py", "models/svc/sovits.py", "models/svc/streaming.py",
-    "models/svc/transformer.py", "models/svc/variational.py", "models/upstream/amphion_svc.py", "processors/content.py",
-    "processors/hubert.py", "utils/changes.py", "utils/slicing.py",
-}  # fmt: skip
-
-
 def size_of(function, lines):
     """Lines of code and syntax nodes of a function, without its docstring, blank lines and comments."""
     first = function.body[0]
@@ -168,8 +160,6 @@ def test_a_function_says_one_thing_a_line():
     """Those of six lines of code or more have at most fifteen syntax nodes a line."""
     over = []
     for path in FILES:
-        if str(path.relative_to(ROOT)) in TO_COME:
-            continue
         source = path.read_text(encoding="utf-8")
         lines = source.split("\n")
         for node in ast.walk(ast.parse(source)):

@@ -90,7 +90,8 @@ def _equaliser(audio: Audio, most: float, seed: float) -> np.ndarray:
     rng = np.random.default_rng(int(seed))
     highest = min(HIGHEST, BELOW_NYQUIST * audio.rate / 2)
     frequencies = np.sort(rng.uniform(1, highest, BANDS))
-    qualities = np.exp(rng.uniform(*np.log(QUALITY), BANDS))
+    log_qualities = rng.uniform(*np.log(QUALITY), BANDS)
+    qualities = np.exp(log_qualities)
     gains = rng.uniform(-most, most, BANDS)
     shapes = ["low", *["peak"] * (BANDS - 2), "high"]
     bands = zip(shapes, frequencies, qualities, gains, strict=True)

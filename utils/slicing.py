@@ -52,7 +52,8 @@ def sections(audio: Audio, settings: Slicing) -> list[tuple[float, float]]:
     phrases = _phrases(audio, settings)
     spans = _joined(phrases, audio.rate, settings)
     edge = round(settings.edge * audio.rate)
-    between = [(end + start) // 2 for (_, end), (start, _) in pairwise(spans)]
+    neighbours = pairwise(spans)
+    between = [(end + start) // 2 for (_, end), (start, _) in neighbours]
     limits = pairwise([0, *between, total])
     places = []
     for (first, last), (lower, upper) in zip(spans, limits, strict=True):
@@ -64,9 +65,10 @@ def sections(audio: Audio, settings: Slicing) -> list[tuple[float, float]]:
 
 def _phrases(audio: Audio, settings: Slicing) -> list[Span]:
     """What lies between pauses; of what is longer than a section may be, parts."""
+    pause = settings.pause * audio.rate
     phrases: list[Span] = []
     for start, end in _loud(audio, settings.silence_db):
-        if phrases and start - phrases[-1][1] < settings.pause * audio.rate:
+        if phrases and start - phrases[-1][1] < pause:
             start, _ = phrases.pop()
         phrases.append((start, end))
     most = _room(audio.rate, settings)
@@ -79,7 +81,8 @@ def _loud(audio: Audio, silence_db: float) -> list[Span]:
     energy = _energy(audio.samples, window)
     threshold = energy.max() * 10 ** (-silence_db / 10)
     is_loud = np.pad(energy > threshold, 1)
-    borders = np.flatnonzero(np.diff(is_loud.astype(np.int8)))
+    changes = np.diff(is_loud.astype(np.int8))
+    borders = np.flatnonzero(changes)
     starts = borders[0::2]
     ends = borders[1::2]
     return list(zip(starts.tolist(), ends.tolist(), strict=True))

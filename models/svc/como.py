@@ -118,10 +118,12 @@ class DiffComoSVC(MelConversion):
     def diffusion_loss(self, clean: Tensor, guess: Tensor, inside: Tensor, sigma: Tensor, noise: Tensor) -> Tensor:
         """The teacher's squared error on a mel with `noise` (batch, frames, n_mel) of the levels `sigma` (batch,)."""
         noisy = self._noisy(clean, guess, sigma, noise)
-        made = self.denoiser(self.teacher, guess, inside)(noisy, sigma)
-        square = (made.float() - clean).square()
+        prediction = self.denoiser(self.teacher, guess, inside)(noisy, sigma)
+        error = prediction.float() - clean
+        square = error.square()
         weight = self.karras.weight(sigma)
-        return masked_mean(weight[:, None, None] * square, inside)
+        weighted = weight[:, None, None] * square
+        return masked_mean(weighted, inside)
 
     def distil_loss(self, clean: Tensor, guess: Tensor, inside: Tensor, index: Tensor, noise: Tensor) -> Tensor:
         """How far the student is, at one level, from its slow copy at the level below, to which the teacher has walked.
@@ -132,13 +134,14 @@ class DiffComoSVC(MelConversion):
         low = levels[index]
         high = levels[index + 1]
         noisy = self._noisy(clean, guess, high, noise)
-        made = self.denoiser(self.student, guess, inside)(noisy, high)
+        prediction = self.denoiser(self.student, guess, inside)(noisy, high)
         with torch.no_grad():
             teacher = self.denoiser(self.teacher, guess, inside)
             nearer = self.karras.step(teacher, noisy, high, low)
             copy = self.denoiser(self.target(STUDENT), guess, inside)
             wanted = copy(nearer, low)
-        square = (made.float() - wanted.float()).square()
+        error = prediction.float() - wanted.float()
+        square = error.square()
         return masked_mean(square, inside)
 
     @torch.inference_mode()
@@ -176,7 +179,8 @@ class DiffComoSVC(MelConversion):
         if sampler == "auto":
             trained = self.student is not None and bool(self.distilled)
             sampler = "consistency" if trained else "euler"
-        start = self.karras.sigma_max * (noise.normal(*guess.shape, name="0") + guess)
+        first = noise.normal(*guess.shape, name="0")
+        start = self.karras.sigma_max * (first + guess)
         if sampler != "consistency":
             teacher = self.denoiser(self.teacher, guess, inside)
             return self.karras.sample(teacher, start, TEACHER_STEPS if steps is None else steps, sampler)

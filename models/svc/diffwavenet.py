@@ -64,8 +64,10 @@ class DiffWaveNetSVC(MelConversion):
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`noise`: the mean square of how far what is predicted of the mixture is from what was mixed in."""
-        clean = self.scale.normal(batch["mel"])
-        frames = batch["frames"].to(clean.device)
+        mel = batch["mel"]
+        clean = self.scale.normal(mel)
+        lengths = batch["frames"]
+        frames = lengths.to(clean.device)
         condition = self.conditioned(batch)
         steps, noise = self.diffusion.draw(clean, frames, training=self.training)
         return self.losses(clean, condition, frames, steps, noise)
@@ -79,7 +81,8 @@ class DiffWaveNetSVC(MelConversion):
         prediction = self.denoiser(noisy, steps, shares, mask)
         wanted = self.diffusion.target(clean, noise, steps)
         error = prediction.float() - wanted.float()
-        return {"noise": masked_mean(error.square(), inside)}
+        square = error.square()
+        return {"noise": masked_mean(square, inside)}
 
     @torch.inference_mode()
     def infer(

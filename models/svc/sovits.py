@@ -142,8 +142,10 @@ class SoVITS(VariationalSVC):
 
     def front(self, contents: Contents, f0: Tensor, energy: Tensor | None, mask: Tensor) -> Tensor:
         """(batch, hidden, frames) of all but the melody. `f0` as it is given, 0 where unvoiced."""
-        hidden = self.pre(joined(contents, self.contents).transpose(1, 2)) * mask
-        marks = self.emb_uv((f0 > 0).long())
+        features = joined(contents, self.contents).transpose(1, 2)
+        hidden = self.pre(features) * mask
+        voiced = (f0 > 0).long()
+        marks = self.emb_uv(voiced)
         if self.emb_vol is not None:
             marks = marks + self.emb_vol(energy[..., None])
         return hidden + marks.transpose(1, 2)
@@ -170,15 +172,16 @@ class SoVITS(VariationalSVC):
         """`f0`: the squared distance of the F0 that is worked out from that of the recording, on a mel scale."""
         if self.f0_decoder is None:
             return {}
+        hidden = out["hidden"]
         steepness: Tensor | float = 1.0
         if self.training:
             low, high = SPREAD
-            drawn = Noise(device=out["hidden"].device).uniform(len(out["hidden"]), 1, 1)
+            drawn = Noise(device=hidden.device).uniform(len(hidden), 1, 1)
             steepness = low + (high - low) * drawn
         voice = self.voice(batch["speaker"])
         mask = out["frame_mask"]
-        made = self.worked_out(out["hidden"], batch["f0"], mask, voice, steepness)
-        squares = (made["guess"] - made["log_f0"]).square()
+        melody = self.worked_out(hidden, batch["f0"], mask, voice, steepness)
+        squares = (melody["guess"] - melody["log_f0"]).square()
         return {"f0": masked_mean(squares[:, 0], mask[:, 0] > 0)}
 
     @torch.inference_mode()

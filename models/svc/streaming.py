@@ -103,7 +103,8 @@ def _crossed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     fading_out = before[:size] * (1 - rising)
     fading_in = after[:size] * rising
     crossed = fading_out + fading_in
-    return np.concatenate([crossed, after[size:]])
+    rest = after[size:]
+    return np.concatenate([crossed, rest])
 
 
 def _latency(how: Conversion, seconds: float) -> str:

@@ -64,4 +64,6 @@ class TransformerSVC(MelConversion):
         condition = self.condition_encoder(contents, f0, energy, speaker, frames=frames)
         inside = None if frames is None else valid(frames, condition.shape[1])
         normal = self.encoder(condition, inside)
-        return {"mel": self.scale.natural(normal.clamp(-1, 1))}
+        bounded = normal.clamp(-1, 1)
+        mel = self.scale.natural(bounded)
+        return {"mel": mel}

@@ -117,7 +117,8 @@ class VariationalSVC(Model):
         speaker = self.speaker_in(batch)
         out = self.teacher_forced(contents, f0, energy, speaker, batch["linear"], batch["frames"])
         real, fake, inside = slices(batch, out, self.hop_size, self.slice_frames)
-        losses = {"mel": self.mel_loss(real, fake, inside), "kl": divergence(out)}
+        distance = self.mel_loss(real, fake, inside)
+        losses = {"mel": distance, "kl": divergence(out)}
         if self.stft_loss is not None:
             losses["stft"] = self.stft_loss(real, fake)
         losses |= self.further_losses(out, batch)
@@ -247,8 +248,9 @@ class VariationalSVC(Model):
             wave = self._alone(out, i, length, draw)
             waves.append(wave[: length * self.hop_size])
         audio = nn.utils.rnn.pad_sequence(waves, batch_first=True)
-        samples = [len(wave) for wave in waves]
-        return {"audio": audio, "samples": torch.tensor(samples, device=audio.device)}
+        sizes = [len(wave) for wave in waves]
+        samples = torch.tensor(sizes, device=audio.device)
+        return {"audio": audio, "samples": samples}
 
     def _alone(self, out: dict[str, Tensor], i: int, length: int, draw: Noise) -> Tensor:
         """The samples (samples,) of number `i` of the batch."""
@@ -287,6 +289,8 @@ def width_of(names: tuple[str, ...], channels: Mapping[str, int]) -> int:
     """Of these content features side by side. Raises ValueError for none, and for one of which no width is known."""
     missing = [name for name in names if name not in channels]
     if missing or not names:
+        unknown = ", ".join(missing) or "nothing"
         known = ", ".join(channels) or "none"
-        raise ValueError(f"model.contents: the width of {', '.join(missing) or 'nothing'} is not known; name content features: {known}.")
-    return sum(channels[name] for name in names)
+        raise ValueError(f"model.contents: the width of {unknown} is not known; name content features: {known}.")
+    widths = [channels[name] for name in names]
+    return sum(widths)

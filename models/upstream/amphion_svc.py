@@ -32,7 +32,8 @@ def reader(model_type: str) -> Callable[[dict[str, Any], State, Path], tuple[Car
         p = config["preprocess"]
         folder = config_path.parent
         arguments, facts, weights = READERS[model_type](config, state)
-        corpus = _corpus(folder / "data", config.get("dataset", []))
+        named = config.get("dataset", [])
+        corpus = _corpus(folder / "data", named)
         extrema = read_extrema(corpus / EXTREMA, p["n_mel"])
         facts["statistics"] = {"mel": extrema}
         weights |= scale_weights(p["n_mel"], extrema)
@@ -56,13 +57,14 @@ def _corpus(data: Path, named: list[str]) -> Path:
 
     Raises ValueError where there is none.
     """
-    found = sorted(path.parent for path in data.glob(f"*/{EXTREMA}"))
-    if not found:
+    folders = sorted(path.parent for path in data.glob(f"*/{EXTREMA}"))
+    if not folders:
         raise ValueError(f"{data}/<corpus>/{EXTREMA} is missing: it holds the range of the mel, download it from the same release.")
-    known = {path.name: path for path in found}
-    chosen = next((known[name] for name in named if name in known), found[0])
-    if len(found) > 1:
-        log.warning(f"{data} holds {', '.join(known)}, each with mels of its own range: that of {chosen.name} is taken for every voice.")
+    known = {path.name: path for path in folders}
+    chosen = next((known[name] for name in named if name in known), folders[0])
+    if len(folders) > 1:
+        names = ", ".join(known)
+        log.warning(f"{data} holds {names}, each with mels of its own range: that of {chosen.name} is taken for every voice.")
     return chosen
 
 
@@ -254,10 +256,12 @@ def denoiser_sizes(diffusion: Mapping[str, Any]) -> dict[str, Any]:
 def _common(section: Mapping[str, Any], preprocess: Mapping[str, Any], state: State) -> Parts:
     """What the three models share: the condition and the scale of the mel, which the weights do not hold."""
     channels = contents_of(section)
-    arguments = {"contents": tuple(channels), "condition": conditions(section, state, preprocess, "0.")}
-    facts = {"n_mel": preprocess["n_mel"], "channels": channels, "n_speakers": speakers_of(state, "0."), "statistics": None}
+    condition = conditions(section, state, preprocess, "0.")
+    arguments = {"contents": tuple(channels), "condition": condition}
+    n_mel = preprocess["n_mel"]
+    facts = {"n_mel": n_mel, "channels": channels, "n_speakers": speakers_of(state, "0."), "statistics": None}
     weights = _renamed(condition_weights(state, section), {"0.": "condition_encoder."})
-    weights |= scale_weights(preprocess["n_mel"], None)
+    weights |= scale_weights(n_mel, None)
     return arguments, facts, weights
 
 
