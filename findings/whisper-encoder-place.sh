@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Whisper tiny.en (OpenAI's weights, in CTranslate2 4.6.0): what its encoder says of a sound depends on where in the window of 30 s it is.
 #
-# Seen: the same twelve seconds of voice, begun 20 ms, 1 s and 10 s later in the window, give frames that differ from those by a
+# Seen: the same twelve seconds of voice, begun 20 ms, 1 s and 10 s later in the window, give frames that differ from those at its start by a
 # sixth, by more than half and by the whole of their size (relative L2, frames of the same sound beside each other). The encoder adds
 # a vector for each place in its window before the first layer, and that is still there behind the last.
 # As content for voice conversion, a song that is cut elsewhere is thus another input; features of pieces only agree where each piece
