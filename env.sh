@@ -32,7 +32,10 @@ make_environment() {
     cat setup.py env.sh | cksum >.venv/.done
 }
 
-if [ "$(cat .venv/.done 2>/dev/null)" != "$(cat setup.py env.sh | cksum)" ]; then
+if [ -L .venv ]; then  # another checkout's, which would end up with this one's programs
+    [ -x .venv/bin/python ] || fail ".venv is a link to $(readlink .venv), where no Python is: remove the link"
+    echo ".venv is a link to $(readlink .venv): it is used as it is, and not set up."
+elif [ "$(cat .venv/.done 2>/dev/null)" != "$(cat setup.py env.sh | cksum)" ]; then
     echo "Setting up .venv (half a minute to three; 5 GB) ..."
     make_environment
     echo "Ready: source .venv/bin/activate"

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -157,7 +158,15 @@ def _run(words: list[str], options: Any) -> int:
     if options.dry_run:
         return 0
     chosen = {"CUDA_VISIBLE_DEVICES": options.gpu} if options.gpu else {}
-    return subprocess.run(words, cwd=ROOT, env={**os.environ, **chosen}).returncode
+    stage = subprocess.Popen(words, cwd=ROOT, env={**os.environ, **chosen})
+    before = signal.signal(signal.SIGTERM, lambda *_: stage.terminate())  # a training then saves, and does not go on alone
+    try:
+        return stage.wait()
+    except KeyboardInterrupt:
+        stage.wait()  # which heard of it too, and may still be saving
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _tell(config: Path, name: str, programs: list[str], options: Any, rest: list[str]) -> None:

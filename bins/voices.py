@@ -129,14 +129,26 @@ def _utterances(experiment: Experiment, known: dict[str, list[Utterance]], optio
 
 
 def songs(folder: Path) -> list[Utterance]:
-    """The recordings of a folder, each sung by whom the folder that it lies in is called after."""
+    """The recordings of a folder, each sung by whom the folder that it lies in is called after; what cannot be read is named.
+
+    Raises ValueError where nothing can.
+    """
     from preprocessors.base import Utterance
+    from utils.audio import Audio
+    from utils.log import log
     from utils.recordings import find_audio
 
     recordings = []
     for stem, path in sorted(find_audio(folder).items()):
         singer = path.parent.name
+        try:
+            Audio.read(path)
+        except ValueError as error:
+            log.warning(f"{path} is left out: {error}")
+            continue
         recordings.append(Utterance(f"{singer}_{stem}", dataset="songs", speaker=singer, audio=str(path)))
+    if not recordings:
+        raise ValueError(f"--songs: no recording below {folder} can be read.")
     return recordings
 
 

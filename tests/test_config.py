@@ -179,3 +179,10 @@ def test_merge_leaves_its_arguments_alone():
     base = {"a": {"b": 1}}
     assert merge(base, {"a": {"b": None}}) == {"a": {}}, "null takes away"
     assert merge(base, {"a": {"c": 2}}) == {"a": {"b": 1, "c": 2}} and base == {"a": {"b": 1}}
+
+
+def test_null_takes_away_in_set_too(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text('{"preprocess": {"features": {"mfcc": {}, "f0": {}}}}')
+    config = load_config(path, ["preprocess.features.mfcc=null", "train.seed=null"])
+    assert config == {"preprocess": {"features": {"f0": {}}}, "train": {"seed": None}}

@@ -1,10 +1,12 @@
 """Every recipe: its run.sh under the shells that people have, and its tiny twin from the corpus to measured sound."""
 
+import argparse
 import importlib
 import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -135,6 +137,19 @@ def test_a_failing_stage_stops_the_range_and_says_which(tmp_path, monkeypatch, c
     assert recipe.main(["egs/tts/FastSpeech2", *words]) != 0
     out, err = capfd.readouterr()
     assert "the stage preprocess failed" in err and "bins.train" not in out
+
+
+def test_a_recipe_that_is_ended_ends_its_stage():
+    def ended(*_):
+        raise AssertionError("the signal went past the stage")
+
+    before = signal.signal(signal.SIGTERM, ended)
+    words = [sys.executable, "-c", "import os, signal, time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(30)"]
+    try:
+        assert recipe._run(words, argparse.Namespace(gpu=None, dry_run=False)) == -signal.SIGTERM
+        assert signal.getsignal(signal.SIGTERM) is ended
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_what_to_try_next_keeps_the_config_and_the_settings(tmp_path, monkeypatch, capsys):

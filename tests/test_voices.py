@@ -83,6 +83,7 @@ def test_songs_of_others_are_converted_to_the_voices_that_are_named(demo, monkey
     (demo / "songs/stranger").mkdir(parents=True)
     sung = sorted((demo / "demo_songs/wavs").glob("*.wav"))[0]
     shutil.copy(sung, demo / "songs/stranger/tune.wav")
+    (demo / "songs/stranger/broken.wav").write_bytes(b"RIFF")
     words += ["--songs", str(demo / "songs"), "--out", str(demo / "out")]
     with pytest.raises(ValueError, match="--to.*adam"):
         voices.main([*words, "--to", "demo_songs_adm"])

@@ -128,7 +128,10 @@ def _override(config: dict, override: str, problems: list[str]) -> None:
         if not isinstance(section, dict):
             problems.append(f"--set {override}: {parent!r} is a value, not a section")
             return
-    section[last] = value
+    if value is None and last in section:
+        del section[last]  # as null in a file takes away what the base has set
+    else:
+        section[last] = value
 
 
 def in_groups(target: Callable, section: Any) -> Any:
