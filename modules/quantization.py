@@ -62,7 +62,7 @@ class Codebook(nn.Module):
         if bool(self.inited):
             return
         centres, counts = clustered(vectors, self.size, self.kmeans)
-        _from_first_process(centres, counts)
+        from_first_process(centres, counts)
         self.embed.copy_(centres)
         self.embed_avg.copy_(centres * counts[:, None])
         self.cluster_size.copy_(counts)
@@ -88,7 +88,7 @@ class Codebook(nn.Module):
         if not bool(dead.any()):
             return
         drawn = some_of(vectors, self.size)
-        _from_first_process(drawn)
+        from_first_process(drawn)
         # As if it had been chosen just often enough: the next batches decide.
         count = max(self.dead_below, AMOUNT)
         self.cluster_size[dead] = count
@@ -229,7 +229,7 @@ def _over_processes(*tensors: Tensor) -> None:
             torch.distributed.all_reduce(tensor)
 
 
-def _from_first_process(*tensors: Tensor) -> None:
+def from_first_process(*tensors: Tensor) -> None:
     """Gives all processes the first one's."""
     if _several():
         for tensor in tensors:

@@ -59,14 +59,14 @@ class VoiceIndex:
         return np.where(total > 0, mean, content)
 
 
-def read(file: str) -> VoiceIndex:
+def read(file: str | Path) -> VoiceIndex:
     """The index of a voice, read once while its file stays as it is. Raises ValueError for one that is none, or holds nothing."""
     path = Path(file)
     if importlib.util.find_spec("faiss") is None:
         raise ValueError(NOT_THERE)
     if not path.is_file():
         raise ValueError(f"index: there is no file {file}: name the added_*.index that was published with the voice.")
-    return _read(file, path.stat().st_mtime_ns)
+    return _read(str(path), path.stat().st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=1)

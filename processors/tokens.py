@@ -139,6 +139,9 @@ def codec_at(place: str, device: str) -> Any:
     codec = load_object(LOAD)(place, device=device)
     if not isinstance(codec, load_object(TASK)):
         raise ValueError(f"codec: {place} is a {codec.name}, which is no codec: {SOURCE.what} is needed.")
+    most = np.iinfo(CodecTokens.rounded_to).max + 1
+    if codec.codebook_size > most:
+        raise ValueError(f"codec: {place} has {codec.codebook_size} rows in a codebook, and codes are kept of up to {most}: take another.")
     if codec.in_chunks:
         raise ValueError(f"codec: {place} codes in chunks that overlap, so that its frames are no even clock: take another.")
     return codec

@@ -99,6 +99,22 @@ def test_chunks_fade_into_one_another():
     torch.testing.assert_close(wave[4:6], torch.tensor([(2 * 2 + 5) / 3, (2 + 2 * 5) / 3]))
 
 
+def test_a_last_chunk_may_end_before_the_one_before_it():
+    task = codec(**CHUNKED | {"chunking": {"seconds": 0.05, "overlap": 0.11}})  # a chunk begins in the middle of a frame
+    codes = task.encode(audio_of(362))
+    assert codes.chunk_frames == (46, 1) and codes.samples == 362
+    assert len(task.decode(codes).samples) == 362
+
+
+def test_who_takes_a_stream_keeps_gradients():
+    task = codec()
+    pieces = [audio_of(100), audio_of(100)]
+    codes = task.stream_codes(pieces)
+    sounds = task.stream_sound([next(codes), next(codes)])
+    next(sounds)
+    assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+
+
 def test_sounds_of_one_length_are_coded_together():
     task = codec()
     sounds = [audio_of(300), audio_of(96), Audio(-audio_of(300).samples, RATE)]

@@ -7,6 +7,7 @@ import pytest
 
 from models import load
 from models.base.checkpoint import save_release
+from models.codec.task import Codec
 from preprocessors.base import Utterance
 from processors.features import FeatureSet
 from tests.codec import HOP, RATE, SETTINGS, network, sound
@@ -72,7 +73,7 @@ def test_another_codec_than_was_learnt_with_is_refused(tmp_path):
         other(utterance)
 
 
-def test_what_cannot_be_a_feature_is_named(tmp_path):
+def test_what_cannot_be_a_feature_is_named(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="codec finds no model at"):
         features_of(tmp_path, str(tmp_path / "none")).facts  # noqa: B018
     chunked = release(tmp_path / "chunked", chunking={"seconds": 0.05})
@@ -80,3 +81,6 @@ def test_what_cannot_be_a_feature_is_named(tmp_path):
         features_of(tmp_path, chunked).facts  # noqa: B018
     with pytest.raises(ValueError, match="bandwidth: 5 to 20 kbit/s"):
         features_of(tmp_path, release(tmp_path / "codec"), bandwidth=1).facts  # noqa: B018
+    monkeypatch.setattr(Codec, "codebook_size", 40_000)
+    with pytest.raises(ValueError, match="40000 rows in a codebook, and codes are kept of up to 32768"):
+        features_of(tmp_path, release(tmp_path / "wide")).facts  # noqa: B018

@@ -7,8 +7,9 @@ import torch
 from models.base.balancer import Balancer
 from models.base.checkpoint import Checkpoints
 from models.base.gan import GANTrainer
+from modules import quantization
 from modules.quantization import Codebook, ResidualQuantizer
-from tests.codec import network
+from tests.codec import network, sound
 from tests.conftest import toy_config, train_here
 
 
@@ -80,6 +81,20 @@ def test_training_uses_the_codebooks_of_a_drawn_bandwidth():
     assert model._drawn_books() is None
     model.train()
     assert {model._drawn_books() for _ in range(60)} == {1, 2, 4}
+
+
+def test_all_processes_use_as_many_codebooks(monkeypatch):
+    model = network().train()
+    monkeypatch.setattr(quantization, "_several", lambda: True)
+    monkeypatch.setattr(torch.distributed, "broadcast", lambda tensor, source: tensor.fill_(1))
+    assert {model._drawn_books() for _ in range(20)} == {2}
+
+
+def test_training_is_on_normalised_sound_where_coding_is():
+    model = network(chunking={"normalised": True})
+    batch = {"audio": sound(800)[0], "samples": torch.tensor([800])}
+    louder = batch | {"audio": 9 * batch["audio"]}
+    torch.testing.assert_close(model(louder)["fake"], 9 * model(batch)["fake"])
 
 
 def test_gradients_have_the_shares_of_their_weights():

@@ -94,7 +94,7 @@ def test_consonants_are_protected_and_a_voice_without_an_index_is_as_before(inde
 
 
 def test_an_index_that_cannot_be_read_is_named(index, tmp_path, monkeypatch):
-    other = retrieval.read(index(cloud(50, 256)))
+    other = retrieval.read(Path(index(cloud(50, 256))))
     with pytest.raises(ValueError, match=r"added_.*256 channels, and this voice reads 768.*name the index of this voice"):
         other.nearest(cloud(3, 768))
     cut = tmp_path / "cut.index"
@@ -120,6 +120,7 @@ def test_shares_that_cannot_be_are_named():
     options = RVC.options()
     assert {"index", "index_rate", "protect"} <= options.keys()
     assert chosen({"index_rate": 1.0, "protect": 0.5}, RVC, SVC) == {"index_rate": 1.0, "protect": 0.5}
+    assert "protect" in chosen({"protect": np.full(2, 0.3)}, RVC, SVC)  # an array is for the model to look at
     for wrong in ({"index_rate": 1.1}, {"protect": 0.6}, {"protect": -0.1}):
         (name,) = wrong
         with pytest.raises(ValueError, match=f"{name} must be 0"):

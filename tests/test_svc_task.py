@@ -102,7 +102,7 @@ def test_formants_are_moved_before_the_model_hears_and_the_melody_stays(svc, ask
     np.testing.assert_allclose(melody_after[inside], melody_before[inside], rtol=0.01)
 
 
-@pytest.mark.parametrize("factor", [0.4, 2.1, "up", True, np.nan])
+@pytest.mark.parametrize("factor", [0.4, 2.1, "up", True, np.nan, None])
 def test_a_factor_of_formants_that_cannot_be_is_named(svc, factor):
     with pytest.raises(ValueError, match="formant_shift must be (0.5 to 2|a number)"):
         svc(glide(), target="ann", formant_shift=factor)

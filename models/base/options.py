@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 UNIONS = (typing.Union, types.UnionType)
 NOUNS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-PLAIN = (str, bool, Real, list, tuple, dict)
+PLAIN = (str, bool, Real, list, tuple, dict, types.NoneType)
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,13 @@ def of_another_kind(parameter: Parameter, value: Any) -> str | None:
     if not isinstance(value, PLAIN):
         return None
     nouns = []
-    for kind in kinds(parameter.annotation):
+    possible = kinds(parameter.annotation)
+    if value is None and types.NoneType in possible:
+        return None
+    for kind in possible:
         is_word = typing.get_origin(kind) is typing.Literal
         plain = str if is_word else kind
-        if plain is type(None):
+        if plain is types.NoneType:
             continue
         if plain not in NOUNS or is_of_kind(value, plain):
             return None
@@ -64,7 +67,10 @@ def is_of_kind(value: Any, kind: type) -> bool:
 
 
 def out_of_range(parameter: Parameter, value: Any) -> str | None:
-    """What is wrong with a value of a right type, or None: "must be above 0, got -1."."""
+    """What is wrong with a value of a right type, or None: "must be above 0, got -1.". What has axes is for the model to look at."""
+    axes = getattr(value, "ndim", 0)
+    if value is None or axes:
+        return None
     allowed = [note for note in notes(parameter.annotation) if isinstance(note, Range)]
     wrong = [limit for limit in allowed if not limit.holds(value)]
     return f"must be {wrong[0].said}, got {value}." if wrong else None

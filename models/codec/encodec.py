@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from models.base.model import Model
 from models.codec.losses import MultiScaleMelLoss
 from models.vocoders.losses import matched
-from modules.quantization import ResidualQuantizer
+from modules.quantization import ResidualQuantizer, from_first_process
 from modules.seanet import SEANetDecoder, SEANetEncoder, SEANetSizes
 
 QUIET = 1e-8  # added to a loudness that is divided by
@@ -112,9 +112,12 @@ class EnCodec(Model):
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
         """`wave` and `mel` distances, `commitment` to the codebooks; `real` and `fake` (batch, 1, samples) for the discriminators."""
         audio = batch["audio"].unsqueeze(1)
-        hidden = self.encoder(self._in_channels(audio))
+        audio, loudness = self._normalised(self._in_channels(audio))
+        hidden = self.encoder(audio)
         quantized = self.quantizer(hidden, self._drawn_books())
         wave = self.decoder(quantized.vectors)
+        if loudness is not None:
+            wave = wave * loudness
         fake = wave.float().mean(1, keepdim=True)  # the losses must be worked out from the very tensor that is given
         real, fake = matched(batch, fake)
         return {
@@ -129,8 +132,9 @@ class EnCodec(Model):
         """In training the codebooks of a bandwidth that is drawn, so that every one of them is learnt; else all."""
         if not self.training:
             return None
-        drawn = int(torch.randint(len(self.bandwidths), ()))
-        return self.books(self.bandwidths[drawn])
+        drawn = torch.randint(len(self.bandwidths), ()).to(self.quantizer.codebooks[0].embed.device)
+        from_first_process(drawn)  # which must all share what as many codebooks count
+        return self.books(self.bandwidths[int(drawn)])
 
     def _in_channels(self, audio: Tensor) -> Tensor:
         """One channel as all of them."""
@@ -191,14 +195,18 @@ class EnCodec(Model):
         return length, max(1, stride)
 
     def _encode_chunk(self, audio: Tensor, books: int | None) -> Coded:
-        scale = None
-        if self.chunking.normalised:
-            mono = audio.mean(1, keepdim=True)
-            loudness = mono.square().mean(2, keepdim=True).sqrt() + QUIET
-            audio = audio / loudness
-            scale = loudness.flatten()
+        audio, loudness = self._normalised(audio)
+        scale = None if loudness is None else loudness.flatten()
         hidden = self.encoder(audio)
         return Coded(self.quantizer.encode(hidden, books), scale)
+
+    def _normalised(self, audio: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(batch, channels, samples) over their loudness (batch, 1, 1), where chunks are normalised; else as they are, and None."""
+        if not self.chunking.normalised:
+            return audio, None
+        mono = audio.mean(1, keepdim=True)
+        loudness = mono.square().mean(2, keepdim=True).sqrt() + QUIET
+        return audio / loudness, loudness
 
     def decode(self, chunks: list[Coded]) -> Tensor:
         """Sound (batch, channels, samples) of chunks as `encode` gives them; whole frames, so that some samples may be too many."""
@@ -226,7 +234,8 @@ def faded_together(waves: list[Tensor], stride: int) -> Tensor:
     """
     first = waves[0]
     batch, channels, length = first.shape
-    total = stride * (len(waves) - 1) + waves[-1].shape[2]
+    ends = [number * stride + chunk.shape[2] for number, chunk in enumerate(waves)]
+    total = max(ends)  # a last one that is shorter than the overlap may end before the one before it
     place = torch.linspace(0, 1, length + 2, device=first.device)[1:-1]
     weight = 0.5 - (place - 0.5).abs()
     wave = first.new_zeros(batch, channels, total)

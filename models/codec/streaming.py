@@ -1,4 +1,7 @@
-"""Codes of a sound that still comes, and sound of codes that still come: each layer keeps what the next piece needs."""
+"""Codes of a sound that still comes, and sound of codes that still come: each layer keeps what the next piece needs.
+
+Only the work on a piece is done without gradients, as what takes the pieces may be training.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from modules.seanet import Memory
 def codes_of(model: EnCodec, pieces: Iterable[Tensor], books: int | None) -> Iterator[Tensor]:
     """Codes (1, codebooks, frames) of sound (1, channels, samples) that comes in pieces of any length."""
 
+    @torch.inference_mode()
     def encode(samples: Tensor, memory: Memory) -> Tensor:
         return model.quantizer.encode(model.encoder(samples, memory), books)
 
@@ -23,6 +27,7 @@ def codes_of(model: EnCodec, pieces: Iterable[Tensor], books: int | None) -> Ite
 def sound_of(model: EnCodec, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
     """Sound (1, channels, samples) of codes (1, codebooks, frames) that come in pieces of any length."""
 
+    @torch.inference_mode()
     def decode(codes: Tensor, memory: Memory) -> Tensor:
         return model.decoder(model.quantizer.decode(codes), memory)
 

@@ -105,9 +105,8 @@ class Codec(Task):
         self._check_streaming()
         books = self._books(options)
         sounds = (self._piece(piece) for piece in pieces)
-        with self._without_gradients():
-            for codes in codes_of(self.network, sounds, books):
-                yield self._of_values(codes[0].cpu().numpy())
+        for codes in codes_of(self.network, sounds, books):
+            yield self._of_values(codes[0].cpu().numpy())
 
     def stream_sound(self, pieces: Iterable[Codes | np.ndarray]) -> Iterator[Audio]:
         """The sound of codes that come in pieces of any length, as they come: joined, it is that of the whole.
@@ -118,10 +117,9 @@ class Codec(Task):
 
         self._check_streaming()
         arrays = (self._values(self._own(piece)) for piece in pieces)
-        with self._without_gradients():
-            for wave in sound_of(self.network, arrays):
-                mono = wave[0].mean(0).float().cpu()
-                yield Audio(mono.numpy(), self.rate)
+        for wave in sound_of(self.network, arrays):
+            mono = wave[0].mean(0).float().cpu()
+            yield Audio(mono.numpy(), self.rate)
 
     def stream_file(self, source: str, **options: Any) -> Audio:
         """As `__call__`, but a tenth of a second after another."""
