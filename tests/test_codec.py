@@ -169,6 +169,7 @@ def test_codes_of_another_codec_are_refused(tmp_path):
         (lambda: task.decode(replace(codes, codebook_size=64)), "their codebook_size is 64"),
         (lambda: task.decode(replace(codes, scales=np.ones(1))), "no scales"),
         (lambda: replace(codes, chunk_frames=(3, 3)), "cannot be chunks"),
+        (lambda: replace(codes, hop_size=0), "codes have a hop_size of 1 or more, got 0"),
         (lambda: codes.first(5), "codebooks: 1 to 4"),
         (lambda: Codes.load(tmp_path / "none.safetensors"), "missing or damaged"),
         (lambda: network().quantizer.decode(torch.from_numpy(table)[None] + 32), "codes must be 0 to 31"),
@@ -176,6 +177,16 @@ def test_codes_of_another_codec_are_refused(tmp_path):
     for call, message in cases:
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def test_a_file_whose_header_is_damaged_is_named(tmp_path):
+    from safetensors.numpy import save_file
+
+    path = tmp_path / "one.codes.safetensors"
+    arrays = {"codes": np.zeros((1, 2), np.int32), "chunk_frames": np.array([2], np.int32)}
+    save_file(arrays, path, {"codes": "{"})
+    with pytest.raises(ValueError, match=r"one\.codes\.safetensors is no file of codes.*no JSON"):
+        Codes.load(path)
 
 
 def test_settings_that_cannot_be_are_named():

@@ -46,6 +46,9 @@ class Codes:
 
     def __post_init__(self) -> None:
         values = np.asarray(self.values)
+        for name in Header.__annotations__:
+            if getattr(self, name) < 1:
+                raise ValueError(f"codes have a {name} of 1 or more, got {getattr(self, name)}.")
         _check_values(values, self.codebook_size)
         frames = values.shape[1]
         chunk_frames = self.chunk_frames or (frames,)
@@ -111,9 +114,12 @@ class Codes:
             raise ValueError(f"{path} is no file of codes: it is missing or damaged ({error}).") from error
         if "codes" not in metadata or not {"codes", "chunk_frames"} <= arrays.keys():
             raise ValueError(f"{path} is no file of codes, as `Codes.save` writes them: it holds {', '.join(arrays) or 'nothing'}.")
-        header = json.loads(metadata["codes"])
-        check_shape(header, Header, f"{path}, codes,")
         chunk_frames = tuple(arrays["chunk_frames"].tolist())
+        try:
+            header = json.loads(metadata["codes"])
+        except ValueError as error:
+            raise ValueError(f"{path} is no file of codes: what it says of them is no JSON ({error}).") from error
+        check_shape(header, Header, f"{path}, codes,")
         try:
             return cls(arrays["codes"], **header, chunk_frames=chunk_frames, scales=arrays.get("scales"))
         except ValueError as error:
