@@ -22,6 +22,7 @@ from bins.cli import run
 from utils.files import ROOT
 
 STAGES = {"preprocess": 1, "extract": 1, "train": 2, "infer": 3, "evaluate": 4}
+ENDED = 128 + signal.SIGTERM  # as a shell has it
 JUDGED = 10  # recordings of the test split, each to be converted to two voices
 INPUTS = ("--text", "--list", "--text-file", "--folder")  # what else than a split the infer stage speaks
 RENAMED = {  # what published commands of upstream call these options
@@ -159,14 +160,22 @@ def _run(words: list[str], options: Any) -> int:
         return 0
     chosen = {"CUDA_VISIBLE_DEVICES": options.gpu} if options.gpu else {}
     stage = subprocess.Popen(words, cwd=ROOT, env={**os.environ, **chosen})
-    before = signal.signal(signal.SIGTERM, lambda *_: stage.terminate())  # a training then saves, and does not go on alone
+    ended = False
+
+    def end(*_: Any) -> None:
+        nonlocal ended
+        ended = True
+        stage.terminate()  # a training then saves, and does not go on alone
+
+    before = signal.signal(signal.SIGTERM, end)
     try:
-        return stage.wait()
+        code = stage.wait()
     except KeyboardInterrupt:
         stage.wait()  # which heard of it too, and may still be saving
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
+    return code or (ENDED if ended else 0)  # a training that saved has done all right, but the next stage is not to begin
 
 
 def _tell(config: Path, name: str, programs: list[str], options: Any, rest: list[str]) -> None:

@@ -36,6 +36,7 @@ CONVERTED = "converted"  # the folder of what was converted
 SOURCES = "source"  # and of what it was converted from
 VOCODED = "vocoded"  # of copy-synthesis
 PARALLEL = "parallel"  # of the same song in the target's own voice
+OURS = ("target", "reference", "speaker", "seed")  # options of a conversion that are not the user's to set here
 TITLES = {
     "conversions": "Conversions beside their sources:",
     "copies": "Copy-synthesis of the sources, beside them:",
@@ -55,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments.add_argument("--out", help="folder of the results (default: result/voices beside the checkpoints)")
     arguments.add_argument("--metrics", nargs="+", help='of each conversion beside its source, as in --metrics "fpc_log v_uv_f1 wer"')
     add_networks(arguments)
-    names = offer(arguments, _model_type(argv), without=("target", "reference", "speaker", "seed"))
+    names = offer(arguments, _model_type(argv), without=OURS)
     options = arguments.parse_args(argv)
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     return _judge(options, given)
@@ -93,17 +94,20 @@ def _judge(options: Any, given: dict[str, Any]) -> int:
     _check(options.to, known)
     utterances = _utterances(experiment, known, options)
     task = load(folder, which=options.which)
+    metrics = _metrics(task, options)
     settings = load_config(options.config, options.set).get("inference", {}) | given
+    settings = {name: value for name, value in settings.items() if name not in OURS}
     same = _parallel(experiment, utterances)
     plan = Plan(task, settings, known, options.to, options.targets, same)
+    _clear(out)
     sounds = judge(plan, utterances, out)
     text = table(sounds)
-    metrics = _metrics(task, options)
     if metrics:
         text += "\n" + kept(out, metrics, choices_of(options))
     write_json(out / "voices.json", [vars(sound) for sound in sounds])
     write_whole(out / "voices.md", lambda path: path.write_text(text, encoding="utf-8"))
-    _draw(sounds, sorted(known), out / "voices.png")
+    involved = {name for sound in sounds for name in (sound.wanted, sound.source)}
+    _draw(sounds, sorted(involved), out / "voices.png")
     print(text)
     log.info(f"{len(sounds)} sounds, the table and a picture in {out}")
     return 0
@@ -121,15 +125,15 @@ def _check(wanted: list[str], known: dict[str, Any]) -> None:
 def _utterances(experiment: Experiment, known: dict[str, list[Utterance]], options: Any) -> list[Utterance]:
     """What is to be judged: the test split, or a folder of songs. Raises ValueError where that is nothing."""
     if options.songs:
-        return songs(Path(options.songs))[: options.limit]
+        return songs(Path(options.songs), options.limit)
     utterances = experiment.division(known).take("test")[: options.limit]
     if not utterances:
         raise ValueError("the test split holds no utterance of a voice of the train split: there is nothing to judge.")
     return utterances
 
 
-def songs(folder: Path) -> list[Utterance]:
-    """The recordings of a folder, each sung by whom the folder that it lies in is called after; what cannot be read is named.
+def songs(folder: Path, limit: int | None) -> list[Utterance]:
+    """So many recordings of a folder, or all, each sung by whom the folder that it lies in is called after; what cannot be read is named.
 
     Raises ValueError where nothing can.
     """
@@ -139,7 +143,7 @@ def songs(folder: Path) -> list[Utterance]:
     from utils.recordings import find_audio
 
     recordings = []
-    for stem, path in sorted(find_audio(folder).items()):
+    for stem, path in sorted(find_audio(folder).items())[:limit]:
         singer = path.parent.name
         try:
             Audio.read(path)
@@ -153,16 +157,26 @@ def songs(folder: Path) -> list[Utterance]:
 
 
 def _metrics(task: Any, options: Any) -> list[str]:
-    """Those that are asked for; else those of the task that this machine has the networks for, the others named."""
+    """Those that are asked for; else those of the task that this machine has the networks for, the others named.
+
+    Raises ValueError for one that there is not or that lacks its network, and where there will be no conversions to measure.
+    """
     from evaluation.base import find_metric
     from evaluation.metric import Options
     from utils.log import log
 
+    choices = Options(**choices_of(options))
     if options.metrics:
-        return [name for word in options.metrics for name in word.replace(",", " ").split()]
+        if not task.converts:
+            raise ValueError(f"--metrics: {task.name} converts no voices, so that there is nothing to measure beside its source.")
+        asked = [name for word in options.metrics for name in word.replace(",", " ").split()]
+        for name in asked:
+            lack = find_metric(name, choices).absent(choices)
+            if lack:
+                raise ValueError(f"--metrics: {name} {lack}")
+        return asked
     here = []
     for name in task.conversion_metrics.split():
-        choices = Options(**choices_of(options))
         lack = find_metric(name, choices).absent(choices)
         if lack:
             log.info(f"{name} is left out: it {lack}")
@@ -201,6 +215,13 @@ def _parallel(experiment: Experiment, utterances: list[Utterance]) -> dict[tuple
 def song_name(utterance: Utterance) -> str:
     """What a recording is called without its singer: recordings of one song by several singers share it, where a corpus names both."""
     return utterance.id.replace(utterance.speaker, "", 1)
+
+
+def _clear(out: Path) -> None:
+    """Takes away the sounds of an earlier run, which the metrics would count among those of this one."""
+    for made in (CONVERTED, SOURCES, VOCODED, PARALLEL, "recorded", "spoken"):
+        for path in (out / made).glob("*.wav"):
+            path.unlink()
 
 
 @dataclass(frozen=True)

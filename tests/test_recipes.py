@@ -139,14 +139,15 @@ def test_a_failing_stage_stops_the_range_and_says_which(tmp_path, monkeypatch, c
     assert "the stage preprocess failed" in err and "bins.train" not in out
 
 
-def test_a_recipe_that_is_ended_ends_its_stage():
+@pytest.mark.parametrize(("stage", "code"), [("", -signal.SIGTERM), ("signal.signal(signal.SIGTERM, lambda *_: os._exit(0));", 143)])
+def test_a_recipe_that_is_ended_ends_its_stage(stage, code):
     def ended(*_):
         raise AssertionError("the signal went past the stage")
 
     before = signal.signal(signal.SIGTERM, ended)
-    words = [sys.executable, "-c", "import os, signal, time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(30)"]
+    words = [sys.executable, "-c", f"import os, signal, time; {stage} os.kill(os.getppid(), signal.SIGTERM); time.sleep(30)"]
     try:
-        assert recipe._run(words, argparse.Namespace(gpu=None, dry_run=False)) == -signal.SIGTERM
+        assert recipe._run(words, argparse.Namespace(gpu=None, dry_run=False)) == code
         assert signal.getsignal(signal.SIGTERM) is ended
     finally:
         signal.signal(signal.SIGTERM, before)

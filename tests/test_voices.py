@@ -85,6 +85,10 @@ def test_songs_of_others_are_converted_to_the_voices_that_are_named(demo, monkey
     shutil.copy(sung, demo / "songs/stranger/tune.wav")
     (demo / "songs/stranger/broken.wav").write_bytes(b"RIFF")
     words += ["--songs", str(demo / "songs"), "--out", str(demo / "out")]
+    with pytest.raises(ValueError, match="unknown metric 'mdc'"):
+        voices.main([*words, "--metrics", "mdc"])
+    (demo / "out/converted").mkdir(parents=True)
+    (demo / "out/converted/of_an_earlier_run.wav").touch()
     with pytest.raises(ValueError, match="--to.*adam"):
         voices.main([*words, "--to", "demo_songs_adm"])
     assert voices.main([*words, "--to", "demo_songs_adam", "--key_shift", "-2"]) == 0
