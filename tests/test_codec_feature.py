@@ -9,7 +9,7 @@ from models import load
 from models.base.checkpoint import save_release
 from models.codec.task import Codec
 from preprocessors.base import Utterance
-from processors.features import FeatureSet
+from processors.features import FeatureSet, feature_class
 from tests.codec import HOP, RATE, SETTINGS, network, sound
 from utils.audio import Audio
 
@@ -39,6 +39,7 @@ def test_codes_are_kept_and_read_frame_for_frame(tmp_path):
     utterance = utterance_of(tmp_path)
     features = features_of(tmp_path, place)
     assert features.facts | {"codebooks": 2, "codebook_size": 32} == features.facts
+    assert set(features.features["codec"].facts) == set(feature_class("codec").gives)
     features.fit([utterance], ["custom"], jobs=1)
     arrays = features(utterance)
     heard = Audio.read(utterance.audio)

@@ -258,6 +258,7 @@ class Bench(GANTrainer):
 
     def __init__(self, config):
         self.config, self.seen = config, {}
+        self.balancer = None
         self.progress = type("Progress", (), {"step": 0})
         self.networks = {"model": Fixed(), "discriminator": judge_of("mpd").eval()}
 
