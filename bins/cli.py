@@ -36,6 +36,15 @@ def run(main: Callable[[list[str] | None], int | None], argv: list[str] | None =
         sys.exit(130)
 
 
+def model_of(config: str) -> str | None:
+    """The name of the model that a config names; None where it names none that there is."""
+    from models import MODELS
+    from utils.config import load_config
+
+    name = load_config(config).get("model_type", "")
+    return name if isinstance(name, str) and name in MODELS else None
+
+
 def offer(arguments: argparse.ArgumentParser, model_type: str | None, *, without: tuple[str, ...] = ()) -> list[str]:
     """Adds the options of a model and of its task to the parser, with what their docstrings tell; returns their names.
 

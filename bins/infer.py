@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from bins.cli import offer, parser, run
+from bins.cli import model_of, offer, parser, run
 from bins.texts import Source, read_list, read_text, say
 
 
@@ -54,8 +54,6 @@ def _model_type(argv: list[str] | None) -> str | None:
     """The model whose options to offer, looked up before parsing: what a config, card or foreign configuration names, or none."""
     import argparse
 
-    from models import MODELS
-
     early = argparse.ArgumentParser(add_help=False)
     for flags in (("-c", "--config"), ("--checkpoint",)):
         early.add_argument(*flags)
@@ -67,10 +65,7 @@ def _model_type(argv: list[str] | None) -> str | None:
         return model_type_at(options.checkpoint, which=options.which)
     if not options.config:
         return None
-    from utils.config import load_config
-
-    name = load_config(options.config).get("model_type", "")
-    return name if isinstance(name, str) and name in MODELS else None
+    return model_of(options.config)
 
 
 def _infer(options: Any, given: dict[str, Any]) -> int:

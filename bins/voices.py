@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bins.cli import offer, parser, run
+from bins.cli import model_of, offer, parser, run
 from bins.evaluate import add_networks, choices_of
 from evaluation.likeness import Judged, matrix, table
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 CONVERTED = "converted"  # the folder of what was converted
 SOURCES = "source"  # and of what it was converted from
 VOCODED = "vocoded"  # of copy-synthesis
+BEGUN = "settings.json"  # says that what lies in the folder is of this program
 PARALLEL = "parallel"  # of the same song in the target's own voice
 OURS = ("target", "reference", "speaker", "seed")  # options of a conversion that are not the user's to set here
 TITLES = {
@@ -66,16 +67,10 @@ def _model_type(argv: list[str] | None) -> str | None:
     """The model of the config, looked up before parsing, as its options are offered; None without one that can be read."""
     import argparse
 
-    from models import MODELS
-    from utils.config import load_config
-
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("-c", "--config")
     options, _ = early.parse_known_args(argv)
-    if not options.config:
-        return None
-    name = load_config(options.config).get("model_type", "")
-    return name if name in MODELS else None
+    return model_of(options.config) if options.config else None
 
 
 def _judge(options: Any, given: dict[str, Any]) -> int:
@@ -99,7 +94,8 @@ def _judge(options: Any, given: dict[str, Any]) -> int:
     settings = {name: value for name, value in settings.items() if name not in OURS}
     same = _parallel(experiment, utterances)
     plan = Plan(task, settings, known, options.to, options.targets, same)
-    _clear(out)
+    _clear(out, options.songs)
+    write_json(out / BEGUN, {"run": str(folder), "songs": options.songs, "to": options.to, "options": settings})
     sounds = judge(plan, utterances, out)
     text = table(sounds)
     if metrics:
@@ -217,11 +213,21 @@ def song_name(utterance: Utterance) -> str:
     return utterance.id.replace(utterance.speaker, "", 1)
 
 
-def _clear(out: Path) -> None:
-    """Takes away the sounds of an earlier run, which the metrics would count among those of this one."""
-    for made in (CONVERTED, SOURCES, VOCODED, PARALLEL, "recorded", "spoken"):
-        for path in (out / made).glob("*.wav"):
-            path.unlink()
+def _clear(out: Path, songs: str | None) -> None:
+    """Takes away the sounds of an earlier run, which the metrics would count among those of this one.
+
+    Raises ValueError where there are sounds that no earlier run can have made.
+    """
+    ways = (CONVERTED, SOURCES, VOCODED, PARALLEL, "recorded", "spoken")
+    sounds = [path for made in ways for path in (out / made).glob("*.wav")]
+    if not sounds:
+        return
+    outer = out.resolve()
+    inside = songs is not None and Path(songs).resolve().is_relative_to(outer)
+    if inside or not (out / BEGUN).is_file():
+        raise ValueError(f"--out {out}: it holds recordings that are not of this program, such as {sounds[0]}; name an empty folder.")
+    for path in sounds:
+        path.unlink()
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,10 @@ def test_songs_of_others_are_converted_to_the_voices_that_are_named(demo, monkey
     (demo / "out/converted/of_an_earlier_run.wav").touch()
     with pytest.raises(ValueError, match="--to.*adam"):
         voices.main([*words, "--to", "demo_songs_adm"])
+    with pytest.raises(ValueError, match="not of this program.*empty folder"):
+        voices.main([*words, "--to", "demo_songs_adam"])
+    assert (demo / "out/converted/of_an_earlier_run.wav").is_file(), "a user's own recording was taken away"
+    (demo / "out/settings.json").write_text("{}")
     assert voices.main([*words, "--to", "demo_songs_adam", "--key_shift", "-2"]) == 0
     names = [path.name for path in (demo / "out/converted").glob("*.wav")]
     assert names == ["stranger_tune_demo_songs_adam.wav"]

@@ -12,6 +12,7 @@ from torch import Tensor
 from utils import documents
 from utils.config import merge
 from utils.files import read_json
+from utils.pretrained import WEIGHT_FILES
 
 State = dict[str, Tensor]
 Card = dict[str, Any]
@@ -96,3 +97,14 @@ def numbers_of(name: str) -> tuple[int, ...]:
 def tuple_of(value: Any) -> Any:
     """Lists as tuples, all the way down."""
     return tuple(tuple_of(v) for v in value) if isinstance(value, list | tuple) else value
+
+
+def transformers_weights(path: Path) -> Path:
+    """The weights of a folder that transformers' `save_pretrained` wrote, or the file itself. Raises ValueError where there are none."""
+    if path.is_file() and path.suffix != ".json":
+        return path
+    folder = path if path.is_dir() else path.parent
+    files = [folder / name for name in WEIGHT_FILES if (folder / name).is_file()]
+    if not files:
+        raise ValueError(f"{folder} holds a configuration of transformers, but no {' or '.join(WEIGHT_FILES)}: download the weights too.")
+    return files[0]

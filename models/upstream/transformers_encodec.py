@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from models.upstream.common import Card, State, card, strip
+from models.upstream.common import Card, State, card, strip, transformers_weights
 from modules.norm import modern_keys
 from utils.files import read_json, read_weights
 
@@ -42,7 +42,7 @@ def makes(config: Path, model_type: str | None) -> str:
 def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, State]:
     """A folder that `save_pretrained` wrote. Raises ValueError for a padding, or sizes of the codebooks, that are not here."""
     c = read_json(config_path, dict[str, Any])
-    checkpoint = read_weights(_weights(path))
+    checkpoint = read_weights(transformers_weights(path))
     state = modern_keys(strip(checkpoint))
     arguments = from_transformers(c, state)
     rate = c["sampling_rate"]
@@ -68,13 +68,3 @@ def from_transformers(c: dict[str, Any], state: State) -> dict[str, Any]:
     seconds = c.get("chunk_length_s")
     arguments["chunking"] = {"seconds": seconds, "overlap": c.get("overlap") or 0.0, "normalised": normalised}
     return arguments
-
-
-def _weights(path: Path) -> Path:
-    if path.is_file() and path.suffix != ".json":
-        return path
-    folder = path if path.is_dir() else path.parent
-    files = [folder / name for name in ("model.safetensors", "pytorch_model.bin") if (folder / name).is_file()]
-    if not files:
-        raise ValueError(f"{folder} holds the configuration of an EncodecModel, but no model.safetensors or pytorch_model.bin.")
-    return files[0]

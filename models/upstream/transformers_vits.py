@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from models.upstream.common import Card, State, card, numbered, strip
+from models.upstream.common import Card, State, card, numbered, strip, transformers_weights
 from utils.files import read_json, read_weights
 
 BESIDE = "config.json"
@@ -27,7 +27,7 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
     from models.upstream.vits_maps import from_transformers
 
     c = read_json(config_path, dict[str, Any])
-    arguments, facts, state = from_transformers(c, strip(read_weights(_weights(path))))
+    arguments, facts, state = from_transformers(c, strip(read_weights(transformers_weights(path))))
     phone, symbols, language = _text(config_path.parent)
     linear = {"n_fft": arguments["n_fft"], "win_size": arguments["win_size"]}
     our_card = card(
@@ -40,16 +40,6 @@ def read(path: Path, config_path: Path, model_type: str | None) -> tuple[Card, S
         numbered(facts["n_speakers"]),
     )
     return our_card | {"learned": {"phone": {"symbols": symbols}}, "language": language}, state
-
-
-def _weights(path: Path) -> Path:
-    if path.is_file() and path.suffix != ".json":
-        return path
-    folder = path if path.is_dir() else path.parent
-    files = [folder / name for name in ("model.safetensors", "pytorch_model.bin") if (folder / name).is_file()]
-    if not files:
-        raise ValueError(f"{folder} holds the configuration of a VitsModel, but no model.safetensors or pytorch_model.bin.")
-    return files[0]
 
 
 def _text(folder: Path) -> tuple[dict[str, Any], list[str], str]:
