@@ -70,7 +70,11 @@ def test_a_long_sound_is_coded_in_pieces_of_the_same_codes(monkeypatch):
     whole = task.encode(audio)
     decoded = task.decode(whole)
     monkeypatch.setattr("models.codec.task.AT_ONCE_SECONDS", 0.02)
+    sizes = []
+    task.network.encoder.layers[0].register_forward_pre_hook(lambda layer, inputs: sizes.append(inputs[0].shape[2]))
     assert (task.encode(audio).values == whole.values).all()
+    assert all((codes.values == whole.values).all() for codes in task.batch([audio, audio]))
+    assert max(sizes) < 1003 / 2, "a long sound is coded at once"
     np.testing.assert_allclose(task.decode(whole).samples, decoded.samples, rtol=0, atol=1e-5)
 
 

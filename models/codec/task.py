@@ -75,7 +75,7 @@ class Codec(Task):
         for length, places in by_length.items():
             together = self._stacked([sounds[place] for place in places])
             with self._without_gradients():
-                chunks = self.network.encode(together, books)
+                chunks = self._chunks(together, books)
                 coded = self._codes(chunks, length)
             found |= dict(zip(places, coded, strict=True))
         return [found[place] for place in range(len(sounds))]
@@ -221,7 +221,7 @@ class Codec(Task):
         return torch.cat([sound.expand(-1, self.channels, -1) for sound in sounds])
 
     def _chunks(self, samples: torch.Tensor, books: int) -> list[Coded]:
-        """The codes of a sound, a piece of it after the other where it is long and that is the same."""
+        """The codes of sounds of one length, a piece of them after the other where they are long and that is the same."""
         from models.codec.encodec import Coded
         from models.codec.streaming import codes_of
 
