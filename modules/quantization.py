@@ -45,12 +45,15 @@ class Codebook(nn.Module):
         self.register_buffer("embed_avg", rows.clone())
 
     def encode(self, vectors: Tensor) -> Tensor:
-        """The nearest row of each of (count, channels): (count,)."""
+        """The nearest row of each of (..., channels): (...)."""
+        return self.distances(vectors).argmin(-1)
+
+    def distances(self, vectors: Tensor) -> Tensor:
+        """The squared distances of (..., channels) to the rows: (..., size)."""
         products = vectors @ self.embed.t()
         lengths = self.embed.square().sum(1)
-        own = vectors.square().sum(1, keepdim=True)
-        distances = own - 2 * products + lengths
-        return distances.argmin(1)
+        own = vectors.square().sum(-1, keepdim=True)
+        return own - 2 * products + lengths
 
     def decode(self, codes: Tensor) -> Tensor:
         """The rows of codes of any shape (...,): (..., channels)."""
@@ -116,6 +119,7 @@ class ResidualQuantizer(nn.Module):
         if codebooks < 1:
             raise ValueError(f"codebooks: 1 or more are needed, got {codebooks}: is the highest bandwidth too low for one?")
         self.codebook_size = codebook_size
+        self.channels = channels
         layers = nn.ModuleList()
         for _ in range(codebooks):
             codebook = Codebook(codebook_size, channels, decay=decay, kmeans=kmeans, dead_below=dead_below)

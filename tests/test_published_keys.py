@@ -10,8 +10,9 @@ import torch
 from models.base.task import fit_weights
 from models.tts.fastspeech2 import FastSpeech2
 from models.tts.jets import Jets
+from models.tts.naturalspeech2 import NaturalSpeech2
 from models.tts.vits import VITS
-from models.upstream import fastspeech2_maps, fatchord, r9y9, vits_maps
+from models.upstream import fastspeech2_maps, fatchord, naturalspeech2_maps, r9y9, vits_maps
 from models.upstream.amphion_vocoders import hifigan as amphion_hifigan
 from models.upstream.jets_maps import from_amphion as amphion_jets
 from models.upstream.jik876 import hifigan_sizes
@@ -178,6 +179,17 @@ def jets_of(manifest, state):
     return built(Jets, arguments, facts | SPEECH), weights
 
 
+def naturalspeech2_of(manifest, state):
+    arguments, facts, weights = naturalspeech2_maps.from_amphion(manifest["config"], state)
+    idle = {key for key in state if key.endswith(".pe")} | {"prior_encoder.enc_emb_tokens.weight"}
+    assert len(weights) == len(state) - len(idle)
+    of_no_config = naturalspeech2_maps.from_amphion({}, state)
+    for sizes in (arguments, of_no_config[0]):
+        model = built(NaturalSpeech2, sizes, facts)
+        assert model.state_dict().keys() == weights.keys(), "the defaults are the released sizes"
+    return built(NaturalSpeech2, arguments, facts), weights
+
+
 def discriminator_of(manifest, state):
     name = manifest["model"].removesuffix("_discriminator")
     model = discriminators.ours(name, manifest["config"], manifest["source"])
@@ -204,6 +216,7 @@ FAMILIES = {
     "vits_nosdp*": vits_of,
     "vits_vctk*": vits_of,
     "jets__*": jets_of,
+    "naturalspeech2__*": naturalspeech2_of,
     **{f"{name}__*": discriminator_of for name in ("mpd", "msd", "mrd", "msstftd", "mssbcqtd", "mbd", "melgan_discriminator")},
 }
 UNCOUNTED = ("fastspeech2*", "jets__*")  # their published counts hold tables of bins, and layers that have no say
