@@ -100,7 +100,7 @@ def _check(task: Any, options: Any) -> None:
         raise ValueError("--stream: needs a vocoder, a codec or a converter, and --folder with recordings; or a TTS model, and texts.")
     for name in ("srt", "textgrid"):
         if getattr(options, name) and not (task.tells_times and text):
-            raise ValueError(f"--{name}: needs a TTS model, and --text, --list or --text-file.")
+            raise ValueError(f"--{name}: needs a TTS model that tells how long its phones last, and --text, --list or --text-file.")
         if getattr(options, name) and options.stream:
             raise ValueError(f"--{name}: times are known when all is said: leave out --stream.")
 

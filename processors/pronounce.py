@@ -82,6 +82,11 @@ class Tokeniser:
             start += size
         return named
 
+    def beginning(self, parts: tuple[Said, ...]) -> int:
+        """How many tokens these parts are at the beginning of a longer line. Raises ValueError as `tokenise` does."""
+        tokens = self._joined(self._stretches(parts)).tokens
+        return len(tokens) - 1 if tokens[-1] in ENDS else len(tokens)
+
     def _utterance(self, text: str) -> Utterance:
         return Utterance(id="-", text=text.strip(), language=self.language)
 

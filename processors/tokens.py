@@ -80,7 +80,7 @@ class CodecTokens(BatchedFeature):
         return samples - samples % hop if samples >= hop else samples
 
     def compute(self, utterances: Sequence[Utterance], audios: Sequence[Audio], device: str) -> list[np.ndarray]:
-        codec = self._codec(device)
+        codec = self.codec(device)
         coded = codec.batch(audios, bandwidth=self.bandwidth)
         return [codes.values.T for codes in coded]
 
@@ -97,12 +97,13 @@ class CodecTokens(BatchedFeature):
         return self.learned
 
     def _described(self) -> dict[str, Any]:
-        codec = self._codec("cpu")
+        codec = self.codec("cpu")
         books = codec.model.books(self.bandwidth)
         sizes = {"codebooks": books, "codebook_size": codec.codebook_size}
         return {"network": codec.digest, "rate": codec.rate, "hop_size": codec.hop_size, **sizes}
 
-    def _codec(self, device: str) -> Any:
+    def codec(self, device: str) -> Any:
+        """The codec itself, a `models.codec.task.Codec`. Raises ValueError for one that is not there, or another than was learnt with."""
         moved = self.learned and pretrained.absent(SOURCE, self.model)
         place = pretrained.find(SOURCE, "" if moved else self.model)
         codec = codec_at(place, device)

@@ -383,7 +383,7 @@ def test_subtitles_and_textgrids_beside_the_sound_and_resuming(releases, tmp_pat
 def test_options_that_do_not_go_together(releases, tmp_path):
     for words, message in (
         (["--text", "a", "--srt", "--stream"], "--srt: times are known when all is said"),
-        (["--folder", str(tmp_path), "--textgrid"], "--textgrid: needs a TTS model, and --text"),
+        (["--folder", str(tmp_path), "--textgrid"], "--textgrid: needs a TTS model that tells how long its phones last, and --text"),
         (["--folder", str(tmp_path), "--stream"], "--stream: needs a vocoder"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -63,6 +63,17 @@ def sections(audio: Audio, settings: Slicing) -> list[tuple[float, float]]:
     return places
 
 
+def trimmed(audio: Audio, settings: Slicing) -> Audio:
+    """The sound without what is silent before its first phrase and behind its last, but for `edge` seconds; of silence, all."""
+    if audio.silent:
+        return audio
+    loud = _loud(audio, settings.silence_db)
+    edge = round(settings.edge * audio.rate)
+    first = max(0, loud[0][0] - edge)
+    last = loud[-1][1] + edge
+    return Audio(audio.samples[first:last], audio.rate, audio.doubts)
+
+
 def _phrases(audio: Audio, settings: Slicing) -> list[Span]:
     """What lies between pauses; of what is longer than a section may be, parts."""
     pause = settings.pause * audio.rate

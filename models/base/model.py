@@ -36,6 +36,12 @@ class Model(nn.Module):
     statistics_of: ClassVar[tuple[str, ...]] = ()
     # Features of which a second stretch comes along in a batch, as `prompt_<feature>` with `prompt_frames` (batch,).
     prompts: ClassVar[tuple[str, ...]] = ()
+    # What `infer` takes of a spoken prompt, in whose voice it then speaks: features of the recording, as `prompt_<feature>` (batch, ...).
+    # With "phone" among them it must know the words as well: its input `phone` begins with them, and `prompt_tokens` (batch,) counts them.
+    # () for a model that speaks in trained voices alone.
+    prompted_by: ClassVar[tuple[str, ...]] = ()
+    # Whether what it says comes with `duration`, how long each token lasts.
+    tells_durations: ClassVar[bool] = True
     # Tensors whose rows are symbols or speakers: {"symbols": "emb.weight"}, or several names. Fine-tuning carries such rows by name.
     tables: Mapping[str, str | tuple[str, ...]] = {}
     # Under which names settings went before they were grouped: {"encoder_layers": "encoder.layers"}. Old cards have those.

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.base.task import Sample, Task
+from models.tts.prompting import Prompt, beginning, check_prompt, read_prompt
 from models.tts.speech import Speech, fitted, joined, with_times
 from models.vocoders.voicing import Voicing
+from processors.markup import Said
 from processors.pronounce import Reading, Tokeniser
 from processors.script import Line
 from processors.script import stream as lines
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from preprocessors.base import Utterance
 
+Voice = dict[str, Any]  # who speaks, as inputs of `infer`: `speaker` (1,), or what there is of a prompt
 Words = Callable[[Any], list[tuple[str, int, int]]]  # of a line's parts: each word, its first token and the one after its last
 
 
@@ -33,7 +36,6 @@ class TTS(Task):
     called_with = '"Hello there."'
     option_noun = "control"
     streams_text = True
-    tells_times = True
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -46,19 +48,23 @@ class TTS(Task):
         speaker: str | None = None,
         language: str | None = None,
         vocoder: str | None = None,
+        prompt: str | None = None,
+        prompt_text: str | None = None,
         compile: bool = False,
         **controls: Any,
     ) -> Audio:
         """Speech for `text`, of any length: it is said sentence by sentence. Mark-up (processors/markup.py) is understood.
 
         `speaker` is a name in the card; `language` says what the text is in ("de"), for models of several; `vocoder` is a
-        release, run or checkpoint, None takes that of the card, else Griffin-Lim; `compile` is for many sentences: the first takes
-        a minute. All other `controls` are the options of the model's `infer`, such as `speed`; a `seed` below 0 is a new one each
-        time.
+        release, run or checkpoint, None takes that of the card, else Griffin-Lim; `prompt` is a recording of a few seconds, a file or
+        an `Audio`, in whose voice a model speaks that needs no training on it, and `prompt_text` what is said there, for models that
+        must know; `compile` is for many sentences: the first takes a minute. All other `controls` are the options of the model's
+        `infer`, such as `speed`; a `seed` below 0 is a new one each time.
         Raises ValueError, before a sound is made, for empty text, wrong mark-up, unknown symbols, speakers or languages,
-        a control out of its range, one that the model lacks, and a vocoder of another mel.
+        a control out of its range, one that the model lacks, a vocoder of another mel, and a prompt that is silent, too short or too long.
         """
         own = {"speaker": speaker, "language": language, "vocoder": vocoder, "compile": compile}
+        own |= {"prompt": prompt, "prompt_text": prompt_text}
         return join([piece.audio for piece in self._pieces(text, own | controls)])
 
     def stream(self, text: str | Iterable[str], **options: Any) -> Iterator[Audio]:
@@ -71,8 +77,17 @@ class TTS(Task):
         return (piece.audio for piece in self._pieces(text, self._options(options), ahead=False))
 
     def timed(self, text: str, **options: Any) -> Speech:
-        """The same, with the times of lines, words and phones: `.write_srt(path)`, `.write_textgrid(path)`. Takes the call's options."""
+        """The same, with the times of lines, words and phones: `.write_srt(path)`, `.write_textgrid(path)`. Takes the call's options.
+
+        Raises ValueError besides for a model that does not tell how long its phones last.
+        """
+        if not self.tells_times:
+            raise ValueError(f"{self.name} does not tell how long its phones last: without times it can be called, or streamed.")
         return joined(list(self._pieces(text, self._options(options), times=True)))
+
+    @property
+    def tells_times(self) -> bool:
+        return self.model.tells_durations
 
     @property
     def converts(self) -> bool:
@@ -104,17 +119,22 @@ class TTS(Task):
     def sample(self, utterance: Utterance, **options: Any) -> Sample:
         """The utterance's text, as it is, in its language and in one go, spoken by its speaker, beside its recording.
 
-        The option `speaker` lets another say it. Raises ValueError where its own is unknown to the model, and no other is named.
+        The option `speaker` lets another say it. A model that is spoken to by a prompt begins like the recording, unless `prompt` is
+        another. Raises ValueError where its own speaker is unknown to the model, and no other is named.
         """
         options = self._options({"seed": 0} | options)
-        named = options["speaker"]
-        number = self.speaker_of(utterance) if named is None else self.speaker_id(named)
+        self._check_sample(options)
         controls = self._checked(options)
-        spoken = self._speak(utterance, number, options | {"controls": controls})
+        spoken = self._speak(utterance, options | {"controls": controls})
         audio = self._sound(spoken, options)
         spoken.setdefault("mel", self._vocode.mel(audio))
         recorded = self._recorded(utterance) if utterance.audio else {}
         return Sample(audio, utterance.text, spoken, recorded)
+
+    def _check_sample(self, options: dict[str, Any]) -> None:
+        """Raises ValueError for a prompt that is of no use; a model that wants one has the recording's beginning where none is given."""
+        if options["prompt"] is not None or not self.model.prompted_by:
+            check_prompt(type(self.model), options["prompt"], options["prompt_text"])
 
     def _recorded(self, utterance: Utterance) -> dict[str, np.ndarray]:
         """What there is to draw of a recording: its mel at least. That its phones or pitch are unknown is no reason not to speak."""
@@ -139,22 +159,29 @@ class TTS(Task):
 
         All of the text is read before the first sound, unless `ahead` is False; options are always checked first.
         """
-        speaker = self.speaker_id(options["speaker"])
+        check_prompt(type(self.model), options["prompt"], options["prompt_text"])
         controls = self._checked(options)
         tokeniser = self._tokeniser(options["language"])
+        prompt = self._prompt(options)
+        voice = self._voice(options["speaker"], prompt, tokeniser)
         texts = [text] if isinstance(text, str) else text
         script = lines(texts, tokeniser.text_language)
-        readings = self._tokenised(with_last(script), tokeniser)
+        readings = self._tokenised(with_last(script), tokeniser, self._before(prompt))
         if ahead:
             readings = list(readings)
         words = tokeniser.words if times else None
-        return self._said(readings, speaker, options | {"controls": controls}, words)
+        return self._said(readings, voice, options | {"controls": controls}, words)
 
-    def _tokenised(self, script: Iterable[tuple[Line, bool]], tokeniser: Tokeniser) -> Iterator[tuple[Line, Reading | None, bool]]:
-        """Each line, its tokens (None for silence), and whether it is the last. Raises ValueError naming what cannot be said, and where."""
+    def _tokenised(
+        self, script: Iterable[tuple[Line, bool]], tokeniser: Tokeniser, before: tuple[Said, ...] = ()
+    ) -> Iterator[tuple[Line, Reading | None, bool]]:
+        """Each line, its tokens (None for silence), those of what is said `before` it first, and whether it is the last.
+
+        Raises ValueError naming what cannot be said, and where.
+        """
         for i, (line, last) in enumerate(script):
             try:
-                reading = tokeniser.tokenise(line.parts) if line.parts else None
+                reading = tokeniser.tokenise((*before, *line.parts)) if line.parts else None
             except ValueError as error:
                 alone = last and not i
                 place = "" if alone else f" It is in {line.text[:60]!r}."
@@ -162,14 +189,14 @@ class TTS(Task):
             yield line, reading, last
 
     def _said(
-        self, read: Iterable[tuple[Line, Reading | None, bool]], speaker: int, options: dict[str, Any], words: Words | None
+        self, read: Iterable[tuple[Line, Reading | None, bool]], voice: Voice, options: dict[str, Any], words: Words | None
     ) -> Iterator[Speech]:
         """The sound of each line, with its times where a tokeniser's `words` tells which tokens are a word."""
         for i, (line, reading, last) in enumerate(read):
             if reading is None:
                 yield Speech(Audio(np.zeros(round(line.pause * self.rate), np.float32), self.rate))
                 continue
-            spoken = self._utter(reading, speaker, options)
+            spoken = self._utter(reading, voice, options)
             audio = fitted(self._sound(spoken, options), line.pause, first=i == 0, last=last)
             if words is None:
                 yield Speech(audio)
@@ -184,8 +211,8 @@ class TTS(Task):
             phone.check_language(language)
         return Tokeniser(phone, language or self.card.get("language", "en-us"))
 
-    def _speak(self, utterance: Utterance, speaker: int, options: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Its text without mark-up, in one go; as `_utter`, with its tokens as phones (tokens,)."""
+    def _speak(self, utterance: Utterance, options: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Its text without mark-up, in one go; as `_utter`, with its tokens as phones (tokens,) where their durations are told."""
         from preprocessors.base import Utterance
 
         language = self.card.get("language", utterance.language)
@@ -193,7 +220,11 @@ class TTS(Task):
         phones = self.features.raw(bare, ["phone"])["phone"]
         ids = self.features.features["phone"].encode(phones)
         reading = Reading(phones, ids, np.ones(len(phones)))
-        spoken = self._utter(reading, speaker, options)
+        if self.model.prompted_by:
+            return self._speak_like(utterance, reading, options)
+        named = options["speaker"]
+        number = self.speaker_of(utterance) if named is None else self.speaker_id(named)
+        spoken = self._utter(reading, self._speaker(number), options)
         count = len(spoken["duration"])
         if count > len(phones):  # blanks between the phones: they last, but have no name
             names = np.full(count, "", dtype=phones.dtype)
@@ -201,8 +232,59 @@ class TTS(Task):
             phones = names
         return spoken | {"phones": phones}
 
-    def _utter(self, reading: Reading, speaker: int, options: dict[str, Any]) -> dict[str, np.ndarray]:
-        """mel (frames, n_mel) or audio (samples,), duration (tokens,) in frames, f0 (frames,) where it has one.
+    def _speak_like(self, utterance: Utterance, reading: Reading, options: dict[str, Any]) -> dict[str, np.ndarray]:
+        """The `reading` of an utterance in the voice of the prompt; without one it goes on from how the recording begins."""
+        tokeniser = self._tokeniser(None)
+        prompt = self._prompt(options)
+        if prompt is not None:
+            voice = self._voice(None, prompt, tokeniser)
+            before = self._before(prompt)
+            if before:
+                reading = tokeniser.tokenise((*before, Said(utterance.text)))
+            return self._utter(reading, voice, options)
+        start = beginning(utterance.read(self.rate))
+        voice = self._voice(None, Prompt(start, utterance.id), tokeniser)
+        spoken = self._utter(reading, voice, options)
+        if "phone" in self.model.prompted_by:  # what is said in the prompt is not said again
+            begun = voice["prompt_codec"][0].cpu().numpy()
+            spoken["codes"] = np.concatenate([begun, spoken["codes"]])
+        return spoken
+
+    # Who speaks
+
+    def _speaker(self, number: int) -> Voice:
+        import torch
+
+        return {"speaker": torch.tensor([number], device=self.device)}
+
+    def _prompt(self, options: dict[str, Any]) -> Prompt | None:
+        if options["prompt"] is None:
+            return None
+        return read_prompt(options["prompt"], self.rate, options["prompt_text"])
+
+    def _before(self, prompt: Prompt | None) -> tuple[Said, ...]:
+        """What stands before the parts of each line, where the model must know what is said in its prompt."""
+        return prompt.parts if prompt and "phone" in self.model.prompted_by else ()
+
+    def _voice(self, speaker: str | None, prompt: Prompt | None, tokeniser: Tokeniser) -> Voice:
+        """Raises ValueError for an unknown speaker, and for a prompt's text that cannot be said."""
+        import torch
+
+        if prompt is None:
+            return self._speaker(self.speaker_id(speaker))
+        names = [name for name in self.model.prompted_by if name != "phone"]
+        arrays = self.features.of_sound(prompt.audio, names)
+        voice = {}
+        for name, array in arrays.items():
+            tensor = torch.from_numpy(np.ascontiguousarray(array))
+            voice[f"prompt_{name}"] = tensor[None].to(self.device)
+        if "phone" in self.model.prompted_by:
+            count = tokeniser.beginning(prompt.parts) if prompt.parts else 0
+            voice["prompt_tokens"] = torch.tensor([count], device=self.device)
+        return voice
+
+    def _utter(self, reading: Reading, voice: Voice, options: dict[str, Any]) -> dict[str, np.ndarray]:
+        """mel (frames, n_mel), audio (samples,) or codes (frames, codebooks), duration (tokens,) in frames, f0 (frames,) where it has one.
 
         `options` hold the checked controls besides.
         """
@@ -210,7 +292,6 @@ class TTS(Task):
 
         controls = dict(options["controls"])
         phone = torch.from_numpy(reading.ids)[None].to(self.device)
-        number = torch.tensor([speaker], device=self.device)
         if "speed" in self.options:
             speed = controls.get("speed", 1.0)
             controls["speed"] = self._speeds(speed, reading.rates, len(reading.ids))
@@ -219,7 +300,7 @@ class TTS(Task):
         compiled = options["compile"]
         with torch.no_grad() if compiled else torch.inference_mode():
             infer = self._compiled if compiled else self.network.infer
-            out = infer(phone, number, **controls)
+            out = infer(phone, **voice, **controls)
         arrays = {}
         for name, value in out.items():
             if value.ndim >= 2:
@@ -260,11 +341,19 @@ class TTS(Task):
     def _sound(self, spoken: dict[str, np.ndarray], options: dict[str, Any]) -> Audio:
         """What was spoken as sound. Raises ValueError for a vocoder beside a model that needs none."""
         vocoder = options["vocoder"]
-        if "audio" not in spoken:
+        if "mel" in spoken and "audio" not in spoken:
             return self._vocode(spoken["mel"], vocoder, compile=options["compile"])
         if vocoder is not None:
             raise ValueError(f"vocoder: {self.card['model_type']} makes sound itself, leave {vocoder!r} out.")
+        if "codes" in spoken:
+            return self._decoded(spoken["codes"])
         return Audio(spoken["audio"], self.rate)
+
+    def _decoded(self, codes: np.ndarray) -> Audio:
+        """The sound of codes (frames, codebooks), by the codec of the feature `codec`."""
+        codec = self.features.features["codec"].codec(str(self.device))
+        values = codes.astype(np.int64)
+        return codec.decode(values.T)
 
 
 def with_last(items: Iterable[Line]) -> Iterator[tuple[Line, bool]]:
