@@ -40,8 +40,11 @@ class CausalAttention(nn.Module):
         return self.conv_o(attended.transpose(2, 3).flatten(1, 2))
 
     def _heads(self, x: Tensor) -> Tensor:
-        """(batch, channels, places) as (batch, heads, places, channels of a head)."""
-        return x.unflatten(1, (self.heads, -1)).transpose(2, 3)
+        """(batch, channels, places) as (batch, heads, places, channels of a head).
+
+        These side by side: of another layout torch weighs all pairs of places at once, for a song of ten minutes 60 GB.
+        """
+        return x.unflatten(1, (self.heads, -1)).transpose(2, 3).contiguous()
 
 
 class CausalTransformer(nn.Module):

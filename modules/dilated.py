@@ -5,7 +5,7 @@ It is DiffWave's (https://arxiv.org/abs/2009.09761) on frames, as DiffSVC and Co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,8 +15,11 @@ from torch import Tensor, nn
 from modules.diffusion import geometric_frequencies, waves_of
 from modules.gated import gate, masked, plus
 from modules.planes import planes, run
+from modules.windows import windows
 
 KEPT = 2**30  # bytes that what the layers make of a condition may take to be kept from step to step
+LONG = 4000  # frames; more are worked out window by window, so that the memory does not grow with the song
+CHUNK = 2000  # frames that a window gives
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +53,29 @@ class DilatedDenoiser(nn.Module):
         self.diff_encoder = StepEncoder(steps, stack.channels)
         self.neural_network = DilatedStack(n_mel, condition_channels, stack)
 
-    def forward(self, noisy: Tensor, steps: Tensor, shares: Iterable[Tensor], mask: Tensor | None = None) -> Tensor:
+    @property
+    def reach(self) -> int:
+        """Frames on either side that have a say in one."""
+        blocks = self.neural_network.residual_blocks
+        return sum(block.gau.conv.padding[0] for block in blocks)
+
+    def forward(self, noisy: Tensor, steps: Tensor, shares: Shares, mask: Tensor | None = None) -> Tensor:
         """`steps` (batch,) or (1,), whole or between two; `shares` are what `conditions` gives. `mask` (batch, frames) is False beyond
         the end of an utterance, which then comes out as it does alone."""
+        frames = noisy.shape[1]
+        if frames <= LONG or torch.is_grad_enabled():
+            return self._predicted(noisy, steps, shares, mask)
+        parts = []
+        for window in windows(frames, CHUNK, self.reach):
+            read = slice(window.first, window.last)
+            inside = None if mask is None else mask[:, read]
+            part = self._predicted(noisy[:, read], steps, shares.of(read), inside)
+            start = window.start - window.first
+            stop = window.stop - window.first
+            parts.append(part[:, start:stop])
+        return torch.cat(parts, 1)
+
+    def _predicted(self, noisy: Tensor, steps: Tensor, shares: Iterable[Tensor], mask: Tensor | None) -> Tensor:
         x = planes(noisy.transpose(1, 2))
         inside = None
         if mask is not None:
@@ -63,20 +86,44 @@ class DilatedDenoiser(nn.Module):
         prediction = out[:, :, 0]
         return prediction.transpose(1, 2)
 
-    def conditions(self, condition: Tensor) -> Iterable[Tensor]:
-        """What each layer makes of a condition (batch, frames, channels), one after another; the same at every step."""
-        x = planes(condition.transpose(1, 2))
-        return (run(block.gau.context_proj, x) for block in self.neural_network.residual_blocks)
+    def conditions(self, condition: Tensor) -> Shares:
+        """What each layer makes of a condition (batch, frames, channels); the same at every step."""
+        layers = [block.gau.context_proj for block in self.neural_network.residual_blocks]
+        return Shares(layers, planes(condition.transpose(1, 2)))
 
-    def kept_conditions(self, condition: Tensor) -> Callable[[], Iterable[Tensor]]:
-        """A function that gives `conditions` at every step: worked out once, where there is room to keep them."""
-        blocks = self.neural_network.residual_blocks
-        channels = len(blocks) * blocks[0].gau.context_proj.out_channels
+    def kept_conditions(self, condition: Tensor) -> Shares:
+        """As `conditions`, but worked out once for all steps, where there is room to keep them."""
+        shares = self.conditions(condition)
+        channels = len(shares.layers) * shares.layers[0].out_channels
         numbers = condition.shape[0] * condition.shape[1] * channels
-        if numbers * condition.element_size() > KEPT:
-            return lambda: self.conditions(condition)
-        kept = list(self.conditions(condition))
-        return lambda: kept
+        if numbers * condition.element_size() <= KEPT:
+            shares.keep()
+        return shares
+
+
+class Shares:
+    """What each of the `layers` makes of a condition in planes, one after another: kept, or worked out again each time."""
+
+    def __init__(self, layers: Sequence[nn.Module], condition: Tensor, kept: list[Tensor] | None = None) -> None:
+        self.layers = layers
+        self.condition = condition
+        self.kept = kept
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.kept is not None:
+            return iter(self.kept)
+        return (run(layer, self.condition) for layer in self.layers)
+
+    def keep(self) -> None:
+        """Works them out now."""
+        self.kept = list(self)
+
+    def of(self, frames: slice) -> Shares:
+        """Those of some frames."""
+        kept = None
+        if self.kept is not None:
+            kept = [share[..., frames] for share in self.kept]
+        return Shares(self.layers, self.condition[..., frames], kept)
 
 
 class StepEncoder(nn.Module):

@@ -5,16 +5,23 @@ F0 is (batch, frames) in Hz, 0 where unvoiced. Phases are in cycles.
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from modules.noise import Noise
+from modules.windows import spans
 
 PHASES = Literal["sample", "frame"]
+LONG = 4000  # frames; of more the waves of a song and their noise, nine for each sample, would take gigabytes
+CHUNK = 1024  # frames that are then worked out together; a multiple of sixteen, see `HarmonicSource`
+
+Draw = Callable[..., Tensor]  # normal numbers of so many sizes
 
 
 class HarmonicSource(nn.Module):
@@ -49,18 +56,30 @@ class HarmonicSource(nn.Module):
         samples: int,
         *,
         phase: Tensor | None = None,
-        noise: Tensor | None = None,
+        noise: Tensor | Draw | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """`samples` to a frame. See `excite`."""
-        waves, _ = self.excite(f0, samples, phase=phase, noise=noise, generator=generator)
-        return torch.tanh(self.l_linear(waves)).transpose(1, 2)
+        """`samples` to a frame. See `excite`; a long utterance is worked out in chunks, which give the same.
 
-    def drawn(self, f0: Tensor, samples: int, noise: Noise) -> dict[str, Tensor]:
+        `noise` may be a function that draws it, of the sizes of a chunk.
+        """
+        phase = self._phase(phase, f0, generator)
+        if noise is None:
+            noise = functools.partial(torch.randn, generator=generator, device=f0.device)
+        chunks = [slice(0, f0.shape[1])]
+        if self._in_chunks(f0, samples, noise):
+            chunks = spans(f0.shape[1], CHUNK)
+        parts = []
+        for chunk in chunks:
+            waves, _ = self._excited(f0, samples, phase, noise, chunk)
+            parts.append(torch.tanh(self.l_linear(waves)))
+        return torch.cat(parts, 1).transpose(1, 2)
+
+    def drawn(self, f0: Tensor, samples: int, noise: Noise) -> dict[str, Any]:
         """`phase` and `noise` for `forward`, by these names: the fundamental begins at zero, its overtones anywhere."""
         overtones = noise.uniform(1, self.voices - 1, name="phase")
-        shape = (len(f0), f0.shape[1] * samples, self.voices)
-        return {"phase": F.pad(overtones, (1, 0)), "noise": noise.normal(*shape, name="source")}
+        draw = functools.partial(noise.normal, name="source")
+        return {"phase": F.pad(overtones, (1, 0)), "noise": noise.given.get("source", draw)}
 
     def excite(
         self,
@@ -76,25 +95,60 @@ class HarmonicSource(nn.Module):
         `phase` (batch or 1, harmonics + 1) in cycles, where each voice begins, and `noise`, normal numbers of the waves'
         shape, are drawn from `generator` unless given. The fundamental begins at zero.
         """
+        phase = self._phase(phase, f0, generator)
+        if noise is None:
+            noise = functools.partial(torch.randn, generator=generator, device=f0.device)
+        return self._excited(f0, samples, phase, noise, slice(0, f0.shape[1]))
+
+    def _phase(self, phase: Tensor | None, f0: Tensor, generator: torch.Generator | None) -> Tensor:
         if phase is None:
             phase = torch.rand(1, self.voices, generator=generator, device=f0.device)
             phase[:, 0] = 0
+        return phase
+
+    def _in_chunks(self, f0: Tensor, samples: int, noise: Tensor | Draw) -> bool:
+        """Whether the utterance is long, and its chunks draw the same numbers as the whole.
+
+        They do in one row: torch draws sixteen numbers at a time, of which a chunk has a multiple, and the last frame no fewer.
+        """
+        if f0.shape[1] <= LONG or torch.is_grad_enabled():
+            return False
+        draws_alike = len(f0) == 1 and samples * self.voices >= 16
+        return isinstance(noise, Tensor) or draws_alike
+
+    def _excited(
+        self, f0: Tensor, samples: int, phase: Tensor, noise: Tensor | Draw, frames: slice
+    ) -> tuple[Tensor, Tensor]:
+        """`excite` for some of the frames."""
         cycles_of = sample_cycles if self.phases == "sample" else frame_cycles
-        cycles = cycles_of(f0, samples, self.sample_rate, self.voices, phase)
-        voiced = (f0 > self.threshold).float().repeat_interleave(samples, dim=1).unsqueeze(2)
-        waves = self.amplitude * torch.sin(2 * math.pi * cycles)
-        if noise is None:
-            noise = torch.randn(waves.shape, generator=generator, device=f0.device)
-        loudness = voiced * self.noise + (1 - voiced) * self.amplitude / 3
-        return waves * voiced + loudness * noise, voiced
+        cycles = cycles_of(f0, samples, self.sample_rate, self.voices, phase, frames)
+        sung = (f0[:, frames] > self.threshold).float()
+        voiced = sung.repeat_interleave(samples, dim=1)[..., None]
+        angles = 2 * math.pi * cycles
+        waves = self.amplitude * torch.sin(angles)
+        hiss = noise_of(noise, frames, samples, waves.shape)
+        unvoiced = 1 - voiced
+        loudness = voiced * self.noise + unvoiced * self.amplitude / 3
+        sound = waves * voiced
+        return sound + loudness * hiss, voiced
 
 
-def sample_cycles(f0: Tensor, samples: int, sample_rate: float, voices: int, phase: Tensor) -> Tensor:
-    """Phases (batch, samples, voices), each frame of one pitch, going on from where the one before ended."""
+def noise_of(noise: Tensor | Draw, frames: slice, samples: int, sizes: tuple[int, ...]) -> Tensor:
+    """Those of the frames, of these `sizes`: a part of what there is of all, or drawn now."""
+    if not isinstance(noise, Tensor):
+        return noise(*sizes)
+    return noise[:, frames.start * samples : frames.stop * samples]
+
+
+def sample_cycles(
+    f0: Tensor, samples: int, sample_rate: float, voices: int, phase: Tensor, frames: slice = slice(None)
+) -> Tensor:
+    """Phases (batch, samples, voices) of some frames, each of one pitch, going on from where the one before ended."""
     step = (f0 / sample_rate).unsqueeze(2)
     n = torch.arange(1, samples + 1, device=f0.device)
-    inside = step * n
-    fundamental = _joined(inside).reshape(len(f0), -1, 1)
+    turned = _turned(step * samples)
+    inside = step[:, frames] * n + turned[:, frames]
+    fundamental = inside.reshape(len(f0), -1, 1)
     numbers = torch.arange(1, voices + 1, device=f0.device)
     starts = phase.reshape(-1, 1, voices)
     harmonics = fundamental * numbers
@@ -110,33 +164,28 @@ def gliding_cycles(f0: Tensor, samples: int, sample_rate: float) -> Tensor:
     share = n * (n - 1) / (2 * samples)
     steady = step * n
     inside = steady + change * share
-    return _joined(inside).reshape(len(f0), -1)
+    turned = _turned(inside[..., -1:])
+    return (inside + turned).reshape(len(f0), -1)
 
 
-def _joined(inside: Tensor) -> Tensor:
-    """Phases within frames (batch, frames, samples), with what all frames before have turned, whole turns left out."""
-    turned = torch.remainder(inside[:, :-1, -1:].double(), 1).cumsum(1).remainder(1)
-    return inside + F.pad(turned, (0, 0, 1, 0)).to(inside.dtype)
+def _turned(cycles: Tensor) -> Tensor:
+    """What all frames before each have turned, (batch, frames, voices) of `cycles` within each frame; whole turns are left out."""
+    turns = cycles[:, :-1].double().remainder(1)
+    running = turns.cumsum(1).remainder(1)
+    return F.pad(running, (0, 0, 1, 0)).to(cycles.dtype)
 
 
-def frame_cycles(f0: Tensor, samples: int, sample_rate: float, voices: int, phase: Tensor) -> Tensor:
-    """Phases (batch, samples, voices) by way of the frames: how many whole turns to leave out, and where, is seen on the
-    frames' phases drawn out in straight lines; the turns themselves are those of each frame's own pitch."""
+def frame_cycles(
+    f0: Tensor, samples: int, sample_rate: float, voices: int, phase: Tensor, frames: slice = slice(None)
+) -> Tensor:
+    """As `sample_cycles`, but where a voice begins is added in each sample of the first frame, as those programs do."""
     numbers = torch.arange(1, voices + 1, device=f0.device)
-    step = f0.unsqueeze(2) * numbers / sample_rate
-    step = step.remainder(1)
-    starts = phase.reshape(-1, 1, voices)
-    first = step[:, :1] + starts
-    step = torch.cat([first, step[:, 1:]], dim=1)
-    running = step.double().cumsum(1)
-    coarse = running.float() * samples
-    coarse = coarse.transpose(1, 2)
-    coarse = F.interpolate(coarse, scale_factor=samples, mode="linear", align_corners=True)
-    coarse = coarse.transpose(1, 2).remainder(1)
-    earlier = coarse[:, :-1]
-    wrapped = coarse[:, 1:] < earlier
-    turned = wrapped.to(step.dtype)
-    turns = F.pad(turned, (0, 0, 1, 0))
-    steps = step.repeat_interleave(samples, dim=1) - turns
-    cycles = steps.double().cumsum(1)
-    return cycles.to(step.dtype)
+    step = f0[..., None] * numbers / sample_rate
+    step = step.remainder(1).double()
+    step[:, :1] += phase.reshape(-1, 1, voices)
+    before = _turned(step * samples)
+    n = torch.arange(1, samples + 1, device=f0.device)
+    own = step[:, frames, None] * n[:, None]
+    cycles = own + before[:, frames, None]
+    turned = cycles.remainder(1)
+    return turned.flatten(1, 2).to(f0.dtype)

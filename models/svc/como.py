@@ -200,6 +200,6 @@ class DiffComoSVC(MelConversion):
         shares = network.kept_conditions(guess)
 
         def denoise(noisy: Tensor, sigma: Tensor) -> Tensor:
-            return self.karras.denoise(network, noisy, sigma, shares(), mask)
+            return self.karras.denoise(network, noisy, sigma, shares, mask)
 
         return denoise

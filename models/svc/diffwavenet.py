@@ -131,7 +131,7 @@ class DiffWaveNetSVC(MelConversion):
         mask = self.masked(inside)
 
         def predict(batch: Tensor, position: float) -> Tensor:
-            return self.denoiser(batch, as_step(position, batch), shares(), mask)
+            return self.denoiser(batch, as_step(position, batch), shares, mask)
 
         how: dict[str, Any] = {"bounds": (-1.0, 1.0)}
         if published:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
-from modules.attention import RelativeEncoder
+from modules.attention import LONG, RelativeEncoder
 from modules.masks import masked_mean
 from modules.ssim import dissimilarity
 from modules.transformer import sinusoids
@@ -79,8 +82,20 @@ class TransformerMelEncoder(nn.Module):
         positions = sinusoids(frames, channels, condition.device)
         x = condition + positions.to(condition.dtype)
         padding = None if mask is None or self.see_padding else ~mask
-        hidden = self.transformer_encoder(x, src_key_padding_mask=padding)
+        with sparing(frames):
+            hidden = self.transformer_encoder(x, src_key_padding_mask=padding)
         return self.output_mlp(hidden)
+
+
+@contextlib.contextmanager
+def sparing(frames: int) -> Iterator[None]:
+    """Torch's attention over so many frames in memory that grows with them: its fast path weighs all pairs at once."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(before and frames <= LONG)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def structure_loss(made: Tensor, wanted: Tensor, inside: Tensor, *, see_padding: bool) -> Tensor:

@@ -19,7 +19,7 @@ from models.base.model import Model, former_names
 from models.vocoders.hifigan import HiFiGAN, Variant
 from models.vocoders.losses import LossMel, compared
 from models.vocoders.stages import UpsampleSizes
-from modules.source import HarmonicSource, gliding_cycles
+from modules.source import Draw, HarmonicSource, gliding_cycles
 from processors.mel import MelSettings
 
 PURE_STAGE = 2  # the stage after whose upsampling the single sine of the small variant comes in
@@ -147,10 +147,10 @@ class NSFHiFiGAN(Model):
         f0: Tensor,
         *,
         phase: Tensor | None = None,
-        noise: Tensor | None = None,
+        noise: Tensor | Draw | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """`source`, with gradients; for `phase` and `noise` see `HarmonicSource.excite`."""
+        """`source`, with gradients; for `phase` and `noise` see `HarmonicSource.forward`."""
         samples = self.source_samples_per_frame
         if self.variant.kind == "pure":
             rate = self.sample_rate * samples / self.samples_per_frame

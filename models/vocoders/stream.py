@@ -19,36 +19,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from modules.windows import Window, windows
+
 Inputs = Mapping[str, Tensor]  # "mel" (batch, frames, n_mel), and what runs along with it: f0, a source, noise
 Network = Callable[..., Tensor]  # such inputs by name -> (batch, frames * hop_size)
-
-
-@dataclass(frozen=True)
-class Window:
-    """Frames from `first` to `last` are read, those from `start` to `stop` are given."""
-
-    first: int
-    last: int
-    start: int
-    stop: int
-
-
-def windows(frames: int, chunk: int, reach: int) -> list[Window]:
-    """Windows over an utterance that together give each frame once; `chunk` is what one in the middle gives."""
-    if chunk < 1:
-        raise ValueError(f"a chunk must hold one frame or more, got {chunk}: choose more chunk_seconds.")
-    length = chunk + 2 * reach
-    if frames <= length:
-        return [Window(0, frames, 0, frames)]
-    placed = []
-    start = 0
-    while start < frames:
-        first = max(0, min(start - reach, frames - length))
-        last = first + length
-        stop = frames if last == frames else last - reach
-        placed.append(Window(first, last, start, stop))
-        start = stop
-    return placed
 
 
 def cut(inputs: Inputs, first: int, last: int) -> dict[str, Tensor]:
