@@ -11,6 +11,7 @@ from models.base.task import fit_weights
 from models.tts.fastspeech2 import FastSpeech2
 from models.tts.jets import Jets
 from models.tts.naturalspeech2 import NaturalSpeech2
+from models.tts.valle import VALLE
 from models.tts.vits import VITS
 from models.upstream import fastspeech2_maps, fatchord, naturalspeech2_maps, r9y9, vits_maps
 from models.upstream.amphion_vocoders import hifigan as amphion_hifigan
@@ -18,6 +19,7 @@ from models.upstream.jets_maps import from_amphion as amphion_jets
 from models.upstream.jik876 import hifigan_sizes
 from models.upstream.lmnt import lmnt_diffwave
 from models.upstream.parallel_wavegan import pwg_hifigan
+from models.upstream.valle_maps import from_published
 from models.upstream.vocos import amphion_vocos, gemelo_vocos
 from models.upstream.yangai520 import amphion_apnet, apnet_sizes
 from models.vocoders.apnet import APNet
@@ -190,6 +192,13 @@ def naturalspeech2_of(manifest, state):
     return built(NaturalSpeech2, arguments, facts), weights
 
 
+def valle_of(manifest, state):
+    sizes = manifest["config"].get("model", manifest["config"])
+    arguments, facts, weights = from_published(sizes, state)
+    assert sum(value.numel() for value in weights.values()) == manifest["param_count"], "what has two names is there once"
+    return built(VALLE, arguments, facts | {"sample_rate": 24000, "hop_size": 320}), weights
+
+
 def discriminator_of(manifest, state):
     name = manifest["model"].removesuffix("_discriminator")
     model = discriminators.ours(name, manifest["config"], manifest["source"])
@@ -217,6 +226,7 @@ FAMILIES = {
     "vits_vctk*": vits_of,
     "jets__*": jets_of,
     "naturalspeech2__*": naturalspeech2_of,
+    "valle__*": valle_of,
     **{f"{name}__*": discriminator_of for name in ("mpd", "msd", "mrd", "msstftd", "mssbcqtd", "mbd", "melgan_discriminator")},
 }
 UNCOUNTED = ("fastspeech2*", "jets__*")  # their published counts hold tables of bins, and layers that have no say
