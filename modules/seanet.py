@@ -74,6 +74,7 @@ class PaddedConv1d(nn.Module):
     ) -> None:
         super().__init__()
         conv = nn.Conv1d(inputs, outputs, kernel_size, stride, dilation=dilation)
+        initialise(conv, inputs * kernel_size)
         self.conv = weight_norm(conv) if sizes.norm == "weight_norm" else conv
         self.norm = _norm(outputs, sizes)
         self.causal = sizes.causal
@@ -110,6 +111,7 @@ class TrimmedConvTranspose1d(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int, *, sizes: SEANetSizes) -> None:
         super().__init__()
         conv = nn.ConvTranspose1d(inputs, outputs, 2 * stride, stride)
+        initialise(conv, inputs * 2)  # as the stride leaves two taps for each of its outputs
         self.conv = weight_norm(conv) if sizes.norm == "weight_norm" else conv
         self.norm = _norm(outputs, sizes)
         self.stride = stride
@@ -212,6 +214,15 @@ def through(layers: nn.ModuleList, x: Tensor, memory: Memory | None) -> Tensor:
     for layer in layers:
         x = layer(x) if isinstance(layer, nn.ELU) else layer(x, memory)
     return x
+
+
+def initialise(conv: nn.Conv1d | nn.ConvTranspose1d, inputs: int) -> None:
+    """Weights that keep the variance of what an output adds up from so many `inputs`, and no biases.
+
+    PyTorch's own lose the sound, which is quiet, among the biases of so many layers: a small codec then learns nothing for long.
+    """
+    nn.init.normal_(conv.weight, std=inputs**-0.5)
+    nn.init.zeros_(conv.bias)
 
 
 def reflected(x: Tensor, left: int, right: int) -> Tensor:

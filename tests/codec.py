@@ -24,9 +24,6 @@ def network(**settings: object) -> EnCodec:
     torch.manual_seed(0)
     model = make(EnCodec, sample_rate=RATE, hop_size=HOP, **{**SETTINGS, **settings}).eval()
     with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim == 3 and parameter.shape[1:] == (1, 1):  # lengths of a weight norm
-                parameter.mul_(2)
         noise = sound(4000, model.audio_channels)
         model.quantizer.train()(model.encoder(noise))  # its rows lie where what is coded does
     return model.eval()
