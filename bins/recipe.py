@@ -30,6 +30,8 @@ RENAMED = {  # what published commands of upstream call these options
     "--infer_speaker_name": "--speaker",
     "--infer_output_dir": "--out",
     "--infer_audio_dir": "--folder",
+    "--infer_audio_prompt": "--prompt",
+    "--infer_text_prompt": "--prompt_text",
     "--vocoder_dir": "--vocoder",
 }
 
@@ -122,10 +124,11 @@ def _compared(config: Path, name: str, options: Any) -> list[str]:
     """The two folders that the infer stage filled, and what this task is measured by."""
     task = _task(config, options)
     result = _folder(config, name, options) / "result"
+    prompted = [task.prompted_metrics] if _model(config, options).prompted_by else []
     choices = {
         "--reference": result / "reference",
         "--generated": result / "generated",
-        "--metrics": task.metrics,
+        "--metrics": " ".join([task.metrics, *prompted]),
         "--align": task.align,
         "--length_ratio": f"{task.length_ratio:g}",
         "--out": result / "result.json",
@@ -146,12 +149,22 @@ def _folder(config: Path, name: str, options: Any) -> Path:
 
 def _task(config: Path, options: Any) -> Any:
     """The task class of a config."""
+    return _of_table(config, options, "task")
+
+
+def _model(config: Path, options: Any) -> Any:
+    """Its model class."""
+    return _of_table(config, options, "model")
+
+
+def _of_table(config: Path, options: Any, part: str) -> Any:
     from models import MODELS
     from utils.config import load_config
     from utils.registry import load_object, pick
 
     settings = load_config(config, options.set)
-    return load_object(pick(MODELS, settings.get("model_type", ""), "model").task)
+    spec = pick(MODELS, settings.get("model_type", ""), "model")
+    return load_object(getattr(spec, part))
 
 
 def _run(words: list[str], options: Any) -> int:
@@ -197,6 +210,8 @@ def _tell(config: Path, name: str, programs: list[str], options: Any, rest: list
         print("\n".join(_first("hear", result / "voices" / "converted", "*.wav") + [f"  read  {judged}"]))
     if "infer" in programs:
         example = _task(config, options).example
+        if _model(config, options).prompted_by:
+            example += ' --prompt voice.wav --prompt_text "What is said there."'
         print(f"\nNext: {_again(name, options)} --stage infer {example}")
         print(f"      tensorboard --logdir {folder / 'log'}")
 

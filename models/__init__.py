@@ -2,6 +2,7 @@
 
     text to mel            TTS       FastSpeech2
     text to sound at once  TTS       VITS, Jets
+    text and a prompt      TTS       VALLE                                     (codes of a codec, one after another)
     vocoders               Vocoder   HiFiGAN, NSFHiFiGAN, BigVGAN, MelGAN      (adversarial)
                                      Vocos, APNet                              (adversarial, in the spectrum)
                                      WaveGlow, DiffWave                        (a flow, a diffusion)
@@ -49,6 +50,7 @@ MODELS = {
     "FastSpeech2": Spec(TTS, "models.tts.fastspeech2:FastSpeech2", SUPERVISED),
     "VITS": Spec(TTS, "models.tts.vits:VITS", ADVERSARIAL),
     "Jets": Spec(TTS, "models.tts.jets:Jets", ADVERSARIAL),
+    "VALLE": Spec(TTS, "models.tts.valle:VALLE", SUPERVISED),
     "HiFiGAN": Spec(VOCODER, "models.vocoders.hifigan:HiFiGAN", ADVERSARIAL),
     "BigVGAN": Spec(VOCODER, "models.vocoders.bigvgan:BigVGAN", ADVERSARIAL),
     "MelGAN": Spec(VOCODER, "models.vocoders.melgan:MelGAN", ADVERSARIAL),

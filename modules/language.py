@@ -200,7 +200,7 @@ class Positions(nn.Module):
         self.channels = channels
         self.dropout = nn.Dropout(dropout)
         self.alpha = nn.Parameter(torch.ones(1), requires_grad=learns)
-        self.register_buffer("table", torch.zeros(0, channels), persistent=False)
+        self._table = torch.zeros(0, channels)  # no buffer: its length changes, and averages of weights have no use for it
 
     def forward(self, x: Tensor, places: Tensor | None = None) -> Tensor:
         """`x` (batch, places, channels); `places` (batch, places) where they are, None is from 0 on."""
@@ -210,8 +210,9 @@ class Positions(nn.Module):
         return self.dropout(x + self.alpha * at)
 
     def _sines(self, length: int, x: Tensor) -> Tensor:
-        if len(self.table) < length:
-            longer = max(length, 2 * len(self.table))
+        known = len(self._table)
+        if known < length or self._table.device != x.device:
+            longer = max(length, 2 * known)
             with torch.inference_mode(False):  # what is worked out in use serves training, too
-                self.table = sinusoids(longer, self.channels, x.device)
-        return self.table.to(x)
+                self._table = sinusoids(longer, self.channels, x.device)
+        return self._table.to(x.dtype)

@@ -13,7 +13,7 @@ from models.base.options import kinds
 from models.base.tables import tables
 from processors.features import FEATURES
 from tests import svc
-from tests.test_models import OURS, SYMBOLS, card_of
+from tests.test_models import CODEC, OURS, SYMBOLS, card_of
 from utils.registry import load_object
 
 FRAMES = 12
@@ -40,6 +40,9 @@ def inputs_of(model, frames=FRAMES):
         "frames": torch.tensor([frames]),
         "speaker": torch.tensor([1]),
         "tokens": torch.tensor([frames]),
+        "prompt_codec": torch.randint(0, CODEC["codebook_size"], (1, frames, CODEC["codebooks"]), generator=random),
+        "prompt_tokens": torch.tensor([2]),
+        "prompt_frames": torch.tensor([frames]),
         "audio": 0.3 * torch.randn(1, 320 * frames, generator=random),
     }
     return {name: known[name] for name in model.inputs()}

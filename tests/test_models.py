@@ -18,6 +18,7 @@ from utils.config import load_config
 from utils.registry import load_object
 
 OURS = [name for name in MODELS if not name.startswith("Toy")]
+CODEC = {"network": "made-up", "rate": 24000, "hop_size": 320, "codebooks": 3, "codebook_size": 32}  # what a card says of one
 SYMBOLS = ["<pad>", *"_.,", "sil", *"abcdefghijklmnop"]
 
 
@@ -43,6 +44,7 @@ def card_of(name):
     p["features"] = {**p["features"], **({"phone": {}} if "phone" in p["features"] else {})}
     facts = {"sample_rate": p["sample_rate"], "hop_size": p["hop_size"], "n_mel": 80, "n_vocab": len(SYMBOLS), "n_speakers": 2}
     facts["channels"] = svc.CHANNELS
+    facts |= {"codebooks": CODEC["codebooks"], "codebook_size": CODEC["codebook_size"]}
     facts["statistics"] = {
         "mel": {"min": [-12.0] * 80, "max": [2.0] * 80},
         "f0": {"mean": 180.0, "std": 40.0, "min": 80.0, "max": 400.0},
@@ -50,7 +52,7 @@ def card_of(name):
     }
     return {
         "model_type": name, "dataset": ["made-up"], "preprocess": p, "model": config["model"], "facts": facts,
-        "learned": {"phone": {"symbols": SYMBOLS}}, "speakers": ["made_ann", "made_bob"], "versions": versions(), "step": 1,
+        "learned": {"phone": {"symbols": SYMBOLS}, "codec": CODEC}, "speakers": ["made_ann", "made_bob"], "versions": versions(), "step": 1,
     }  # fmt: skip
 
 
@@ -72,6 +74,7 @@ def make_batch(frames, hop, pad_frames=0, pad_tokens=0, seed=0):
         "f0": torch.zeros(len(frames), t),
         "energy": torch.zeros(len(frames), t),
         "audio": torch.zeros(len(frames), t * hop),
+        "codec": torch.zeros(len(frames), t, CODEC["codebooks"], dtype=torch.long),
     }
     for name, channels in svc.CHANNELS.items():
         batch[name] = torch.zeros(len(frames), t, channels)
@@ -85,6 +88,7 @@ def make_batch(frames, hop, pad_frames=0, pad_tokens=0, seed=0):
         batch["linear"][i, :f] = torch.from_numpy(random.standard_normal((f, 513)) ** 2)
         for name, channels in svc.CHANNELS.items():
             batch[name][i, :f] = torch.from_numpy(random.standard_normal((f, channels)))
+        batch["codec"][i, :f] = torch.from_numpy(random.integers(0, CODEC["codebook_size"], (f, CODEC["codebooks"])))
         batch["audio"][i, : f * hop] = torch.from_numpy(random.standard_normal(f * hop) * 0.1)
     return batch
 

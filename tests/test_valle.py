@@ -1,6 +1,8 @@
 """VALL-E: the cache gives the very codes that the whole forward does, batches and hypotheses, guards, prefixes, published names."""
 
 import copy
+import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from models.base.task import fit_weights
 from models.tts.valle import VALLE
 from models.tts.valle_given import taken
 from models.tts.valle_sampling import Sampling, by_chance
+from models.upstream import foreign_model_type, read_foreign
 from models.upstream.valle_maps import BOOK, HEAD, STAGE, from_published
 from modules.masks import valid
 from tests.conftest import make
@@ -229,11 +232,11 @@ def published(model):
     """The weights under the names that others published, tied ones twice, and the configuration."""
     state, ours = {}, copy.deepcopy(model.state_dict())
     table = ours.pop("nar.audio_embedding.weight")
-    heads = ours.pop("nar.predict_layer.weight")
     for stage, row in enumerate(ours.pop("nar.stage_embedding.weight")):
         state[STAGE.format(stage)] = row[None]
-    books = table.split([SIZE + 1] + [SIZE] * (BOOKS - 1))
-    own = heads.split(SIZE)
+    first, *rest = table.split([SIZE + 1] + [SIZE] * (len(table) // SIZE - 1))
+    books = [first, *rest[: BOOKS - 1]]
+    own = rest[BOOKS - 1 :]
     for book, rows in enumerate(books):
         state[BOOK.format(book)] = rows
     for stage in range(BOOKS - 1):
@@ -283,3 +286,47 @@ def test_a_name_that_a_writer_left_out_of_two_is_no_loss():
 def test_what_lies_outside_is_taken_from_the_end():
     values = torch.arange(3)[None, :, None]
     assert taken(values, torch.tensor([[-1, 1, 5]]))[0, :, 0].tolist() == [0, 1, 2]
+
+
+SYMBOLS = "<eps> 0\n_ 1\na 2\nb 3\nc 4\n"
+
+
+@pytest.fixture
+def lifeiteng(tmp_path):
+    """A checkpoint as lifeiteng's training writes one: sizes and weights in one file, the phones beside it."""
+    config, state = published(valle())
+    torch.save({**config, "scale_factor": config.pop("nar_scale_factor"), "model": state}, tmp_path / "epoch-10.pt")
+    (tmp_path / "unique_text_tokens.k2symbols").write_text(SYMBOLS)
+    return tmp_path / "epoch-10.pt"
+
+
+def test_lifeitengs_checkpoint_is_read(lifeiteng):
+    card, weights = read_foreign(lifeiteng)
+    assert card["model_type"] == foreign_model_type(lifeiteng.parent) == "VALLE"
+    assert card["preprocess"]["features"]["codec"] == {"bandwidth": 3.0}
+    assert card["learned"]["phone"]["symbols"][:3] == ["<pad>", "<bos>", "<eos>"]
+    assert all(torch.equal(weights[name], value) for name, value in valle().state_dict().items())
+    (lifeiteng.parent / "unique_text_tokens.k2symbols").unlink()
+    with pytest.raises(ValueError, match="unique_text_tokens.k2symbols is missing: it holds the symbols"):
+        read_foreign(lifeiteng)
+
+
+def test_amphions_folder_is_read(tmp_path):
+    config, state = published(valle())
+    args = {"model_type": "VALLE", "model": config, "preprocess": {"phone_extractor": "espeak", "symbols_dict": "symbols.dict"}}
+    (tmp_path / "args.json").write_text(json.dumps(args))
+    (tmp_path / "symbols.dict").write_text(SYMBOLS)
+    folder = tmp_path / "checkpoint/final_epoch-0100_step-0837900_loss-3.88"
+    folder.mkdir(parents=True)
+    torch.save(state, folder / "pytorch_model.bin")
+    card, weights = read_foreign(tmp_path)
+    assert card["model_type"] == "VALLE" and card["facts"]["codebooks"] == BOOKS
+    assert all(torch.equal(weights[name], value) for name, value in valle().state_dict().items())
+
+
+@pytest.mark.parametrize("name, value", [("rate", 16000), ("hop_size", 160), ("codebook_size", 32), ("codebooks", 2)])
+def test_a_codec_of_another_kind_is_named(name, value):
+    own = {"rate": 8000, "hop_size": 80, "codebook_size": SIZE, "codebooks": BOOKS}
+    valle().check_codec(SimpleNamespace(**own))
+    with pytest.raises(ValueError, match=f"codec: .*{value}.*{own[name]}"):
+        valle().check_codec(SimpleNamespace(**own | {name: value}))

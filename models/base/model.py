@@ -42,6 +42,9 @@ class Model(nn.Module):
     prompted_by: ClassVar[tuple[str, ...]] = ()
     # Whether what it says comes with `duration`, how long each token lasts.
     tells_durations: ClassVar[bool] = True
+    # Whether its `infer` says several texts at once as fast as few (`tokens` (batch,) are their lengths), and its `pieces` gives codes
+    # (1, frames, codebooks) of one text while it still makes more, `chunk_frames` at a time.
+    says_several: ClassVar[bool] = False
     # Tensors whose rows are symbols or speakers: {"symbols": "emb.weight"}, or several names. Fine-tuning carries such rows by name.
     tables: Mapping[str, str | tuple[str, ...]] = {}
     # Under which names settings went before they were grouped: {"encoder_layers": "encoder.layers"}. Old cards have those.
@@ -98,6 +101,9 @@ class Model(nn.Module):
         if name not in self.averages:
             raise ValueError(f"{type(self).__name__} has no target {name!r}: a training keeps those that its class names in `targets`.")
         return self.averages[name].module
+
+    def check_codec(self, codec: Any) -> None:
+        """Raises ValueError where a codec, a `models.codec.task.Codec`, is not the one on whose codes it was trained."""
 
     def begin_stage(self) -> None:
         """Called once when `stage` begins, before the weights that the stage names: for parts that begin as copies of others."""

@@ -65,6 +65,7 @@ class Task:
     streams_files = False  # whether `stream_file` makes sound of a recording or a mel piece by piece
     tells_times = False  # whether `timed` gives the times of lines, words and phones besides
     metrics = "mcd f0rmse fpc energy_rmse"
+    prompted_metrics = ""  # and of models that speak like a recording
     conversion_metrics = ""  # of a conversion beside its source, where nobody names others
     align = "dtw"
     length_ratio = 0.0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.base.task import Sample, Task
+from models.tts.chunks import CodeLines, check_chunks
 from models.tts.prompting import Prompt, beginning, check_prompt, read_prompt
 from models.tts.speech import Speech, fitted, joined, with_times
 from models.vocoders.voicing import Voicing
@@ -23,6 +24,7 @@ from utils.log import log
 if TYPE_CHECKING:
     import torch
 
+    from models.codec.task import Codec
     from preprocessors.base import Utterance
 
 Voice = dict[str, Any]  # who speaks, as inputs of `infer`: `speaker` (1,), or what there is of a prompt
@@ -36,10 +38,12 @@ class TTS(Task):
     called_with = '"Hello there."'
     option_noun = "control"
     streams_text = True
+    prompted_metrics = "wer similarity_resemblyzer"
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._vocode = Voicing(self)
+        self._lines = CodeLines(self)
 
     def __call__(
         self,
@@ -50,6 +54,7 @@ class TTS(Task):
         vocoder: str | None = None,
         prompt: str | None = None,
         prompt_text: str | None = None,
+        chunk_seconds: float = 0.0,
         compile: bool = False,
         **controls: Any,
     ) -> Audio:
@@ -58,13 +63,14 @@ class TTS(Task):
         `speaker` is a name in the card; `language` says what the text is in ("de"), for models of several; `vocoder` is a
         release, run or checkpoint, None takes that of the card, else Griffin-Lim; `prompt` is a recording of a few seconds, a file or
         an `Audio`, in whose voice a model speaks that needs no training on it, and `prompt_text` what is said there, for models that
-        must know; `compile` is for many sentences: the first takes a minute. All other `controls` are the options of the model's
-        `infer`, such as `speed`; a `seed` below 0 is a new one each time.
+        must know; `chunk_seconds` is how much of a sentence a stream gives at once, of models that can, 0 is all of it; `compile` is for
+        many sentences: the first takes a minute. All other `controls` are the options of the model's `infer`, such as `speed`; a `seed`
+        below 0 is a new one each time.
         Raises ValueError, before a sound is made, for empty text, wrong mark-up, unknown symbols, speakers or languages,
         a control out of its range, one that the model lacks, a vocoder of another mel, and a prompt that is silent, too short or too long.
         """
         own = {"speaker": speaker, "language": language, "vocoder": vocoder, "compile": compile}
-        own |= {"prompt": prompt, "prompt_text": prompt_text}
+        own |= {"prompt": prompt, "prompt_text": prompt_text, "chunk_seconds": chunk_seconds}
         return join([piece.audio for piece in self._pieces(text, own | controls)])
 
     def stream(self, text: str | Iterable[str], **options: Any) -> Iterator[Audio]:
@@ -160,6 +166,7 @@ class TTS(Task):
         All of the text is read before the first sound, unless `ahead` is False; options are always checked first.
         """
         check_prompt(type(self.model), options["prompt"], options["prompt_text"])
+        check_chunks(options["chunk_seconds"], self.model)
         controls = self._checked(options)
         tokeniser = self._tokeniser(options["language"])
         prompt = self._prompt(options)
@@ -169,8 +176,13 @@ class TTS(Task):
         readings = self._tokenised(with_last(script), tokeniser, self._before(prompt))
         if ahead:
             readings = list(readings)
+        options = options | {"controls": controls}
+        if not ahead and options["chunk_seconds"]:
+            return self._lines.in_chunks(readings, voice, options)
+        if ahead and not times and self.model.says_several:
+            return self._lines.together(readings, voice, options)
         words = tokeniser.words if times else None
-        return self._said(readings, voice, options | {"controls": controls}, words)
+        return self._said(readings, voice, options, words)
 
     def _tokenised(
         self, script: Iterable[tuple[Line, bool]], tokeniser: Tokeniser, before: tuple[Said, ...] = ()
@@ -194,7 +206,7 @@ class TTS(Task):
         """The sound of each line, with its times where a tokeniser's `words` tells which tokens are a word."""
         for i, (line, reading, last) in enumerate(read):
             if reading is None:
-                yield Speech(Audio(np.zeros(round(line.pause * self.rate), np.float32), self.rate))
+                yield self._silence(line)
                 continue
             spoken = self._utter(reading, voice, options)
             audio = fitted(self._sound(spoken, options), line.pause, first=i == 0, last=last)
@@ -203,6 +215,15 @@ class TTS(Task):
                 continue
             step = self.features.hop_size / self.rate
             yield with_times(audio, line.text, reading.tokens, spoken["duration"], words(line.parts), step)
+
+    def _silence(self, line: Line) -> Speech:
+        samples = np.zeros(round(line.pause * self.rate), np.float32)
+        return Speech(Audio(samples, self.rate))
+
+    def _check_rates(self, readings: list[Reading]) -> None:
+        """Raises ValueError for mark-up of the tempo, where the model has no control of it."""
+        if any((reading.rates != 1).any() for reading in readings):
+            raise ValueError(f"rate: {self.card['model_type']} has no control of its tempo, leave the mark-up out.")
 
     def _tokeniser(self, language: str | None) -> Tokeniser:
         """Raises ValueError for a language that the model does not speak."""
@@ -273,6 +294,8 @@ class TTS(Task):
         if prompt is None:
             return self._speaker(self.speaker_id(speaker))
         names = [name for name in self.model.prompted_by if name != "phone"]
+        if "codec" in names:
+            _ = self._codec  # another one is named before anything is said
         arrays = self.features.of_sound(prompt.audio, names)
         voice = {}
         for name, array in arrays.items():
@@ -295,8 +318,8 @@ class TTS(Task):
         if "speed" in self.options:
             speed = controls.get("speed", 1.0)
             controls["speed"] = self._speeds(speed, reading.rates, len(reading.ids))
-        elif (reading.rates != 1).any():
-            raise ValueError(f"rate: {self.card['model_type']} has no control of its tempo, leave the mark-up out.")
+        else:
+            self._check_rates([reading])
         compiled = options["compile"]
         with torch.no_grad() if compiled else torch.inference_mode():
             infer = self._compiled if compiled else self.network.infer
@@ -349,11 +372,17 @@ class TTS(Task):
             return self._decoded(spoken["codes"])
         return Audio(spoken["audio"], self.rate)
 
-    def _decoded(self, codes: np.ndarray) -> Audio:
-        """The sound of codes (frames, codebooks), by the codec of the feature `codec`."""
+    @functools.cached_property
+    def _codec(self) -> Codec:
+        """The codec of the feature `codec`. Raises ValueError for one that is not there, or another than the model was trained on."""
         codec = self.features.features["codec"].codec(str(self.device))
+        self.model.check_codec(codec)
+        return codec
+
+    def _decoded(self, codes: np.ndarray) -> Audio:
+        """The sound of codes (frames, codebooks)."""
         values = codes.astype(np.int64)
-        return codec.decode(values.T)
+        return self._codec.decode(values.T)
 
 
 def with_last(items: Iterable[Line]) -> Iterator[tuple[Line, bool]]:

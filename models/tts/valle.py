@@ -59,6 +59,7 @@ class VALLE(Model):
     prompts = ("codec",)
     prompted_by = ("codec", "phone")
     tells_durations = False
+    says_several = True
     tables = {"symbols": ("ar.text_embedding.weight", "nar.text_embedding.weight")}
     compiles = "nar.decoder.forward"
 
@@ -83,7 +84,8 @@ class VALLE(Model):
             raise ValueError(f"VALLE predicts 2 codebooks or more, and the codec gives {codebooks}: raise preprocess.features.codec.bandwidth.")
         self.codebooks = codebooks
         self.codebook_size = codebook_size
-        self.frame_seconds = hop_size / sample_rate
+        self.sample_rate = sample_rate
+        self.hop_size = hop_size
         self.prefix = prefix
         common = {"n_vocab": n_vocab, "codebook_size": codebook_size, "prenet": prenet}
         self.ar = Autoregressive(channels=hidden, sizes=decoder, prepend_bos=prepend_bos, **common)
@@ -218,6 +220,7 @@ class VALLE(Model):
         prompt_tokens: Tensor | None = None,
         *,
         chunk_frames: int,
+        hypotheses: int = 1,
         temperature: float = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
@@ -229,8 +232,10 @@ class VALLE(Model):
 
         The first codebook is that of `infer`. The others are added to each chunk alone, with all that was said before it as its prompt:
         they do not know what comes behind the chunk, and so are others than those of the whole. Memory and work for a chunk grow with
-        what was said.
+        what was said. Raises ValueError for several `hypotheses`: which is the best, is known when all are said.
         """
+        if hypotheses > 1:
+            raise ValueError(f"hypotheses: {hypotheses} cannot be streamed in pieces of a sentence: leave out chunk_seconds, or hypotheses.")
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, repeats=repeats)
         given = self._given(phone, prompt_codec, prompt_tokens, None, None)
         drawing = self._drawing(given, sampling, 1, precision)
@@ -321,11 +326,23 @@ class VALLE(Model):
     def _name_endless(self, lengths: Tensor, ended: Tensor) -> None:
         """Warns of what was stopped, of texts of these lengths (batch,)."""
         for frames in lengths[~ended].tolist():
-            seconds = frames * self.frame_seconds
+            seconds = frames * self.hop_size / self.sample_rate
             log.warning(
                 f"VALLE did not end a text by itself: it was stopped after {frames} frames ({seconds:.1f} s), {FRAMES_PER_TOKEN} for each "
                 "token. What is said then is seldom right: try another seed, a lower top_p or temperature, or a shorter text."
             )
+
+    def check_codec(self, codec: Any) -> None:
+        """Raises ValueError for a codec that is not the one on whose codes it was trained."""
+        own = {"rate": self.sample_rate, "hop_size": self.hop_size, "codebook_size": self.codebook_size}
+        for name, value in own.items():
+            if getattr(codec, name) != value:
+                raise ValueError(
+                    f"codec: the {name} of this one is {getattr(codec, name)}, and that of the codec on whose codes VALLE was trained {value}: "
+                    "give that one as preprocess.features.codec.model, or put it into the folder AMPHION_MODELS as codec."
+                )
+        if codec.codebooks < self.codebooks:
+            raise ValueError(f"codec: it has {codec.codebooks} codebooks, and VALLE speaks in {self.codebooks}: give the one of its training.")
 
     def _check_codes(self, codes: Tensor) -> None:
         """Raises ValueError for codes that are another codec's."""

@@ -150,8 +150,9 @@ class Autoregressive(CodeNetwork):
 class Parallel(CodeNetwork):
     """The codebooks behind the first: stage 1 predicts the second from the first, stage 2 the third from both, and so on.
 
-    All embeddings are one table: of the first codebook, which has one row more, then of each other. With `share_embedding` a stage scores by
-    the embeddings of the codebook behind the one that it predicts, and only the last has weights of its own.
+    What embeds codes and what scores them is one table: of the first codebook, which has one row more, then of each other, then what scores
+    alone. With `share_embedding` a stage scores by the embeddings of the codebook behind the one that it predicts, and only the last one by
+    rows of its own.
     """
 
     def __init__(
@@ -170,13 +171,12 @@ class Parallel(CodeNetwork):
         self.codebook_size = codebook_size
         self.shares = share_embedding
         stages = codebooks - 1
-        self.audio_embedding = nn.Embedding(codebook_size * codebooks + 1, channels)
+        alone = 1 if share_embedding else stages
+        rows = codebook_size * (codebooks + alone) + 1
+        self.audio_embedding = nn.Embedding(rows, channels)
         self.stage_embedding = nn.Embedding(stages, channels)
-        own = codebook_size if share_embedding else codebook_size * stages
-        self.predict_layer = nn.Linear(channels, own, bias=False)
-        if share_embedding and codebooks > 2:  # rows that score begin as small as a layer's would
-            with torch.no_grad():
-                self.audio_embedding.weight[self._first_row(2) :] *= channels**-0.5
+        with torch.no_grad():  # rows that score begin as small as a layer's would
+            self.audio_embedding.weight[self._scores_from(1) :] *= channels**-0.5
 
     def _first_row(self, book: int) -> int:
         return book * self.codebook_size + int(book > 0)
@@ -235,9 +235,11 @@ class Parallel(CodeNetwork):
 
     def scoring(self, stage: int) -> Tensor:
         """The weights (codebook_size, channels) by which a stage scores."""
-        last = self.codebooks - 1
-        if self.shares and stage < last:
-            first = self._first_row(stage + 1)
-            return self.audio_embedding.weight[first : first + self.codebook_size]
-        first = 0 if self.shares else (stage - 1) * self.codebook_size
-        return self.predict_layer.weight[first : first + self.codebook_size]
+        first = self._scores_from(stage)
+        return self.audio_embedding.weight[first : first + self.codebook_size]
+
+    def _scores_from(self, stage: int) -> int:
+        """The first row of those."""
+        if self.shares:
+            return self._first_row(stage + 1)
+        return self._first_row(self.codebooks + stage - 1)

@@ -40,6 +40,7 @@ PROGRAMS = (
     "jaywalnut310",
     "sovits",
     "rvc",
+    "lifeiteng",
 )
 
 

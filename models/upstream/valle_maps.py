@@ -67,8 +67,7 @@ def renamed(state: State, books: int, shares: bool) -> State:
         if rows is None:
             raise ValueError("the weights lack embeddings or heads of a codebook: the file is damaged, or of another program.")
     ours = {rename(key, NAMES): value for key, value in in_order(left).items()}
-    ours["nar.audio_embedding.weight"] = torch.cat(embeddings)
-    ours["nar.predict_layer.weight"] = torch.cat(heads)
+    ours["nar.audio_embedding.weight"] = torch.cat([*embeddings, *heads])
     ours["nar.stage_embedding.weight"] = torch.cat(stages)
     return ours
 

@@ -1,0 +1,126 @@
+"""What models of codes do with a text besides saying it line by line: lines side by side, and sound while codes still come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models.tts.speech import Speech, fitted
+from utils.audio import Audio
+
+if TYPE_CHECKING:
+    import torch
+
+    from models.base.model import Model
+    from models.tts.task import TTS
+    from processors.pronounce import Reading
+    from processors.script import Line
+
+AT_ONCE = 8  # lines; each further one costs little, as the weights are read once for all
+Item = tuple["Line", "Reading | None", bool]  # a line, its tokens (None for silence), and whether it is the last
+Tensors = dict[str, "torch.Tensor"]
+
+
+class CodeLines:
+    """The lines of a text as sound, of the TTS task around a model that `says_several`. Voices and options are those of the task."""
+
+    def __init__(self, task: TTS) -> None:
+        self.task = task
+
+    def together(self, read: list[Item], voice: Tensors, options: dict[str, Any]) -> Iterator[Speech]:
+        """Some lines at once: the same as one after the other."""
+        task = self.task
+        first = True
+        for group in groups(read):
+            readings = [reading for _, reading, _ in group if reading is not None]
+            spoken = iter(self._spoken(readings, voice, options))
+            for line, reading, last in group:
+                if reading is None:
+                    yield task._silence(line)
+                else:
+                    audio = task._sound(next(spoken), options)
+                    yield Speech(fitted(audio, line.pause, first=first, last=last))
+                first = False
+
+    def _spoken(self, readings: list[Reading], voice: Tensors, options: dict[str, Any]) -> list[dict[str, np.ndarray]]:
+        """`codes` (frames, codebooks) of each."""
+        import torch
+
+        if not readings:
+            return []
+        self.task._check_rates(readings)
+        rows = len(readings)
+        inputs = self._padded(readings)
+        for name, value in voice.items():
+            inputs[name] = value.expand(rows, *value.shape[1:])
+        with torch.inference_mode():
+            out = self.task.network.infer(**inputs, **options["controls"])
+        codes = out["codes"].cpu().numpy()
+        counts = out["frames"].tolist()
+        return [{"codes": row[:count]} for row, count in zip(codes, counts, strict=True)]
+
+    def in_chunks(self, read: Iterable[Item], voice: Tensors, options: dict[str, Any]) -> Iterator[Speech]:
+        """Each line while it is still being made, `chunk_seconds` at a time."""
+        task = self.task
+        frames = options["chunk_seconds"] * task.rate / task.features.hop_size
+        size = max(1, round(frames))
+        for i, (line, reading, last) in enumerate(read):
+            if reading is None:
+                yield task._silence(line)
+                continue
+            task._check_rates([reading])
+            phone = self._padded([reading])["phone"]
+            codes = task.network.pieces(phone, **voice, chunk_frames=size, **options["controls"])
+            values = (piece[0].T.cpu().numpy() for piece in codes)
+            sounds = task._codec.stream_sound(values)
+            yield from as_line(sounds, line.pause, first=i == 0, last=last)
+
+    def _padded(self, readings: list[Reading]) -> Tensors:
+        """`phone` (lines, tokens) and `tokens` (lines,)."""
+        import torch
+        from torch.nn.utils.rnn import pad_sequence
+
+        ids = [torch.from_numpy(reading.ids) for reading in readings]
+        counts = [len(each) for each in ids]
+        phone = pad_sequence(ids, batch_first=True)
+        tokens = torch.tensor(counts)
+        device = self.task.device
+        return {"phone": phone.to(device), "tokens": tokens.to(device)}
+
+
+def check_chunks(seconds: float, model: Model) -> None:
+    """Raises ValueError for seconds below 0, and where the model gives no pieces of a sentence."""
+    if seconds < 0:
+        raise ValueError(f"chunk_seconds: 0 (sentences) or above, got {seconds:g}.")
+    if seconds and not model.says_several:
+        name = type(model).__name__
+        raise ValueError(f"chunk_seconds: {name} makes all of a sentence at once; leave it out, and it streams sentence by sentence.")
+
+
+def groups(read: Iterable[Item]) -> Iterator[list[Item]]:
+    """The lines that are spoken together, with the silences between them."""
+    group: list[Item] = []
+    spoken = 0
+    for item in read:
+        group.append(item)
+        spoken += item[1] is not None
+        if spoken == AT_ONCE:
+            yield group
+            group = []
+            spoken = 0
+    if group:
+        yield group
+
+
+def as_line(pieces: Iterable[Audio], pause: float, *, first: bool, last: bool) -> Iterator[Speech]:
+    """The pieces of one line, `pause` seconds of silence behind the last; faded only where another line or silence touches it."""
+    pieces = iter(pieces)
+    piece = next(pieces)
+    begins = first
+    for following in pieces:
+        yield Speech(fitted(piece, 0.0, first=begins, last=True))
+        begins = True
+        piece = following
+    yield Speech(fitted(piece, pause, first=begins, last=last))
