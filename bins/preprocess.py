@@ -1,5 +1,6 @@
 """Stage 1a: read the corpora of a config into manifests (train, valid, test), and list what cannot be used.
-Long recordings are cut where `preprocess.slice` says so; `preprocess.augment` adds changed copies of what trains.
+Long recordings are cut where `preprocess.slice` says so; what has no words gets those that a Whisper hears, `preprocess.transcribe`;
+`preprocess.augment` adds changed copies of what trains.
 
 python -m bins.preprocess --config egs/tts/FastSpeech2/exp_config.json
 """
@@ -16,10 +17,12 @@ def main(argv: list[str] | None = None) -> int:
     from preprocessors.base import prepare
 
     experiment = Experiment.read(options.config, options.set)
-    how = {"needs_text": experiment.reads_text, "slicing": experiment.preprocess.slice}
+    p = experiment.preprocess
+    how = {"needs_text": experiment.reads_text, "slicing": p.slice, "transcribe": p.transcribe}
     for name in experiment.datasets:
         root = experiment.sections.dataset_path[name]
-        prepare(name, root, experiment.processed_dir, **how, jobs=options.jobs, cluster=options.cluster)
+        settings = p.corpora.get(name)
+        prepare(name, root, experiment.processed_dir, **how, settings=settings, jobs=options.jobs, cluster=options.cluster)
         if experiment.preprocess.augment:
             augment(name, experiment.processed_dir, experiment.preprocess.augment, jobs=options.jobs, cluster=options.cluster)
     return 0

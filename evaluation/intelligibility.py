@@ -8,18 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluation.metric import Ratio, metric, refuse_silence
-from evaluation.models import WHISPER
-from evaluation.normalise import code_of, levelled
-from utils import pretrained
+from evaluation.normalise import levelled
+from utils import pretrained, transcription
 from utils.audio import Audio
 from utils.files import read_lines
 from utils.recordings import stem_of
+from utils.transcription import RATE, WHISPER, code_of
 
 if TYPE_CHECKING:
     from evaluation.pair import Pair
 
-RATE = 16000
-MANDARIN = "以下是普通话的句子"  # makes Whisper write Chinese in simplified characters
 DROPPED = str.maketrans("", "", " .'-,!")  # by upstream, spaces too
 
 
@@ -37,16 +35,9 @@ def whisper_absent(*, whisper: str, ltr_path: str, intelligibility_mode: str, la
 
 
 def transcript(audio: Audio, *, whisper: str, language: str, device: str) -> str:
-    """What Whisper hears, always the same: at temperature 0, without the dice of its fallbacks. Of silence, which it fills, nothing."""
-    if audio.silent:
-        return ""
-    code = code_of(language)
-    prompt = MANDARIN if code == "zh" else None
-    model = pretrained.whisper(pretrained.find(WHISPER, whisper), device)
-    transcription = model.transcribe(
-        audio.samples, language=code, temperature=0.0, initial_prompt=prompt, fp16=device != "cpu", verbose=None
-    )
-    return str(transcription["text"]).strip()
+    """What Whisper hears; see `utils.transcription`."""
+    place = pretrained.find(WHISPER, whisper)
+    return transcription.transcript(audio, place=place, language=language, device=device)
 
 
 @functools.cache

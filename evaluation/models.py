@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from utils.pretrained import Source, whisper_names
+from utils.pretrained import Source
+from utils.transcription import WHISPER
 
-WHISPER = Source(
-    "whisper",
-    "Whisper: a .pt file, its folder, or a name such as large-v3",
-    form="FILE.pt",
-    origin="https://github.com/openai/whisper",
-    hub="large-v3",
-    names=whisper_names,
-)
 WAVLM = Source("wavlm", "WavLM x-vector: a folder or a hub id", hub="microsoft/wavlm-base-plus-sv")
 WESPEAKER = Source(
     "wespeaker",

@@ -17,6 +17,7 @@ from evaluation import english
 from evaluation.letters import bare, unpunctuated
 from processors import chinese_numbers
 from utils.registry import nearest
+from utils.transcription import code_of
 
 KINDS = ("standard", "whisper")
 LETTERS = ("zh", "ja", "th", "lo", "my", "yue", "km")  # written without spaces: a letter is a word
@@ -57,19 +58,6 @@ def levelled(target: str, hypothesis: str, language: str, kind: str = "standard"
     if kind == "standard" and code_of(language) == "en":
         hypothesis = english.agreed(target, hypothesis)
     return target, hypothesis
-
-
-def code_of(language: str) -> str:
-    """Whisper's code of a language: "german", "German", "de" and "de-AT" are "de". Raises ValueError with the nearest name."""
-    from whisper.tokenizer import LANGUAGES, TO_LANGUAGE_CODE
-
-    name = language.strip().lower().replace("_", "-")
-    language_alone = name.partition("-")[0]
-    for candidate in (name, language_alone):
-        code = TO_LANGUAGE_CODE.get(candidate, candidate)
-        if code in LANGUAGES:
-            return code
-    raise ValueError(nearest(language, [*LANGUAGES, *TO_LANGUAGE_CODE], "language"))
 
 
 @functools.cache

@@ -3,6 +3,8 @@
 The folder is the registry: `preprocessors.<name>` offers `utterances(root)`, a generator of
 `Utterance`s, and, if the corpus has its own division, `split(utterance) -> "train" | "valid" | "test"`. It may list, as
 (id, reason): `orphans(root)`, what has no partner; `mute(root)`, why recordings have no text; `doubts(root)`, what is odd.
+Keyword-only arguments of `utterances` are its settings, `preprocess.corpora.<name>`, and the lists take them too. A corpus of long
+recordings says how they are cut, `SLICE`, and may know where somebody speaks: `speech(utterance) -> [(start, end)] | None`.
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ import pkgutil
 import reprlib
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from preprocessors.transcripts import transcribed
 from utils.audio import Audio, AudioError
 from utils.digest import digest_of_bytes
 from utils.files import parse_json, read_lines, write_json, write_jsonl
@@ -27,11 +30,12 @@ from utils.log import log
 from utils.names import LongName, check_name
 from utils.parallel import parallel
 from utils.registry import nearest
-from utils.slicing import Slicing, sections
+from utils.slicing import Slicing, Speech, sections
+from utils.transcription import Transcription
 
 SPLITS = ("train", "valid", "test")
 MUTE = "it has no transcript"
-OTHERS = ("augmentation", "base", "layout")  # modules of this folder that are no corpora
+OTHERS = ("augmentation", "base", "layout", "transcripts")  # modules of this folder that are no corpora
 
 
 @dataclass(frozen=True)
@@ -211,16 +215,25 @@ def changed(utterance: Utterance) -> str:
 Checked = tuple[Utterance, str, str]  # see `inspect`
 
 
-def examine(utterance: Utterance, *, needs_text: bool, slicing: Slicing | None) -> tuple[Utterance, list[Checked]]:
-    """An utterance and what `inspect` says of it, or of the sections of one that is long. A section has no words: nobody knows which."""
+def examine(
+    utterance: Utterance, *, needs_text: bool, slicing: Slicing | None, speech: Callable[[Utterance], Speech | None] | None = None
+) -> tuple[Utterance, list[Checked]]:
+    """An utterance and what `inspect` says of it, or of the sections of one that is long. A section has no words: nobody knows which.
+
+    `speech` knows of an utterance where somebody speaks.
+    """
     checked = inspect(utterance, needs_text=needs_text)
     whole, reason, _ = checked
     if reason or slicing is None or whole.seconds <= slicing.longest:
         return utterance, [checked]
+    try:
+        spoken = speech(utterance) if speech else None
+    except ValueError as error:
+        return _unexamined(whole, str(error))
     sound = utterance.read()
-    places = enumerate(sections(sound, slicing))
+    places = enumerate(sections(sound, slicing, spoken))
     cut = [_section(whole, number, place, slicing) for number, place in places]
-    return utterance, cut
+    return (utterance, cut) if cut else _unexamined(whole, "nobody speaks in it, as far as it goes")
 
 
 def _section(whole: Utterance, number: int, place: tuple[float, float], slicing: Slicing) -> Checked:
@@ -246,41 +259,67 @@ def prepare(
     *,
     needs_text: bool = False,
     slicing: Slicing | None = None,
+    transcribe: Transcription | None = None,
+    settings: Mapping[str, Any] | None = None,
     jobs: int = 0,
     cluster: str = "",
 ) -> Report:
     """Writes `<out>/<name>/{train,valid,test}.jsonl` and `report.json` for the corpus `name` at `root`.
 
-    Bad recordings and repeated ids are skipped and listed, never dropped in silence. With `slicing`, long recordings become
-    sections, all in the split of the recording. Raises ValueError when `root` is missing, nothing usable is left, or texts are
-    needed of sections.
+    Bad recordings and repeated ids are skipped and listed, never dropped in silence. With `slicing`, or where the corpus says so, long
+    recordings become sections, all in the split of the recording. `transcribe` gives words to those without; `settings` are the corpus's
+    own. Raises ValueError when `root` is missing, nothing usable is left, or texts are needed of sections.
     """
     module, root = corpus(name), Path(root).expanduser()
-    if needs_text and slicing:
-        raise ValueError("preprocess.slice: this model reads text, and sections of a recording have none: leave the section out.")
+    folder = Path(out) / name
+    if needs_text and slicing and not transcribe:
+        raise ValueError(
+            "preprocess.slice: this model reads text, and sections of a recording have none: leave the section out, or set "
+            'preprocess.transcribe: { model: "large-v3" } to have them heard by a Whisper.'
+        )
     if hasattr(module, "ensure"):  # a corpus that is made on the spot
         module.ensure(root)
     if not root.is_dir():
         raise ValueError(f"dataset_path.{name}: no folder {root}. Its layout is described in preprocessors/{name}.py.")
+    own = dict(settings or {})
+    said = partial(_said, module, root=root, settings=own)
     report = Report()
-    utterances = _unrepeated(list(module.utterances(root)), report)
-    report.skipped.extend(_said(module, "orphans", root))
-    report.warnings.extend(_said(module, "doubts", root))
-    check = partial(examine, needs_text=needs_text, slicing=slicing)
+    utterances = _unrepeated(list(module.utterances(root, **own)), report)
+    report.skipped.extend(said("orphans"))
+    report.warnings.extend(said("doubts"))
+    wants_text = needs_text and not transcribe
+    how = {"slicing": slicing or getattr(module, "SLICE", None), "speech": getattr(module, "speech", None)}
+    check = partial(examine, needs_text=wants_text, **how)
     checks = parallel(check, utterances, what=f"inspect {name}", jobs=jobs, cluster=cluster, lost=_unexamined)
-    why_mute = dict(_said(module, "mute", root)) if needs_text else {}
+    why_mute = dict(said("mute")) if wants_text else {}
     splits = _divided(name, module, checks, report, why_mute)
+    if transcribe:
+        splits = _with_words(splits, transcribe, folder, report, needs_text=needs_text)
     report.skipped, report.warnings = ([tuple(map(_readable, row)) for row in rows] for rows in (report.skipped, report.warnings))
     if not any(splits.values()):
         reasons = "; ".join(f"{i}: {r}" for i, r in report.skipped[:3]) or "no utterance was found"
         raise ValueError(f"{name}: nothing usable in {root} ({reasons}). Its layout is described in preprocessors/{name}.py.")
     for s in SPLITS:
         splits[s].sort(key=lambda u: u.id)
-        write_manifest(Path(out) / name / f"{s}.jsonl", splits[s])
+        write_manifest(folder / f"{s}.jsonl", splits[s])
     report.counts = {s: len(splits[s]) for s in SPLITS}
-    write_json(Path(out) / name / "report.json", asdict(report))
-    _tell(name, report, splits, Path(out) / name / "report.json")
+    write_json(folder / "report.json", asdict(report))
+    _tell(name, report, splits, folder / "report.json")
     return report
+
+
+def _with_words(
+    splits: dict[str, list[Utterance]], transcribe: Transcription, folder: Path, report: Report, *, needs_text: bool
+) -> dict[str, list[Utterance]]:
+    """The utterances with words that were heard; those without are skipped where words are needed, and else doubted."""
+    spoken = {}
+    for split, utterances in splits.items():
+        named, reasons = transcribed(utterances, transcribe, folder)
+        silent = {identity for identity, _ in reasons} if needs_text else set()
+        spoken[split] = [utterance for utterance in named if utterance.id not in silent]
+        listed = report.skipped if needs_text else report.warnings
+        listed.extend(reasons)
+    return spoken
 
 
 def _divided(
@@ -309,9 +348,9 @@ def _readable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _said(module: Any, what: str, root: Path) -> list[tuple[str, str]]:
+def _said(module: Any, what: str, *, root: Path, settings: dict[str, Any]) -> list[tuple[str, str]]:
     """(id, reason) of a corpus module's own list, if it has one."""
-    return getattr(module, what)(root) if hasattr(module, what) else []
+    return getattr(module, what)(root, **settings) if hasattr(module, what) else []
 
 
 def _unrepeated(utterances: list[Utterance], report: Report) -> list[Utterance]:

@@ -12,7 +12,7 @@ from preprocessors import aishell3, custom, demo, demo_songs
 from preprocessors.base import corpora, corpus, prepare, read_manifest
 from tests.conftest import SHARED, clip
 from tests.test_vits_loading import hifitts
-from tests.trees import RATE, SUNG, sound, write
+from tests.trees import RATE, READ, SUNG, sound, write
 from utils.audio import Audio
 
 
@@ -74,7 +74,7 @@ def demo_songs_tree(root):
 
 
 TREES = {"ljspeech": ljspeech, "vctk": vctk, "libritts": libritts, "hifitts": hifitts, "aishell3": aishell3_tree}
-TREES |= {"custom": custom_tree, "demo": demo_tree, "demo_songs": demo_songs_tree, **SUNG}
+TREES |= {"custom": custom_tree, "demo": demo_tree, "demo_songs": demo_songs_tree, **READ, **SUNG}
 
 
 def test_every_corpus_has_a_tree():

@@ -2,6 +2,8 @@
 
 import json
 
+import soundfile
+
 from tests.conftest import clip
 from utils.audio import Audio
 
@@ -150,6 +152,63 @@ def vocalset(root):
     return good, {"data_by_vowel_a_f1_arpeggios_belt_c_a"}
 
 
+def mls(root):
+    german = root / "mls_german"
+    for part, name in (("train", "1/9/1_9_000001"), ("train", "1/9/1_9_000002"), ("dev", "2/8/2_8_000001"), ("test", "3/7/3_7_000001")):
+        sound(german / part / f"audio/{name}.flac")
+    write(german / "train/transcripts.txt", "1_9_000001\tso ging's weiter\n1_9_000009\tniemand sprach\n")
+    for part, name in (("dev", "2_8_000001"), ("test", "3_7_000001")):
+        write(german / part / "transcripts.txt", f"{name}\tguten-tag\n")
+    write(german / "train/limited_supervision/1hr/0/handles.txt", "1_9_000001\n")
+    write(german / "train/limited_supervision/9hr/handles.txt", "1_9_000002\n")
+    opus = root / "mls_polish_opus/train/audio/4/6/4_6_000001.opus"
+    opus.parent.mkdir(parents=True)
+    soundfile.write(opus, clip(0.3, 150, 3), RATE, format="OGG", subtype="OPUS")
+    write(root / "mls_polish_opus/train/transcripts.txt", "4_6_000001\tdzień dobry\n")
+    good = {"1_9_000001": ("1", "so ging's weiter"), "2_8_000001": ("2", "guten-tag"), "3_7_000001": ("3", "guten-tag")}
+    return good | {"4_6_000001": ("4", "dzień dobry")}, {"1_9_000002", "1_9_000009"}
+
+
+def librilight(root):
+    path = root / "small/100/sea_fairies/01_baum_64kb"
+    tone = Audio(clip(44.0, 150, 3), RATE)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tone.write(path.with_suffix(".flac"))
+    spoken = [[1.0, 9.0], [9.2, 15.0], [22.0, 30.0], [30.5, 33.0]]
+    write(path.with_suffix(".json"), json.dumps({"speaker": "100", "snr": float("nan"), "voice_activity": spoken}))
+    sound(root / "small/200/a_book/01_x.flac")
+    sound(root / "300/123/01_y_0000.flac")
+    sound(root / "small/readme.flac")
+    good = {f"100_sea_fairies_01_baum_64kb_000{k}": "100" for k in (0, 1)}
+    good |= {"200_a_book_01_x": "200", "300_123_01_y_0000": "300"}
+    return {name: (speaker, "") for name, speaker in good.items()}, {"small_readme"}
+
+
+def emilia(root):
+    def line(name, **others):
+        row = {"id": name, "text": " Hello there.", "duration": 0.3, "speaker": name[:15], "language": "en", "dnsmos": 3.2}
+        return row | others
+
+    listed = []
+    for number in (0, 1, 2):
+        name = f"EN_B00000_S00000_W00000{number}"
+        wav = f"EN_B00000/EN_B00000_S00000/mp3/{name}.mp3"
+        listed.append(json.dumps(line(name, wav=wav)))
+        if number < 2:
+            sound(root / "EN" / wav)
+    write(root / "EN/EN_B00000.jsonl", "\n".join([*listed, "{ this is no line"]) + "\n")
+    german = {"language": "de", "text": " Guten Tag."}
+    for name, others in (("DE_B00001_S00002_W000003", german), ("DE_B00001_S00002_W000004", {"dnsmos": "good"})):
+        sound(root / f"DE/DE-B000001/{name}.mp3")
+        write(root / f"DE/DE-B000001/{name}.json", json.dumps(line(name, **others)))
+    sound(root / "EN/EN_B00000/EN_B00000_S00000/mp3/EN_B00000_S00000_W000009.mp3")
+    good = {f"EN_B00000_S00000_W00000{k}": ("EN_B00000_S0000", "Hello there.") for k in (0, 1)}
+    good["DE_B00001_S00002_W000003"] = ("DE_B00001_S0000", "Guten Tag.")
+    missing = {"EN_B00000_S00000_W000002", "EN_B00000.jsonl:4", "DE_B00001_S00002_W000004", "EN_B00000_S00000_W000009"}
+    return good, missing
+
+
+READ = {"mls": mls, "librilight": librilight, "emilia": emilia}
 SUNG = {
     "m4singer": m4singer, "opencpop": opencpop, "opensinger": opensinger, "svcc": svcc, "csd": csd, "kising": kising, "nus48e": nus48e,
     "opera": opera, "pjs": pjs, "popbutfy": popbutfy, "popcs": popcs, "gtsinger": gtsinger, "vocalset": vocalset,

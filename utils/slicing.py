@@ -14,6 +14,7 @@ LEAST = 0.5  # seconds of `longest`
 REST = 1.0  # seconds of silence that always part two sections
 LATEST = 0.5  # of `longest`: a phrase without a pause is cut where it is quietest from there to `longest`
 Span = tuple[int, int]  # first sample, and the one after the last
+Speech = list[tuple[float, float]]  # where it begins and ends, in seconds
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,20 @@ class Slicing:
             raise ValueError(f"preprocess.slice.shortest is from 0 to half of longest ({half:g}), got {self.shortest}.")
 
 
-def sections(audio: Audio, settings: Slicing) -> list[tuple[float, float]]:
-    """(start, seconds) of each section with sound, in order; none is over `longest`, and no two share a sample."""
+def sections(audio: Audio, settings: Slicing, speech: Speech | None = None) -> list[tuple[float, float]]:
+    """(start, seconds) of each section with sound, in order; none is over `longest`, and no two share a sample.
+
+    `speech` is where somebody speaks, if that is known; else it is where it is loud.
+    """
     total = len(audio.samples)
     if audio.seconds <= settings.longest:
         return [(0.0, audio.seconds)]
-    phrases = _phrases(audio, settings)
+    stretches = _loud(audio, settings.silence_db)
+    if speech is not None:
+        stretches = _within(speech, audio)
+    phrases = _phrases(audio, stretches, settings)
+    if not phrases:
+        return []
     spans = _joined(phrases, audio.rate, settings)
     edge = round(settings.edge * audio.rate)
     neighbours = pairwise(spans)
@@ -74,11 +83,23 @@ def trimmed(audio: Audio, settings: Slicing) -> Audio:
     return Audio(audio.samples[first:last], audio.rate, audio.doubts)
 
 
-def _phrases(audio: Audio, settings: Slicing) -> list[Span]:
+def _within(speech: Speech, audio: Audio) -> list[Span]:
+    """Those stretches in samples, in order, as far as the sound goes."""
+    total = len(audio.samples)
+    spans = []
+    for start, end in sorted(speech):
+        first = max(0, round(start * audio.rate))
+        last = min(total, round(end * audio.rate))
+        if first < last:
+            spans.append((first, last))
+    return spans
+
+
+def _phrases(audio: Audio, stretches: list[Span], settings: Slicing) -> list[Span]:
     """What lies between pauses; of what is longer than a section may be, parts."""
     pause = settings.pause * audio.rate
     phrases: list[Span] = []
-    for start, end in _loud(audio, settings.silence_db):
+    for start, end in stretches:
         if phrases and start - phrases[-1][1] < pause:
             start, _ = phrases.pop()
         phrases.append((start, end))

@@ -15,7 +15,7 @@ from models.base.card import build_model, versions
 from models.base.choices import problems_of_section
 from models.base.splits import Division, divide, speaker_names
 from preprocessors.augmentation import Augmentation, neighbour
-from preprocessors.base import SPLITS, corpora
+from preprocessors.base import SPLITS, corpora, corpus
 from processors.corpus import Corpus
 from processors.features import FEATURES, FeatureSet, feature_class, ordered
 from processors.manifest import Manifest, read_splits
@@ -24,6 +24,7 @@ from utils.config import Config, ConfigError, build, check, load_config
 from utils.names import check_name
 from utils.registry import load_object, nearest
 from utils.slicing import Slicing
+from utils.transcription import Transcription
 
 if TYPE_CHECKING:
     from models.base.data import Utterances
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 CLOCK = ("sample_rate", "hop_size", "frame_padding", "mel")  # what a feature's constructor may ask for
 # What a model may ask for by name, beside what features give. `channels` are of all features that say them, by name of feature.
 FACTS = ("sample_rate", "hop_size", "mel", "n_speakers", "statistics", "channels")
-OWN = ("processed_dir", "store", "slice", "augment")  # settings of `preprocess` that say nothing of what a model is given
+# Settings of `preprocess` that say nothing of what a model is given.
+OWN = ("processed_dir", "store", "slice", "augment", "transcribe", "corpora")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Preprocess:
     store: Kind = "files"  # or "shards": the arrays of a feature in one file, for many utterances
     slice: Slicing | None = None  # how long recordings are cut; None: they stay whole
     augment: Augmentation | None = None  # changed copies of training utterances; None: there are none
+    transcribe: Transcription | None = None  # who hears the words of recordings without; None: nobody
+    corpora: dict[str, dict[str, Any]] = field(default_factory=dict)  # settings of corpora, by name: arguments of their `utterances`
 
 
 @dataclass(frozen=True)
@@ -229,9 +233,23 @@ def problems_of(config: dict[str, Any]) -> list[str]:
         elif "dataset_path" not in broken and name not in config.get("dataset_path", {}):
             problems.append(f"dataset_path.{name}: is missing: the folder of the corpus {name!r}")
     if "preprocess" not in broken and "preprocess" in config:
-        problems += check(Preprocess, config["preprocess"], "preprocess")
+        problems += _preprocess_problems(config["preprocess"])
         problems += _feature_problems(_features(config))
     problems += _model_problems(config, broken)
+    return problems
+
+
+def _preprocess_problems(section: Any) -> list[str]:
+    """What is wrong with the section `preprocess`, and with the settings of corpora in it."""
+    problems = check(Preprocess, section, "preprocess")
+    if problems:
+        return problems
+    for name, settings in section.get("corpora", {}).items():
+        at = f"preprocess.corpora.{name}"
+        if name in corpora():
+            problems += check(corpus(name).utterances, settings, at, ("root",))
+        else:
+            problems.append(f"{at}: " + nearest(name, corpora(), "dataset"))
     return problems
 
 
