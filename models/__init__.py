@@ -3,6 +3,7 @@
     text to mel            TTS       FastSpeech2
     text to sound at once  TTS       VITS, Jets
     text and a prompt      TTS       VALLE                                     (codes of a codec, one after another)
+                                     NaturalSpeech2                            (latents of a codec, by diffusion)
     vocoders               Vocoder   HiFiGAN, NSFHiFiGAN, BigVGAN, MelGAN      (adversarial)
                                      Vocos, APNet                              (adversarial, in the spectrum)
                                      WaveGlow, DiffWave                        (a flow, a diffusion)
@@ -51,6 +52,7 @@ MODELS = {
     "VITS": Spec(TTS, "models.tts.vits:VITS", ADVERSARIAL),
     "Jets": Spec(TTS, "models.tts.jets:Jets", ADVERSARIAL),
     "VALLE": Spec(TTS, "models.tts.valle:VALLE", SUPERVISED),
+    "NaturalSpeech2": Spec(TTS, "models.tts.naturalspeech2:NaturalSpeech2", SUPERVISED),
     "HiFiGAN": Spec(VOCODER, "models.vocoders.hifigan:HiFiGAN", ADVERSARIAL),
     "BigVGAN": Spec(VOCODER, "models.vocoders.bigvgan:BigVGAN", ADVERSARIAL),
     "MelGAN": Spec(VOCODER, "models.vocoders.melgan:MelGAN", ADVERSARIAL),

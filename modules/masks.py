@@ -12,6 +12,14 @@ def valid(lengths: Tensor, longest: int | None = None) -> Tensor:
     return places[None] < lengths[:, None]
 
 
+def stretch(first: Tensor, count: Tensor, longest: int) -> Tensor:
+    """(batch, longest) bool, True for the `count` (batch,) places from `first` (batch,) on, as far as they are there."""
+    places = torch.arange(longest, device=first.device)[None]
+    begun = places >= first[:, None]
+    ended = places >= (first + count)[:, None]
+    return begun & ~ended
+
+
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """The mean of `values` (batch, places, ...) over the True places of `mask` (batch, places)."""
     weights = mask.to(values.dtype).reshape(*mask.shape, *[1] * (values.ndim - mask.ndim))

@@ -180,6 +180,24 @@ class ResidualQuantizer(nn.Module):
             total = rows if total is None else total + rows
         return total.transpose(1, 2)
 
+    def scores(self, x: Tensor, used: int, codes: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """How near (batch, channels, frames) is to each row of the first `used` codebooks, minus the squared distances.
+
+        (batch, codebooks, frames, rows), and the nearest rows, (batch, codebooks, frames). A codebook is asked for what those before it
+        left over: by `codes`, or by what was nearest.
+        """
+        rest = x.transpose(1, 2)
+        scores = []
+        nearest = []
+        for number, codebook in enumerate(self.codebooks[:used]):
+            nearness = -codebook.distances(rest)
+            best = nearness.argmax(-1)
+            scores.append(nearness)
+            nearest.append(best)
+            followed = best if codes is None else codes[:, number]
+            rest = rest - codebook.decode(followed)
+        return torch.stack(scores, 1), torch.stack(nearest, 1)
+
     @property
     def use(self) -> Tensor:
         """The share of each codebook's rows that batches choose as often as `dead_below`, (codebooks,)."""

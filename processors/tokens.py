@@ -49,7 +49,7 @@ class CodecTokens(BatchedFeature):
     kind: ClassVar[str] = "i"
     dimensions: ClassVar[int] = 2
     rounded_to: ClassVar[str] = "int16"
-    gives: ClassVar[tuple[str, ...]] = ("codebooks", "codebook_size")
+    gives: ClassVar[tuple[str, ...]] = ("codebooks", "codebook_size", "latent")  # the last: how wide what a frame's codes stand for is
 
     sample_rate: int
     hop_size: int
@@ -99,7 +99,7 @@ class CodecTokens(BatchedFeature):
     def _described(self) -> dict[str, Any]:
         codec = self.codec("cpu")
         books = codec.model.books(self.bandwidth)
-        sizes = {"codebooks": books, "codebook_size": codec.codebook_size}
+        sizes = {"codebooks": books, "codebook_size": codec.codebook_size, "latent": codec.latent}
         return {"network": codec.digest, "rate": codec.rate, "hop_size": codec.hop_size, **sizes}
 
     def codec(self, device: str) -> Any:
@@ -122,7 +122,7 @@ class CodecTokens(BatchedFeature):
 
     def whole(self, learned: dict[str, Any], folder: Path) -> bool:
         """False for a codec that has changed since. One that is not here, or on a hub, is taken as it was."""
-        if not learned.get("network"):
+        if not learned.keys() >= {"network", *self.gives}:
             return False
         place = pretrained.locate(SOURCE, self.model)
         return not Path(place or "-").exists() or codec_at(place, "cpu").digest == learned["network"]

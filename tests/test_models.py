@@ -18,7 +18,8 @@ from utils.config import load_config
 from utils.registry import load_object
 
 OURS = [name for name in MODELS if not name.startswith("Toy")]
-CODEC = {"network": "made-up", "rate": 24000, "hop_size": 320, "codebooks": 3, "codebook_size": 32}  # what a card says of one
+# What a card says of a codec.
+CODEC = {"network": "made-up", "rate": 24000, "hop_size": 320, "codebooks": 3, "codebook_size": 32, "latent": 8}
 SYMBOLS = ["<pad>", *"_.,", "sil", *"abcdefghijklmnop"]
 
 
@@ -44,7 +45,7 @@ def card_of(name):
     p["features"] = {**p["features"], **({"phone": {}} if "phone" in p["features"] else {})}
     facts = {"sample_rate": p["sample_rate"], "hop_size": p["hop_size"], "n_mel": 80, "n_vocab": len(SYMBOLS), "n_speakers": 2}
     facts["channels"] = svc.CHANNELS
-    facts |= {"codebooks": CODEC["codebooks"], "codebook_size": CODEC["codebook_size"]}
+    facts |= {name: CODEC[name] for name in ("codebooks", "codebook_size", "latent")}
     facts["statistics"] = {
         "mel": {"min": [-12.0] * 80, "max": [2.0] * 80},
         "f0": {"mean": 180.0, "std": 40.0, "min": 80.0, "max": 400.0},
@@ -59,6 +60,7 @@ def card_of(name):
 def make_batch(frames, hop, pad_frames=0, pad_tokens=0, seed=0):
     """A batch with every feature there is; `pad_*` adds that much beyond the end."""
     random = np.random.default_rng(seed)
+    codes = np.random.default_rng((seed, 1))
     tokens = [max(2, f // 5) for f in frames]
     t, n = max(frames) + pad_frames, max(tokens) + pad_tokens
     batch = {
@@ -75,6 +77,9 @@ def make_batch(frames, hop, pad_frames=0, pad_tokens=0, seed=0):
         "energy": torch.zeros(len(frames), t),
         "audio": torch.zeros(len(frames), t * hop),
         "codec": torch.zeros(len(frames), t, CODEC["codebooks"], dtype=torch.long),
+        "prompt_codec": torch.from_numpy(codes.integers(0, CODEC["codebook_size"], (len(frames), 9, CODEC["codebooks"]))),
+        "prompt_frames": torch.full((len(frames),), 9),
+        "prompt_first": torch.full((len(frames),), -9),
     }
     for name, channels in svc.CHANNELS.items():
         batch[name] = torch.zeros(len(frames), t, channels)

@@ -13,6 +13,7 @@ import sys
 import pytest
 
 from bins import recipe
+from tests.codec import speech_release
 from tests.conftest import ROOT
 from utils.config import load_config
 
@@ -23,12 +24,13 @@ ENVIRONMENT = {**os.environ, "PATH": os.pathsep.join([os.path.dirname(sys.execut
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory):
-    """A demo corpus of twenty utterances, four to validate, four to test; and six demo songs by two singers."""
+    """A demo corpus of twenty utterances, four to validate, four to test; six demo songs by two singers; and a codec."""
     from preprocessors import demo, demo_songs
 
     folder = tmp_path_factory.mktemp("demo")
     demo.make(folder / "demo", sentences=5)
     demo_songs.ensure(folder / "demo_songs")
+    speech_release(folder / "codec")
     return folder
 
 
@@ -46,6 +48,8 @@ def stage(folder, where, which, monkeypatch, *rest):
     if "stages" in config["train"]:
         del sets["train.max_steps"]
         sets |= {f"train.stages.{name}.max_steps": 1 for name in config["train"]["stages"]}
+    if "codec" in config["preprocess"]["features"]:
+        sets |= {"preprocess.features.codec.model": folder / "codec", "preprocess.features.codec.bandwidth": 1.5}
     if "adversarial_from" in config["train"]:
         sets["train.adversarial_from"] = 1
     words = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]

@@ -102,7 +102,7 @@ class Utterances(Dataset):
     def collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         """One batch: arrays padded behind, `frames`, `tokens` and `samples` (batch,), `speaker` (batch,), `id` a list.
 
-        With prompts also `prompt_<feature>` (batch, longest, ...) and `prompt_frames` (batch,).
+        With prompts also `prompt_<feature>` (batch, longest, ...), `prompt_frames` and `prompt_first` (batch,).
         """
         batch: dict[str, Any] = {}
         batch["id"] = [item["id"] for item in items]
@@ -119,8 +119,10 @@ class Utterances(Dataset):
         return batch
 
     def _prompts(self, items: list[dict[str, Any]]) -> dict[str, Any]:
-        counts = [item["prompt_frames"] for item in items]
-        prompts = {"prompt_frames": torch.tensor(counts)}
+        prompts = {}
+        for key in ("prompt_frames", "prompt_first"):
+            numbers = [item[key] for item in items]
+            prompts[key] = torch.tensor(numbers)
         for name in self.prompts.names:
             key = f"prompt_{name}"
             arrays = [item[key] for item in items]

@@ -34,7 +34,7 @@ class Model(nn.Module):
     reads: ClassVar[tuple[str, ...]] = ()
     # Features whose mean, deviation and range it asks for, as the fact `statistics`.
     statistics_of: ClassVar[tuple[str, ...]] = ()
-    # Features of which a second stretch comes along in a batch, as `prompt_<feature>` with `prompt_frames` (batch,).
+    # Features of which a second stretch comes along in a batch, as `prompt_<feature>` with `prompt_frames` and `prompt_first` (batch,).
     prompts: ClassVar[tuple[str, ...]] = ()
     # What `infer` takes of a spoken prompt, in whose voice it then speaks: features of the recording, as `prompt_<feature>` (batch, ...).
     # With "phone" among them it must know the words as well: its input `phone` begins with them, and `prompt_tokens` (batch,) counts them.
@@ -104,6 +104,12 @@ class Model(nn.Module):
 
     def check_codec(self, codec: Any) -> None:
         """Raises ValueError where a codec, a `models.codec.task.Codec`, is not the one on whose codes it was trained."""
+
+    def take_from(self, features: Mapping[str, Any]) -> None:
+        """Called once before anything is trained, with the features by name: for what it holds of what made them.
+
+        Raises ValueError for a feature that does not fit it.
+        """
 
     def begin_stage(self) -> None:
         """Called once when `stage` begins, before the weights that the stage names: for parts that begin as copies of others."""

@@ -72,7 +72,8 @@ class Prompts:
         self.lengths = tuple(max(1, round(seconds * per_second)) for seconds in prompting.seconds)
 
     def __call__(self, epoch: int, index: int, segment: tuple[int, int]) -> dict[str, Any]:
-        """`prompt_<feature>` and `prompt_frames` beside the frames `segment` (first, end) of an utterance; (0, 0) where it is whole.
+        """`prompt_<feature>`, `prompt_frames` and `prompt_first` beside the frames `segment` (first, end) of an utterance, (0, 0) where
+        it is whole.
 
         Of another utterance any stretch is taken. Of the same one, as where it is its speaker's only one, the prompt lies before
         or behind the segment; where neither has room for the shortest prompt, anywhere. It is shorter where less is there.
@@ -86,7 +87,8 @@ class Prompts:
         stretches = Stretches(self.features, utterance, self.names)
         taken = segment if chosen == index else (0, 0)
         first, count = drawn_stretch(random, stretches.frames, taken, self.lengths)
-        prompt: dict[str, Any] = {"prompt_frames": count}
+        begin = first - segment[0] if chosen == index else -count
+        prompt: dict[str, Any] = {"prompt_frames": count, "prompt_first": begin}
         for name, array in stretches(first, count).items():
             prompt[f"prompt_{name}"] = array
         return prompt

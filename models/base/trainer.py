@@ -362,6 +362,7 @@ class Trainer:
         newest = self.checkpoints.newest()
         if newest is None:
             self._begin_with(self.config.init_from, "train.init_from")
+            self.unwrap("model").take_from(self.experiment.features.features)
             self.unwrap("model").begin_stage()
             self._begin_with(self.stage.init_from, f"train.stages.{self.progress.stage}.init_from")
             return

@@ -94,6 +94,21 @@ class Codec(Task):
             wave = self._wave(codes)
         return wave[0, :, : codes.samples].float().cpu().numpy()
 
+    def decode_latent(self, latent: np.ndarray) -> Audio:
+        """The sound of latents (frames, latent), as models predict them in place of codes: what a frame's codes stand for.
+
+        Raises ValueError for some of another width.
+        """
+        import torch
+
+        if latent.ndim != 2 or latent.shape[1] != self.latent:
+            raise ValueError(f"latents of shape (frames, {self.latent}) are expected, got {latent.shape}: are they another codec's?")
+        contiguous = np.ascontiguousarray(latent.T)
+        hidden = torch.from_numpy(contiguous)[None].to(self.device)
+        with self._without_gradients():
+            wave = self.network.decoder(hidden)
+        return Audio(wave[0].mean(0).float().cpu().numpy(), self.rate)
+
     def stream_codes(self, pieces: Iterable[Audio], **options: Any) -> Iterator[Codes]:
         """The codes of a sound that comes in pieces of any length, as it comes: side by side they are those of the whole.
 
@@ -159,6 +174,11 @@ class Codec(Task):
     @property
     def codebook_size(self) -> int:
         return self.model.quantizer.codebook_size
+
+    @property
+    def latent(self) -> int:
+        """How many numbers a frame's codes stand for: the width of a codebook's rows."""
+        return self.model.quantizer.channels
 
     @property
     def channels(self) -> int:

@@ -22,10 +22,10 @@ from models.base.model import Model
 from models.base.options import Deviation, Factor, Range
 from models.tts.prompted import DenoiserSizes, Predictors, PromptedPredictor
 from modules.continuous import Continuous, Solver, draw_times, sample
-from modules.masks import expand, masked_mean, valid
+from modules.masks import expand, masked_mean, stretch, valid
 from modules.noise import Noise
 from modules.predictors import whole_frames
-from modules.quantization import ResidualQuantizer
+from modules.quantization import Codebook, ResidualQuantizer
 from modules.styled import StyledEncoder, StyledSizes, attended, check_heads, style_of
 
 Steps = Annotated[int, Range("1 or more", least=1, below=10_001)]
@@ -102,7 +102,7 @@ class NaturalSpeech2(Model):
         n_vocab: int,
         codebooks: int,
         codebook_size: int,
-        latent: int = 128,
+        latent: int,
         hidden: int = 512,
         encoder: StyledSizes = StyledSizes(),
         prompt: PromptSizes = PromptSizes(),
@@ -116,7 +116,7 @@ class NaturalSpeech2(Model):
         check_heads("prompt.heads", hidden, prompt.heads)
         self.published = published
         self.process = diffusion.chosen
-        self.quantizer = ResidualQuantizer(codebooks=codebooks, codebook_size=codebook_size, channels=latent)
+        self.quantizer = ResidualQuantizer(codebooks=codebooks, codebook_size=codebook_size, channels=latent, kmeans=0)
         self.prompt_lin = nn.Linear(latent, hidden)
         self.prompt_encoder = prompt.encoder.network(hidden, styled=False)
         self.query_emb = nn.Embedding(prompt.queries, hidden)
@@ -142,6 +142,10 @@ class NaturalSpeech2(Model):
         prompt = self.prompt(prompt_codes, batch["prompt_frames"])
         prior = self.prior(batch["phone"], batch["tokens"], prompt, durations, f0)
         denoised = self.denoised(codes, batch["frames"], prior["prior"], prompt, noise)
+        told = stretch(batch["prompt_first"], batch["prompt_frames"], codes.shape[2])
+        asked = ~told  # of what is in the prompt nothing is asked
+        prior["frame_mask"] = prior["frame_mask"] & asked
+        denoised["latent_mask"] = denoised["latent_mask"] & asked
         losses = self.prior_losses(prior, durations, f0)
         losses |= self.latent_losses(denoised, codes)
         return losses
@@ -256,29 +260,12 @@ class NaturalSpeech2(Model):
         """The negative log-likelihood of each code (batch, codebooks, frames), were latents `clean` as likely as they are near."""
         books = codes.shape[1]
         targets = codes
-        scores, _ = self.code_scores(clean, books, codes)
+        scores, _ = self.quantizer.scores(clean, books, codes)
         if self.published.recoded:
-            _, targets = self.code_scores(latent, books)
-            scores, _ = self.code_scores(clean, books)
+            _, targets = self.quantizer.scores(latent, books)
+            scores, _ = self.quantizer.scores(clean, books)
         by_row = scores.movedim(-1, 1)
         return F.cross_entropy(by_row, targets, reduction="none")
-
-    def code_scores(self, latent: Tensor, books: int, codes: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Scores (batch, codebooks, frames, rows) of the rows of the first `books` codebooks, and the best (batch, codebooks, frames).
-
-        Each codebook is asked for what those before it left over: of `codes`, or of what they chose.
-        """
-        rest = latent.transpose(1, 2)
-        scores = []
-        chosen = []
-        for number, codebook in enumerate(self.quantizer.codebooks[:books]):
-            nearness = -codebook.distances(rest)
-            best = nearness.argmax(-1)
-            scores.append(nearness)
-            chosen.append(best)
-            followed = best if codes is None else codes[:, number]
-            rest = rest - codebook.decode(followed)
-        return torch.stack(scores, 1), torch.stack(chosen, 1)
 
     def take_from(self, features: Mapping[str, Any]) -> None:
         """The codebooks of the codec whose codes it is to be trained on. Raises ValueError for one that is not of the model's sizes."""
@@ -288,17 +275,20 @@ class NaturalSpeech2(Model):
                 f"codec: it has {float(feature.clock.rate):g} frames a second, and preprocess.sample_rate and hop_size make "
                 f"{feature.sample_rate / feature.hop_size:g}: give preprocess the codec's, {feature.input_rate} and its hop."
             )
-        codec = feature.codec("cpu")
-        self.check_codec(codec)
-        theirs = codec.model.quantizer.state_dict()
-        self.quantizer.load_state_dict({name: theirs[name] for name in self.quantizer.state_dict()})
+        theirs = feature.codec("cpu").model.quantizer.state_dict()
+        own = {name: theirs[name] for name in self.quantizer.state_dict()}
+        self.quantizer.load_state_dict(own)
 
     def check_codec(self, codec: Any) -> None:
-        """Raises ValueError for a codec (`models.codec.task.Codec`) whose latents or codebooks are not those of the model."""
-        channels = codec.model.quantizer.channels
-        wanted = self.prompt_lin.in_features
-        if channels != wanted:
-            raise ValueError(f"codec: its latents have {channels} channels, and model.latent is {wanted}: make them equal.")
+        """Raises ValueError for a codec with other codebooks than those that are kept with the weights."""
+        own = self.quantizer.codebooks
+        theirs = codec.model.quantizer.codebooks
+        same = len(theirs) >= len(own) and all(_alike(*pair) for pair in zip(own, theirs, strict=False))
+        if not same:
+            raise ValueError(
+                f"codec: its {len(theirs)} codebooks are not the {len(own)} of {own[0].size} rows that {type(self).__name__} was "
+                "trained on: give the codec that its codes came from."
+            )
 
     # Use
 
@@ -365,6 +355,13 @@ class NaturalSpeech2(Model):
     def _visible(self, mask: Tensor, training: bool) -> Tensor:
         """What is seen where `mask` (batch, places) is real."""
         return torch.ones_like(mask) if training and self.published.see_padding else mask
+
+
+def _alike(own: Codebook, other: Codebook) -> bool:
+    """Whether two codebooks are the same but for what rounding does."""
+    if own.embed.shape != other.embed.shape:
+        return False
+    return torch.allclose(own.embed.cpu(), other.embed.cpu(), rtol=1e-3, atol=1e-4)
 
 
 class Prior(nn.Module):

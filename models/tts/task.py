@@ -242,7 +242,8 @@ class TTS(Task):
         ids = self.features.features["phone"].encode(phones)
         reading = Reading(phones, ids, np.ones(len(phones)))
         if self.model.prompted_by:
-            return self._speak_like(utterance, reading, options)
+            spoken = self._speak_like(utterance, reading, options)
+            return spoken | {"phones": phones} if self.model.tells_durations else spoken
         named = options["speaker"]
         number = self.speaker_of(utterance) if named is None else self.speaker_id(named)
         spoken = self._utter(reading, self._speaker(number), options)
@@ -307,7 +308,8 @@ class TTS(Task):
         return voice
 
     def _utter(self, reading: Reading, voice: Voice, options: dict[str, Any]) -> dict[str, np.ndarray]:
-        """mel (frames, n_mel), audio (samples,) or codes (frames, codebooks), duration (tokens,) in frames, f0 (frames,) where it has one.
+        """mel (frames, n_mel), audio (samples,), codes (frames, codebooks) or latent (frames, latent), and duration (tokens,) in frames and
+        f0 (frames,) where it has them.
 
         `options` hold the checked controls besides.
         """
@@ -368,6 +370,8 @@ class TTS(Task):
             return self._vocode(spoken["mel"], vocoder, compile=options["compile"])
         if vocoder is not None:
             raise ValueError(f"vocoder: {self.card['model_type']} makes sound itself, leave {vocoder!r} out.")
+        if "latent" in spoken:
+            return self._codec.decode_latent(spoken["latent"])
         if "codes" in spoken:
             return self._decoded(spoken["codes"])
         return Audio(spoken["audio"], self.rate)

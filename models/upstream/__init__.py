@@ -41,6 +41,7 @@ PROGRAMS = (
     "sovits",
     "rvc",
     "lifeiteng",
+    "naturalspeech2",
 )
 
 
@@ -85,13 +86,15 @@ def _met(path: Path) -> tuple[ModuleType, Path]:
 
 
 def find(path: Path, pattern: str) -> Path | None:
-    """`path` itself where it has such a name, else the file of that name in its folder, or up to two above it."""
+    """`path` itself where it has such a name, else the file of that name in its folder, in that of a checkpoint in it, or up to two above."""
     if path.is_file() and path.match(pattern):
         return path
     folder = path if path.is_dir() else path.parent
-    folders = (folder, folder.parent, folder.parent.parent)
+    checkpoints = sorted(folder.glob("checkpoint/*/"))
+    folders = (folder, *checkpoints, folder.parent, folder.parent.parent)
     near = (file for f in folders for file in sorted(f.glob(pattern)))
-    return next((file for file in near if file.is_file()), None)
+    files = filter(Path.is_file, near)
+    return next(files, None)
 
 
 def _knows(reader: ModuleType, config: Path) -> bool:

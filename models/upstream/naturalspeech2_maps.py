@@ -30,8 +30,7 @@ def from_amphion(config: Mapping[str, Any], state: State) -> Parts:
     books = [value for key, value in weights.items() if key.endswith("codebook.embed")]
     rows, channels = books[0].shape
     symbols = len(weights[TABLE])
-    arguments["latent"] = channels
-    facts = {"n_vocab": symbols, "codebooks": len(books), "codebook_size": rows}
+    facts = {"n_vocab": symbols, "codebooks": len(books), "codebook_size": rows, "latent": channels}
     return arguments, facts, weights
 
 

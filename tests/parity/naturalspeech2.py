@@ -82,8 +82,8 @@ def predicted(begin, out):
 
 def coded(model, out, books):
     """The codes that latents are coded by; a codebook comes first."""
-    scores, chosen = model.code_scores(out["clean"], books)
-    _, own = model.code_scores(out["latent"], books)
+    scores, chosen = model.quantizer.scores(out["clean"], books)
+    _, own = model.quantizer.scores(out["latent"], books)
     return {
         "latent_to_code.pred_dist": scores.transpose(0, 1),
         "latent_to_code.pred_indices": chosen.transpose(0, 1),
