@@ -49,7 +49,7 @@ class CodecTokens(BatchedFeature):
     kind: ClassVar[str] = "i"
     dimensions: ClassVar[int] = 2
     rounded_to: ClassVar[str] = "int16"
-    gives: ClassVar[tuple[str, ...]] = ("codebooks", "codebook_size", "latent")  # the last: how wide what a frame's codes stand for is
+    gives: ClassVar[tuple[str, ...]] = ("codebooks", "codebook_size", "codec_channels")  # the last: how wide what a frame's codes stand for is
 
     sample_rate: int
     hop_size: int
@@ -99,7 +99,7 @@ class CodecTokens(BatchedFeature):
     def _described(self) -> dict[str, Any]:
         codec = self.codec("cpu")
         books = codec.model.books(self.bandwidth)
-        sizes = {"codebooks": books, "codebook_size": codec.codebook_size, "latent": codec.latent}
+        sizes = {"codebooks": books, "codebook_size": codec.codebook_size, "codec_channels": codec.latent}
         return {"network": codec.digest, "rate": codec.rate, "hop_size": codec.hop_size, **sizes}
 
     def codec(self, device: str) -> Any:

@@ -19,7 +19,7 @@ from utils.registry import load_object
 
 OURS = [name for name in MODELS if not name.startswith("Toy")]
 # What a card says of a codec.
-CODEC = {"network": "made-up", "rate": 24000, "hop_size": 320, "codebooks": 3, "codebook_size": 32, "latent": 8}
+CODEC = {"network": "made-up", "rate": 24000, "hop_size": 320, "codebooks": 3, "codebook_size": 32, "codec_channels": 8}
 SYMBOLS = ["<pad>", *"_.,", "sil", *"abcdefghijklmnop"]
 
 
@@ -45,7 +45,7 @@ def card_of(name):
     p["features"] = {**p["features"], **({"phone": {}} if "phone" in p["features"] else {})}
     facts = {"sample_rate": p["sample_rate"], "hop_size": p["hop_size"], "n_mel": 80, "n_vocab": len(SYMBOLS), "n_speakers": 2}
     facts["channels"] = svc.CHANNELS
-    facts |= {name: CODEC[name] for name in ("codebooks", "codebook_size", "latent")}
+    facts |= {name: CODEC[name] for name in ("codebooks", "codebook_size", "codec_channels")}
     facts["statistics"] = {
         "mel": {"min": [-12.0] * 80, "max": [2.0] * 80},
         "f0": {"mean": 180.0, "std": 40.0, "min": 80.0, "max": 400.0},

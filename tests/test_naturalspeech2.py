@@ -29,7 +29,7 @@ SIZES = {
     "denoiser": {"layers": 4, "heads": 2},
     "pitch": {"bins": 16},
 }
-FACTS = {"n_vocab": 12, "codebooks": 4, "codebook_size": 32, "latent": 8}
+FACTS = {"n_vocab": 12, "codebooks": 4, "codebook_size": 32, "codec_channels": 8}
 EVERY_QUIRK = {"published": dict.fromkeys(PUBLISHED, True)}
 PROCESSES = [{}, {"diffusion": {"process": "flow"}}]
 

@@ -42,6 +42,7 @@ def test_a_prompt_lies_beside_the_segment(folder):
         own, prompt = item["number"], item["prompt_number"]
         assert prompt.tolist() == list(range(int(prompt[0]), int(prompt[-1]) + 1)) and prompt[-1] < 2.2 * RATE / HOP
         assert not set(own.tolist()) & set(prompt.tolist())
+        assert item["prompt_first"] == prompt[0] - own[0]
         sides[bool(prompt[0] < own[0])] += 1
         lengths.add(item["prompt_frames"])
         assert len(prompt) == len(item["prompt_mel"]) == item["prompt_frames"] == len(item["prompt_audio"]) / HOP
@@ -90,6 +91,7 @@ def test_another_utterance_of_the_same_speaker(folder):
             item = data[epoch, index]
             first = int(item["prompt_number"][0]) * HOP
             length = len(item["prompt_audio"])
+            assert item["prompt_first"] == -item["prompt_frames"], "of another utterance: it ends where this one begins"
             for other in expected[index]:
                 if np.array_equal(whole[other][first : first + length], item["prompt_audio"]):
                     seen[index].add(other)
@@ -119,6 +121,7 @@ def test_a_batch_has_prompts_padded_behind(folder):
     data = dataset(folder)
     items = [data[0, index] for index in range(5)]
     batch = data.collate(items)
+    assert batch["prompt_first"].tolist() == [item["prompt_first"] for item in items]
     counts = batch["prompt_frames"].tolist()
     longest = max(counts)
     assert len(set(counts)) > 1 and batch["prompt_mel"].shape == (5, longest, 20)

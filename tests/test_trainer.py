@@ -208,6 +208,15 @@ def test_loss_falls_best_and_last_are_kept_and_patience_stops(corpus):
     assert Trainer(Experiment.read(config), "patient").fit().step < 60
 
 
+def test_a_model_takes_from_its_features_once(corpus, monkeypatch):
+    taken = []
+    monkeypatch.setattr(tests.toy.Toy, "take_from", lambda model, features: taken.append(sorted(features)))
+    config = toy_config(corpus, train={"max_steps": 1, "save_every": 1, "valid_every": 1})
+    Trainer(Experiment.read(config), "taking").fit()
+    Trainer(Experiment.read(config, ["train.max_steps=2"]), "taking").fit()
+    assert taken == [["audio", "mel"]], "and not again where it goes on"
+
+
 def test_init_from_takes_weights_and_begins_at_zero(corpus):
     config = toy_config(corpus)
     Trainer(Experiment.read(config), "teacher").fit()

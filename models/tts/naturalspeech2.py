@@ -85,7 +85,7 @@ class Prompt(NamedTuple):
 
 
 class NaturalSpeech2(Model):
-    """Phones and the codes of a prompt to the latents of a codec, `latent` numbers a frame, whose codebooks are kept with the weights.
+    """Phones and the codes of a prompt to the latents of a codec, `codec_channels` numbers a frame, whose codebooks are kept with the weights.
 
     Raises ValueError for sizes that do not fit together.
     """
@@ -102,7 +102,7 @@ class NaturalSpeech2(Model):
         n_vocab: int,
         codebooks: int,
         codebook_size: int,
-        latent: int,
+        codec_channels: int,
         hidden: int = 512,
         encoder: StyledSizes = StyledSizes(),
         prompt: PromptSizes = PromptSizes(),
@@ -116,8 +116,8 @@ class NaturalSpeech2(Model):
         check_heads("prompt.heads", hidden, prompt.heads)
         self.published = published
         self.process = diffusion.chosen
-        self.quantizer = ResidualQuantizer(codebooks=codebooks, codebook_size=codebook_size, channels=latent, kmeans=0)
-        self.prompt_lin = nn.Linear(latent, hidden)
+        self.quantizer = ResidualQuantizer(codebooks=codebooks, codebook_size=codebook_size, channels=codec_channels, kmeans=0)
+        self.prompt_lin = nn.Linear(codec_channels, hidden)
         self.prompt_encoder = prompt.encoder.network(hidden, styled=False)
         self.query_emb = nn.Embedding(prompt.queries, hidden)
         self.query_attn = nn.MultiheadAttention(hidden, prompt.heads, batch_first=True)
@@ -128,7 +128,7 @@ class NaturalSpeech2(Model):
             pitch_predictor=predictors.pitch.network(hidden, published=published.norm_first),
             pitch=pitch,
         )
-        self.denoiser = denoiser.network(latent, hidden)
+        self.denoiser = denoiser.network(codec_channels, hidden)
 
     # Training
 

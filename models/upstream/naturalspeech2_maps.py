@@ -30,7 +30,7 @@ def from_amphion(config: Mapping[str, Any], state: State) -> Parts:
     books = [value for key, value in weights.items() if key.endswith("codebook.embed")]
     rows, channels = books[0].shape
     symbols = len(weights[TABLE])
-    facts = {"n_vocab": symbols, "codebooks": len(books), "codebook_size": rows, "latent": channels}
+    facts = {"n_vocab": symbols, "codebooks": len(books), "codebook_size": rows, "codec_channels": channels}
     return arguments, facts, weights
 
 
