@@ -20,6 +20,7 @@ from tests.conftest import clip
 from tests.test_models import card_of
 from utils import changes
 from utils.audio import Audio
+from utils.registry import nearest
 
 RATE = 22050
 REGISTERS = {"made_ann": 220.0, "made_bob": 110.0}
@@ -262,3 +263,39 @@ def test_the_program_refuses_a_shift_that_is_no_number(release, capsys):
     with pytest.raises(SystemExit):
         infer(["--checkpoint", str(release), "--folder", ".", "--key_shift", "up"])
     assert "'up' is no number, and none of auto" in capsys.readouterr().err
+
+
+def test_a_wrong_vocoder_is_found_before_the_song_is_sung(svc, asked, release, tmp_path):
+    with pytest.raises((ValueError, OSError), match="nowhere"):
+        svc(glide(), target="ann", vocoder=str(tmp_path / "nowhere"))
+    with pytest.raises(ValueError, match="which is no vocoder"):
+        svc.stream([glide()], target="ann", vocoder=str(release))
+    assert not asked
+
+
+@pytest.mark.parametrize("name", ["Ann", "anne", "made_an"])
+def test_an_unknown_voice_is_answered_with_the_nearest(svc, name):
+    with pytest.raises(ValueError, match=f"unknown speaker {name!r}, did you mean 'made_ann'"):
+        svc(glide(), target=name)
+
+
+def test_a_singer_is_suggested_whatever_the_corpus_is_called():
+    voices = ["demo_songs_adam", "demo_songs_fay"]
+    assert "did you mean 'demo_songs_fay'?" in nearest("Fay", voices, "speaker", ends=True)
+    assert "did you mean" not in nearest("Wolfgang", voices, "speaker", ends=True)
+
+
+def test_a_silent_file_that_is_streamed_is_said_to_be(svc, tmp_path, caplog):
+    silent = Audio(np.zeros(RATE // 2), RATE).write(tmp_path / "silent.wav")
+    with caplog.at_level(logging.WARNING, "amphion"):
+        out = svc.stream_file(str(silent), target="ann", key_shift=0)
+        assert "silent.wav is silent" in caplog.text and len(out.samples) == RATE // 2
+        caplog.clear()
+        svc.stream_file(str(glide(0.5).write(tmp_path / "sung.wav")), target="ann", key_shift=0)
+    assert "is silent" not in caplog.text
+
+
+def test_a_task_that_is_printed_says_what_it_is(svc):
+    assert re.fullmatch(
+        r"<SVC: TransformerSVC, 0\.\d M parameters, 22050 Hz, voices made_ann, made_bob, sings by f0, energy, words, sounds>", str(svc)
+    )

@@ -8,16 +8,29 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 
-def nearest(name: str, choices: Iterable[str], what: str) -> str:
-    """The sentence for an unknown name: the nearest choice and the whole list."""
+def nearest(name: str, choices: Iterable[str], what: str, *, ends: bool = False) -> str:
+    """The sentence for an unknown name: the nearest choice and the whole list. With `ends`, what follows a "_" in a choice may be meant."""
     choices = sorted(choices)
     close = _close(str(name), choices)
     if close is None:  # "FASTSPEECH" is nearer to "FastSpeech2" than its letters say
         lowered = {choice.lower(): choice for choice in choices}
         close = lowered.get(_close(str(name).lower(), lowered))
+    if close is None and ends:
+        close = _by_end(str(name).lower(), choices)
     hint = f", did you mean {close!r}?" if close is not None else "."
     listed = ", ".join(choices) or "none"
     return f"unknown {what} {name!r}{hint} Choices: {listed}."
+
+
+def _by_end(name: str, choices: Iterable[str]) -> str | None:
+    """The choice that ends on what is nearest: "demo_songs_fay" on "songs_fay" and on "fay"."""
+    ends = {}
+    for choice in choices:
+        words = choice.lower().split("_")
+        for first in range(1, len(words)):
+            end = "_".join(words[first:])
+            ends[end] = choice
+    return ends.get(_close(name, ends))
 
 
 def _close(name: str, choices: Iterable[str]) -> str | None:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from processors.mel import MelSettings
 
 
+SHOWN = 5  # voices, where a task is printed
+
+
 @dataclass(frozen=True)
 class Sample:
     """One utterance through a model: the sound, and what to draw of it beside the recording."""
@@ -87,6 +90,21 @@ class Task:
     def name(self) -> str:
         """Of the model."""
         return type(self.model).__name__
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {', '.join(self.described)}>"
+
+    @property
+    def described(self) -> list[str]:
+        """What it is, in a few words each: the model, how large, its rate, its voices."""
+        sizes = [parameter.numel() for parameter in self.model.parameters()]
+        words = [self.name, f"{sum(sizes) / 1e6:.1f} M parameters", f"{self.rate} Hz"]
+        voices = self.voices
+        if voices:
+            shown = ", ".join(voices[:SHOWN])
+            more = f" and {len(voices) - SHOWN} more" if len(voices) > SHOWN else ""
+            words.append(f"voices {shown}{more}")
+        return words
 
     @classmethod
     def own_options(cls) -> dict[str, Parameter]:
@@ -169,7 +187,7 @@ class Task:
             return 0
         matches = [i for i, full in enumerate(speakers) if name == full or full.endswith(f"_{name}")]
         if len(matches) != 1:
-            raise ValueError(nearest(name, speakers, "speaker"))
+            raise ValueError(nearest(name, speakers, "speaker", ends=True))
         return matches[0]
 
 

@@ -98,6 +98,11 @@ class SVC(Task):
         return self._sung(arrays, goal, run)[0]
 
     @property
+    def described(self) -> list[str]:
+        voices = ["any voice by a recording"] if self.sings_any_voice else []
+        return [*super().described, *voices, f"sings by {', '.join(self.reads)}"]
+
+    @property
     def converts(self) -> bool:
         return not self.sings_any_voice
 
@@ -154,6 +159,8 @@ class SVC(Task):
     def stream_file(self, source: str, **options: Any) -> Audio:
         """As `__call__`, but through `stream`, a tenth of a second after another."""
         sound = Audio.read(source)
+        if sound.silent:
+            log.warning(f"{self.name}: {source} is silent, no sample reaches -60 dB of full scale: so will be what comes out.")
         converted = self.stream(_bits(sound), **options)
         return join(list(converted))
 
@@ -240,7 +247,10 @@ class SVC(Task):
     # From sound to sound
 
     def _checked(self, key_shift: KeyShift, formant_shift: float, vocoder: str | None, options: dict[str, Any]) -> RunOptions:
-        """The options, checked."""
+        """The options, checked; a vocoder is loaded, so that a wrong one is found before a song is sung.
+
+        Raises ValueError for a vocoder of another mel, or beside a model that needs none.
+        """
         chosen = self.chosen(options)
         seed = chosen.get("seed")
         if seed is not None and seed < 0:
@@ -251,6 +261,10 @@ class SVC(Task):
         problem = problem_of(self.own_options()["formant_shift"], formant_shift)
         if problem:
             raise ValueError(f"formant_shift {problem}")
+        if "mel" in self.model.reads:
+            self._vocode.ready(vocoder)
+        elif vocoder is not None:
+            raise ValueError(f"vocoder: {self.name} makes sound itself, leave {vocoder!r} out.")
         return RunOptions(key_shift, formant_shift, vocoder, chosen)
 
     @property
@@ -299,11 +313,8 @@ class SVC(Task):
         return {name: first.cpu().numpy()}
 
     def _sound(self, sung: Arrays, vocoder: str | None) -> Audio:
-        """Raises ValueError for a vocoder beside a model that needs none."""
         if "audio" not in sung:
             return self._vocode(sung["mel"], vocoder, f0=sung.get("f0"))
-        if vocoder is not None:
-            raise ValueError(f"vocoder: {self.name} makes sound itself, leave {vocoder!r} out.")
         return Audio(sung["audio"], self.rate)
 
 

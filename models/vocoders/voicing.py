@@ -29,14 +29,21 @@ class Voicing:
 
         Raises ValueError for a vocoder of another mel, and where it is to be compiled and cannot be.
         """
-        if vocoder is None:
-            vocoder = self.task.card.get("vocoder")
-        if vocoder not in self._ready:
-            self._ready[vocoder] = self._griffin_lim() if vocoder is None else self._trained(vocoder)
-        decode = self._ready[vocoder]
-        if vocoder is None:
+        decode = self.ready(vocoder)
+        if self._named(vocoder) is None:
             return decode(mel)
-        return decode(mel, f0, **({"compile": True} if compile else {}))
+        options = {"compile": True} if compile else {}
+        return decode(mel, f0, **options)
+
+    def ready(self, vocoder: str | None) -> Callable[..., Audio]:
+        """What makes sound of a mel, loaded once. Raises ValueError for a vocoder of another mel."""
+        name = self._named(vocoder)
+        if name not in self._ready:
+            self._ready[name] = self._griffin_lim() if name is None else self._trained(name)
+        return self._ready[name]
+
+    def _named(self, vocoder: str | None) -> str | None:
+        return self.task.card.get("vocoder") if vocoder is None else vocoder
 
     def mel(self, audio: Audio) -> np.ndarray:
         """A mel (frames, n_mel) to look at, for models that make none themselves."""
