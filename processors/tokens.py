@@ -137,7 +137,10 @@ class CodecTokens(BatchedFeature):
 @functools.lru_cache(maxsize=2)
 def codec_at(place: str, device: str) -> Any:
     """The codec that lies there, loaded once in a process. Raises ValueError for what is none, and for one that codes in chunks."""
-    codec = load_object(LOAD)(place, device=device)
+    import torch
+
+    with torch.random.fork_rng(devices=[]):  # a network that is built draws weights: a training must begin alike, whether it is loaded or not
+        codec = load_object(LOAD)(place, device=device)
     if not isinstance(codec, load_object(TASK)):
         raise ValueError(f"codec: {place} is a {codec.name}, which is no codec: {SOURCE.what} is needed.")
     most = np.iinfo(CodecTokens.rounded_to).max + 1
