@@ -11,7 +11,7 @@
     song to mel            SVC       DiffWaveNetSVC, DiffComoSVC               (diffusions, the second of one step)
                                      TransformerSVC                            (in one pass)
     song to song at once             VitsSVC, SoVITS, RVC                      (adversarial)
-    sound to codes         Codec     EnCodec                                   (adversarial)
+    sound to codes         Codec     EnCodec, FACodec                          (adversarial)
 
 A new model is one file, one row here, and one recipe folder; the tests range over this table.
 """
@@ -70,6 +70,7 @@ MODELS = {
     "SoVITS": Spec(SVC, "models.svc.sovits:SoVITS", ADVERSARIAL),
     "RVC": Spec(SVC, "models.svc.rvc:RVC", ADVERSARIAL),
     "EnCodec": Spec(CODEC, "models.codec.encodec:EnCodec", ADVERSARIAL),
+    "FACodec": Spec(CODEC, "models.codec.facodec:FACodec", ADVERSARIAL),
 }
 
 

@@ -53,10 +53,14 @@ class Chunking:
 
 
 class Coded(NamedTuple):
-    """Codes (batch, codebooks, frames), and the loudness that their sound was divided by, (batch,), where it was."""
+    """Codes (batch, codebooks, frames), the loudness that their sound was divided by, (batch,), where it was.
+
+    `timbre` (batch, channels) is the voice that speaks, of a codec that keeps it apart.
+    """
 
     codes: Tensor
     scale: Tensor | None
+    timbre: Tensor | None = None
 
 
 class EnCodec(Model):

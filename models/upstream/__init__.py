@@ -24,6 +24,8 @@ PROGRAMS = (
     "transformers_vits",
     "transformers_encodec",
     "encodec",
+    "facodec",
+    "facodec_24khz",
     "nvidia_bigvgan",
     "yangai520",
     "jik876",

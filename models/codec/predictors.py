@@ -1,0 +1,159 @@
+"""Who is asked what each factor of speech tells: what it shall tell, and, through a reversed gradient, what it shall not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.codec.factors import mean_over_frames
+from modules.dac import DACSizes, ResidualUnit
+from modules.masks import masked_mean
+
+MIDDLE = 200.0  # Hz: where a voice lies is told in octaves from here
+LAYERS = DACSizes(padding="zero", antialiased=True)
+
+
+class Labels(NamedTuple):
+    """Of each frame `f0` (batch, frames) in Hz, 0 where there is no voice, and `phone` (batch, frames), or None; `speaker` (batch,)."""
+
+    f0: Tensor
+    phone: Tensor | None
+    speaker: Tensor
+
+
+class Factors(NamedTuple):
+    """What a sound is made of, each (batch, channels, frames), and the voice, `timbre` (batch, channels)."""
+
+    prosody: Tensor
+    content: Tensor
+    residual: Tensor
+    timbre: Tensor
+
+    @property
+    def sum(self) -> Tensor:
+        """Of all but the voice."""
+        return self.prosody + self.content + self.residual
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Which predictors there are beside those of F0, phones and the speaker whom no factor shall tell.
+
+    `timbre`: the speaker of the voice's vector. `register`: how high a voice lies, of the vector, and of what shall not tell it.
+    """
+
+    timbre: bool = True
+    register: bool = True
+
+
+class Reversal(torch.autograd.Function):
+    """The identity, whose gradient comes back the other way round (https://arxiv.org/abs/1409.7495)."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        return -gradient
+
+
+reversed_gradient: Callable[[Tensor], Tensor] = Reversal.apply
+
+
+class Predictor(nn.Module):
+    """What (batch, channels, frames) tells: `heads` answers (batch, frames, outputs) each, or (batch, outputs) of all frames together."""
+
+    def __init__(self, channels: int, outputs: int, *, heads: int = 1, together: bool = False) -> None:
+        super().__init__()
+        self.together = together
+        units = [ResidualUnit(channels, dilation, LAYERS) for dilation in (1, 2, 3)]
+        self.model = nn.Sequential(*units, LAYERS.activation(channels))
+        self.heads = nn.ModuleList(nn.Linear(channels, outputs) for _ in range(heads))
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> list[Tensor]:
+        """`mask` (batch, frames): True where there is sound."""
+        hidden = self.model(x)
+        if self.together:
+            hidden = mean_over_frames(hidden, mask)
+        else:
+            hidden = hidden.transpose(1, 2)
+        return [head(hidden) for head in self.heads]
+
+
+class Predictors(nn.Module):
+    """The losses of all who are asked. `phones` None: nobody is asked for phones."""
+
+    def __init__(self, channels: int, *, phones: int | None, speakers: int, asked: Asked) -> None:
+        super().__init__()
+        self.f0 = Predictor(channels, 1, heads=2)
+        self.reversed_f0 = Predictor(channels, 1, heads=2)
+        self.reversed_speaker = Predictor(channels, speakers, together=True)
+        self.phone = self.reversed_phone = None
+        if phones is not None:
+            self.phone = Predictor(channels, phones)
+            self.reversed_phone = Predictor(channels, phones)
+        self.speaker = nn.Linear(channels, speakers) if asked.timbre else None
+        self.register = self.reversed_register = None
+        if asked.register:
+            self.register = nn.Linear(channels, 1)
+            self.reversed_register = Predictor(channels, 1, together=True)
+
+    def forward(self, factors: Factors, labels: Labels, mask: Tensor) -> dict[str, Tensor]:
+        """Losses by name; of what a factor shall not tell, they begin with "reversed_". `mask` (batch, frames): True where there is sound."""
+        residual = reversed_gradient(factors.residual)
+        losses = pitch_losses(self.f0(factors.prosody), labels, mask)
+        others = pitch_losses(self.reversed_f0(residual), labels, mask)
+        if self.phone is not None:
+            losses["phone"] = _phone_loss(self.phone(factors.content), labels, mask)
+            others["phone"] = _phone_loss(self.reversed_phone(residual), labels, mask)
+        if self.speaker is not None:
+            losses["speaker"] = F.cross_entropy(self.speaker(factors.timbre), labels.speaker)
+        (speaker,) = self.reversed_speaker(reversed_gradient(factors.sum), mask)
+        others["speaker"] = F.cross_entropy(speaker, labels.speaker)
+        if self.register is not None:
+            spoken = reversed_gradient(factors.prosody + factors.content)
+            losses["register"] = _register_loss(self.register(factors.timbre), labels, mask)
+            others["register"] = _register_loss(self.reversed_register(spoken, mask)[0], labels, mask)
+        return losses | {f"reversed_{name}": loss for name, loss in others.items()}
+
+
+def pitch_losses(answers: list[Tensor], labels: Labels, mask: Tensor) -> dict[str, Tensor]:
+    """`f0` in octaves from the utterance's mean, over its voiced frames, and `voicing`."""
+    pitch, voicing = [answer.squeeze(-1) for answer in answers]
+    octaves, voiced = _octaves(labels.f0, mask)
+    middle = _mean(octaves, voiced)[:, None]
+    distance = (pitch - (octaves - middle)).abs()
+    told = F.binary_cross_entropy_with_logits(voicing, voiced.to(voicing.dtype), reduction="none")
+    return {"f0": masked_mean(distance, voiced), "voicing": masked_mean(told, mask)}
+
+
+def _phone_loss(answers: list[Tensor], labels: Labels, mask: Tensor) -> Tensor:
+    (logits,) = answers
+    distance = F.cross_entropy(logits.transpose(1, 2), labels.phone, reduction="none")
+    return masked_mean(distance, mask)
+
+
+def _register_loss(answer: Tensor, labels: Labels, mask: Tensor) -> Tensor:
+    """How far the utterance's mean pitch is from `answer` (batch, 1), in octaves, over those that have a voice."""
+    octaves, voiced = _octaves(labels.f0, mask)
+    distance = (answer - _mean(octaves, voiced)[:, None]).abs()
+    return masked_mean(distance, voiced.any(1, keepdim=True))
+
+
+def _octaves(f0: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Pitch (batch, frames) in octaves, and where there is any."""
+    voiced = mask & (f0 > 0)
+    pitch = torch.where(voiced, f0, MIDDLE)
+    return (pitch / MIDDLE).log2(), voiced
+
+
+def _mean(values: Tensor, mask: Tensor) -> Tensor:
+    """(batch, frames) to (batch,), over the True of `mask`; 0 where there is none."""
+    counts = mask.sum(1).clamp(min=1)
+    return (values * mask).sum(1) / counts
