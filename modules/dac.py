@@ -57,10 +57,13 @@ class DACSizes:
     def conv(self, inputs: int, outputs: int, kernel_size: int, *, stride: int = 1, dilation: int = 1) -> nn.Module:
         """A convolution that gives ceil(length / stride) places, of lengths that the stride divides."""
         if self.padding != "zero":
-            return PaddedConv1d(inputs, outputs, kernel_size, sizes=self._padded, stride=stride, dilation=dilation)
-        around = (kernel_size - 1) * dilation // 2
-        padding = around if stride == 1 else math.ceil(stride / 2)
-        return weight_norm(nn.Conv1d(inputs, outputs, kernel_size, stride, padding, dilation))
+            steps = {"stride": stride, "dilation": dilation}
+            return PaddedConv1d(inputs, outputs, kernel_size, sizes=self._padded, **steps)
+        padding = (kernel_size - 1) * dilation // 2
+        if stride > 1:
+            padding = math.ceil(stride / 2)
+        conv = nn.Conv1d(inputs, outputs, kernel_size, stride, padding, dilation)
+        return weight_norm(conv)
 
     def transposed(self, inputs: int, outputs: int, stride: int) -> nn.Module:
         """A transposed convolution that gives `stride` times as many places."""

@@ -38,6 +38,7 @@ FEATURES = {
     "f0": "processors.f0:F0",
     "phone": "processors.text:Phones",
     "duration": "processors.duration:Durations",
+    "frame_phone": "processors.frame_phone:FramePhones",
     "whisper": "processors.whisper:Whisper",
     "contentvec": "processors.hubert:ContentVec",
     "wavlm": "processors.hubert:WavLM",

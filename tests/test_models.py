@@ -73,6 +73,7 @@ def make_batch(frames, hop, pad_frames=0, pad_tokens=0, seed=0):
         "duration": torch.zeros(len(frames), n, dtype=torch.long),
         "mel": torch.full((len(frames), t, 80), -11.5),
         "linear": torch.full((len(frames), t, 513), 1e-5),
+        "frame_phone": torch.zeros(len(frames), t, dtype=torch.long),
         "f0": torch.zeros(len(frames), t),
         "energy": torch.zeros(len(frames), t),
         "audio": torch.zeros(len(frames), t * hop),
@@ -87,6 +88,7 @@ def make_batch(frames, hop, pad_frames=0, pad_tokens=0, seed=0):
         cuts = np.sort(random.choice(np.arange(1, f), k - 1, replace=False))
         batch["duration"][i, :k] = torch.from_numpy(np.diff(np.concatenate([[0], cuts, [f]])))
         batch["phone"][i, :k] = torch.from_numpy(random.integers(1, len(SYMBOLS), k))
+        batch["frame_phone"][i, :f] = batch["phone"][i, :k].repeat_interleave(batch["duration"][i, :k])
         batch["mel"][i, :f] = torch.from_numpy(random.standard_normal((f, 80)) - 4)
         batch["f0"][i, :f] = torch.from_numpy(random.uniform(100, 300, f))
         batch["energy"][i, :f] = torch.from_numpy(random.uniform(1, 60, f))
@@ -95,6 +97,7 @@ def make_batch(frames, hop, pad_frames=0, pad_tokens=0, seed=0):
             batch[name][i, :f] = torch.from_numpy(random.standard_normal((f, channels)))
         batch["codec"][i, :f] = torch.from_numpy(random.integers(0, CODEC["codebook_size"], (f, CODEC["codebooks"])))
         batch["audio"][i, : f * hop] = torch.from_numpy(random.standard_normal(f * hop) * 0.1)
+    batch |= {"prompt_audio": batch["audio"].flip(1), "prompt_frames": batch["frames"]}
     return batch
 
 

@@ -3,17 +3,20 @@
 import fnmatch
 import json
 import math
+import re
 
 import pytest
 import torch
 
+from models.base.discriminators import Discriminators
 from models.base.task import fit_weights
+from models.codec.facodec import FACodec
 from models.tts.fastspeech2 import FastSpeech2
 from models.tts.jets import Jets
 from models.tts.naturalspeech2 import NaturalSpeech2
 from models.tts.valle import VALLE
 from models.tts.vits import VITS
-from models.upstream import fastspeech2_maps, fatchord, naturalspeech2_maps, r9y9, vits_maps
+from models.upstream import facodec, facodec_24khz, fastspeech2_maps, fatchord, naturalspeech2_maps, r9y9, vits_maps
 from models.upstream.amphion_vocoders import hifigan as amphion_hifigan
 from models.upstream.jets_maps import from_amphion as amphion_jets
 from models.upstream.jik876 import hifigan_sizes
@@ -205,6 +208,45 @@ def discriminator_of(manifest, state):
     return model, discriminators.our_names(state)
 
 
+def facodec_of(manifest, state):
+    """The parts that a manifest is of, with all their keys, the predictors of each file too."""
+    kind = manifest["model"].removeprefix("facodec_")
+    if manifest["source"] == "amphion-ns3":
+        names = {"encoder": facodec.ENCODER, "decoder": facodec.DECODER, "redecoder": facodec.REDECODER}
+        weights = facodec.translated(state, names[kind.removesuffix("_v2")])
+        arguments, facts = facodec.from_ns3(weights)
+        clock = {"sample_rate": facodec.RATE, "hop_size": 200}
+    else:
+        weights = facodec_24khz.network(kind, state)
+        arguments, facts = facodec_24khz.from_amphion(weights)
+        clock = {"sample_rate": facodec_24khz.RATE, "hop_size": 300}
+    ratios = {200: [5, 5, 4, 2], 300: [6, 5, 5, 2]}
+    widths = {"latent": facodec_width(weights), "ratios": ratios[clock["hop_size"]]}
+    arguments["dac"] = widths | arguments["dac"]
+    model = built(FACodec, arguments, clock | facts)
+    parts = {key.split(".")[0] for key in weights}
+    for part in set(dict(model.named_children())) - parts:
+        delattr(model, part)
+    return model, weights
+
+
+def facodec_width(weights):
+    """Of a manifest of predictors alone."""
+    return next((value.shape[0] for key, value in weights.items() if key.startswith("predictors.f0.model.0.block.1.bias")), 8)
+
+
+def facodec_discriminator_of(manifest, state):
+    """That of DAC: the first five look at every n-th sample, the others at bands of a spectrum, whose windows are not in the file."""
+    network = Discriminators({"mpd": {}, "mbd": {}}, {"sample_rate": 24000})
+    weights = {key: value for key, value in network.state_dict().items() if key.endswith(".window")}
+    for key, value in modern_keys(state).items():
+        _, number, rest = key.split(".", 2)
+        part, place = ("mpd", int(number)) if int(number) < 5 else ("mbd", int(number) - 5)
+        layer = re.sub(r"^((?:band_)?convs(?:\.\d+)+)\.0\.", r"\1.", rest)
+        weights[f"parts.{part}.discriminators.{place}.{layer}"] = value
+    return network, weights
+
+
 FAMILIES = {
     "hifigan*": hifigan_of,
     "tfr_enhanced_hifigan__*": hifigan_of,
@@ -225,6 +267,8 @@ FAMILIES = {
     "vits_nosdp*": vits_of,
     "vits_vctk*": vits_of,
     "jets__*": jets_of,
+    "facodec_discriminator__*": facodec_discriminator_of,
+    "facodec_*": facodec_of,
     "naturalspeech2__*": naturalspeech2_of,
     "valle__*": valle_of,
     **{f"{name}__*": discriminator_of for name in ("mpd", "msd", "mrd", "msstftd", "mssbcqtd", "mbd", "melgan_discriminator")},

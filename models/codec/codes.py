@@ -16,6 +16,7 @@ from utils.audio import Audio
 from utils.files import check_shape, write_whole
 
 SUFFIX = ".codes.safetensors"
+VECTORS = ("scales", "timbre")  # what some codecs keep beside the codes
 
 
 class Header(TypedDict):
@@ -33,7 +34,9 @@ class Codes:
 
     `rate`: samples a second of the sound, `hop_size` of them in a frame, `samples` of them in all. A codec that codes long sounds in
     chunks has the frames of one chunk behind those of the other: `chunk_frames` counts them, and `scales` (chunks,) are the loudness of
-    each, where the codec keeps it. Raises ValueError for arrays that are none.
+    each, where the codec keeps it. A codec that takes speech apart says in `parts` how many codebooks are of prosody, of content and of
+    what is left, and who speaks in `timbre` (channels,): the codes with the timbre of another are the same in that voice. Raises
+    ValueError for arrays that are none.
     """
 
     values: np.ndarray
@@ -43,6 +46,8 @@ class Codes:
     samples: int
     chunk_frames: tuple[int, ...] = ()
     scales: np.ndarray | None = None
+    timbre: np.ndarray | None = None
+    parts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         values = np.asarray(self.values)
@@ -57,6 +62,8 @@ class Codes:
         chunks = len(chunk_frames)
         if self.scales is not None and np.shape(self.scales) != (chunks,):
             raise ValueError(f"{chunks} chunks need as many scales, got shape {np.shape(self.scales)}.")
+        if self.timbre is not None:
+            _check_timbre(self.timbre)
         object.__setattr__(self, "values", values.astype(np.int64))
         object.__setattr__(self, "chunk_frames", tuple(chunk_frames))
 
@@ -82,6 +89,27 @@ class Codes:
         """Of the codes, with which a frame is said; scales are not counted."""
         return self.codebooks * math.log2(self.codebook_size) * float(self.frame_rate)
 
+    @property
+    def prosody(self) -> np.ndarray:
+        """The codes of prosody, (codebooks, frames). Raises ValueError for those of a codec that does not take speech apart."""
+        return self._part(0)
+
+    @property
+    def content(self) -> np.ndarray:
+        """The codes of what is said, as `prosody`."""
+        return self._part(1)
+
+    @property
+    def residual(self) -> np.ndarray:
+        """The codes of what is left, as `prosody`; with none of its codebooks where these are the first few."""
+        return self._part(2)
+
+    def _part(self, number: int) -> np.ndarray:
+        if not self.parts:
+            raise ValueError("these codes are not taken apart into prosody, content and residual: FACodec's are.")
+        first = sum(self.parts[:number])
+        return self.values[first : first + self.parts[number]]
+
     def first(self, codebooks: int) -> Self:
         """The same sound by fewer codebooks: what coding it at a lower bandwidth gives. Raises ValueError for more than there are."""
         if not 1 <= codebooks <= self.codebooks:
@@ -95,8 +123,12 @@ class Codes:
         values = np.ascontiguousarray(self.values, dtype=np.int32)
         chunk_frames = np.array(self.chunk_frames, dtype=np.int32)
         arrays = {"codes": values, "chunk_frames": chunk_frames}
-        if self.scales is not None:
-            arrays["scales"] = np.ascontiguousarray(self.scales, dtype=np.float32)
+        for name in VECTORS:
+            vector = getattr(self, name)
+            if vector is not None:
+                arrays[name] = np.ascontiguousarray(vector, dtype=np.float32)
+        if self.parts:
+            arrays["parts"] = np.array(self.parts, dtype=np.int32)
         header = {name: getattr(self, name) for name in Header.__annotations__}
         metadata = {"codes": json.dumps(header)}
         return write_whole(Path(path), lambda part: save_file(arrays, part, metadata))
@@ -115,13 +147,15 @@ class Codes:
         if "codes" not in metadata or not {"codes", "chunk_frames"} <= arrays.keys():
             raise ValueError(f"{path} is no file of codes, as `Codes.save` writes them: it holds {', '.join(arrays) or 'nothing'}.")
         chunk_frames = tuple(arrays["chunk_frames"].tolist())
+        parts = tuple(arrays["parts"].tolist()) if "parts" in arrays else ()
+        vectors = {name: arrays.get(name) for name in VECTORS}
         try:
             header = json.loads(metadata["codes"])
         except ValueError as error:
             raise ValueError(f"{path} is no file of codes: what it says of them is no JSON ({error}).") from error
         check_shape(header, Header, f"{path}, codes,")
         try:
-            return cls(arrays["codes"], **header, chunk_frames=chunk_frames, scales=arrays.get("scales"))
+            return cls(arrays["codes"], **header, chunk_frames=chunk_frames, parts=parts, **vectors)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
@@ -134,6 +168,12 @@ def _check_values(values: np.ndarray, codebook_size: int) -> None:
     greatest = values.max()
     if least < 0 or greatest >= codebook_size:
         raise ValueError(f"codes must be 0 to {codebook_size - 1}, got {least} to {greatest}: they are another codec's, or damaged.")
+
+
+def _check_timbre(timbre: np.ndarray) -> None:
+    """Raises ValueError where this is no row of numbers."""
+    if np.ndim(timbre) != 1 or not np.isfinite(timbre).all():
+        raise ValueError(f"a timbre is a row of numbers, got shape {np.shape(timbre)}, or NaN or infinity in it.")
 
 
 @dataclass(frozen=True, eq=False)

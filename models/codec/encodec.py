@@ -71,6 +71,7 @@ class EnCodec(Model):
     """
 
     reads = ("audio",)
+    separates = False  # voice from content
 
     def __init__(
         self,

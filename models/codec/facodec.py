@@ -9,6 +9,9 @@ Codes of one recording with the timbre of another are that recording in the othe
 
 from __future__ import annotations
 
+import bisect
+import itertools
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -108,7 +111,7 @@ class FACodec(Model):
             "predictors.reversed_phone.heads.0.bias",
         ),
     }
-    separates = True
+    separates = True  # voice from content
 
     def __init__(
         self,
@@ -139,6 +142,8 @@ class FACodec(Model):
         self.streams = False  # the voice is that of the whole recording
         self.bands = prosody.bands
         self.timbre_source = timbre.source
+        self.parts = tuple(books.counts)
+        self.voice_channels = dac.latent
         channels = dac.latent
         self.encoder = DACEncoder(dac)
         self.decoder = DACDecoder(dac)
@@ -185,7 +190,9 @@ class FACodec(Model):
         audio = batch["prompt_audio"].unsqueeze(1)
         frames = audio.shape[2] // self.samples_per_frame
         mask = self._mask(batch["prompt_frames"], frames, audio.device)
-        latent = self.encoder(audio) if self.timbre_source == "latent" else None
+        latent = None
+        if self.timbre_source == "latent":
+            latent = self.encoder(audio)
         return self._timbre(audio, latent, mask)
 
     def _mask(self, lengths: Tensor, frames: int, device: torch.device) -> Tensor:
@@ -227,12 +234,14 @@ class FACodec(Model):
         sizes = [book.size for book in self.quantizer.layers]
         if bandwidth is None:
             return len(sizes)
-        kilobits = torch.tensor(sizes, dtype=torch.float64).log2().cumsum(0) * self.frame_rate / 1000
-        books = int((kilobits <= bandwidth + BIT).sum())
+        bits = [math.log2(size) for size in sizes]
+        kilobits = [total * self.frame_rate / 1000 for total in itertools.accumulate(bits)]
+        books = bisect.bisect_right(kilobits, bandwidth + BIT)
         least = self.quantizer.least
-        if books < least or bandwidth > kilobits[-1] + BIT:
-            lowest = float(kilobits[least - 1])
-            raise ValueError(f"bandwidth: {lowest:g} (prosody and content) to {float(kilobits[-1]):g} kbit/s, got {bandwidth}.")
+        highest = kilobits[-1]
+        if books < least or bandwidth > highest + BIT:
+            lowest = kilobits[least - 1]
+            raise ValueError(f"bandwidth: {lowest:g} (prosody and content) to {highest:g} kbit/s, got {bandwidth}.")
         return books
 
     @torch.inference_mode()
@@ -250,8 +259,10 @@ class FACodec(Model):
         audio = F.pad(audio, (0, missing))
         latent = self.encoder(audio)
         timbre = self._timbre(audio, latent)
-        codes = self.quantizer.encode(latent, self._prosody(audio, latent), books)
-        return [Coded(codes, None, timbre)]
+        prosody = self._prosody(audio, latent)
+        codes = self.quantizer.encode(latent, prosody, books)
+        coded = Coded(codes, None, timbre)
+        return [coded]
 
     def decode(self, chunks: list[Coded]) -> Tensor:
         """Sound (batch, 1, samples) of what `encode` gives, in the voice that is given with it. Raises ValueError where there is none."""
@@ -265,8 +276,11 @@ class FACodec(Model):
 
         `residual`: whether the residual codes have a say, which hold something of the voice that spoke.
         """
-        check_codes(codes, len(self.quantizer.layers), self.quantizer.codebook_size)
+        most = len(self.quantizer.layers)
+        check_codes(codes, most, self.quantizer.codebook_size)
         if self.redecoder is not None:
             return self.redecoder(codes, timbre, residual=residual)
-        kept = codes if residual else codes[:, : self.quantizer.least]
-        return self.decode([Coded(kept, None, timbre)])
+        if not residual:
+            codes = codes[:, : self.quantizer.least]
+        coded = Coded(codes, None, timbre)
+        return self.decode([coded])

@@ -13,7 +13,6 @@ from modules.gated import gate
 from modules.seanet import PaddedConv1d, SEANetSizes
 from modules.styled import StyledSizes
 
-
 # The position that a frame is given: its own; or, as published weights were trained by mistake, that of its item in the batch, or always
 # that of the first item, which is what an item alone has.
 Positions = Literal["frame", "item", "first"]
@@ -113,9 +112,12 @@ class PlainAttention(nn.Module):
         q = self._heads(self.conv_q(x))
         k = self._heads(self.conv_k(x))
         v = self._heads(self.conv_v(x))
-        keys = None if mask is None else mask[:, None, None]
+        keys = None
+        if mask is not None:
+            keys = mask[:, None, None]
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=keys)
-        return self.conv_o(attended.transpose(2, 3).flatten(1, 2))
+        joined = attended.transpose(2, 3).flatten(1, 2)
+        return self.conv_o(joined)
 
     def _heads(self, x: Tensor) -> Tensor:
         """(batch, channels, frames) as (batch, heads, frames, channels of a head)."""
@@ -127,9 +129,11 @@ class MelTimbre(nn.Module):
 
     def __init__(self, n_mel: int, channels: int, *, hidden: int = 512, heads: int = 2, kernel_size: int = 5, dropout: float = 0.1) -> None:
         super().__init__()
-        first = nn.Conv1d(n_mel, hidden, 1)
-        second = nn.Conv1d(hidden, hidden, 1)
-        self.spectral = nn.Sequential(first, nn.Mish(), nn.Dropout(dropout), second, nn.Mish(), nn.Dropout(dropout))
+        spectral: list[nn.Module] = []
+        for inputs in (n_mel, hidden):
+            conv = nn.Conv1d(inputs, hidden, 1)
+            spectral += [conv, nn.Mish(), nn.Dropout(dropout)]
+        self.spectral = nn.Sequential(*spectral)
         gated = [GatedConv(hidden, kernel_size, dropout) for _ in range(2)]
         self.temporal = nn.Sequential(*gated)
         self.slf_attn = PlainAttention(hidden, heads)
@@ -181,13 +185,16 @@ class GatedProsody(nn.Module):
         super().__init__()
         plain = SEANetSizes(causal=causal, norm="none")
         normed = SEANetSizes(causal=causal)
+        wide = 2 * hidden
         self.first = PaddedConv1d(bands, hidden, 1, sizes=plain)
         self.in_layers = nn.ModuleList()
         self.res_skip_layers = nn.ModuleList()
-        for layer in range(layers):
-            width = hidden if layer == layers - 1 else 2 * hidden  # the last has no successor to pass a residual to
-            self.in_layers.append(PaddedConv1d(hidden, 2 * hidden, kernel_size, sizes=normed))
-            self.res_skip_layers.append(PaddedConv1d(hidden, width, 1, sizes=normed))
+        widths = [wide] * (layers - 1) + [hidden]  # the last has no successor to pass a residual to
+        for width in widths:
+            gated = PaddedConv1d(hidden, wide, kernel_size, sizes=normed)
+            passed = PaddedConv1d(hidden, width, 1, sizes=normed)
+            self.in_layers.append(gated)
+            self.res_skip_layers.append(passed)
         self.last = PaddedConv1d(hidden, channels, 1, sizes=plain)
 
     def forward(self, mel: Tensor, mask: Tensor | None = None) -> Tensor:

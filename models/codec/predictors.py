@@ -79,58 +79,97 @@ class Predictor(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> list[Tensor]:
         """`mask` (batch, frames): True where there is sound."""
         hidden = self.model(x)
-        if self.together:
-            hidden = mean_over_frames(hidden, mask)
-        else:
-            hidden = hidden.transpose(1, 2)
+        hidden = mean_over_frames(hidden, mask) if self.together else hidden.transpose(1, 2)
         return [head(hidden) for head in self.heads]
 
 
+def of_frames(channels: int, outputs: int | None) -> tuple[Predictor | None, Predictor | None]:
+    """Who is to tell something of each frame, and who is not to be able to; nobody where there is nothing to tell."""
+    if outputs is None:
+        return None, None
+    return Predictor(channels, outputs), Predictor(channels, outputs)
+
+
+def of_voice(channels: int, outputs: int | None, *, told: bool) -> tuple[nn.Linear | None, Predictor | None]:
+    """Who is to tell something of a voice's vector, if `told`, and who is not to be able to by the frames."""
+    if outputs is None:
+        return None, None
+    teller = nn.Linear(channels, outputs) if told else None
+    return teller, Predictor(channels, outputs, together=True)
+
+
 class Predictors(nn.Module):
-    """The losses of all who are asked. `phones` None: nobody is asked for phones."""
+    """The losses of all who are asked. `phones` None: nobody is asked for phones; nor for the speaker where there is one alone."""
 
     def __init__(self, channels: int, *, phones: int | None, speakers: int, asked: Asked) -> None:
         super().__init__()
         self.f0 = Predictor(channels, 1, heads=2)
         self.reversed_f0 = Predictor(channels, 1, heads=2)
-        self.reversed_speaker = Predictor(channels, speakers, together=True)
-        self.phone = self.reversed_phone = None
-        if phones is not None:
-            self.phone = Predictor(channels, phones)
-            self.reversed_phone = Predictor(channels, phones)
-        self.speaker = nn.Linear(channels, speakers) if asked.timbre else None
-        self.register = self.reversed_register = None
+        several = None
+        if speakers > 1:
+            several = speakers
+        height = None
         if asked.register:
-            self.register = nn.Linear(channels, 1)
-            self.reversed_register = Predictor(channels, 1, together=True)
+            height = 1
+        self.phone, self.reversed_phone = of_frames(channels, phones)
+        self.speaker, self.reversed_speaker = of_voice(channels, several, told=asked.timbre)
+        self.register, self.reversed_register = of_voice(channels, height, told=True)
 
     def forward(self, factors: Factors, labels: Labels, mask: Tensor) -> dict[str, Tensor]:
         """Losses by name; of what a factor shall not tell, they begin with "reversed_". `mask` (batch, frames): True where there is sound."""
-        residual = reversed_gradient(factors.residual)
-        losses = pitch_losses(self.f0(factors.prosody), labels, mask)
-        others = pitch_losses(self.reversed_f0(residual), labels, mask)
+        losses = self._told(factors, labels, mask)
+        others = self._hidden(factors, labels, mask)
+        for name, loss in others.items():
+            losses[f"reversed_{name}"] = loss
+        return losses
+
+    def _told(self, factors: Factors, labels: Labels, mask: Tensor) -> dict[str, Tensor]:
+        """The losses of what each factor shall tell."""
+        pitch = self.f0(factors.prosody)
+        losses = pitch_losses(pitch, labels, mask)
         if self.phone is not None:
-            losses["phone"] = _phone_loss(self.phone(factors.content), labels, mask)
-            others["phone"] = _phone_loss(self.reversed_phone(residual), labels, mask)
+            phones = self.phone(factors.content)
+            losses["phone"] = _phone_loss(phones, labels, mask)
         if self.speaker is not None:
-            losses["speaker"] = F.cross_entropy(self.speaker(factors.timbre), labels.speaker)
-        (speaker,) = self.reversed_speaker(reversed_gradient(factors.sum), mask)
-        others["speaker"] = F.cross_entropy(speaker, labels.speaker)
+            speakers = self.speaker(factors.timbre)
+            losses["speaker"] = F.cross_entropy(speakers, labels.speaker)
         if self.register is not None:
+            register = self.register(factors.timbre)
+            losses["register"] = _register_loss(register, labels, mask)
+        return losses
+
+    def _hidden(self, factors: Factors, labels: Labels, mask: Tensor) -> dict[str, Tensor]:
+        """The losses of those who look for what a factor shall not tell."""
+        residual = reversed_gradient(factors.residual)
+        pitch = self.reversed_f0(residual)
+        losses = pitch_losses(pitch, labels, mask)
+        if self.reversed_phone is not None:
+            phones = self.reversed_phone(residual)
+            losses["phone"] = _phone_loss(phones, labels, mask)
+        if self.reversed_speaker is not None:
+            everything = reversed_gradient(factors.sum)
+            (speakers,) = self.reversed_speaker(everything, mask)
+            losses["speaker"] = F.cross_entropy(speakers, labels.speaker)
+        if self.reversed_register is not None:
             spoken = reversed_gradient(factors.prosody + factors.content)
-            losses["register"] = _register_loss(self.register(factors.timbre), labels, mask)
-            others["register"] = _register_loss(self.reversed_register(spoken, mask)[0], labels, mask)
-        return losses | {f"reversed_{name}": loss for name, loss in others.items()}
+            (register,) = self.reversed_register(spoken, mask)
+            losses["register"] = _register_loss(register, labels, mask)
+        return losses
 
 
 def pitch_losses(answers: list[Tensor], labels: Labels, mask: Tensor) -> dict[str, Tensor]:
     """`f0` in octaves from the utterance's mean, over its voiced frames, and `voicing`."""
     pitch, voicing = [answer.squeeze(-1) for answer in answers]
     octaves, voiced = _octaves(labels.f0, mask)
-    middle = _mean(octaves, voiced)[:, None]
-    distance = (pitch - (octaves - middle)).abs()
-    told = F.binary_cross_entropy_with_logits(voicing, voiced.to(voicing.dtype), reduction="none")
-    return {"f0": masked_mean(distance, voiced), "voicing": masked_mean(told, mask)}
+    middle = _mean(octaves, voiced)
+    wanted = octaves - middle[:, None]
+    distance = (pitch - wanted).abs()
+    is_voiced = voiced.to(voicing.dtype)
+    doubt = F.binary_cross_entropy_with_logits(voicing, is_voiced, reduction="none")
+    return {
+        "f0": masked_mean(distance, voiced),
+        "voicing": masked_mean(doubt, mask),
+    }
 
 
 def _phone_loss(answers: list[Tensor], labels: Labels, mask: Tensor) -> Tensor:

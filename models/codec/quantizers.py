@@ -68,40 +68,58 @@ class FactorQuantizer(nn.Module):
 
     def forward(self, latent: Tensor, prosody: Tensor, mask: Tensor | None = None) -> Quantized:
         """`latent` and `prosody` (batch, channels, frames); `mask` (batch, frames): True where a frame counts for the losses."""
-        used = self._drawn(len(latent)).to(latent.device) if self.training else None
+        used = None
+        if self.training:
+            used = self._drawn(len(latent)).to(latent.device)
         first = self.prosody(prosody, mask=mask)
         second = self.content(latent, mask=mask)
-        spoken = (first.vectors + second.vectors).detach()
-        rest = self.residual(latent - spoken, used=used, mask=mask)
-        commitment = first.commitment + second.commitment + rest.commitment
-        codebook = first.codebook + second.codebook + rest.codebook
-        return Quantized(first.vectors, second.vectors, rest.vectors, commitment, codebook)
+        spoken = first.vectors + second.vectors
+        left = latent - spoken.detach()
+        rest = self.residual(left, used=used, mask=mask)
+        three = (first, second, rest)
+        vectors = [part.vectors for part in three]
+        commitment = sum(part.commitment for part in three)
+        codebook = sum(part.codebook for part in three)
+        return Quantized(*vectors, commitment, codebook)
 
     def _drawn(self, items: int) -> Tensor:
         """How many residual codebooks each item has, (items,)."""
         most = len(self.residual.layers)
         counts = torch.full((items,), most)
-        some = torch.rand(items) < self.books.dropout
-        none = torch.rand(items) < self.books.residual_dropout
+        draws = torch.rand(2, items)
+        is_fewer = draws[0] < self.books.dropout
+        is_none = draws[1] < self.books.residual_dropout
         fewer = torch.randint(1, most + 1, (items,))
-        return counts.where(~some, fewer).masked_fill(none, 0)
+        counts = torch.where(is_fewer, fewer, counts)
+        return counts.masked_fill(is_none, 0)
 
     def encode(self, latent: Tensor, prosody: Tensor, used: int | None = None) -> Tensor:
         """The codes of both, by the first `used` codebooks or all."""
-        codes = [self.prosody.encode(prosody), self.content.encode(latent)]
-        left = len(self.residual.layers) if used is None else used - self.least
-        if left:
-            first, second = self.spoken(torch.cat(codes, 1))
-            codes.append(self.residual.encode(latent - (first + second), left))
-        return torch.cat(codes, 1)
+        first = self.prosody.encode(prosody)
+        second = self.content.encode(latent)
+        codes = torch.cat([first, second], 1)
+        left = len(self.residual.layers)
+        if used is not None:
+            left = used - self.least
+        if not left:
+            return codes
+        prosody, content = self.spoken(codes)
+        spoken = prosody + content
+        rest = self.residual.encode(latent - spoken, left)
+        return torch.cat([codes, rest], 1)
 
     def spoken(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Prosody and content of codes, each (batch, channels, frames). Raises ValueError for codes that lack one of them."""
-        if codes.ndim != 3 or codes.shape[1] < self.least:
-            shape = tuple(codes.shape)
-            raise ValueError(f"codes of {self.least} codebooks (prosody and content) to {len(self.layers)} are expected, got shape {shape}.")
-        first, second = codes[:, : self.least].split([len(self.prosody.layers), len(self.content.layers)], 1)
-        return self.prosody.decode(first), self.content.decode(second)
+        books = codes.shape[1]
+        least = self.least
+        if books < least:
+            raise ValueError(f"codes of {least} codebooks (prosody and content) or more are expected, got {books}.")
+        count = len(self.prosody.layers)
+        first = codes[:, :count]
+        second = codes[:, count:least]
+        prosody = self.prosody.decode(first)
+        content = self.content.decode(second)
+        return prosody, content
 
     def decode(self, codes: Tensor) -> Tensor:
         """The sum of all that codes stand for, (batch, channels, frames). Raises ValueError for those that it does not have."""

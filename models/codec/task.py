@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 AT_ONCE_SECONDS = 20.0  # of a longer sound each time, where that is the same
 STREAM_SECONDS = 0.1  # of a file that is streamed, as a microphone would give it
+LEAST_SECONDS = 0.5  # of a recording that tells a voice
+FAINTEST = 1e-3  # of full scale: what never is louder holds no voice
 Sound = Audio | str | Path | np.ndarray
 
 
@@ -37,19 +40,67 @@ class Codec(Task):
     align = "cut"
     length_ratio = 1.25
 
-    def __call__(self, source: Sound | Codes, **options: Any) -> CodedAudio:
+    def __call__(self, source: Sound | Codes, *, reference: str | None = None, **options: Any) -> CodedAudio:
         """The sound as it is after coding, or that of codes or a file of them (.safetensors). Written, it has its codes beside it.
 
-        `options` are those of the model's `infer`, such as `bandwidth`.
+        `reference`: a recording in whose voice it is to be, of a codec that keeps the voice apart. `options` are those of the model's
+        `infer`, such as `bandwidth`.
         """
+        codes = self._coded_sound(source, options)
+        if reference is not None:
+            return self.convert(codes, reference)
+        audio = self.decode(codes)
+        return CodedAudio(audio.samples, audio.rate, codes=codes)
+
+    def _coded_sound(self, source: Sound | Codes, options: dict[str, Any]) -> Codes:
+        """Codes as they are or from their file, or those of a sound."""
         is_path = isinstance(source, str | Path)
         if is_path and Path(source).suffix == ".safetensors":
             source = Codes.load(source)
-        if not isinstance(source, Codes):
-            source = self.encode(source, **options)
-        codes = source
-        audio = self.decode(codes)
-        return CodedAudio(audio.samples, audio.rate, codes=codes)
+        return source if isinstance(source, Codes) else self.encode(source, **options)
+
+    def convert(self, source: Sound | Codes, reference: Sound | Codes, *, residual: bool = False) -> CodedAudio:
+        """What `source` says, as it says it, in the voice of `reference`: a recording of half a second or more, or codes of one.
+
+        `residual`: whether what neither prosody nor content tells is kept, which sounds finer, and more like who spoke. Raises
+        ValueError for a codec that does not keep the voice apart, and for a reference too short or silent.
+        """
+        self._check_voice()
+        coded = self._coded_sound(source, {})
+        codes = self._own(coded)
+        timbre = self._voice_of(reference)
+        if not residual:
+            codes = codes.first(self.model.quantizer.least)
+        values = self._values(codes)
+        vector = torch_of(timbre, self.device)
+        with self._without_gradients():
+            wave = self.network.convert(values, vector[None], residual=residual)
+        whole = wave[0, 0].float().cpu().numpy()
+        samples = whole[: codes.samples]
+        converted = replace(codes, timbre=timbre)
+        return CodedAudio(samples, self.rate, codes=converted)
+
+    def _voice_of(self, reference: Sound | Codes) -> np.ndarray:
+        """The timbre (channels,) of a recording, checked, or of its codes."""
+        if not isinstance(reference, Codes) and Path(str(reference)).suffix != ".safetensors":
+            self._check_reference(reference)
+        codes = self._own(self._coded_sound(reference, {}))
+        return codes.timbre
+
+    def _check_voice(self) -> None:
+        if not self.model.separates:
+            raise ValueError(f"{self.name} does not keep the voice apart, so that it converts none: take a FACodec.")
+
+    def _check_reference(self, reference: Sound) -> None:
+        """Raises ValueError for a recording from which no voice can be told."""
+        whose = f"the reference {reference}" if isinstance(reference, str | Path) else "the reference"
+        samples = self._samples(reference)
+        seconds = samples.shape[2] / self.rate
+        if seconds < LEAST_SECONDS:
+            raise ValueError(f"{whose} is {seconds:.2f} s long: {LEAST_SECONDS:g} s or more of one voice are needed, three are better.")
+        loudest = float(samples.abs().max())
+        if loudest < FAINTEST:
+            raise ValueError(f"{whose} is silent (its peak is {loudest:.1g} of full scale): give a recording of somebody who speaks.")
 
     def encode(self, source: Sound, **options: Any) -> Codes:
         """The codes of a sound of any rate, `values` (codebooks, frames).
@@ -260,7 +311,11 @@ class Codec(Task):
             scales = None
             if chunks[0].scale is not None:
                 scales = np.array([float(chunk.scale[place]) for chunk in chunks], dtype=np.float32)
-            found.append(self._of_values(own, samples, chunk_frames, scales))
+            codes = self._of_values(own, samples, chunk_frames, scales)
+            if chunks[0].timbre is not None:
+                timbre = chunks[0].timbre[place].float().cpu().numpy()
+                codes = replace(codes, timbre=timbre, parts=self.model.parts)
+            found.append(codes)
         return found
 
     def _of_values(
@@ -285,7 +340,19 @@ class Codec(Task):
         if (codes.scales is not None) != self.model.chunking.normalised:
             needs = "a scale for each chunk" if self.model.chunking.normalised else "no scales"
             raise ValueError(f"{self.name} has {needs} beside its codes: give it what its `encode` gave.")
+        if self.model.separates:
+            self._check_parts(codes)
         return codes
+
+    def _check_parts(self, codes: Codes) -> None:
+        """Raises ValueError for codes that lack what this codec keeps apart."""
+        least = self.model.quantizer.least
+        width = self.model.voice_channels
+        if codes.codebooks < least:
+            raise ValueError(f"codes of {least} codebooks (prosody and content) or more are expected, got {codes.codebooks}.")
+        if codes.timbre is None or len(codes.timbre) != width:
+            given = "none" if codes.timbre is None else f"{len(codes.timbre)}"
+            raise ValueError(f"{self.name} has a timbre of {width} numbers beside its codes, got {given}: give it what its `encode` gave.")
 
     def _values(self, codes: Codes) -> torch.Tensor:
         """(1, codebooks, frames)."""
@@ -310,6 +377,8 @@ class Codec(Task):
         from models.codec.encodec import Coded
 
         parts = self._values(codes).split(codes.chunk_frames, 2)
+        if codes.timbre is not None:
+            return [Coded(part, None, torch_of(codes.timbre, self.device)[None]) for part in parts]
         if codes.scales is None:
             return [Coded(part, None) for part in parts]
         scales = torch.tensor(codes.scales, device=self.device).split(1)
@@ -328,6 +397,13 @@ class Codec(Task):
 
         samples = torch.from_numpy(audio.samples)[None]
         return MelSpectrogram(self.mel_settings)(samples)[0].numpy()
+
+
+def torch_of(array: np.ndarray, device: Any) -> torch.Tensor:
+    """An array as a tensor on a device."""
+    import torch
+
+    return torch.from_numpy(np.asarray(array)).to(device)
 
 
 def _joined(parts: Iterable[torch.Tensor]) -> torch.Tensor:
