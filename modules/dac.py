@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from modules.norm import weight_norm
-from modules.seanet import PaddedConv1d, ResidualLSTM, SEANetSizes, TrimmedConvTranspose1d
+from modules.seanet import PaddedConv1d, ResidualLSTM, SEANetSizes, TrimmedConvTranspose1d, initialise
 from modules.snake import AntiAliased, Snake
 
 DILATIONS = (1, 3, 9)  # of the residual units of a block
+SHARE = 0.3  # of a residual unit in what goes on beside it, at first: with all of it a dozen of them drive the tanh to its ends
+QUIET = 0.05  # of the sound, at first
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,7 @@ class DACSizes:
         if stride > 1:
             padding = math.ceil(stride / 2)
         conv = nn.Conv1d(inputs, outputs, kernel_size, stride, padding, dilation)
+        initialise(conv, inputs * kernel_size)
         return weight_norm(conv)
 
     def transposed(self, inputs: int, outputs: int, stride: int) -> nn.Module:
@@ -70,7 +73,9 @@ class DACSizes:
         if self.padding != "zero":
             return TrimmedConvTranspose1d(inputs, outputs, stride, sizes=self._padded)
         padding = math.ceil(stride / 2)
-        return weight_norm(nn.ConvTranspose1d(inputs, outputs, 2 * stride, stride, padding, stride % 2))
+        conv = nn.ConvTranspose1d(inputs, outputs, 2 * stride, stride, padding, stride % 2)
+        initialise(conv, inputs * 2)
+        return weight_norm(conv)
 
     @property
     def _padded(self) -> SEANetSizes:
@@ -83,7 +88,7 @@ class ResidualUnit(nn.Module):
     def __init__(self, channels: int, dilation: int, sizes: DACSizes) -> None:
         super().__init__()
         wide = sizes.conv(channels, channels, 7, dilation=dilation)
-        narrow = sizes.conv(channels, channels, 1)
+        narrow = softened(sizes.conv(channels, channels, 1), SHARE)
         self.block = nn.Sequential(sizes.activation(channels), wide, sizes.activation(channels), narrow)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -136,11 +141,19 @@ class DACDecoder(nn.Module):
             units = _units(width // 2, sizes)
             layers.append(Block(sizes.activation(width), upsampling, *units))
             width //= 2
-        last = sizes.conv(width, 1, 7)
+        last = softened(sizes.conv(width, 1, 7), QUIET)
         self.model = nn.Sequential(*layers, sizes.activation(width), last)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.tanh(self.model(x))
+
+
+def softened(layer: nn.Module, gain: float) -> nn.Module:
+    """A convolution with weight norm whose output begins that many times as large."""
+    conv = layer.conv if isinstance(layer, PaddedConv1d) else layer
+    with torch.no_grad():
+        conv.parametrizations.weight.original0.mul_(gain)
+    return layer
 
 
 def _units(width: int, sizes: DACSizes) -> list[nn.Module]:

@@ -19,6 +19,7 @@ SETTINGS = {
     "mel": {"n_fft": 64, "win_size": 64, "n_mel": 20},
     "prosody": {"bands": 8, "hidden": 8, "layers": 2},
     "timbre": {"hidden": 8},
+    "predictors": {"antialiased": False},
     "windows": (64,),
 }
 SIZES = {"layers": 1, "heads": 2, "filter": 16}
@@ -31,12 +32,16 @@ KINDS = {  # where prosody and voice are found
 }
 
 
-def network(**settings: object) -> FACodec:
-    """In eval mode, away from where it begins."""
+def untrained(**settings: object) -> FACodec:
+    """As it begins."""
     torch.manual_seed(0)
     facts = {"sample_rate": RATE, "hop_size": HOP, "n_speakers": 3}
-    model = make(FACodec, **{**facts, **SETTINGS, **settings})
-    return stirred(model, 0.3)
+    return make(FACodec, **{**facts, **SETTINGS, **settings})
+
+
+def network(**settings: object) -> FACodec:
+    """In eval mode, away from where it begins."""
+    return stirred(untrained(**settings), 0.3)
 
 
 def codec(**settings: object) -> Codec:

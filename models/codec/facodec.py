@@ -166,7 +166,7 @@ class FACodec(Model):
     # Training
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        """`mel`, `commitment`, `codebook` and the losses of the predictors; `real` and `fake` (batch, 1, samples) for the discriminators."""
+        """`wave` and `mel` distances, `commitment`, `codebook`, and the losses of the predictors; `real` and `fake` for the discriminators."""
         audio = batch["audio"].unsqueeze(1)
         frames = audio.shape[2] // self.samples_per_frame
         mask = self._mask(batch["frames"], frames, audio.device)
@@ -177,6 +177,7 @@ class FACodec(Model):
         real, fake = matched(batch, wave.float())
         labels = Labels(batch["f0"], batch.get("frame_phone"), batch["speaker"].to(audio.device))
         return {
+            "wave": F.l1_loss(fake, real),
             "mel": self.mel_loss(real, fake, batch["samples"]),
             "commitment": quantized.commitment,
             "codebook": quantized.codebook,

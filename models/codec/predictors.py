@@ -15,7 +15,6 @@ from modules.dac import DACSizes, ResidualUnit
 from modules.masks import masked_mean
 
 MIDDLE = 200.0  # Hz: where a voice lies is told in octaves from here
-LAYERS = DACSizes(padding="zero", antialiased=True)
 
 
 class Labels(NamedTuple):
@@ -45,10 +44,17 @@ class Asked:
     """Which predictors there are beside those of F0, phones and the speaker whom no factor shall tell.
 
     `timbre`: the speaker of the voice's vector. `register`: how high a voice lies, of the vector, and of what shall not tell it.
+    `antialiased`: whether their snakes work at twice the rate, which takes most of their time.
     """
 
     timbre: bool = True
     register: bool = True
+    antialiased: bool = True
+
+    @property
+    def layers(self) -> DACSizes:
+        """How their layers are."""
+        return DACSizes(padding="zero", antialiased=self.antialiased)
 
 
 class Reversal(torch.autograd.Function):
@@ -69,12 +75,16 @@ reversed_gradient: Callable[[Tensor], Tensor] = Reversal.apply
 class Predictor(nn.Module):
     """What (batch, channels, frames) tells: `heads` answers (batch, frames, outputs) each, or (batch, outputs) of all frames together."""
 
-    def __init__(self, channels: int, outputs: int, *, heads: int = 1, together: bool = False) -> None:
+    def __init__(self, channels: int, outputs: int, sizes: DACSizes, *, heads: int = 1, together: bool = False) -> None:
         super().__init__()
         self.together = together
-        units = [ResidualUnit(channels, dilation, LAYERS) for dilation in (1, 2, 3)]
-        self.model = nn.Sequential(*units, LAYERS.activation(channels))
-        self.heads = nn.ModuleList(nn.Linear(channels, outputs) for _ in range(heads))
+        units = [ResidualUnit(channels, dilation, sizes) for dilation in (1, 2, 3)]
+        last = sizes.activation(channels)
+        self.model = nn.Sequential(*units, last)
+        self.heads = nn.ModuleList()
+        for _ in range(heads):
+            head = nn.Linear(channels, outputs)
+            self.heads.append(head)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> list[Tensor]:
         """`mask` (batch, frames): True where there is sound."""
@@ -83,19 +93,19 @@ class Predictor(nn.Module):
         return [head(hidden) for head in self.heads]
 
 
-def of_frames(channels: int, outputs: int | None) -> tuple[Predictor | None, Predictor | None]:
+def of_frames(channels: int, outputs: int | None, sizes: DACSizes) -> tuple[Predictor | None, Predictor | None]:
     """Who is to tell something of each frame, and who is not to be able to; nobody where there is nothing to tell."""
     if outputs is None:
         return None, None
-    return Predictor(channels, outputs), Predictor(channels, outputs)
+    return Predictor(channels, outputs, sizes), Predictor(channels, outputs, sizes)
 
 
-def of_voice(channels: int, outputs: int | None, *, told: bool) -> tuple[nn.Linear | None, Predictor | None]:
+def of_voice(channels: int, outputs: int | None, sizes: DACSizes, *, told: bool) -> tuple[nn.Linear | None, Predictor | None]:
     """Who is to tell something of a voice's vector, if `told`, and who is not to be able to by the frames."""
     if outputs is None:
         return None, None
     teller = nn.Linear(channels, outputs) if told else None
-    return teller, Predictor(channels, outputs, together=True)
+    return teller, Predictor(channels, outputs, sizes, together=True)
 
 
 class Predictors(nn.Module):
@@ -103,17 +113,18 @@ class Predictors(nn.Module):
 
     def __init__(self, channels: int, *, phones: int | None, speakers: int, asked: Asked) -> None:
         super().__init__()
-        self.f0 = Predictor(channels, 1, heads=2)
-        self.reversed_f0 = Predictor(channels, 1, heads=2)
+        sizes = asked.layers
+        self.f0 = Predictor(channels, 1, sizes, heads=2)
+        self.reversed_f0 = Predictor(channels, 1, sizes, heads=2)
         several = None
         if speakers > 1:
             several = speakers
         height = None
         if asked.register:
             height = 1
-        self.phone, self.reversed_phone = of_frames(channels, phones)
-        self.speaker, self.reversed_speaker = of_voice(channels, several, told=asked.timbre)
-        self.register, self.reversed_register = of_voice(channels, height, told=True)
+        self.phone, self.reversed_phone = of_frames(channels, phones, sizes)
+        self.speaker, self.reversed_speaker = of_voice(channels, several, sizes, told=asked.timbre)
+        self.register, self.reversed_register = of_voice(channels, height, sizes, told=True)
 
     def forward(self, factors: Factors, labels: Labels, mask: Tensor) -> dict[str, Tensor]:
         """Losses by name; of what a factor shall not tell, they begin with "reversed_". `mask` (batch, frames): True where there is sound."""
