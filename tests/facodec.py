@@ -16,7 +16,7 @@ SETTINGS = {
     "phones": False,
     "dac": {"filters": 4, "decoder_filters": 16, "ratios": (4, 2), "latent": 8, "lstm": 1},
     "books": {"rows": (16, 32, 32), "row_channels": 4},
-    "mel": {"n_fft": 64, "win_size": 64, "n_mel": 20},
+    "spectrogram": {"n_fft": 64, "win_size": 64, "n_mel": 20},
     "prosody": {"bands": 8, "hidden": 8, "layers": 2},
     "timbre": {"hidden": 8},
     "predictors": {"antialiased": False},

@@ -63,7 +63,7 @@ def test_every_loss_falls_and_the_generator_moves(kind):
     hidden = {"reversed_f0", "reversed_voicing", "reversed_phone", "reversed_speaker", "reversed_register"}
     assert set(history[0]) == told | hidden
     for name in told - {"wave", "commitment", "codebook"}:
-        assert sum(step[name] for step in history[-3:]) < 0.97 * sum(step[name] for step in history[:3]), name
+        assert sum(step[name] for step in history[-3:]) < 0.985 * sum(step[name] for step in history[:3]), name
     still = [name for name, parameter in model.named_parameters() if torch.equal(parameter, before[name])]
     assert not still
 
@@ -118,14 +118,17 @@ def test_residual_codes_are_left_out_as_often_as_is_said():
     assert not none(latent, latent).residual.any() and none.eval()(latent, latent).residual.any()
 
 
-def test_padding_changes_no_loss():
+def test_what_lies_beyond_the_end_is_asked_of_nobody():
     model = network(phones=True, n_vocab=4).eval()
-    plain = batch(2)
-    padded = {name: F.pad(value, (0, 80 if "audio" in name else 10)) if value.ndim == 2 else value for name, value in plain.items()}
+    plain = batch(2) | {"frames": torch.tensor([40, 30]), "samples": torch.tensor([320, 240])}
+    other = {name: plain[name].clone() for name in ("f0", "frame_phone", "audio")}
+    other["f0"][1, 30:] = 999.0
+    other["frame_phone"][1, 30:] = 1
     with torch.no_grad():
-        alone, together = model(plain), model(padded)
-    for name in ("f0", "voicing", "phone", "speaker", "register"):
-        torch.testing.assert_close(alone[name], together[name], rtol=1e-4, atol=1e-5)
+        losses = model(plain), model(plain | other)
+        moved = model(plain | {"f0": 999.0 - plain["f0"]})
+    assert all(torch.equal(losses[0][name], losses[1][name]) for name in losses[0])
+    assert not torch.equal(losses[0]["f0"], moved["f0"])
 
 
 def test_phones_of_frames_are_those_of_the_durations(tmp_path):
@@ -174,8 +177,8 @@ def test_a_released_folder_loads(tmp_path):
     sizes = {"layers": 1, "heads": 4, "filter": 16, "positions": "first"}
     settings = {
         "dac": {"filters": 4, "decoder_filters": 16, "ratios": (4, 2), "latent": 8, "lstm": 0, "padding": "zero", "antialiased": True},
-        "books": SETTINGS["books"] | {"unit_rows": False}, "mel": reader.MEL, "predictors": {"timbre": False, "register": False},
-        "timbre": {"source": "latent", "transformer": sizes}, "phones": True, "n_vocab": 7,
+        "books": SETTINGS["books"] | {"unit_rows": False}, "spectrogram": reader.MEL, "predictors": {"timbre": False, "register": False},
+        "timbre": {"source": "latent", "transformer": sizes}, "phones": True, "n_vocab": 7, "sample_rate": 16000,
     }  # fmt: skip
     model = network(**settings, prosody={"source": "latent"}, redecoder={"decoder_filters": 32, "prosody": sizes, "each": True})
     second = network(**settings, prosody={"encoder": "transformer", "bands": 20, "transformer": sizes})
@@ -210,7 +213,7 @@ def test_a_released_folder_loads(tmp_path):
 
 
 def test_a_checkpoint_of_the_training_code_loads(tmp_path):
-    model = network(phones=True, n_vocab=7, books=SETTINGS["books"] | {"unit_rows": False}, mel={"n_mel": 20}, predictors={})
+    model = network(phones=True, n_vocab=7, books=SETTINGS["books"] | {"unit_rows": False}, spectrogram={"n_mel": 20}, predictors={})
     state = {}
     for key, value in old_keys(model.state_dict()).items():
         shape = value[None, :, None] if key.endswith(".alpha") and not key.startswith("predictors") else value

@@ -123,7 +123,7 @@ class FACodec(Model):
         phones: bool = True,
         dac: DACSizes = DACSizes(),
         books: Books = Books(),
-        mel: MelRead = MelRead(),
+        spectrogram: MelRead = MelRead(),
         prosody: ProsodySizes = ProsodySizes(),
         timbre: TimbreSizes = TimbreSizes(),
         predictors: Asked = Asked(),
@@ -148,9 +148,9 @@ class FACodec(Model):
         self.encoder = DACEncoder(dac)
         self.decoder = DACDecoder(dac)
         self.quantizer = FactorQuantizer(books, channels)
-        self.mel = MelSpectrogram(MelSettings(sample_rate=sample_rate, hop_size=hop_size, **vars(mel)))
+        self.mel = MelSpectrogram(MelSettings(sample_rate=sample_rate, hop_size=hop_size, **vars(spectrogram)))
         self.prosody = prosody.network(channels, causal=dac.padding == "causal")
-        self.timbre = timbre.network(mel.n_mel, channels)
+        self.timbre = timbre.network(spectrogram.n_mel, channels)
         self.voice = Voice(channels)
         self.predictors = Predictors(channels, phones=n_vocab if phones else None, speakers=n_speakers, asked=predictors)
         self.redecoder = None

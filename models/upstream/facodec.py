@@ -100,7 +100,7 @@ def from_ns3(state: State, heads: int = HEADS) -> tuple[dict[str, Any], dict[str
         "phones": phones,
         "dac": convolutions(state) | {"padding": "zero", "antialiased": True},
         "books": books(state),
-        "mel": MEL,
+        "spectrogram": MEL,
         "timbre": {"source": "latent", "transformer": timbre},
         "prosody": {"source": "latent"},
         "predictors": {"timbre": False, "register": False},

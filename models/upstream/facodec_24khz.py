@@ -94,7 +94,7 @@ def from_amphion(state: State, causal: bool = True) -> tuple[dict[str, Any], dic
     if spectral:
         (kernel, *_) = [shape[2] for shape in shapes(state, r"timbre\.temporal\.\d+\.conv1\.weight$")]
         arguments["timbre"] = {"hidden": spectral[0][0], "kernel_size": kernel}
-        arguments["mel"] = {"n_mel": spectral[0][1]}
+        arguments["spectrogram"] = {"n_mel": spectral[0][1]}
     return arguments, facts
 
 
