@@ -10,7 +10,10 @@ from torch.nn import functional as F
 
 from modules.masks import masked_mean
 from modules.norm import weight_norm
-from modules.quantization import check_codes
+from modules.quantization import check_codes, from_first_process, over_processes, some_of
+
+DECAY = 0.99  # of how often rows are chosen
+DEAD = 0.1  # times a batch: a row that is chosen more rarely becomes another
 
 
 class Factorized(NamedTuple):
@@ -28,7 +31,8 @@ class Factorized(NamedTuple):
 class FactorizedCodebook(nn.Module):
     """`size` rows of `row_channels` numbers, between two linear layers of `channels` outside.
 
-    `unit_rows`: what stands for a vector is its row at length 1, as it was looked up; else the row at the length that it has.
+    `unit_rows`: what stands for a vector is its row at length 1, as it was looked up; else the row at the length that it has. In training
+    a row that hardly anything chooses, as all of them at first, becomes a vector of the batch.
     """
 
     def __init__(self, size: int, channels: int, row_channels: int, *, unit_rows: bool) -> None:
@@ -38,16 +42,39 @@ class FactorizedCodebook(nn.Module):
         self.in_proj = weight_norm(nn.Linear(channels, row_channels))
         self.out_proj = weight_norm(nn.Linear(row_channels, channels))
         self.codebook = nn.Embedding(size, row_channels)
+        self.register_buffer("counts", torch.zeros(size))  # how often a batch chooses each row, a moving average
 
     def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """What (batch, frames, channels) becomes, its codes (batch, frames), and the two losses over the True of `mask` (batch, frames)."""
         narrow = self._narrow(x)
+        if self.training:
+            self._revive(narrow if mask is None else narrow[mask])
         codes = self._nearest(narrow)
+        if self.training:
+            self._count(codes if mask is None else codes[mask])
         rows = self._rows(codes)
         commitment = _distance(narrow, rows.detach(), mask)
         codebook = _distance(rows, narrow.detach(), mask)
         through = narrow + (rows - narrow).detach()
         return self.out_proj(through), codes, commitment, codebook
+
+    @torch.no_grad()
+    def _revive(self, narrow: Tensor) -> None:
+        dead = self.counts < DEAD
+        if not bool(dead.any()):
+            return
+        vectors = narrow.reshape(-1, narrow.shape[-1])
+        drawn = some_of(vectors, self.size)
+        from_first_process(drawn)
+        self.codebook.weight[dead] = drawn[dead].to(self.codebook.weight.dtype)
+        self.counts[dead] = DEAD  # the next batches decide
+
+    @torch.no_grad()
+    def _count(self, codes: Tensor) -> None:
+        counts = codes.flatten().bincount(minlength=self.size)
+        counts = counts.to(self.counts.dtype)
+        over_processes(counts)
+        self.counts.lerp_(counts, 1 - DECAY)
 
     def encode(self, x: Tensor) -> Tensor:
         """The codes (batch, frames) of (batch, frames, channels)."""

@@ -77,7 +77,7 @@ class Codebook(nn.Module):
         chosen = F.one_hot(codes, self.size).to(vectors.dtype)
         counts = chosen.sum(0)
         sums = chosen.t() @ vectors
-        _over_processes(counts, sums)
+        over_processes(counts, sums)
         weight = 1 - self.decay
         self.cluster_size.lerp_(counts, weight)
         self.embed_avg.lerp_(sums, weight)
@@ -244,7 +244,7 @@ def _several() -> bool:
     return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1
 
 
-def _over_processes(*tensors: Tensor) -> None:
+def over_processes(*tensors: Tensor) -> None:
     """Sums each tensor over all processes, in place."""
     if _several():
         for tensor in tensors:

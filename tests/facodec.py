@@ -13,16 +13,16 @@ from tests.networks import stirred
 RATE = 8000
 HOP = 8
 SETTINGS = {
-    "phones": False,
     "dac": {"filters": 4, "decoder_filters": 16, "ratios": (4, 2), "latent": 8, "lstm": 1},
     "books": {"rows": (16, 32, 32), "row_channels": 4},
     "spectrogram": {"n_fft": 64, "win_size": 64, "n_mel": 20},
     "prosody": {"bands": 8, "hidden": 8, "layers": 2},
     "timbre": {"hidden": 8},
-    "predictors": {"antialiased": False},
+    "predictors": {"antialiased": False, "phones": False},
     "windows": (64,),
 }
 SIZES = {"layers": 1, "heads": 2, "filter": 16}
+PHONES = {"predictors": {"antialiased": False}, "n_vocab": 4}
 KINDS = {  # where prosody and voice are found
     "mel": {},
     "latent": {"prosody": {"source": "latent"}, "timbre": {"source": "latent", "transformer": SIZES}},

@@ -153,7 +153,7 @@ def test_settings_that_cannot_be_are_named():
         ({"dac": {"ratios": (4, 2), "decoder_filters": 2}}, "cannot be halved 2 times"),
         ({"books": {"counts": (0, 2, 3)}}, "1 codebook or more"),
         ({"books": {"dropout": 2.0}}, "books.dropout: a share"),
-        ({"phones": True}, "there are no symbols: add preprocess.features.phone"),
+        ({"predictors": {}}, "there are no symbols: add preprocess.features.phone"),
         ({"timbre": {"hidden": 9}}, "heads: 9 channels cannot be shared by 2 heads"),
     )
     for settings, message in cases:

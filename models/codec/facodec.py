@@ -91,7 +91,7 @@ class MelRead:
 class FACodec(Model):
     """Speech (batch, samples) to codes and a voice, and back. `hop_size` must be the product of `dac.ratios`.
 
-    `phones`: whether training knows which phone each frame is of. `windows`: of the mel loss, samples. `redecoder`: a second decoder, for
+    `windows`: of the mel loss, samples. `redecoder`: a second decoder, for
     conversions. Raises ValueError when the settings do not fit together.
     """
 
@@ -120,7 +120,6 @@ class FACodec(Model):
         hop_size: int,
         n_speakers: int,
         n_vocab: int | None = None,
-        phones: bool = True,
         dac: DACSizes = DACSizes(),
         books: Books = Books(),
         spectrogram: MelRead = MelRead(),
@@ -133,8 +132,10 @@ class FACodec(Model):
         super().__init__()
         if hop_size != dac.hop_size:
             raise ValueError(f"preprocess.hop_size is {hop_size}, and a frame of dac.ratios is {dac.hop_size} samples: make them equal.")
-        if phones and n_vocab is None:
-            raise ValueError("phones: is true, and there are no symbols: add preprocess.features.phone, or set model.phones to false.")
+        if not predictors.phones:
+            n_vocab = None
+        elif n_vocab is None:
+            raise ValueError("predictors.phones: there are no symbols: add preprocess.features.phone, or set it to false.")
         self.sample_rate = sample_rate
         self.samples_per_frame = hop_size
         self.audio_channels = 1
@@ -152,7 +153,7 @@ class FACodec(Model):
         self.prosody = prosody.network(channels, causal=dac.padding == "causal")
         self.timbre = timbre.network(spectrogram.n_mel, channels)
         self.voice = Voice(channels)
-        self.predictors = Predictors(channels, phones=n_vocab if phones else None, speakers=n_speakers, asked=predictors)
+        self.predictors = Predictors(channels, phones=n_vocab, speakers=n_speakers, asked=predictors)
         self.redecoder = None
         if redecoder is not None:
             wide = replace(dac, decoder_filters=redecoder.decoder_filters)
@@ -161,7 +162,8 @@ class FACodec(Model):
 
     @classmethod
     def features_of(cls, settings: Settings) -> tuple[str, ...]:
-        return cls.reads if settings.get("phones", True) else ("audio", "f0")
+        asked = settings.get("predictors", {})
+        return cls.reads if asked.get("phones", True) else ("audio", "f0")
 
     # Training
 

@@ -41,12 +41,14 @@ class Factors(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """Which predictors there are beside those of F0, phones and the speaker whom no factor shall tell.
+    """Which predictors there are beside those of F0, and of the speaker whom no factor shall tell.
 
+    `phones`: whether training knows which phone each frame is of.
     `timbre`: the speaker of the voice's vector. `register`: how high a voice lies, of the vector, and of what shall not tell it.
     `antialiased`: whether their snakes work at twice the rate, which takes most of their time.
     """
 
+    phones: bool = True
     timbre: bool = True
     register: bool = True
     antialiased: bool = True

@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from models.upstream.common import Card, State, card, rename, strip
 from models.upstream.facodec_sizes import asked, books, convolutions, transformer
 from modules.norm import modern_keys
@@ -87,9 +89,20 @@ def _weights(file: Path) -> State:
 
 
 def translated(state: State, names: tuple[tuple[str, str], ...]) -> State:
-    """Weights under our names, without the tables that are worked out here."""
+    """Weights under our names, without the tables that are worked out here; of rows that are all in use."""
     kept = {key: value for key, value in modern_keys(state).items() if not COMPUTED.search(key)}
-    return {rename(key, names): value for key, value in kept.items()}
+    renamed = {rename(key, names): value for key, value in kept.items()}
+    return renamed | _in_use(renamed)
+
+
+def _in_use(state: State) -> State:
+    """How often the rows of each codebook are chosen, which only training here counts."""
+    counts = {}
+    for key, value in state.items():
+        name, is_rows, _ = key.partition(".codebook.weight")
+        if is_rows:
+            counts[f"{name}.counts"] = torch.ones(len(value))
+    return counts
 
 
 def from_ns3(state: State, heads: int = HEADS) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -97,13 +110,12 @@ def from_ns3(state: State, heads: int = HEADS) -> tuple[dict[str, Any], dict[str
     phones, facts = asked(state)
     timbre = transformer(state, "timbre.transformer.encoder", heads)
     arguments: dict[str, Any] = {
-        "phones": phones,
         "dac": convolutions(state) | {"padding": "zero", "antialiased": True},
         "books": books(state),
         "spectrogram": MEL,
         "timbre": {"source": "latent", "transformer": timbre},
         "prosody": {"source": "latent"},
-        "predictors": {"timbre": False, "register": False},
+        "predictors": {"phones": phones, "timbre": False, "register": False},
     }
     bands = state.get("prosody.linear.weight")
     if bands is not None:

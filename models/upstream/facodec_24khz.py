@@ -85,7 +85,7 @@ def from_amphion(state: State, causal: bool = True) -> tuple[dict[str, Any], dic
     """The arguments of our model, and facts, as weights under our names tell them."""
     phones, facts = asked(state)
     arguments: dict[str, Any] = {
-        "phones": phones,
+        "predictors": {"phones": phones},
         "dac": convolutions(state) | {"padding": "causal" if causal else "reflect"},
         "books": books(state),
         "prosody": prosody(state),
