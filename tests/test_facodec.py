@@ -139,6 +139,7 @@ def test_what_is_wrong_is_named():
         (lambda: task.encode(voice(0.5), bandwidth=13), r"bandwidth: 14 \(prosody and content\) to 29 kbit/s, got 13"),
         (lambda: other.convert(voice(0.5), voice(0.6)), "EnCodec does not keep the voice apart"),
         (lambda: other.encode(voice(0.1)).prosody, "FACodec's are"),
+        (lambda: task.decode_latent(np.zeros((5, task.latent))), "latents alone have no voice"),
         (lambda: next(task.stream_codes([voice(0.1)])), "cannot stream"),
     )
     for call, message in cases:

@@ -54,6 +54,7 @@ class FactorQuantizer(nn.Module):
             networks.append(FactorizedQuantizer(count, rows, channels, books.row_channels, unit_rows=books.unit_rows))
         self.prosody, self.content, self.residual = networks
         self.books = books
+        self.channels = channels
         self.codebook_size = max(books.rows)
 
     @property

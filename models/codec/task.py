@@ -148,10 +148,12 @@ class Codec(Task):
     def decode_latent(self, latent: np.ndarray) -> Audio:
         """The sound of latents (frames, latent), as models predict them in place of codes: what a frame's codes stand for.
 
-        Raises ValueError for some of another width.
+        Raises ValueError for some of another width, and for a codec whose latents lack the voice.
         """
         import torch
 
+        if self.model.separates:
+            raise ValueError(f"{self.name}: latents alone have no voice: decode codes, which have one beside them.")
         if latent.ndim != 2 or latent.shape[1] != self.latent:
             raise ValueError(f"latents of shape (frames, {self.latent}) are expected, got {latent.shape}: are they another codec's?")
         contiguous = np.ascontiguousarray(latent.T)
