@@ -119,7 +119,6 @@ class ResidualQuantizer(nn.Module):
         if codebooks < 1:
             raise ValueError(f"codebooks: 1 or more are needed, got {codebooks}: is the highest bandwidth too low for one?")
         self.codebook_size = codebook_size
-        self.channels = channels
         layers = nn.ModuleList()
         for _ in range(codebooks):
             codebook = Codebook(codebook_size, channels, decay=decay, kmeans=kmeans, dead_below=dead_below)

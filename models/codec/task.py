@@ -228,10 +228,14 @@ class Codec(Task):
     def codebook_size(self) -> int:
         return self.model.quantizer.codebook_size
 
-    @property
+    @functools.cached_property
     def latent(self) -> int:
-        """How many numbers a frame's codes stand for: the width of a codebook's rows."""
-        return self.model.quantizer.channels
+        """How many numbers a frame's codes stand for."""
+        import torch
+
+        codes = torch.zeros(1, self.codebooks, 1, dtype=torch.long, device=self.device)
+        with self._without_gradients():
+            return self.model.quantizer.decode(codes).shape[1]
 
     @property
     def channels(self) -> int:

@@ -275,14 +275,14 @@ class NaturalSpeech2(Model):
                 f"codec: it has {float(feature.clock.rate):g} frames a second, and preprocess.sample_rate and hop_size make "
                 f"{feature.sample_rate / feature.hop_size:g}: give preprocess the codec's, {feature.input_rate} and its hop."
             )
-        theirs = feature.codec("cpu").model.quantizer.state_dict()
+        theirs = quantizer_of(feature.codec("cpu")).state_dict()
         own = {name: theirs[name] for name in self.quantizer.state_dict()}
         self.quantizer.load_state_dict(own)
 
     def check_codec(self, codec: Any) -> None:
         """Raises ValueError for a codec with other codebooks than those that are kept with the weights."""
         own = self.quantizer.codebooks
-        theirs = codec.model.quantizer.codebooks
+        theirs = quantizer_of(codec).codebooks
         same = len(theirs) >= len(own) and all(_alike(*pair) for pair in zip(own, theirs, strict=False))
         if not same:
             raise ValueError(
@@ -355,6 +355,14 @@ class NaturalSpeech2(Model):
     def _visible(self, mask: Tensor, training: bool) -> Tensor:
         """What is seen where `mask` (batch, places) is real."""
         return torch.ones_like(mask) if training and self.published.see_padding else mask
+
+
+def quantizer_of(codec: Any) -> ResidualQuantizer:
+    """That of a codec whose latents are sums of rows. Raises ValueError for another kind."""
+    quantizer = codec.model.quantizer
+    if not isinstance(quantizer, ResidualQuantizer):
+        raise ValueError(f"codec: {codec.name} has no latents that are sums of rows, which are learnt here: EnCodec has.")
+    return quantizer
 
 
 def _alike(own: Codebook, other: Codebook) -> bool:
