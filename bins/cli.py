@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import inspect
 import sys
-import typing
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from inspect import Parameter
@@ -84,12 +83,12 @@ def add_options(arguments: Any, options: Mapping[str, Parameter], *, hidden: boo
 
 def _form(annotation: Any) -> dict[str, Any]:
     """How an option of that type is read: a flag, one of some words, or a number."""
-    from models.base.options import kinds
+    from models.base.options import kinds, words_of
 
     plain = kinds(annotation)
     if bool in plain:
         return {"action": "store_true"}
-    words = [word for kind in plain for word in typing.get_args(kind)]
+    words = words_of(annotation)
     number = next((kind for kind in (float, int) if kind in plain), None)
     if words and number:
         return {"type": partial(_word_or_number, words, number), "metavar": "|".join([number.__name__, *words])}

@@ -25,6 +25,7 @@ SamplerName = Literal["ddpm", "ddim", "pndm", "dpmsolver++", "unipc"]
 Spacing = Literal["trailing", "leading"]  # whether the last step of training is among those of sampling, or the first
 Network = Callable[[Tensor, float], Tensor]  # a noisy batch and where in training it stands -> its prediction
 
+RUNGE_KUTTA = 4  # steps that PNDM takes by it, unless they are skipped
 SOLVER = {"timestep_spacing": "trailing"}
 # The scheduler of `diffusers`, its settings, and whether it walks a schedule of its own steps alone.
 SAMPLERS: dict[str, tuple[str, dict[str, Any], bool]] = {
@@ -232,6 +233,8 @@ class Diffusion:
         """A scheduler of `diffusers` over `betas`, ready to take so many steps."""
         import diffusers
 
+        if name == "PNDMScheduler" and not options.get("skip_prk_steps") and steps < RUNGE_KUTTA:
+            raise ValueError(f"steps: pndm as published takes {RUNGE_KUTTA} to {len(betas)}, as it begins with Runge-Kutta; got {steps}.")
         prediction = "epsilon" if name == "PNDMScheduler" else self.prediction
         cls = getattr(diffusers, name)
         scheduler = cls(len(betas), trained_betas=betas.tolist(), prediction_type=prediction, **options)

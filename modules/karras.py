@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -38,11 +38,11 @@ class Karras:
     def sigmas(self, steps: int, *, least: bool = True) -> Tensor:
         """(steps + 1,): the levels of so many steps, `sigma_max` first, and 0 at the end; the last step starts from `sigma_min`, or
         without `least` from the level above it."""
+        if steps < 1:
+            raise ValueError(f"steps: 1 or more are needed, got {steps}.")
         if not least:
             levels = self.sigmas(steps + 1)
             return torch.cat([levels[:steps], levels[-1:]])
-        if steps < 1:
-            raise ValueError(f"steps: 1 or more are needed, got {steps}.")
         high = self.sigma_max ** (1 / self.rho)
         low = self.sigma_min ** (1 / self.rho)
         along = torch.linspace(0, 1, steps) if steps > 1 else torch.zeros(1)
@@ -84,8 +84,11 @@ class Karras:
     def step(self, denoise: Denoiser, batch: Tensor, sigma: Tensor, following: Tensor, method: Method = "heun") -> Tensor:
         """The batch at the levels `following` (batch,), from those `sigma` (batch,), along the probability flow.
 
-        "heun" asks the network twice, and is of second order; the levels that follow are then above 0.
+        "heun" asks the network twice, and is of second order; the levels that follow are then above 0. Raises ValueError for
+        another method than those.
         """
+        if method not in get_args(Method):
+            raise ValueError(f"method: there is no {method!r}. Choices: {', '.join(get_args(Method))}.")
         change = _rows(following - sigma, batch)
         slope = _slope(denoise, batch, sigma)
         ahead = batch + change * slope

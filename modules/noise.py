@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 
 BLOCK = 64  # frames whose noise is drawn together
+BLOCKS = 2**24  # of one seed
+SEEDS = 2**64  # that torch has
 
 
 class Noise:
@@ -33,7 +35,7 @@ class Noise:
         self.device = device
         self.dtype = dtype
         self.given = given or {}
-        self.generator = None if seed is None else torch.Generator().manual_seed(seed)
+        self.generator = None if seed is None else seeded(seed)
 
     @classmethod
     def like(cls, tensor: Tensor, seed: int | None = None, given: Mapping[str, Tensor] | None = None) -> Noise:
@@ -74,6 +76,14 @@ class Noise:
         return draw(sizes, generator=self.generator).to(self.device, self.dtype)
 
 
+def seeded(seed: int, *, parts: int = 1, part: int = 0, device: Any = "cpu") -> torch.Generator:
+    """A generator of its own for each of the `parts` that are drawn of a seed. Raises ValueError for a seed that is too large."""
+    most = SEEDS // parts - 1
+    if seed > most:
+        raise ValueError(f"seed: 0 to {most} are possible, got {seed}.")
+    return torch.Generator(device).manual_seed(seed * parts + part)
+
+
 def placed(seed: int, first: int, last: int, size: int) -> Tensor:
     """Standard normal numbers (last - first, size) for the frames from `first` to `last`, each frame's always the same.
 
@@ -83,7 +93,7 @@ def placed(seed: int, first: int, last: int, size: int) -> Tensor:
     end = -(-last // BLOCK)
     blocks = []
     for block in range(begin, end):
-        generator = torch.Generator().manual_seed((seed << 24) + block)
+        generator = seeded(seed, parts=BLOCKS, part=block)
         blocks.append(torch.randn(BLOCK, size, generator=generator))
     numbers = torch.cat(blocks)
     before = begin * BLOCK

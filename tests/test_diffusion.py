@@ -233,6 +233,13 @@ def test_a_consistency_model_gives_the_clean_batch_back_and_samples_at_once():
         assert clean.mean().item() == pytest.approx(MEAN, abs=0.05)
 
 
+@pytest.mark.parametrize(("draw", "most"), [(Noise, 2**64 - 1), (lambda seed: placed(seed, 0, 3, 2), 2**40 - 1)])
+def test_a_seed_that_is_too_large_is_named(draw, most):
+    draw(most)
+    with pytest.raises(ValueError, match=f"seed: 0 to {most} are possible, got {most + 1}"):
+        draw(most + 1)
+
+
 # Steps as vectors
 
 

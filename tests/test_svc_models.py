@@ -12,6 +12,7 @@ from models.svc.diffwavenet import DiffWaveNetSVC
 from models.svc.task import SVC
 from modules.average import Target
 from modules.diffusion import SAMPLERS, Diffusion, betas_of
+from modules.karras import Karras
 from modules.masks import valid
 from modules.noise import Noise
 from modules.ssim import dissimilarity
@@ -183,6 +184,18 @@ def test_steps_and_samplers_that_there_are_not(steps, sampler, told):
         model_of("DiffWaveNetSVC").infer(*inputs(), steps=steps, sampler=sampler)
 
 
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_published_pndm_needs_its_first_four_steps(steps):
+    with pytest.raises(ValueError, match=f"steps: pndm as published takes 4 to 1000, .*got {steps}"):
+        model_of("DiffWaveNetSVC").infer(*inputs(), steps=steps, sampler="pndm", published=True)
+    model_of("DiffWaveNetSVC").infer(*inputs(), steps=4, sampler="pndm", published=True)
+
+
+def test_a_word_that_is_none_of_the_choices_is_named():
+    with pytest.raises(ValueError, match=r"sampler must be ddpm or ddim or .*, got 'euler'"):
+        chosen({"sampler": "euler"}, DiffWaveNetSVC, SVC)
+
+
 @pytest.mark.parametrize("wrong", [{"steps": 2.5}, {"steps": True}, {"steps": "4"}, {"seed": 1.5}, {"seed": [1]}, {"sampler": 3}])
 def test_options_of_another_type_are_named(wrong):
     (name,) = wrong
@@ -352,6 +365,20 @@ def test_a_padded_row_of_the_student_is_as_it_is_alone():
     alone = model.infer(*own, noise=noise[:, 1:, :14], **how)
     shared = together["mel"][1:, :14]
     torch.testing.assert_close(shared, alone["mel"], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("steps", [0, -1])
+@pytest.mark.parametrize("sampler", ["consistency", "euler"])
+def test_fewer_steps_than_one_are_named_as_they_are(sampler, steps):
+    with pytest.raises(ValueError, match=f"steps: 1 or more are needed, got {steps}"):
+        model_of("DiffComoSVC", distil=True).infer(*inputs(), steps=steps, sampler=sampler)
+
+
+def test_a_sampler_of_another_model_is_named_with_the_choices():
+    with pytest.raises(ValueError, match="sampler: there is no 'ddim'. Choices: auto, consistency, euler, heun"):
+        model_of("DiffComoSVC").infer(*inputs(), sampler="ddim")
+    with pytest.raises(ValueError, match="method: there is no 'ddim'. Choices: heun, euler"):
+        Karras().sample(lambda batch, sigma: batch, torch.ones(1, 2), 2, "ddim")
 
 
 def test_a_student_that_there_is_not_is_said():

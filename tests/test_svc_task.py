@@ -1,5 +1,6 @@
 """Singing voice conversion as users call it: whose voice, where it sings, sounds of any kind, and streams."""
 
+import itertools
 import json
 import logging
 import re
@@ -16,7 +17,9 @@ from models.base.experiment import build_model
 from models.svc.streaming import Conversion, in_chunks
 from models.svc.task import SVC
 from processors import melody
+from processors.features import FeatureSet
 from tests.conftest import clip
+from tests.svc import CHANNELS, CONDITION, GENERATOR
 from tests.test_models import card_of
 from utils import changes
 from utils.audio import Audio
@@ -103,7 +106,7 @@ def test_formants_are_moved_before_the_model_hears_and_the_melody_stays(svc, ask
     np.testing.assert_allclose(melody_after[inside], melody_before[inside], rtol=0.01)
 
 
-@pytest.mark.parametrize("factor", [0.4, 2.1, "up", True, np.nan, None])
+@pytest.mark.parametrize("factor", [0.4, 2.1, "up", True, np.nan, None, np.ones(2)])
 def test_a_factor_of_formants_that_cannot_be_is_named(svc, factor):
     with pytest.raises(ValueError, match="formant_shift must be (0.5 to 2|a number)"):
         svc(glide(), target="ann", formant_shift=factor)
@@ -137,6 +140,45 @@ def test_what_cannot_be_converted_is_said(svc):
     svc.card["registers"] = {"made_bob": 100.0}
     with pytest.raises(ValueError, match="where made_ann sings is not known.* give semitones"):
         svc(glide(), target="ann")
+
+
+def test_a_voice_of_which_no_register_is_known_keeps_the_melody_and_says_so(svc, asked, caplog):
+    """As those of RVC and so-vits-svc."""
+    del svc.card["registers"]
+    with caplog.at_level(logging.WARNING):
+        svc(glide(), target="ann")
+    svc(glide(), target="ann", key_shift=0)
+    (by_itself, _), (plain, _) = asked
+    np.testing.assert_array_equal(by_itself, plain)
+    assert "the melody stays, as where made_ann sings is not known" in caplog.text
+
+
+@pytest.fixture
+def unpitched():
+    """An untrained RVC that is told no F0."""
+    torch.manual_seed(0)
+    card = card_of("RVC")
+    card["model"] |= {"pitched": False, "decoding": {"vocoder": "hifigan", "sizes": {"generator": GENERATOR}}}
+    p = card["preprocess"]
+    return SVC(build_model(card), FeatureSet(p["features"], sample_rate=p["sample_rate"], hop_size=p["hop_size"]), card)
+
+
+def test_a_voice_without_a_melody_streams_and_cannot_be_moved(unpitched):
+    (part,) = unpitched.stream([glide(0.3)])
+    assert len(part.samples) == len(glide(0.3).samples) and not part.silent
+    assert unpitched(glide(0.3), key_shift=0).rate == RATE
+    with pytest.raises(ValueError, match="key_shift: RVC sings by no F0, which 5 semitones could move: leave it out"):
+        unpitched(glide(0.3), key_shift=5)
+
+
+def test_a_trained_voice_beside_a_reference_is_refused():
+    card = card_of("TransformerSVC")
+    card["model"] |= {"condition": {**CONDITION, "speakers": "vectors"}}
+    card["facts"]["channels"] = {**CHANNELS, "speaker_vector": 5}
+    p = card["preprocess"]
+    features = FeatureSet(p["features"], sample_rate=p["sample_rate"], hop_size=p["hop_size"])
+    with pytest.raises(ValueError, match="target: TransformerSVC sings in the voice of the reference, and knows no 'nobody'"):
+        SVC(build_model(card), features, card)(glide(), target="nobody", reference="somebody.wav")
 
 
 def test_a_vocoder_is_the_one_that_was_named_else_that_of_the_card(svc, monkeypatch):
@@ -176,6 +218,24 @@ def test_the_key_shift_of_a_stream_is_found_once(svc, asked):
     assert melody.median(sung[-1]) > 1.5 * 220, "an octave above, as it came"
 
 
+def test_the_windows_of_a_stream_are_as_loud_as_their_mels_and_silence_is_silence(svc, monkeypatch):
+    """By Griffin-Lim, too."""
+    gains = itertools.chain([0.0, np.log(0.1)], itertools.repeat(0.0))
+    plain = svc.network.infer
+
+    def infer(contents, **rest):
+        out = plain(contents, **rest)
+        return {"mel": out["mel"] + next(gains)}
+
+    monkeypatch.setattr(svc.network, "infer", infer)
+    how = Conversion(chunk=0.5, context=0.0, ahead=0.02, fade=0.02)
+    song = glide(1.0)
+    silence = Audio(np.zeros(RATE // 2, np.float32), RATE)
+    parts = list(svc.stream([song, silence], target="ann", key_shift=0, conversion=how))
+    loud, quiet, silent, *_ = [np.sqrt(np.mean(part.samples[RATE // 10 :] ** 2)) for part in parts]
+    assert quiet / loud == pytest.approx(0.1, rel=0.5) and silent == 0
+
+
 @pytest.mark.parametrize("size", [300, 1000, 4410])
 def test_chunks_of_what_changes_nothing_are_the_sound(size):
     """No sample is lost, repeated or bent at the seams, whatever pieces it comes in."""
@@ -185,6 +245,14 @@ def test_chunks_of_what_changes_nothing_are_the_sound(size):
     parts = list(in_chunks(lambda window: window, pieces, 16000, how, name="a copy"))
     np.testing.assert_allclose(np.concatenate([part.samples for part in parts]), sound.samples, atol=1e-6)
     assert len(parts) == 6
+
+
+def test_a_stream_of_another_rate_is_as_long_as_what_came():
+    """Where a chunk is no whole number of samples that come out."""
+    pieces = [Audio(np.zeros(4800), 48000)] * 50
+    how = Conversion(chunk=0.25, context=0.5, ahead=0.05, fade=0.02)
+    parts = in_chunks(lambda window: window.resample(RATE), pieces, RATE, how, name="a copy")
+    assert sum(len(part.samples) for part in parts) == 5 * RATE
 
 
 def test_streams_that_cannot_be(svc):
@@ -205,7 +273,7 @@ def test_a_stream_that_ends_before_a_frame_does_is_silence_of_its_length(svc):
         assert len(part.samples) == 100 and part.silent
 
 
-@pytest.mark.parametrize("shift", ["up", "3", None, [1], np.inf, 1000])
+@pytest.mark.parametrize("shift", ["up", "3", None, [1], np.inf, 1000, np.zeros(2)])
 def test_a_shift_that_is_no_number_of_semitones_is_named(svc, shift):
     with pytest.raises(ValueError, match="key_shift: a number of semitones is needed, -60 to 60"):
         svc(glide(), target="ann", key_shift=shift)

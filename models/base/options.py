@@ -35,7 +35,7 @@ Deviation = Annotated[float, Range("0 (always the same) or above")]
 
 def problem_of(parameter: Parameter, value: Any) -> str | None:
     """What is wrong with a value that a user named, or None: "must be a whole number, got 2.5."."""
-    return of_another_kind(parameter, value) or out_of_range(parameter, value)
+    return of_another_kind(parameter, value) or not_among_words(parameter, value) or out_of_range(parameter, value)
 
 
 def of_another_kind(parameter: Parameter, value: Any) -> str | None:
@@ -55,6 +55,15 @@ def of_another_kind(parameter: Parameter, value: Any) -> str | None:
             return None
         nouns.append(NOUNS[plain])
     choices = " or ".join(nouns)
+    return f"must be {choices}, got {value!r}."
+
+
+def not_among_words(parameter: Parameter, value: Any) -> str | None:
+    """What is wrong with a text where only some words may stand, or None: "must be heun or euler, got 'ddim'."."""
+    words = words_of(parameter.annotation)
+    if not words or not isinstance(value, str) or value in words:
+        return None
+    choices = " or ".join(words)
     return f"must be {choices}, got {value!r}."
 
 
@@ -84,6 +93,11 @@ def kinds(annotation: Any) -> list[Any]:
     if origin in UNIONS:
         return [kind for part in typing.get_args(annotation) for kind in kinds(part)]
     return [annotation]
+
+
+def words_of(annotation: Any) -> list[str]:
+    """The words that may stand where it says `Literal`, none where it does not."""
+    return [word for kind in kinds(annotation) for word in typing.get_args(kind)]
 
 
 def notes(annotation: Any) -> list[Any]:

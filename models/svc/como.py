@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -164,7 +164,7 @@ class DiffComoSVC(MelConversion):
         (batch,) numbers or (batch, channels) vectors, `frames` (batch,) lengths. The `sampler` "consistency" asks the student, "euler"
         and "heun" the teacher; "auto" the student where it was trained. `steps` None is 1 for the student, 40 for the teacher. The
         same `seed` gives the same twice. `noise` (steps, batch, frames, n_mel), standard normal, is given instead of drawn: what to
-        begin with, then what the student adds before each further step. Raises ValueError for a student that there is not.
+        begin with, then what the student adds before each further step. Raises ValueError for a sampler or a student that there is not.
         """
         condition = self.condition_encoder(contents, f0, energy, speaker, frames=frames)
         inside = None if frames is None else valid(frames, condition.shape[1])
@@ -176,6 +176,8 @@ class DiffComoSVC(MelConversion):
 
     def sample(self, guess: Tensor, inside: Tensor | None, noise: Noise, *, steps: int | None, sampler: Sampler) -> Tensor:
         """A normalised mel (batch, frames, n_mel) from the encoder's guess of it; see `infer`."""
+        if sampler not in get_args(Sampler):
+            raise ValueError(f"sampler: there is no {sampler!r}. Choices: {', '.join(get_args(Sampler))}.")
         if sampler == "auto":
             trained = self.student is not None and bool(self.distilled)
             sampler = "consistency" if trained else "euler"

@@ -49,14 +49,18 @@ def in_chunks(convert: Convert, pieces: Iterable[Audio], rate: int, how: Convers
     """
     windows = _windows(pieces, how)
     faded: np.ndarray | None = None  # of the chunk before, what is faded out
+    came = 0  # samples
+    given = 0  # and those that became of them
     first = True
     for window, before, chunk, last in windows:
         begun = time.perf_counter()
         samples = convert(window).samples
         start = round(before * rate / window.rate)
-        stop = round((before + chunk) * rate / window.rate)
+        came += chunk
+        size = round(came * rate / window.rate) - given  # of the whole stream: what is rounded off a chunk adds up
+        given += size
         fade = 0 if last else round(how.fade * rate)
-        part = _fitted(samples, stop + fade)[start:]
+        part = _fitted(samples, start + size + fade)[start:]
         if faded is not None:
             part = _crossed(faded, part)
         faded = part[len(part) - fade :] if fade else None

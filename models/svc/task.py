@@ -84,7 +84,8 @@ class SVC(Task):
         """The recording `source`, a file or a sound, in the voice of `target`: a name in the card, None for the first.
 
         A model of voices as vectors sings in that of any recording, `reference`. `key_shift` moves the melody by so many semitones;
-        "auto" to where the voice sings, from the median F0 of the one to that of the other. `formant_shift` is a factor of the
+        "auto" to where the voice sings, from the median F0 of the one to that of the other, and not at all where a published voice
+        does not tell. `formant_shift` is a factor of the
         recording's formants, which are changed before the model hears it: above 1 the voice comes out brighter and smaller, below it
         darker and larger, and the melody stays. `vocoder` is a release, run or checkpoint; None takes the one that the card names, or
         Griffin-Lim. All other `options` are those of the model's `infer`; a `seed` below 0 is a new one each time. Raises ValueError
@@ -140,7 +141,8 @@ class SVC(Task):
         """The sound that comes in pieces, as of a microphone, converted piece by piece; the latency is logged with the first.
 
         The pieces are of any length and of one rate. `conversion` says how much is converted at once, and how much before and after
-        it is looked at. An automatic key shift is found out from the first of it that has a melody. Takes the call's options.
+        it is looked at. An automatic key shift is found out from the first of it that has a melody. Silence stays silence. Takes the
+        call's options.
         """
         run = self._checked(key_shift, formant_shift, vocoder, {"seed": 0} | options)
         goal = self._target(target, reference)
@@ -148,9 +150,9 @@ class SVC(Task):
         def convert(window: Audio) -> Audio:
             nonlocal run
             arrays = self.analysed(window, formant_shift=run.formant_shift, silent=True)
-            if not _frames(arrays):  # a stream that ends before its first frame does
+            if window.silent or not _frames(arrays):  # the latter where a stream ends before its first frame does
                 return Audio(np.zeros(0), self.rate)
-            run = self._settled(arrays["f0"], goal, run)
+            run = self._settled(arrays, goal, run)
             waiting = run.key_shift == "auto"  # nothing with a melody came yet
             return self._sung(arrays, goal, replace(run, key_shift=0.0) if waiting else run)[0]
 
@@ -211,6 +213,8 @@ class SVC(Task):
             return self._trained(speaker, number)
         if reference is None:
             raise ValueError(f"reference: {self.name} sings in the voice of a recording: name one, a few seconds of somebody.")
+        if name is not None:
+            raise ValueError(f"target: {self.name} sings in the voice of the reference, and knows no {name!r}: leave it out.")
         recording = Audio.read(reference)
         arrays = self.features.of_sound(recording, [VECTOR, "f0"])
         vector = torch.from_numpy(arrays[VECTOR])[None].to(self.device)
@@ -234,10 +238,17 @@ class SVC(Task):
         registers = self.card.get("registers", {})
         return Target(name, torch.tensor([number], device=self.device), registers.get(name))
 
-    def _settled(self, f0: np.ndarray, goal: Target, run: RunOptions) -> RunOptions:
-        """With the key shift as a number where it can be found out: `f0` has a melody. Raises ValueError for an unknown register."""
-        if run.key_shift != "auto" or "f0" not in self.reads or not (f0 > 0).any():
+    def _settled(self, arrays: Arrays, goal: Target, run: RunOptions) -> RunOptions:
+        """With the key shift as a number where it can be found out: where the song has a melody.
+
+        Raises ValueError for an unknown register, unless nothing is known of any voice, as in RVC's and so-vits-svc's files.
+        """
+        f0 = arrays.get("f0", np.zeros(0))
+        if run.key_shift != "auto" or not (f0 > 0).any():
             return run
+        if goal.register is None and "registers" not in self.card:
+            log.warning(f"{self.name}: the melody stays, as where {goal.name} sings is not known; a key_shift in semitones moves it.")
+            return replace(run, key_shift=0.0)
         if goal.register is None:
             raise ValueError(f"key_shift: where {goal.name} sings is not known, so that it cannot be found out: give semitones, such as 0.")
         semitones = melody.semitones_to(f0, goal.register)
@@ -255,10 +266,15 @@ class SVC(Task):
         seed = chosen.get("seed")
         if seed is not None and seed < 0:
             chosen["seed"] = None
+        is_word = isinstance(key_shift, str) and key_shift == "auto"
         is_shift = isinstance(key_shift, Real) and abs(key_shift) <= FARTHEST
-        if key_shift != "auto" and not is_shift:
+        if not is_word and not is_shift:
             raise ValueError(f'key_shift: a number of semitones is needed, -{FARTHEST} to {FARTHEST}, or "auto", got {key_shift!r}.')
+        if is_shift and key_shift != 0 and "f0" not in self.reads:
+            raise ValueError(f"key_shift: {self.name} sings by no F0, which {key_shift} semitones could move: leave it out.")
         problem = problem_of(self.own_options()["formant_shift"], formant_shift)
+        if not problem and not isinstance(formant_shift, Real):  # an array
+            problem = f"must be a number, got {formant_shift!r}."
         if problem:
             raise ValueError(f"formant_shift {problem}")
         if "mel" in self.model.reads:
@@ -288,7 +304,7 @@ class SVC(Task):
 
     def _sung(self, arrays: Arrays, goal: Target, run: RunOptions) -> tuple[Audio, Arrays]:
         """The sound, and what there is to draw of it: mel (frames, n_mel) or audio (samples,), and the F0 that was sung, (frames,)."""
-        run = self._settled(arrays.get("f0", np.zeros(1)), goal, run)
+        run = self._settled(arrays, goal, run)
         if "f0" in arrays:
             if run.key_shift == "auto":
                 melody.median(arrays["f0"])  # says that there is none

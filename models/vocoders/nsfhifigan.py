@@ -19,6 +19,7 @@ from models.base.model import Model, former_names
 from models.vocoders.hifigan import HiFiGAN, Variant
 from models.vocoders.losses import LossMel, compared
 from models.vocoders.stages import UpsampleSizes
+from modules.noise import seeded
 from modules.source import Draw, HarmonicSource, gliding_cycles
 from processors.mel import MelSettings
 
@@ -101,7 +102,7 @@ class NSFHiFiGAN(Model):
     def infer(self, mel: Tensor, f0: Tensor, *, source: Tensor | None = None, seed: int = 0) -> Tensor:
         """Samples (batch, frames * samples_per_frame). `source` is what `source(f0)` gives, or a part of it that lies
         under these frames; the noise of the source and of the net is that of `seed`."""
-        random = torch.Generator(mel.device).manual_seed(seed)
+        random = seeded(seed, device=mel.device)
         if source is None:
             source = self.excitation(f0, generator=random)
         hidden = mel.transpose(1, 2)
@@ -113,7 +114,7 @@ class NSFHiFiGAN(Model):
     def source(self, f0: Tensor, *, seed: int = 0) -> Tensor:
         """The excitation (batch, 1, frames * source_samples_per_frame) of a whole utterance: its phases run on from the
         beginning, so whoever works in chunks makes it once and hands `infer` the part under each chunk."""
-        return self.excitation(f0, generator=torch.Generator(f0.device).manual_seed(seed))
+        return self.excitation(f0, generator=seeded(seed, device=f0.device))
 
     @property
     def source_samples_per_frame(self) -> int:

@@ -68,7 +68,7 @@ class Voicing:
 
         def decode(mel: np.ndarray) -> Audio:
             samples = decoder.infer(torch.from_numpy(mel)[None])[0]
-            return Audio(samples.numpy(), self.task.rate).normalised(-3.0)
+            return Audio(samples.numpy(), self.task.rate)  # as loud as the mel: a window of a stream is no louder than the next
 
         return decode
 
