@@ -68,7 +68,9 @@ class Voicing:
 
         def decode(mel: np.ndarray) -> Audio:
             samples = decoder.infer(torch.from_numpy(mel)[None])[0]
-            return Audio(samples.numpy(), self.task.rate)  # as loud as the mel: a window of a stream is no louder than the next
+            sound = Audio(samples.numpy(), self.task.rate)
+            # As loud as its mel, and so each window of a stream like the next; what would be clipped is brought to full scale.
+            return sound.normalised(0.0) if sound.peak > 1 else sound
 
         return decode
 
