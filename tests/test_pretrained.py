@@ -1,15 +1,19 @@
-"""The voices that come along: small, whole, of nobody's disk, and understood by a recogniser that never heard them."""
+"""What comes along: small, whole, of nobody's disk; voices are understood by a recogniser that never heard them, a codec keeps the sound."""
 
 import re
 
 import numpy as np
 import pytest
 
+from evaluation.waveform import si_sdr
 from models import load
 from tests.conftest import ROOT
+from utils.audio import Audio
 from utils.files import read_json
 
 FOLDERS = sorted(path.parent for path in (ROOT / "pretrained").glob("*/card.json"))
+CODEC = ROOT / "pretrained" / "encodec_small"
+VOICES = [folder for folder in FOLDERS if folder != CODEC]
 UNSEEN = (  # of no corpus that a voice here learnt from
     "The train to the city leaves at seven in the morning.",
     "She put the letter on the table and closed the door.",
@@ -20,20 +24,31 @@ UNSEEN = (  # of no corpus that a voice here learnt from
 
 
 def test_the_voice_of_the_demo_is_there():
-    assert "vits_kathleen" in [folder.name for folder in FOLDERS]  # else what follows would be tried on nothing
+    assert "vits_kathleen" in [folder.name for folder in VOICES]  # else what follows would be tried on nothing
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_a_voice_is_small_and_whole(folder):
+def test_what_comes_along_is_small_and_whole(folder):
     page, card = (folder / "README.md").read_text(encoding="utf-8"), (folder / "card.json").read_text(encoding="utf-8")
     assert re.findall("^## (.*)", page, re.M) == ["Metadata", "Datasets", "Training", "Results", "Usage", "Demo", "Licence", "Ethics"]
     assert not re.search(r'["\s(`]/\w+/', page + card), "a path of somebody's disk"
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 20e6
     assert sorted(folder.glob("samples/*.wav")) and f'load("pretrained/{folder.name}")' in page
+
+
+@pytest.mark.parametrize("folder", VOICES, ids=lambda folder: folder.name)
+def test_a_voice_is_kept_in_half_precision(folder):
     assert read_json(folder / "card.json")["parameters"] * 2 == pytest.approx((folder / "model.safetensors").stat().st_size, rel=0.05)
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_the_codec_keeps_more_of_a_voice_with_every_bit():
+    codec = load(CODEC, device="cpu")
+    voice = Audio.read(sorted(VOICES[0].glob("samples/*.wav"))[0], codec.rate)
+    kept = [si_sdr(voice, codec(voice, bandwidth=bandwidth)) for bandwidth in (1.5, 3, 6)]
+    assert kept[0] > 0 and kept[0] + 1 < kept[1] < kept[2], kept
+
+
+@pytest.mark.parametrize("folder", VOICES, ids=lambda folder: folder.name)
 def test_a_voice_is_understood(folder):
     pytest.importorskip("pocketsphinx")
     from tests.intelligibility import error_rate
