@@ -192,9 +192,9 @@ def _phone_loss(answers: list[Tensor], labels: Labels, mask: Tensor) -> Tensor:
 
 
 def _register_loss(answer: Tensor, labels: Labels, mask: Tensor) -> Tensor:
-    """How far the utterance's mean pitch is from `answer` (batch, 1), in octaves, over those that have a voice."""
+    """How far the utterance's mean pitch is from `answer` (batch, 1), in octaves squared, over those that have a voice."""
     octaves, voiced = _octaves(labels.f0, mask)
-    distance = (answer - _mean(octaves, voiced)[:, None]).abs()
+    distance = (answer - _mean(octaves, voiced)[:, None]).square()
     return masked_mean(distance, voiced.any(1, keepdim=True))
 
 
