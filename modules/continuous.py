@@ -74,7 +74,8 @@ class VariancePreserving:
         """How a noisy batch changes with the time, of which the network says that `clean` is in it."""
         at = rows(time, clean)
         variance = self.deviation(at).square() + LEAST
-        score = -self.noise_of(clean, noisy, time) / variance.sqrt()
+        rest = noisy - self.signal(at) * clean
+        score = -rest / variance  # noise that is so many times as large is added as much faster: no factor is left
         return -0.5 * self.rate(at) * (noisy / self.sigma**2 + score)
 
 

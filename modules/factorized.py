@@ -125,11 +125,11 @@ class FactorizedQuantizer(nn.Module):
         distances = []
         for number, book in enumerate(self.layers):
             vectors, chosen, commitment, distance = book(rest, mask)
+            rest = rest - vectors  # what is left out has no say in the sum, but each codebook is still for what is left over
             if used is not None:
                 kept = used > number
                 vectors = vectors * kept[:, None, None]
             total = total + vectors
-            rest = rest - vectors
             codes.append(chosen)
             commitments.append(commitment)
             distances.append(distance)

@@ -54,11 +54,12 @@ def _list(path: Path, root: Path, bad: Reasons) -> Iterator[Told]:
             continue
         try:
             line = parse_json(text, Line, f"{path}:{number}")
-        except ValueError as error:
+            place = path.parent / line.get("wav", line["id"])
+            name = _name(place, root)
+        except ValueError as error:  # of the last: it lies outside of the root
             bad.append((f"{path.name}:{number}", str(error)))
             continue
-        place = path.parent / line.get("wav", line["id"])
-        yield _name(place, root), line
+        yield name, line
     bad += in_another_encoding(path, unread)
 
 

@@ -49,6 +49,7 @@ def _heard(mute: list[Utterance], how: Transcription, folder: Path) -> tuple[dic
     texts = {}
     reasons = []
     with path.open("a", encoding="utf-8") as file:
+        file.write(_line_end(path))
         for utterance in tqdm(mute, desc="transcribe", unit="file", disable=not main_process()):
             key = _key(utterance)
             try:
@@ -66,6 +67,12 @@ def _heard(mute: list[Utterance], how: Transcription, folder: Path) -> tuple[dic
     return texts, reasons
 
 
+def _line_end(path: Path) -> str:
+    """What a file lacks whose last line was cut short: the next one would be lost with it."""
+    content = path.read_bytes()
+    return "\n" if content and not content.endswith(b"\n") else ""
+
+
 def _key(utterance: Utterance) -> str:
     return f"{utterance.audio_digest} {utterance.language}"
 
@@ -75,7 +82,8 @@ def _known(path: Path) -> dict[str, str]:
     known: dict[str, str] = {}
     if not path.is_file():
         return known
-    for number, line in read_lines(path):
+    cut: list[tuple[int, str]] = []  # within a letter
+    for number, line in read_lines(path, cut):
         try:
             row: dict[str, Any] = parse_json(line, dict[str, str], f"{path}:{number}")
             known[row["sound"]] = row["text"]

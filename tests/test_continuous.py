@@ -58,6 +58,16 @@ def test_what_is_mixed_in_is_found_again(settings):
     torch.testing.assert_close(whole, torch.tensor([process.sigma]), rtol=1e-4, atol=0)
 
 
+@pytest.mark.parametrize("settings", [{}, {"sigma": 0.7, "noise_factor": 1.3}])
+def test_the_slope_is_that_of_what_is_mixed(settings):
+    process = VariancePreserving(**settings)
+    clean, noise = torch.randn(2, 3, 4, 5).double()
+    time = torch.tensor([0.1, 0.5, 0.9]).double()
+    later, earlier = (process.mix(clean, noise, time + change) for change in (1e-5, -1e-5))
+    slope = process.slope(clean, process.mix(clean, noise, time), time)
+    torch.testing.assert_close(slope, (later - earlier) / 2e-5, rtol=1e-4, atol=1e-5)
+
+
 def test_times_and_steps():
     times = draw_times(1000, Noise(0))
     assert 0 < times.min() < 0.01 and 0.99 < times.max() < 1

@@ -130,6 +130,18 @@ def test_rows_begin_as_what_is_quantised_and_begin_anew_where_nothing_chooses_th
     assert torch.equal(book.codebook.weight, kept)
 
 
+def test_codebooks_that_are_left_out_still_quantise_what_is_left_over():
+    torch.manual_seed(0)
+    quantizer = FactorizedQuantizer(3, 16, 6, 3).train()
+    for book in quantizer.layers:
+        book.counts.fill_(1.0)  # no row begins anew
+    x = torch.randn(2, 6, 40)
+    wanted = quantizer.encode(x)
+    out = quantizer(x, used=torch.tensor([0, 1]))
+    assert torch.equal(out.codes, wanted) and not out.vectors[0].any()
+    torch.testing.assert_close(out.vectors[1:], quantizer.decode(wanted[1:, :1]))
+
+
 def test_residual_codes_are_left_out_as_often_as_is_said():
     quantizer = FactorQuantizer(Books(rows=(8, 8, 8), row_channels=2, dropout=1.0, residual_dropout=0.25), 4).train()
     torch.manual_seed(0)

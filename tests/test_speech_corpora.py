@@ -91,6 +91,19 @@ def test_what_has_no_words_gets_those_that_are_heard_once(tmp_path, monkeypatch)
     assert sorted(Hearing.heard) == [(0.3, "en-us"), (0.3, "en-us"), (11.2, "en-us"), (14.2, "en-us")]
 
 
+def test_a_line_that_was_cut_short_costs_no_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(Hearing, "heard", [])
+    trees.librilight(tmp_path / "raw")
+    how = {"needs_text": True, "transcribe": Hearing(), "jobs": 1}
+    prepare("librilight", tmp_path / "raw", tmp_path / "data", **how)
+    (path,) = (tmp_path / "data/librilight").glob("heard-*.jsonl")
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]) + '{"sound": "é'.encode()[:-1])  # within a letter
+    for heard in (5, 5):
+        prepare("librilight", tmp_path / "raw", tmp_path / "data", **how)
+        assert len(Hearing.heard) == heard
+
+
 def test_words_that_are_there_stay(tmp_path):
     trees.sound(tmp_path / "raw/ann/a.wav")
     trees.write(tmp_path / "raw/ann/a.txt", "mine")
@@ -118,6 +131,10 @@ def test_emilia_leaves_out_what_is_judged_to_sound_bad(tmp_path):
     report = prepare("emilia", tmp_path / "raw", tmp_path / "data", settings={"least_dnsmos": 3.0}, jobs=1)
     assert "DNSMOS is 2.5, below preprocess.corpora.emilia.least_dnsmos" in dict(report.skipped)["DE_B00001_S00002_W000003"]
     assert {u.language for u in emilia.utterances(tmp_path / "raw")} == {"en-us", "de"}
+    elsewhere = {"id": "EN_x", "text": "Hello.", "wav": "/elsewhere/x.mp3"}
+    trees.write(tmp_path / "raw/EN/EN_B00009.jsonl", json.dumps(elsewhere) + "\n")
+    assert len(list(emilia.utterances(tmp_path / "raw"))) == 3
+    assert "/elsewhere/x" in dict(emilia.orphans(tmp_path / "raw"))["EN_B00009.jsonl:1"]
 
 
 def test_settings_of_corpora_are_checked_and_reach_them(tmp_path):

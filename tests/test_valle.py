@@ -147,9 +147,9 @@ def test_what_is_likely_alone_is_drawn():
     scores = torch.tensor([[0.0, 3.0, 2.0, 1.0]]).repeat(400, 1)
     uniform = (torch.arange(400) + 0.5) / 400
     drawn = {name: set(Sampling(**options).drawn(scores, uniform).tolist()) for name, options in {
-        "all": {}, "two": {"top_k": 2}, "most": {"top_p": 0.7}, "cold": {"temperature": 0}, "one": {"top_k": 1},
+        "all": {}, "two": {"top_k": 2}, "most": {"top_p": 0.7}, "none": {"top_p": 0.0}, "cold": {"temperature": 0}, "one": {"top_k": 1},
     }.items()}  # fmt: skip
-    assert drawn == {"all": {0, 1, 2, 3}, "two": {1, 2}, "most": {1, 2}, "cold": {1}, "one": {1}}
+    assert drawn == {"all": {0, 1, 2, 3}, "two": {1, 2}, "most": {1, 2}, "none": {1}, "cold": {1}, "one": {1}}
     shares = np.bincount(by_chance(scores, uniform).numpy(), minlength=4) / 400
     np.testing.assert_allclose(shares, scores[0].softmax(-1), atol=0.003)
 

@@ -85,6 +85,17 @@ def test_a_stream_gives_pieces_of_a_sentence(task):
         task.stream("go.", chunk_seconds=-1, **SAID)
 
 
+def test_no_option_is_passed_over(task, monkeypatch):
+    called = []
+    compiled = lambda **given: called.append(given) or task.network.infer(**given)  # noqa: E731
+    monkeypatch.setitem(vars(task), "_compiled", compiled)
+    assert np.array_equal(task("go.", compile=True, **SAID).samples, task("go.", **SAID).samples) and len(called) == 1
+    with pytest.raises(ValueError, match="compile: pieces of a sentence are made without it"):
+        task.stream("go.", chunk_seconds=0.02, compile=True, **SAID)
+    with pytest.raises(ValueError, match="vocoder: VALLE makes sound itself, leave 'x' out"):
+        task.stream("go.", chunk_seconds=0.02, vocoder="x", **SAID)
+
+
 def test_an_utterance_goes_on_from_how_its_recording_begins(task, tmp_path):
     path = voice(0.2).write(tmp_path / "a.wav")
     sample = task.sample(Utterance("a", "custom", "x", audio=str(path), seconds=0.2, text="go now"))

@@ -46,8 +46,6 @@ class CodeLines:
 
     def _spoken(self, readings: list[Reading], voice: Tensors, options: dict[str, Any]) -> list[dict[str, np.ndarray]]:
         """`codes` (frames, codebooks) of each."""
-        import torch
-
         if not readings:
             return []
         self.task._check_rates(readings)
@@ -55,8 +53,7 @@ class CodeLines:
         inputs = self._padded(readings)
         for name, value in voice.items():
             inputs[name] = value.expand(rows, *value.shape[1:])
-        with torch.inference_mode():
-            out = self.task.network.infer(**inputs, **options["controls"])
+        out = self.task._inferred(inputs, options["controls"], compiled=options["compile"])
         codes = out["codes"].cpu().numpy()
         counts = out["frames"].tolist()
         return [{"codes": row[:count]} for row, count in zip(codes, counts, strict=True)]
@@ -90,13 +87,15 @@ class CodeLines:
         return {"phone": phone.to(device), "tokens": tokens.to(device)}
 
 
-def check_chunks(seconds: float, model: Model) -> None:
-    """Raises ValueError for seconds below 0, and where the model gives no pieces of a sentence."""
+def check_chunks(seconds: float, model: Model, *, compiled: bool) -> None:
+    """Raises ValueError for seconds below 0, where the model gives no pieces of a sentence, and where these were to be `compiled`."""
     if seconds < 0:
         raise ValueError(f"chunk_seconds: 0 (sentences) or above, got {seconds:g}.")
     if seconds and not model.says_several:
         name = type(model).__name__
         raise ValueError(f"chunk_seconds: {name} makes all of a sentence at once; leave it out, and it streams sentence by sentence.")
+    if seconds and compiled:
+        raise ValueError("compile: pieces of a sentence are made without it: leave out compile, or chunk_seconds.")
 
 
 def groups(read: Iterable[Item]) -> Iterator[list[Item]]:

@@ -166,7 +166,9 @@ class TTS(Task):
         All of the text is read before the first sound, unless `ahead` is False; options are always checked first.
         """
         check_prompt(type(self.model), options["prompt"], options["prompt_text"])
-        check_chunks(options["chunk_seconds"], self.model)
+        check_chunks(options["chunk_seconds"], self.model, compiled=options["compile"])
+        if self.model.says_several:
+            self._check_vocoder(options["vocoder"])
         controls = self._checked(options)
         tokeniser = self._tokeniser(options["language"])
         prompt = self._prompt(options)
@@ -315,6 +317,7 @@ class TTS(Task):
         """
         import torch
 
+        compiled = options["compile"]
         controls = dict(options["controls"])
         phone = torch.from_numpy(reading.ids)[None].to(self.device)
         if "speed" in self.options:
@@ -322,15 +325,20 @@ class TTS(Task):
             controls["speed"] = self._speeds(speed, reading.rates, len(reading.ids))
         else:
             self._check_rates([reading])
-        compiled = options["compile"]
-        with torch.no_grad() if compiled else torch.inference_mode():
-            infer = self._compiled if compiled else self.network.infer
-            out = infer(phone, **voice, **controls)
+        out = self._inferred({"phone": phone, **voice}, controls, compiled=compiled)
         arrays = {}
         for name, value in out.items():
             if value.ndim >= 2:
                 arrays[name] = value[0].float().cpu().numpy()
         return arrays
+
+    def _inferred(self, inputs: Voice, controls: dict[str, Any], *, compiled: bool) -> dict[str, torch.Tensor]:
+        """What the network makes of its inputs."""
+        import torch
+
+        with torch.no_grad() if compiled else torch.inference_mode():
+            infer = self._compiled if compiled else self.network.infer
+            return infer(**inputs, **controls)
 
     def _speeds(self, speed: float, rates: np.ndarray, size: int) -> float | torch.Tensor:
         """`speed` times the rates of the tokens: one number where all are alike, else (1, size); a blank goes with the token before."""
@@ -368,13 +376,17 @@ class TTS(Task):
         vocoder = options["vocoder"]
         if "mel" in spoken and "audio" not in spoken:
             return self._vocode(spoken["mel"], vocoder, compile=options["compile"])
-        if vocoder is not None:
-            raise ValueError(f"vocoder: {self.card['model_type']} makes sound itself, leave {vocoder!r} out.")
+        self._check_vocoder(vocoder)
         if "latent" in spoken:
             return self._codec.decode_latent(spoken["latent"])
         if "codes" in spoken:
             return self._decoded(spoken["codes"])
         return Audio(spoken["audio"], self.rate)
+
+    def _check_vocoder(self, vocoder: str | None) -> None:
+        """Raises ValueError for one beside a model that needs none."""
+        if vocoder is not None:
+            raise ValueError(f"vocoder: {self.card['model_type']} makes sound itself, leave {vocoder!r} out.")
 
     @functools.cached_property
     def _codec(self) -> Codec:

@@ -46,7 +46,9 @@ class Sampling:
             ordered, order = scores.sort(descending=True)
             chances = ordered.softmax(-1)
             before = chances.cumsum(-1) - chances
-            ordered = ordered.masked_fill(before >= self.top_p, NEVER)
+            beyond = before >= self.top_p
+            beyond[..., 0] = False  # the likeliest is always there, were the share 0
+            ordered = ordered.masked_fill(beyond, NEVER)
             scores = torch.empty_like(scores).scatter(-1, order, ordered)
         return scores
 
