@@ -226,6 +226,10 @@ def test_half_precision_says_much_the_same():
     phone, _ = texts(3)
     out = model.infer(phone, prompts(4)[0], top_k=1, precision="bfloat16")
     assert out["codes"].shape[2] == BOOKS and model.ar.predict_layer.weight.dtype == torch.float32
+    with torch.no_grad():
+        model.ar.predict_layer.weight.zero_()
+    again = model.infer(phone, prompts(4)[0], top_k=1, precision="bfloat16")
+    assert (again["codes"][..., 0] == 0).all(), "it speaks by the weights of before"
 
 
 def published(model):

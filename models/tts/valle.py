@@ -312,15 +312,14 @@ class VALLE(Model):
         return Given(phone, tokens, enrolled.expand(rows), codes, frames.expand(rows))
 
     def _drawing(self, given: Given, sampling: Sampling, hypotheses: int, precision: str) -> Drawing:
-        network = self.ar if precision == "float32" else self._half
+        network = self.ar if precision == "float32" else self._half()
         repeated = given.repeated(hypotheses)
         most = FRAMES_PER_TOKEN * repeated.tokens
         longest = most + 1 - self.ar.before
         return Drawing(network, repeated, longest, sampling)
 
-    @functools.cached_property
     def _half(self) -> Autoregressive:
-        """The first network in bfloat16, beside that in float32."""
+        """The first network in bfloat16. It is made anew each time, which is nothing beside drawing, so that it is never of older weights."""
         return copy.deepcopy(self.ar).to(torch.bfloat16)
 
     def _name_endless(self, lengths: Tensor, ended: Tensor) -> None:
