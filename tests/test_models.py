@@ -95,7 +95,7 @@ def make_batch(frames, hop, pad_frames=0, pad_tokens=0, seed=0):
         batch["linear"][i, :f] = torch.from_numpy(random.standard_normal((f, 513)) ** 2)
         for name, channels in svc.CHANNELS.items():
             batch[name][i, :f] = torch.from_numpy(random.standard_normal((f, channels)))
-        batch["codec"][i, :f] = torch.from_numpy(random.integers(0, CODEC["codebook_size"], (f, CODEC["codebooks"])))
+        batch["codec"][i, :f] = torch.from_numpy(codes.integers(0, CODEC["codebook_size"], (f, CODEC["codebooks"])))
         batch["audio"][i, : f * hop] = torch.from_numpy(random.standard_normal(f * hop) * 0.1)
     batch |= {"prompt_audio": batch["audio"].flip(1), "prompt_frames": batch["frames"]}
     return batch

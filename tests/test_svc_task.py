@@ -158,7 +158,7 @@ def unpitched():
     """An untrained RVC that is told no F0."""
     torch.manual_seed(0)
     card = card_of("RVC")
-    card["model"] |= {"pitched": False, "decoding": {"vocoder": "hifigan", "sizes": {"generator": GENERATOR}}}
+    card["model"] = card["model"] | {"pitched": False, "decoding": {"vocoder": "hifigan", "sizes": {"generator": GENERATOR}}}
     p = card["preprocess"]
     return SVC(build_model(card), FeatureSet(p["features"], sample_rate=p["sample_rate"], hop_size=p["hop_size"]), card)
 
@@ -173,7 +173,7 @@ def test_a_voice_without_a_melody_streams_and_cannot_be_moved(unpitched):
 
 def test_a_trained_voice_beside_a_reference_is_refused():
     card = card_of("TransformerSVC")
-    card["model"] |= {"condition": {**CONDITION, "speakers": "vectors"}}
+    card["model"] = card["model"] | {"condition": {**CONDITION, "speakers": "vectors"}}
     card["facts"]["channels"] = {**CHANNELS, "speaker_vector": 5}
     p = card["preprocess"]
     features = FeatureSet(p["features"], sample_rate=p["sample_rate"], hop_size=p["hop_size"])
