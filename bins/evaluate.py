@@ -21,7 +21,8 @@ from evaluation.models import SOURCES
 
 def main(argv: list[str] | None = None) -> int:
     options = options_parser().parse_args(argv)
-    from evaluation.base import evaluate
+    from evaluation.base import evaluate, measurable
+    from evaluation.metric import Options
     from utils.log import log
 
     if options.list:
@@ -30,6 +31,8 @@ def main(argv: list[str] | None = None) -> int:
         if not getattr(options, name):
             raise ValueError(f"--{name} is needed.")
     names = [name for word in options.metrics for name in word.replace(",", " ").split()]
+    if options.partial and names != ["all"]:
+        names = measurable(names, Options(**choices_of(options)))
     out = _out(options.out, options.dump_folder, options.generated)
     result = evaluate(
         options.reference,
@@ -60,7 +63,7 @@ def options_parser() -> argparse.ArgumentParser:
     options.add_argument("--metrics", nargs="+", help='names, as in --metrics "mcd pesq"; "all" for every one')
     options.add_argument("--list", action="store_true", help="list the metrics, their definitions, and what each of them lacks here")
     options.add_argument("--out", help="result.json (default: beside the generated folder)")
-    options.add_argument("--partial", action="store_true", help="a metric without a single value is listed, and no failure")
+    options.add_argument("--partial", action="store_true", help="a metric that lacks its network, or has no value, is listed, and no failure")
     options.add_argument("--dump_folder", "--dump_dir", help="folder for result.json, in place of --out")
     options.add_argument("--rate", "--fs", default=None, help="sampling rate for metrics that fix none (default: the reference's)")
     options.add_argument(

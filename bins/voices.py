@@ -157,9 +157,8 @@ def _metrics(task: Any, options: Any) -> list[str]:
 
     Raises ValueError for one that there is not or that lacks its network, and where there will be no conversions to measure.
     """
-    from evaluation.base import find_metric
+    from evaluation.base import find_metric, measurable
     from evaluation.metric import Options
-    from utils.log import log
 
     choices = Options(**choices_of(options))
     if options.metrics:
@@ -171,14 +170,7 @@ def _metrics(task: Any, options: Any) -> list[str]:
             if lack:
                 raise ValueError(f"--metrics: {name} {lack}")
         return asked
-    here = []
-    for name in task.conversion_metrics.split():
-        lack = find_metric(name, choices).absent(choices)
-        if lack:
-            log.info(f"{name} is left out: it {lack}")
-        else:
-            here.append(name)
-    return here
+    return measurable(task.conversion_metrics.split(), choices)
 
 
 def _known(utterances: list[Utterance]) -> dict[str, list[Utterance]]:

@@ -50,6 +50,18 @@ def find_metric(name: str, options: Options) -> Metric:
     return UPSTREAM.get(row.name, row) if options.definition == "upstream" else row
 
 
+def measurable(names: Iterable[str], options: Options) -> list[str]:
+    """Those of the metrics `names` for which everything is here; the log names the others, and what they lack."""
+    here = []
+    for name in names:
+        lack = find_metric(name, options).absent(options)
+        if lack:
+            log.info(f"{name} is left out: it {lack}")
+        else:
+            here.append(name)
+    return here
+
+
 def evaluate(
     reference_dir: str | Path,
     generated_dir: str | Path,

@@ -74,9 +74,11 @@ class VariancePreserving:
         """How a noisy batch changes with the time, of which the network says that `clean` is in it."""
         at = rows(time, clean)
         variance = self.deviation(at).square() + LEAST
-        rest = noisy - self.signal(at) * clean
+        signal = self.signal(at) * clean
+        rest = noisy - signal
         score = -rest / variance  # noise that is so many times as large is added as much faster: no factor is left
-        return -0.5 * self.rate(at) * (noisy / self.sigma**2 + score)
+        drift = noisy / self.sigma**2 + score
+        return -0.5 * self.rate(at) * drift
 
 
 @dataclass(frozen=True, kw_only=True)

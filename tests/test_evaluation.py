@@ -314,6 +314,16 @@ def test_a_metric_without_a_value_is_a_failure_unless_partial_will_do(two):
     assert read_json(deg.parent / "result.json")["metrics"]["f0rmse"]["failed"] == 2
 
 
+def test_partial_leaves_out_what_lacks_its_network(two, monkeypatch):
+    ref, deg = two
+    monkeypatch.setattr("utils.pretrained.locate", lambda source, given="": "")
+    words = ["--reference", str(ref), "--generated", str(deg), "--jobs", "1", "--metrics", "snr wer"]
+    with pytest.raises(ValueError, match="wer"):
+        main(words)
+    assert main([*words, "--partial"]) == 0
+    assert list(read_json(deg.parent / "result.json")["metrics"]) == ["snr"]
+
+
 def test_program_starts_without_heavy_imports():
     words = [sys.executable, "-X", "importtime", "-m", "bins.evaluate", "--help"]
     shown = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)

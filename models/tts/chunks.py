@@ -53,7 +53,8 @@ class CodeLines:
         inputs = self._padded(readings)
         for name, value in voice.items():
             inputs[name] = value.expand(rows, *value.shape[1:])
-        out = self.task._inferred(inputs, options["controls"], compiled=options["compile"])
+        controls = options["controls"]
+        out = self.task._inferred(inputs, controls, compiled=options["compile"])
         codes = out["codes"].cpu().numpy()
         counts = out["frames"].tolist()
         return [{"codes": row[:count]} for row, count in zip(codes, counts, strict=True)]
