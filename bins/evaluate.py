@@ -31,8 +31,9 @@ def main(argv: list[str] | None = None) -> int:
         if not getattr(options, name):
             raise ValueError(f"--{name} is needed.")
     names = [name for word in options.metrics for name in word.replace(",", " ").split()]
+    choices = choices_of(options)
     if options.partial and names != ["all"]:
-        names = measurable(names, Options(**choices_of(options)))
+        names = measurable(names, Options(**choices))
     out = _out(options.out, options.dump_folder, options.generated)
     result = evaluate(
         options.reference,
@@ -43,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
         jobs=options.jobs,
         cluster=options.cluster,
         keep=out.with_suffix(".parts.jsonl"),
-        **choices_of(options),
+        **choices,
     )
     result.save(out)
     log.info(f"{out}\n\n{result.table()}\n")

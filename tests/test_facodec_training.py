@@ -65,7 +65,8 @@ def test_every_loss_falls_and_the_generator_moves(kind):
     hidden = {"reversed_f0", "reversed_voicing", "reversed_phone", "reversed_speaker", "reversed_register"}
     assert set(history[0]) == told | hidden
     for name in told - {"wave", "commitment", "codebook"}:
-        assert sum(step[name] for step in history[-3:]) < 0.999 * sum(step[name] for step in history[:3]), name
+        share = 0.99 if name == "speaker" else 0.95  # who speaks is told apart last, in so few updates
+        assert sum(step[name] for step in history[-3:]) < share * sum(step[name] for step in history[:3]), name
     still = [name for name, parameter in model.named_parameters() if torch.equal(parameter, before[name])]
     assert not still
 

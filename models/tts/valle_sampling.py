@@ -11,6 +11,7 @@ from torch import Tensor
 from models.tts.valle_given import Given
 from models.tts.valle_networks import Autoregressive
 from modules.language import Cache
+from modules.masks import valid
 from modules.noise import Noise
 
 GROWTH = 512  # places by which a cache is made longer
@@ -175,8 +176,7 @@ class Drawing:
 
     def _seen(self, places: Tensor, longest: int) -> Tensor:
         """(rows, 1, 1, places): the real tokens of each text, and its codes up to the newest."""
-        steps = torch.arange(longest, device=places.device)
-        sound = steps <= places[:, None]
+        sound = valid(places + 1, longest)
         text = self._real
         if text is None:
             text = torch.ones(len(places), self.text, dtype=torch.bool, device=places.device)
@@ -185,6 +185,5 @@ class Drawing:
 
 def _real_text(tokens: Tensor, longest: int) -> Tensor | None:
     """(rows, longest) True where a token is real; None where all are."""
-    places = torch.arange(longest, device=tokens.device)
-    real = places < tokens[:, None]
+    real = valid(tokens, longest)
     return None if bool(real.all()) else real
