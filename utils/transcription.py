@@ -54,8 +54,12 @@ class Transcription:
 
             device = "cuda" if torch.cuda.is_available() else "cpu"
         sound = audio.resample(RATE)
-        spoken = BY_ESPEAK.get(language, language)
-        return transcript(sound, place=self.place, language=spoken, device=device)
+        return transcript(sound, place=self.place, language=spoken_in(language), device=device)
+
+
+def spoken_in(language: str) -> str:
+    """The language of a manifest ("cmn") as Whisper knows it ("zh")."""
+    return BY_ESPEAK.get(language, language)
 
 
 def transcript(audio: Audio, *, place: str, language: str, device: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models.tts.readings import Item, check_rates
 from models.tts.speech import Speech, fitted
 from utils.audio import Audio
 
@@ -16,10 +17,8 @@ if TYPE_CHECKING:
     from models.base.model import Model
     from models.tts.task import TTS
     from processors.pronounce import Reading
-    from processors.script import Line
 
 AT_ONCE = 8  # lines; each further one costs little, as the weights are read once for all
-Item = tuple["Line", "Reading | None", bool]  # a line, its tokens (None for silence), and whether it is the last
 Tensors = dict[str, "torch.Tensor"]
 
 
@@ -34,27 +33,29 @@ class CodeLines:
         task = self.task
         first = True
         for group in groups(read):
-            readings = [reading for _, reading, _ in group if reading is not None]
-            spoken = iter(self._spoken(readings, voice, options))
+            worded = [item for item in group if item[1] is not None]
+            spoken = iter(self._spoken(worded, voice, options))
             for line, reading, last in group:
                 if reading is None:
-                    yield task._silence(line)
+                    yield task.silence(line)
                 else:
-                    audio = task._sound(next(spoken), options)
+                    audio = task.sound(next(spoken), options)
                     yield Speech(fitted(audio, line.pause, first=first, last=last))
                 first = False
 
-    def _spoken(self, readings: list[Reading], voice: Tensors, options: dict[str, Any]) -> list[dict[str, np.ndarray]]:
-        """`codes` (frames, codebooks) of each."""
-        if not readings:
+    def _spoken(self, group: list[Item], voice: Tensors, options: dict[str, Any]) -> list[dict[str, np.ndarray]]:
+        """`codes` (frames, codebooks) of each line."""
+        if not group:
             return []
-        self.task._check_rates(readings)
-        rows = len(readings)
+        lines, readings, _ = zip(*group, strict=True)
+        texts = [line.text for line in lines]
+        rows = len(texts)
         inputs = self._padded(readings)
         for name, value in voice.items():
-            inputs[name] = value.expand(rows, *value.shape[1:])
+            shape = value.shape[1:]
+            inputs[name] = value.expand(rows, *shape)
         controls = options["controls"]
-        out = self.task._inferred(inputs, controls, compiled=options["compile"])
+        out = self.task.inferred(texts, inputs, options, controls)
         codes = out["codes"].cpu().numpy()
         counts = out["frames"].tolist()
         return [{"codes": row[:count]} for row, count in zip(codes, counts, strict=True)]
@@ -66,20 +67,22 @@ class CodeLines:
         size = max(1, round(frames))
         for i, (line, reading, last) in enumerate(read):
             if reading is None:
-                yield task._silence(line)
+                yield task.silence(line)
                 continue
-            task._check_rates([reading])
-            phone = self._padded([reading])["phone"]
-            codes = task.network.pieces(phone, **voice, chunk_frames=size, **options["controls"])
+            padded = self._padded([reading])
+            controls = options["controls"]
+            codes = task.network.pieces(padded["phone"], **voice, chunk_frames=size, **controls)
             values = (piece[0].T.cpu().numpy() for piece in codes)
-            sounds = task._codec.stream_sound(values)
+            sounds = task.codec.stream_sound(values)
             yield from as_line(sounds, line.pause, first=i == 0, last=last)
 
-    def _padded(self, readings: list[Reading]) -> Tensors:
+    def _padded(self, readings: Iterable[Reading]) -> Tensors:
         """`phone` (lines, tokens) and `tokens` (lines,)."""
         import torch
         from torch.nn.utils.rnn import pad_sequence
 
+        for reading in readings:
+            check_rates(reading, type(self.task.model).__name__)
         ids = [torch.from_numpy(reading.ids) for reading in readings]
         counts = [len(each) for each in ids]
         phone = pad_sequence(ids, batch_first=True)

@@ -12,6 +12,8 @@ import numpy as np
 from models.base.task import Sample, Task
 from models.tts.chunks import CodeLines, check_chunks
 from models.tts.prompting import Prompt, beginning, check_prompt, read_prompt
+from models.tts.readings import check_rates, tokenised
+from models.tts.recognising import Recogniser, check_recogniser
 from models.tts.speech import Speech, fitted, joined, with_times
 from models.vocoders.voicing import Voicing
 from processors.markup import Said
@@ -54,23 +56,25 @@ class TTS(Task):
         vocoder: str | None = None,
         prompt: str | None = None,
         prompt_text: str | None = None,
+        recogniser: str | None = None,
         chunk_seconds: float = 0.0,
         compile: bool = False,
         **controls: Any,
     ) -> Audio:
         """Speech for `text`, of any length: it is said sentence by sentence. Mark-up (processors/markup.py) is understood.
 
-        `speaker` is a name in the card; `language` says what the text is in ("de"), for models of several; `vocoder` is a
-        release, run or checkpoint, None takes that of the card, else Griffin-Lim; `prompt` is a recording of a few seconds, a file or
-        an `Audio`, in whose voice a model speaks that needs no training on it, and `prompt_text` what is said there, for models that
-        must know; `chunk_seconds` is how much of a sentence a stream gives at once, of models that can, 0 is all of it; `compile` is for
-        many sentences: the first takes a minute. All other `controls` are the options of the model's `infer`, such as `speed`; a `seed`
-        below 0 is a new one each time.
+        `speaker` is a name in the card; `language` says what the text is in ("de"), for models of several; `vocoder` is a release, run or
+        checkpoint, None takes that of the card, else Griffin-Lim; `prompt` is a recording of a few seconds, a file or an `Audio`, in
+        whose voice a model speaks that needs no training on it, and `prompt_text` what is said there, for models that must know;
+        `recogniser` is a Whisper (its .pt file, or a name such as "large-v3"), by which of several `hypotheses` that is said in which it
+        hears the fewest wrong words; `chunk_seconds` is how much of a sentence a stream gives at once, of models that can, 0 is all of
+        it; `compile` is for many sentences: the first takes a minute. All other `controls` are the options of the model's `infer`, such
+        as `speed`; a `seed` below 0 is a new one each time.
         Raises ValueError, before a sound is made, for empty text, wrong mark-up, unknown symbols, speakers or languages,
         a control out of its range, one that the model lacks, a vocoder of another mel, and a prompt that is silent, too short or too long.
         """
         own = {"speaker": speaker, "language": language, "vocoder": vocoder, "compile": compile}
-        own |= {"prompt": prompt, "prompt_text": prompt_text, "chunk_seconds": chunk_seconds}
+        own |= {"prompt": prompt, "prompt_text": prompt_text, "recogniser": recogniser, "chunk_seconds": chunk_seconds}
         return join([piece.audio for piece in self._pieces(text, own | controls)])
 
     def stream(self, text: str | Iterable[str], **options: Any) -> Iterator[Audio]:
@@ -131,8 +135,9 @@ class TTS(Task):
         options = self._options({"seed": 0} | options)
         self._check_sample(options)
         controls = self._checked(options)
+        check_recogniser(options["recogniser"], self.model, controls, compiled=options["compile"])
         spoken = self._speak(utterance, options | {"controls": controls})
-        audio = self._sound(spoken, options)
+        audio = self.sound(spoken, options)
         spoken.setdefault("mel", self._vocode.mel(audio))
         recorded = self._recorded(utterance) if utterance.audio else {}
         return Sample(audio, utterance.text, spoken, recorded)
@@ -170,12 +175,13 @@ class TTS(Task):
         if self.model.says_several:
             self._check_vocoder(options["vocoder"])
         controls = self._checked(options)
+        check_recogniser(options["recogniser"], self.model, controls, compiled=options["compile"])
         tokeniser = self._tokeniser(options["language"])
         prompt = self._prompt(options)
         voice = self._voice(options["speaker"], prompt, tokeniser)
         texts = [text] if isinstance(text, str) else text
         script = lines(texts, tokeniser.text_language)
-        readings = self._tokenised(with_last(script), tokeniser, self._before(prompt))
+        readings = tokenised(script, tokeniser, self._before(prompt))
         if ahead:
             readings = list(readings)
         options = options | {"controls": controls}
@@ -186,46 +192,26 @@ class TTS(Task):
         words = tokeniser.words if times else None
         return self._said(readings, voice, options, words)
 
-    def _tokenised(
-        self, script: Iterable[tuple[Line, bool]], tokeniser: Tokeniser, before: tuple[Said, ...] = ()
-    ) -> Iterator[tuple[Line, Reading | None, bool]]:
-        """Each line, its tokens (None for silence), those of what is said `before` it first, and whether it is the last.
-
-        Raises ValueError naming what cannot be said, and where.
-        """
-        for i, (line, last) in enumerate(script):
-            try:
-                reading = tokeniser.tokenise((*before, *line.parts)) if line.parts else None
-            except ValueError as error:
-                alone = last and not i
-                place = "" if alone else f" It is in {line.text[:60]!r}."
-                raise ValueError(f"{error}{place}") from error
-            yield line, reading, last
-
     def _said(
         self, read: Iterable[tuple[Line, Reading | None, bool]], voice: Voice, options: dict[str, Any], words: Words | None
     ) -> Iterator[Speech]:
         """The sound of each line, with its times where a tokeniser's `words` tells which tokens are a word."""
         for i, (line, reading, last) in enumerate(read):
             if reading is None:
-                yield self._silence(line)
+                yield self.silence(line)
                 continue
-            spoken = self._utter(reading, voice, options)
-            audio = fitted(self._sound(spoken, options), line.pause, first=i == 0, last=last)
+            spoken = self._utter(reading, voice, options, line.text)
+            audio = fitted(self.sound(spoken, options), line.pause, first=i == 0, last=last)
             if words is None:
                 yield Speech(audio)
                 continue
             step = self.features.hop_size / self.rate
             yield with_times(audio, line.text, reading.tokens, spoken["duration"], words(line.parts), step)
 
-    def _silence(self, line: Line) -> Speech:
+    def silence(self, line: Line) -> Speech:
+        """The pause of a line that says nothing."""
         samples = np.zeros(round(line.pause * self.rate), np.float32)
         return Speech(Audio(samples, self.rate))
-
-    def _check_rates(self, readings: list[Reading]) -> None:
-        """Raises ValueError for mark-up of the tempo, where the model has no control of it."""
-        if any((reading.rates != 1).any() for reading in readings):
-            raise ValueError(f"rate: {self.card['model_type']} has no control of its tempo, leave the mark-up out.")
 
     def _tokeniser(self, language: str | None) -> Tokeniser:
         """Raises ValueError for a language that the model does not speak."""
@@ -248,7 +234,7 @@ class TTS(Task):
             return spoken | {"phones": phones} if self.model.tells_durations else spoken
         named = options["speaker"]
         number = self.speaker_of(utterance) if named is None else self.speaker_id(named)
-        spoken = self._utter(reading, self._speaker(number), options)
+        spoken = self._utter(reading, self._speaker(number), options, utterance.text)
         count = len(spoken["duration"])
         if count > len(phones):  # blanks between the phones: they last, but have no name
             names = np.full(count, "", dtype=phones.dtype)
@@ -265,10 +251,10 @@ class TTS(Task):
             before = self._before(prompt)
             if before:
                 reading = tokeniser.tokenise((*before, Said(utterance.text)))
-            return self._utter(reading, voice, options)
+            return self._utter(reading, voice, options, utterance.text)
         start = beginning(utterance.read(self.rate))
         voice = self._voice(None, Prompt(start, utterance.id), tokeniser)
-        spoken = self._utter(reading, voice, options)
+        spoken = self._utter(reading, voice, options, utterance.text)
         if "phone" in self.model.prompted_by:  # what is said in the prompt is not said again
             begun = voice["prompt_codec"][0].cpu().numpy()
             spoken["codes"] = np.concatenate([begun, spoken["codes"]])
@@ -298,7 +284,7 @@ class TTS(Task):
             return self._speaker(self.speaker_id(speaker))
         names = [name for name in self.model.prompted_by if name != "phone"]
         if "codec" in names:
-            _ = self._codec  # another one is named before anything is said
+            _ = self.codec  # another one is named before anything is said
         arrays = self.features.of_sound(prompt.audio, names)
         voice = {}
         for name, array in arrays.items():
@@ -309,36 +295,46 @@ class TTS(Task):
             voice["prompt_tokens"] = torch.tensor([count], device=self.device)
         return voice
 
-    def _utter(self, reading: Reading, voice: Voice, options: dict[str, Any]) -> dict[str, np.ndarray]:
+    def _utter(self, reading: Reading, voice: Voice, options: dict[str, Any], text: str) -> dict[str, np.ndarray]:
         """mel (frames, n_mel), audio (samples,), codes (frames, codebooks) or latent (frames, latent), and duration (tokens,) in frames and
         f0 (frames,) where it has them.
 
-        `options` hold the checked controls besides.
+        `options` hold the checked controls besides; `text` is what a recogniser should hear.
         """
         import torch
 
-        compiled = options["compile"]
         controls = dict(options["controls"])
         phone = torch.from_numpy(reading.ids)[None].to(self.device)
         if "speed" in self.options:
             speed = controls.get("speed", 1.0)
             controls["speed"] = self._speeds(speed, reading.rates, len(reading.ids))
         else:
-            self._check_rates([reading])
-        out = self._inferred({"phone": phone, **voice}, controls, compiled=compiled)
+            check_rates(reading, self.card["model_type"])
+        out = self.inferred([text], {"phone": phone, **voice}, options, controls)
         arrays = {}
         for name, value in out.items():
             if value.ndim >= 2:
                 arrays[name] = value[0].float().cpu().numpy()
         return arrays
 
-    def _inferred(self, inputs: Voice, controls: dict[str, Any], *, compiled: bool) -> dict[str, torch.Tensor]:
-        """What the network makes of its inputs."""
+    def inferred(self, texts: list[str], inputs: Voice, options: dict[str, Any], controls: dict[str, Any]) -> dict[str, torch.Tensor]:
+        """What the network makes of its inputs, a row for each of the `texts`; of several hypotheses the one that a recogniser chose."""
         import torch
 
+        if options["recogniser"] is not None:
+            recogniser = self._recogniser(options)
+            hypotheses = self.network.several(**inputs, **controls)
+            return recogniser.best(texts, hypotheses)
+        compiled = options["compile"]
         with torch.no_grad() if compiled else torch.inference_mode():
             infer = self._compiled if compiled else self.network.infer
             return infer(**inputs, **controls)
+
+    def _recogniser(self, options: dict[str, Any]) -> Recogniser:
+        language = options["language"]
+        if language is None:
+            language = self.card.get("language", "en-us")
+        return Recogniser(options["recogniser"], language, self._decoded, str(self.device))
 
     def _speeds(self, speed: float, rates: np.ndarray, size: int) -> float | torch.Tensor:
         """`speed` times the rates of the tokens: one number where all are alike, else (1, size); a blank goes with the token before."""
@@ -371,14 +367,14 @@ class TTS(Task):
     def _compiled(self) -> Callable[..., Any]:
         return self.network.compiled()
 
-    def _sound(self, spoken: dict[str, np.ndarray], options: dict[str, Any]) -> Audio:
+    def sound(self, spoken: dict[str, np.ndarray], options: dict[str, Any]) -> Audio:
         """What was spoken as sound. Raises ValueError for a vocoder beside a model that needs none."""
         vocoder = options["vocoder"]
         if "mel" in spoken and "audio" not in spoken:
             return self._vocode(spoken["mel"], vocoder, compile=options["compile"])
         self._check_vocoder(vocoder)
         if "latent" in spoken:
-            return self._codec.decode_latent(spoken["latent"])
+            return self.codec.decode_latent(spoken["latent"])
         if "codes" in spoken:
             return self._decoded(spoken["codes"])
         return Audio(spoken["audio"], self.rate)
@@ -389,7 +385,7 @@ class TTS(Task):
             raise ValueError(f"vocoder: {self.card['model_type']} makes sound itself, leave {vocoder!r} out.")
 
     @functools.cached_property
-    def _codec(self) -> Codec:
+    def codec(self) -> Codec:
         """The codec of the feature `codec`. Raises ValueError for one that is not there, or another than the model was trained on."""
         codec = self.features.features["codec"].codec(str(self.device))
         self.model.check_codec(codec)
@@ -398,21 +394,4 @@ class TTS(Task):
     def _decoded(self, codes: np.ndarray) -> Audio:
         """The sound of codes (frames, codebooks)."""
         values = codes.astype(np.int64)
-        return self._codec.decode(values.T)
-
-
-def with_last(items: Iterable[Line]) -> Iterator[tuple[Line, bool]]:
-    """Each with whether it is the last; an error in the next comes after it."""
-    items = iter(items)
-    item = next(items)
-    while True:
-        try:
-            ahead = next(items)
-        except StopIteration:
-            yield item, True
-            return
-        except ValueError:
-            yield item, False
-            raise
-        yield item, False
-        item = ahead
+        return self.codec.decode(values.T)

@@ -197,9 +197,9 @@ class VALLE(Model):
         (batch, frames, codebooks) are the prompt's codes, which are not given back. `tokens` and `prompt_frames` (batch,) are their lengths.
         A `temperature` below 1 keeps to what is likely, 0 always takes the likeliest; `top_k` and `top_p` leave out all codes but the
         likeliest: so many, or as many as make up that share of chance. `repeats` is the share of the last ten frames that one code may
-        have before another is drawn. Of several `hypotheses`, drawn at once, the likeliest is said. `precision` "bfloat16" is faster on GPUs,
-        and on processors that have it. The same `seed` says the same twice. A text that does not end is stopped after 16 frames a token,
-        and the log says so. Raises ValueError for codes that no codec of this model's gives.
+        have before another is drawn. Of several `hypotheses`, drawn at once, the likeliest is said. `precision` "bfloat16" is faster on
+        GPUs, and on processors that have it. The same `seed` says the same twice. A text that does not end is stopped after 16 frames a
+        token, and the log says so. Raises ValueError for codes that no codec of this model's gives.
         """
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, repeats=repeats)
         given = self._given(phone, prompt_codec, prompt_tokens, tokens, prompt_frames)
@@ -211,6 +211,27 @@ class VALLE(Model):
         self._name_endless(lengths, drawing.ended[best])
         codes = self.completed(given, first, lengths)
         return {"codes": codes, "frames": lengths, "likelihood": drawing.likelihood[best]}
+
+    @torch.inference_mode()
+    def several(
+        self,
+        phone: Tensor,
+        prompt_codec: Tensor,
+        prompt_tokens: Tensor | None = None,
+        tokens: Tensor | None = None,
+        *,
+        hypotheses: int,
+        precision: Literal["float32", "bfloat16"] = "float32",
+        seed: int | None = None,
+        **sampling: float,
+    ) -> dict[str, Tensor]:
+        """All `hypotheses` of each text, text by text, for others to choose from; what `infer` gives and takes besides."""
+        given = self._given(phone, prompt_codec, prompt_tokens, tokens, None)
+        drawing = self._drawing(given, Sampling(**sampling), hypotheses, precision)
+        drawing.run(Noise(seed, device=phone.device), hypotheses)
+        repeated = given.repeated(hypotheses)
+        codes = self.completed(repeated, drawing.drawn, drawing.lengths)
+        return {"codes": codes, "frames": drawing.lengths, "likelihood": drawing.likelihood}
 
     @torch.inference_mode()
     def pieces(
