@@ -17,6 +17,7 @@ from pathlib import Path
 from preprocessors.base import Checked, Report, Utterance, inspect, read_manifest, write_manifest
 from utils.changes import EDITION, KINDS, apply
 from utils.digest import digest
+from utils.events import Event, line_of, parse
 from utils.files import write_json
 from utils.log import log
 from utils.parallel import parallel
@@ -111,8 +112,19 @@ def changed_copy(pair: tuple[Utterance, str], *, home: Path) -> Checked:
         grid = _grid(utterance, change, stem)
     except ValueError as error:
         return utterance, str(error), ""
-    copy = replace(utterance, dataset=home.name, audio=str(path), start=None, textgrid=grid, change=change)
+    events = _events(utterance, change)
+    copy = replace(utterance, dataset=home.name, audio=str(path), start=None, textgrid=grid, events=events, change=change)
     return inspect(copy, needs_text=False)
+
+
+def _events(utterance: Utterance, change: str) -> str:
+    """The events of the copy, at the times where they then are."""
+    kind, value, *_ = change.split()
+    if not utterance.events or kind != "tempo":
+        return utterance.events
+    factor = float(value)
+    moved = [Event(name, start / factor, end / factor) for name, start, end in parse(utterance.events)]
+    return line_of(moved)
 
 
 def _grid(utterance: Utterance, change: str, stem: Path) -> str:

@@ -35,7 +35,7 @@ from utils.transcription import Transcription
 
 SPLITS = ("train", "valid", "test")
 MUTE = "it has no transcript"
-OTHERS = ("augmentation", "base", "layout", "transcripts")  # modules of this folder that are no corpora
+OTHERS = ("augmentation", "base", "captioned", "layout", "transcripts")  # modules of this folder that are no corpora
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Utterance:
     text: str = ""
     language: str = "en-us"
     textgrid: str = ""  # phone times from a forced aligner, where the corpus has them
+    events: str = ""  # what sounds when, as `utils.events` writes it, where the corpus knows
+    recording: str = ""  # where several utterances are captions of one sound: the name by which they share what is made of it
     start: float | None = None  # where the utterance begins in a longer recording, to last `seconds`; without it, it is the whole file
     audio_digest: str = ""  # of its samples and rate as the preprocess stage read them
     textgrid_digest: str = ""  # of the TextGrid's content then
@@ -241,7 +243,8 @@ def _section(whole: Utterance, number: int, place: tuple[float, float], slicing:
     start, seconds = place
     begin = (whole.start or 0.0) + start
     name = f"{whole.id}_{number:04d}"
-    plain = replace(whole, id=name, text="", textgrid="", textgrid_digest="", audio_digest="")
+    mute = replace(whole, id=name, text="", events="", recording="")
+    plain = replace(mute, textgrid="", textgrid_digest="", audio_digest="")
     section = replace(plain, start=round(begin, 4), seconds=round(seconds, 4))
     if seconds < slicing.shortest:
         return section, f"it lasts {seconds:.2f} s, less than preprocess.slice.shortest", ""

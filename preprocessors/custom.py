@@ -3,10 +3,11 @@
     <root>/metadata.csv               id|text, or id|speaker|text, or id|speaker|text|language (as "de": English where none stands);
                                       id|text|text, LJSpeech's, is known by its second field repeating the third;
                                       audio: <root>/wavs/<id>.wav or <root>/<id>.wav
-    <root>/<id>.wav, <id>.txt         a transcript beside each recording (.txt or .lab)
+    <root>/<id>.wav, <id>.txt         a transcript, or the caption of a sound, beside each recording (.txt or .lab)
     <root>/<speaker>/.../<id>.wav     the same in a folder for each speaker
 
-Phone times are used where they exist: `TextGrid/<id>.TextGrid`, `TextGrid/<speaker>/<id>.TextGrid`, or beside the recording. Recordings
+Phone times are used where they exist: `TextGrid/<id>.TextGrid`, `TextGrid/<speaker>/<id>.TextGrid`, or beside the recording. So are the
+events of a sound, `<id>.events` beside it with a line like dog_bark__1.0-1.5_3.0-3.6--rain__0.0-10.0 (see utils.events). Recordings
 without words serve vocoders and voice conversion.
 """
 
@@ -20,6 +21,7 @@ from utils.tree import composed, files_under
 
 METADATA = "metadata.csv"
 TEXTS = (".txt", ".lab")
+EVENTS = ".events"
 Row = tuple[str, str, str, str]  # name of a recording, speaker, text, language
 OWN_SPEAKER = 0.9  # speakers a line, from where on they seem to be none
 
@@ -109,8 +111,10 @@ def utterances(root: Path) -> Iterator[Utterance]:
     """The recordings, with their texts where they have one; with metadata.csv, those that it names."""
     recorded = recordings(_folder(root))
     grids = textgrids(root, recorded)
+    events = by_name(files_under(_folder(root)), _folder(root), [EVENTS])
     listed = _named(root, recorded) if (root / METADATA).is_file() else _beside(root, recorded)
     for name, speaker, text, language in listed:
+        events_line, _ = text_of(events.get(name, []), "")
         yield Utterance(
             id=safe(name),
             speaker=speaker,
@@ -118,6 +122,7 @@ def utterances(root: Path) -> Iterator[Utterance]:
             text=text,
             language=language,
             textgrid=grids.get(name, ""),
+            events=events_line,
         )
 
 

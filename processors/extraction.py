@@ -130,7 +130,7 @@ def _on_devices(features: FeatureSet, name: str, utterances: list[Utterance], op
     from tqdm import tqdm
 
     feature = features.features[name]
-    missing = [utterance for utterance in utterances if not _is_kept(features, name, utterance)]
+    missing = [utterance for utterance in _once(features, name, utterances) if not _is_kept(features, name, utterance)]
     rate = feature.input_rate or features.sample_rate
     planned = batches(missing, feature, rate, options.batch_seconds)
     what = f"extract {name} on {', '.join(options.devices)}"
@@ -140,6 +140,16 @@ def _on_devices(features: FeatureSet, name: str, utterances: list[Utterance], op
             refused |= failed
             progress.update(count)
     return refused
+
+
+def _once(features: FeatureSet, name: str, utterances: list[Utterance]) -> Iterator[Utterance]:
+    """The utterances, but of the captions of one sound only the first that has an array of its own."""
+    taken = set()
+    for utterance in utterances:
+        path = features.path(name, utterance)
+        if not utterance.recording or path not in taken:
+            yield utterance
+        taken.add(path)
 
 
 def _is_kept(features: FeatureSet, name: str, utterance: Utterance) -> bool:

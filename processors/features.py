@@ -164,7 +164,12 @@ class FeatureSet:
 
     def path(self, name: str, utterance: Utterance) -> Path:
         folder = self.folder(name) / self.features[name].place(utterance) / utterance.dataset
-        return folder / f"{utterance.id}.{self.version(name, utterance)}.npy"
+        return folder / self._file_name(name, utterance)
+
+    def _file_name(self, name: str, utterance: Utterance) -> str:
+        """Captions of one recording share what is made of its sound alone: the version of what is made of the text is each one's own."""
+        own = utterance.recording or utterance.id
+        return f"{own}.{self.version(name, utterance)}.npy"
 
     def kept_path(self, name: str, utterance: Utterance) -> Path | None:
         """As `path`; None where it is not kept, as of a text that was only typed, which belongs to no corpus."""
@@ -289,7 +294,7 @@ class FeatureSet:
         for utterance in utterances:
             if utterance.dataset != dataset:
                 continue
-            names.add(f"{utterance.id}.{self.version(name, utterance)}.npy")
+            names.add(self._file_name(name, utterance))
             names.update(f"{utterance.id}{path.suffix}" for path in feature.beside(utterance))
         return self.arrays.sweep(self.folder(name), dataset, names)
 

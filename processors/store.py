@@ -27,8 +27,11 @@ def identity(utterance: Utterance) -> str:
 
 
 def text_of(utterance: Utterance) -> str:
-    """What tells its text, with the language that it is in, from another."""
-    return digest_of_bytes(utterance.language.encode(), b"|", utterance.text.encode())
+    """What tells its text, with the language that it is in and the events that go with it, from another."""
+    parts = [utterance.language, "|", utterance.text]
+    if utterance.events:
+        parts += ["|", utterance.events]
+    return digest_of_bytes(*(part.encode() for part in parts))
 
 
 def sound_of(utterance: Utterance) -> str:

@@ -8,11 +8,11 @@ from random import Random
 import numpy as np
 import pytest
 
-from preprocessors import aishell3, custom, demo, demo_songs
+from preprocessors import aishell3, custom, demo, demo_events, demo_songs
 from preprocessors.base import corpora, corpus, prepare, read_manifest
 from tests.conftest import SHARED, clip
 from tests.test_vits_loading import hifitts
-from tests.trees import RATE, READ, SUNG, sound, write
+from tests.trees import CAPTIONED, RATE, READ, SUNG, sound, write
 from utils.audio import Audio
 
 
@@ -73,8 +73,14 @@ def demo_songs_tree(root):
     return {f"{singer}-00": (singer, demo_songs.LINES[0]) for singer in ("fay", "adam")}, set()
 
 
+def demo_events_tree(root):
+    demo_events.make(root, clips=3)
+    rows = [line.split("|") for line in (root / "metadata.csv").read_text().splitlines()]
+    return {name: ("", caption) for name, _, caption in rows}, set()
+
+
 TREES = {"ljspeech": ljspeech, "vctk": vctk, "libritts": libritts, "hifitts": hifitts, "aishell3": aishell3_tree}
-TREES |= {"custom": custom_tree, "demo": demo_tree, "demo_songs": demo_songs_tree, **READ, **SUNG}
+TREES |= {"custom": custom_tree, "demo": demo_tree, "demo_songs": demo_songs_tree, "demo_events": demo_events_tree, **READ, **SUNG, **CAPTIONED}
 
 
 def test_every_corpus_has_a_tree():

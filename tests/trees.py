@@ -208,6 +208,104 @@ def emilia(root):
     return good, missing
 
 
+def audiocaps(root):
+    rows = [
+        ("103", "4bUL_ttiOdw", "30", "Rain falls, and a bell rings"), ("104", "-0Gj8-vB1q4", "0", "A dog barks"),
+        ("105", "-0Gj8-vB1q4", "60", "A man speaks"), ("106", "AAAAAAAAAA_", "5", "Nobody has this"), ("107", "#NAME?", "0", "Lost"),
+    ]  # fmt: skip
+    quoted = "".join(f'{number},{video},{start},"{caption}"\r\n' for number, video, start, caption in rows)
+    write(root / "dataset/train.csv", f"audiocap_id,youtube_id,start_time,caption\r\n{quoted}8\r\n")
+    captions = [f"{number},BBBBBBBBBBB,20,Caption {number % 3}\n" for number in (7, 8, 9, 10)]
+    other = ",".join(("11", "CCCCCCCCCCC", "1", "A cat meows"))
+    write(root / "dataset/test.csv", "".join(["audiocap_id,youtube_id,start_time,caption\n", captions[0], f"{other}\n", *captions[1:]]))
+    for name in ("train/4bUL_ttiOdw_30000_40000.wav", "train/Y-0Gj8-vB1q4_0.flac", "-0Gj8-vB1q4_60_70.wav", "test/YBBBBBBBBBBB.wav"):
+        sound(root / "sounds" / name)
+    sound(root / "sounds/test/11.wav")
+    sound(root / "sounds/train/-0Gj8-vB1q4.wav")
+    good = {"train_Y4bUL_ttiOdw_30": "Rain falls, and a bell rings", "train_Y-0Gj8-vB1q4_0": "A dog barks"}
+    good |= {"train_Y-0Gj8-vB1q4_60": "A man speaks", "test_YCCCCCCCCCCC_1": "A cat meows"}
+    good |= {f"test_YBBBBBBBBBBB_20.{number}": f"Caption {number % 3}" for number in (1, 2, 3)}
+    return said(good), {"train_YAAAAAAAAAA__5", "107", "train.csv:7", "-0Gj8-vB1q4"}
+
+
+def clotho(root):
+    columns = ",".join(f"caption_{number}" for number in range(1, 6))
+    five = ",".join(f"Sound {number}" for number in range(1, 6))
+    development = f'file_name,{columns}\n"rain, wind  #1.wav",{five}\n" rain (wind) 1 .wav",A,A,A,A,A\ngone.wav,{five}\n'
+    write(root / "clotho_csv_files/clotho_captions_development.csv", development)
+    write(root / "clotho_csv_files/clotho_captions_evaluation.csv", f"file_name,{columns}\nrain.v2.wav,B,B,B,B,B\nrain.wav,C,C,C,C,C\n")
+    for name in ("development/rain, wind  #1", "development/ rain (wind) 1 ", "evaluation/rain.v2", "evaluation/rain", "development/rain"):
+        sound(root / f"{name}.wav")
+    good = {f"train_rain_wind_1-{MARKS[0]}.{number}": f"Sound {number}" for number in range(1, 6)}
+    good |= {f"train_rain_wind_1-{MARKS[1]}": "A", "test_rain.v2": "B", "test_rain": "C"}
+    return said(good), {"train_gone", "rain"}
+
+
+def wavcaps(root):
+    listed = {
+        "AudioSet_SL/as_final": [{"id": "Yb0RFKhbpFJA.wav", "caption": "Wind blows.", "duration": 10.0}],
+        "FreeSound/fsd_final": [
+            {"id": "64", "caption": "Keys jingle.", "duration": 2.5, "tags": ["keys"]}, {"id": "65", "caption": "A day.", "duration": 9999.0},
+            {"id": "66", "caption": "Not there.", "duration": 1.0},
+        ],
+        "SoundBible/sb_final": [{"id": 64, "caption": "A bell rings.", "title": "Bell"}],
+    }  # fmt: skip
+    for name, data in listed.items():
+        write(root / f"json_files/{name}.json", json.dumps({"num_captions_per_audio": 1, "data": data}))
+    write(root / "json_files/blacklist/blacklist_exclude_all_ac.json", json.dumps({"AudioSet": ["Yb0RFKhbpFJA.wav"], "FreeSound": ["64"]}))
+    for name in ("AudioSet_SL_flac/Yb0RFKhbpFJA", "Zip_files/FreeSound/64", "Zip_files/FreeSound/65", "SoundBible/64"):
+        sound(root / f"{name}.flac")
+    good = {"AudioSet_SL_Yb0RFKhbpFJA": "Wind blows.", "FreeSound_64": "Keys jingle.", "SoundBible_64": "A bell rings."}
+    return said(good), {"FreeSound_65", "FreeSound_66"}
+
+
+def fsd50k(root):
+    dev = 'fname,labels,mids,split\n1,"Electric_guitar,Guitar,Music","/m/1,/m/2",train\n2,Rain,/m/3,val\n3,Rain,/m/3,train\n'
+    write(root / "FSD50K.ground_truth/dev.csv", dev)
+    write(root / "FSD50K.ground_truth/eval.csv", "fname,labels,mids\n4,Bark,/m/4\n")
+    write(root / "FSD50K.metadata/dev_clips_info_FSD50K.json", json.dumps({"1": {"title": "solo.wav", "description": "A solo.\nMine."}}))
+    for name in ("dev_audio/1", "dev_audio/2", "eval_audio/4", "dev_audio/9"):
+        sound(root / f"FSD50K.{name}.wav")
+    return said({"train_1": "electric guitar, guitar, music", "valid_2": "rain", "test_4": "bark"}), {"train_3", "9"}
+
+
+def musiccaps(root):
+    header = "ytid,start_s,end_s,audioset_positive_labels,aspect_list,caption,author_id,is_balanced_subset,is_audioset_eval\r\n"
+    rows = [
+        '-0Gj8-vB1q4,30,40,"/m/1,/m/2","[\'slow\', \'bass\']","A slow,\r\nlow ""tune"".",4,False,True\r\n',
+        "0H0cbR31I4s,0,10,/m/1,['loud'],Drums.,4,False,False\r\n", "gone0000000,0,10,/m/1,['loud'],Gone.,4,False,False\r\n",
+    ]  # fmt: skip
+    write(root / "musiccaps-public.csv", "".join([header, *rows]))
+    sound(root / "clips/[-0Gj8-vB1q4]-[30-40].wav")
+    sound(root / "clips/0H0cbR31I4s.wav")
+    return said({"test_Y-0Gj8-vB1q4_30": 'A slow, low "tune".', "valid_Y0H0cbR31I4s_0": "Drums."}), {"train_Ygone0000000_0"}
+
+
+def picoaudio(root):
+    timed = "cat meowing at 0.0-0.1, 0.15-0.2 and whistling at 0.1-0.25"
+    often = "cat meowing two times and whistling one times"
+    items = [{"filepath": f"data/multi_event_train/syn_{k}.wav", "onoffCaption": timed, "frequencyCaption": often} for k in (1, 2)]
+    odd = items[0] | {"filepath": "data/multi_event_train/syn_3.wav", "onoffCaption": "cat meowing twice"}
+    write(root / "meta_data/train.json", "\n".join(json.dumps(item) for item in [*items, odd]))
+    write(root / "meta_data/test-onoff.json", json.dumps([items[0] | {"filepath": "data/test/syn_1.wav"}]))
+    write(root / "meta_data/test-frequency-control_onoffFromGpt_1.json", json.dumps(odd))
+    for name in ("multi_event_train/syn_1", "multi_event_train/syn_3", "test/syn_1", "test/syn_9"):
+        sound(root / f"{name}.wav")
+    good = {}
+    for name in ("train_multi_event_train_syn_1", "test_test_syn_1"):
+        good |= {f"{name}.1": timed, f"{name}.2": often}
+    return said(good), {"train_multi_event_train_syn_2", "train_multi_event_train_syn_3", "syn_9"}
+
+
+def said(captions):
+    """Nobody speaks in a sound that has a caption."""
+    return {name: ("", caption) for name, caption in captions.items()}
+
+
+MARKS = ("49a88bfd", "c54450c8")  # of two names that differ in blanks and marks alone
+CAPTIONED = {
+    "audiocaps": audiocaps, "clotho": clotho, "wavcaps": wavcaps, "fsd50k": fsd50k, "musiccaps": musiccaps, "picoaudio": picoaudio,
+}  # fmt: skip
 READ = {"mls": mls, "librilight": librilight, "emilia": emilia}
 SUNG = {
     "m4singer": m4singer, "opencpop": opencpop, "opensinger": opensinger, "svcc": svcc, "csd": csd, "kising": kising, "nus48e": nus48e,

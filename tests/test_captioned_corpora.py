@@ -1,0 +1,147 @@
+"""What is special of each corpus of captioned sounds. All trees are read in test_preprocessors."""
+
+import numpy as np
+import pytest
+
+from preprocessors import audiocaps, custom, demo_events, fsd50k, musiccaps, picoaudio, wavcaps
+from preprocessors.augmentation import changed_copy
+from preprocessors.base import SPLITS, Utterance, prepare, read_manifest
+from preprocessors.captioned import ABSENT, table
+from processors.extraction import Options, extract_batched
+from processors.features import FEATURES, FeatureSet
+from processors.speaker import SpeakerVector
+from tests import trees
+from utils.events import parse
+
+
+def manifest(folder, name):
+    return {u.id: u for split in SPLITS for u in read_manifest(folder / f"data/{name}/{split}.jsonl")}
+
+
+@pytest.mark.parametrize(
+    ("name", "is_known"),
+    [
+        ("4bUL_ttiOdw_30000_40000", True), ("Y4bUL_ttiOdw_30000_40000", True), ("4bUL_ttiOdw_30_40", True), ("4bUL_ttiOdw_30", True),
+        ("Y4bUL_ttiOdw", True), ("4bUL_ttiOdw", True), ("103", True), ("4bUL_ttiOdw_40", False), ("X4bUL_ttiOdw", False),
+    ],
+)  # fmt: skip
+def test_audiocaps_knows_a_clip_by_any_of_its_names(name, is_known, tmp_path):
+    trees.write(tmp_path / "train.csv", "audiocap_id,youtube_id,start_time,caption\n103,4bUL_ttiOdw,30,Rain\n")
+    trees.sound(tmp_path / f"wavs/{name}.wav")
+    assert [u.id for u in audiocaps.utterances(tmp_path)] == ["train_Y4bUL_ttiOdw_30"] * is_known
+
+
+def test_audiocaps_reads_the_version_that_is_asked_for(tmp_path):
+    trees.audiocaps(tmp_path)
+    trees.write(tmp_path / "dataset2.0/val.csv", "audiocap_id,youtube_id,start_time,caption\n1,BBBBBBBBBBB,20,Two point nought\n")
+    assert [(u.id, u.text) for u in audiocaps.utterances(tmp_path, version="2.0")] == [("valid_YBBBBBBBBBBB_20", "Two point nought")]
+    assert len(list(audiocaps.utterances(tmp_path))) == 7
+    with pytest.raises(ValueError, match=r"has no dataset/train.csv nor dataset2.0/train.csv"):
+        list(audiocaps.utterances(tmp_path / "sounds"))
+
+
+def test_missing_videos_are_counted_and_what_a_spreadsheet_lost_is_named(tmp_path):
+    trees.audiocaps(tmp_path / "raw")
+    report = prepare("audiocaps", tmp_path / "raw", tmp_path / "data", needs_text=True, jobs=1)
+    assert ("train_YAAAAAAAAAA__5", ABSENT) in report.skipped
+    assert any("'#NAME?'" in reason and "spreadsheet" in reason for name, reason in report.skipped if name == "107")
+    assert report.counts == {"train": 3, "valid": 0, "test": 4}
+
+
+class Counted(SpeakerVector):
+    """Says how many sounds it was given."""
+
+    sounds = []
+
+    def compute(self, utterances, audios, device):
+        self.sounds += [len(audio.samples) for audio in audios]
+        return [np.ones(256) for _ in audios]
+
+
+def test_captions_of_one_sound_share_its_arrays_and_stay_in_one_split(tmp_path, monkeypatch):
+    trees.audiocaps(tmp_path / "raw")
+    prepare("audiocaps", tmp_path / "raw", tmp_path / "data", needs_text=True, jobs=1)
+    clip = [u for u in manifest(tmp_path, "audiocaps").values() if u.recording]
+    assert {u.recording for u in clip} == {"test_YBBBBBBBBBBB_20"}
+    features = FeatureSet({"mel": {}, "f0": {}}, sample_rate=16000, hop_size=160, store=tmp_path / "store")
+    assert len({features.path("f0", u) for u in clip}) == 1
+    assert not any(features.extract(u, ["f0"]) for u in clip)
+    assert len(list((tmp_path / "store").rglob("*.npy"))) == 1
+    monkeypatch.setitem(FEATURES, "speaker_vector", "tests.test_captioned_corpora:Counted")
+    monkeypatch.setattr("processors.extraction.Post", Here)
+    monkeypatch.setattr("processors.extraction.share_among", lambda posts, planned, *rest, **others: posts[0].all(planned))
+    features = FeatureSet({"speaker_vector": {}}, sample_rate=16000, hop_size=160, store=tmp_path / "store")
+    assert extract_batched(features, clip, Options(jobs=1)) == {}
+    assert len(Here.given) == 1
+    assert features.tidy(clip) == 0
+
+
+class Here:
+    """Takes note of what the process of a device would have been given."""
+
+    given = []
+
+    def __init__(self, *arguments):
+        pass
+
+    def all(self, planned):
+        for batch in planned:
+            self.given.extend(batch)
+            yield len(batch), {}
+
+
+def test_wavcaps_leaves_out_what_is_long_and_what_a_list_excludes(tmp_path):
+    trees.wavcaps(tmp_path)
+    assert {u.id for u in wavcaps.utterances(tmp_path, longest=1e5)} >= {"FreeSound_65"}
+    assert {u.id for u in wavcaps.utterances(tmp_path, exclude="all_ac")} == {"SoundBible_64"}
+    with pytest.raises(ValueError, match=r"wavcaps.exclude: .*blacklist_exclude_none.json. Choices: all_ac"):
+        list(wavcaps.utterances(tmp_path, exclude="none"))
+
+
+def test_captions_are_what_the_settings_say(tmp_path):
+    trees.fsd50k(tmp_path / "fsd50k")
+    assert [u.text for u in fsd50k.utterances(tmp_path / "fsd50k", caption="description")] == ["A solo. Mine.", "rain", "bark"]
+    trees.musiccaps(tmp_path / "musiccaps")
+    assert [u.text for u in musiccaps.utterances(tmp_path / "musiccaps", caption="aspect_list")] == ["slow, bass", "loud"]
+
+
+def test_picoaudio_and_custom_know_their_events(tmp_path):
+    trees.picoaudio(tmp_path / "pico")
+    first = next(picoaudio.utterances(tmp_path / "pico"))
+    assert first.events == "cat_meowing__0.0-0.1_0.15-0.2--whistling__0.1-0.25"
+    trees.sound(tmp_path / "own/a.wav")
+    trees.write(tmp_path / "own/a.txt", "A dog barks.\n")
+    trees.write(tmp_path / "own/a.events", "dog_bark__0.1-0.2\n")
+    (own,) = custom.utterances(tmp_path / "own")
+    assert (own.text, own.events) == ("A dog barks.", "dog_bark__0.1-0.2")
+
+
+def test_a_table_without_its_column_is_named(tmp_path):
+    trees.write(tmp_path / "a.csv", "file_name,text\nx,y\n")
+    with pytest.raises(ValueError, match=r"a.csv has no column caption_1; its first line is 'file_name,text'"):
+        list(table(tmp_path / "a.csv", ("file_name", "caption_1")))
+
+
+def test_demo_events_are_where_they_are_said_to_be(tmp_path):
+    demo_events.make(tmp_path, clips=20)
+    clips = list(demo_events.utterances(tmp_path))
+    assert {demo_events.split(clip) for clip in clips} == set(SPLITS)
+    for clip in clips:
+        sound = clip.read()
+        events = parse(clip.events)
+        silent = np.ones(len(sound.samples), dtype=bool)
+        for _, start, end in events:
+            place = slice(round(start * sound.rate), round(end * sound.rate))
+            silent[place] = False
+            assert np.abs(sound.samples[place]).max() > 0.05
+        assert np.abs(sound.samples[silent]).max() < 0.01
+    assert demo_events.sentence(parse("dog_bark__1.0-1.5_2.0-2.4--rain__0.0-3.0")) == "A dog barks twice while rain falls"
+
+
+def test_events_of_a_faster_copy_are_earlier(tmp_path):
+    demo_events.make(tmp_path, clips=1)
+    (clip,) = demo_events.utterances(tmp_path)
+    clip = Utterance(**{**vars(clip), "events": "rain__1.0-2.0"})
+    copy, reason, _ = changed_copy((clip, "tempo 2.0"), home=tmp_path / "copies")
+    assert (copy.events, reason) == ("rain__0.5-1.0", "")
+    assert changed_copy((clip, "pitch 2.00"), home=tmp_path / "copies")[0].events == clip.events
