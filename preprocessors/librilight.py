@@ -44,13 +44,18 @@ def utterances(root: Path) -> Iterator[Utterance]:
 
 
 def speech(utterance: Utterance) -> Speech | None:
-    """Where somebody speaks, by the JSON beside a recording; None where there is none."""
+    """Where somebody speaks, by the JSON beside a recording; None where it does not say. Raises ValueError naming a file that is wrong."""
     path = Path(utterance.audio).with_suffix(".json")
     if not path.is_file():
         return None
     about = read_json(path, About)
-    spoken = about.get("voice_activity", [])
-    return [(start, end) for start, end in spoken] or None
+    if "voice_activity" not in about:
+        return None
+    spoken = about["voice_activity"]
+    for span in spoken:
+        if len(span) != 2:
+            raise ValueError(f"{path}: voice_activity holds [start, end] in seconds, got {span}.")
+    return [(start, end) for start, end in spoken]
 
 
 def mute(root: Path) -> Reasons:

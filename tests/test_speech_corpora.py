@@ -66,6 +66,12 @@ def test_a_broken_json_skips_its_recording(tmp_path):
     trees.write(path, '{"voice_activity": [[900.0, 950.5]]}')
     _, [(_, reason, _)] = examine(whole, needs_text=False, slicing=librilight.SLICE, speech=librilight.speech)
     assert "nobody speaks in it" in reason
+    trees.write(path, '{"voice_activity": []}')
+    _, [(_, reason, _)] = examine(whole, needs_text=False, slicing=librilight.SLICE, speech=librilight.speech)
+    assert "nobody speaks in it" in reason, "an empty list is not the same as none"
+    trees.write(path, '{"voice_activity": [[1.0, 2.0], [3.0]]}')
+    _, [(_, reason, _)] = examine(whole, needs_text=False, slicing=librilight.SLICE, speech=librilight.speech)
+    assert str(path) in reason and "[3.0]" in reason
 
 
 class Hearing(Transcription):
