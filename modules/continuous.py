@@ -34,6 +34,11 @@ class VariancePreserving:
     sigma: float = 1.0
     noise_factor: float = 1.0
 
+    @property
+    def scale(self) -> float:
+        """The deviation of the noise that sampling begins with."""
+        return self.sigma * self.noise_factor
+
     def rate(self, time: Tensor) -> Tensor:
         """How fast noise is added."""
         return self.beta_min + (self.beta_max - self.beta_min) * time
@@ -84,6 +89,11 @@ class VariancePreserving:
 @dataclass(frozen=True, kw_only=True)
 class StraightFlow:
     """The noisy batch lies on the line from the clean one to the noise, and the network is asked for the way between them."""
+
+    @property
+    def scale(self) -> float:
+        """The deviation of the noise that sampling begins with."""
+        return 1.0
 
     def mix(self, clean: Tensor, noise: Tensor, time: Tensor) -> Tensor:
         """The noisy batch at `time`."""

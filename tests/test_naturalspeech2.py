@@ -87,6 +87,15 @@ def test_a_row_of_a_batch_is_said_as_alone(settings):
         assert (both["latent"][row, frames:] == 0).all()
 
 
+def test_sampling_begins_with_the_noise_that_training_ends_with(monkeypatch):
+    begun = []
+    monkeypatch.setattr("models.tts.naturalspeech2.sample", lambda slope, begin, *rest, **how: begun.append(begin) or begin)
+    for noise in ({}, {"sigma": 2.0, "noise_factor": 1.5}):
+        model = network(diffusion={"noise": noise})
+        model.infer(**inputs(), steps=2, seed=5)
+    torch.testing.assert_close(begun[1], 3.0 * begun[0])
+
+
 def test_a_seed_says_the_same_and_speed_and_solver_matter():
     model = network()
     given = inputs()

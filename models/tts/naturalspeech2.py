@@ -339,7 +339,7 @@ class NaturalSpeech2(Model):
             answer = self.denoiser(noisy, time, shares, prompt.voice, mask)
             return self.process.slope(answer, noisy, time)
 
-        begin = temperature * drawn.transpose(1, 2)
+        begin = temperature * self.process.scale * drawn.transpose(1, 2)
         latent = sample(slope, begin, steps, solver, swapped=self.published.swapped_midpoint)
         return latent.transpose(1, 2) * mask[..., None]
 
