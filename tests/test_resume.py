@@ -1,4 +1,4 @@
-"""VITS, Jets and NaturalSpeech2, very small, killed in the middle of an epoch: they go on as if never stopped, to the last bit."""
+"""VITS, Jets, NaturalSpeech2 and VALL-E, very small, killed in the middle of an epoch: they go on as if never stopped, to the last bit."""
 
 import json
 
@@ -42,6 +42,26 @@ def ns2_config(folder, **train):
     config["train"]["prompt_from"] = "speaker"
     path.write_text(json.dumps(config))
     return path
+
+
+def valle_config(folder, **train):
+    """The same codes; five updates of each network."""
+    path = ns2_config(folder, **train)
+    config = json.loads(path.read_text())
+    config["model_type"] = "VALLE"
+    features = config["preprocess"]["features"]
+    del features["duration"], features["f0"], config["train"]["prompt_from"], config["train"]["max_steps"]
+    config["model"] = {"hidden": 16, "decoder": {"layers": 2, "heads": 2}}
+    config["train"]["stages"] = {name: {"max_steps": 5, "parts": [name]} for name in ("ar", "nar")}
+    path.write_text(json.dumps(config))
+    return path
+
+
+def test_killed_within_the_second_stage_valle_goes_on(tmp_path):
+    config = valle_config(make_corpus(tmp_path, [0.7, 0.8, 0.9, 1.0] * 3), valid_every=5, samples=0, keep_last=9, max_grad_norm=5.0)
+    extract(Experiment.read(config), jobs=1)
+    state = killed_and_resumed_is_whole(config, at=8, last=10)
+    assert state["progress"]["stage"] == "nar"
 
 
 @pytest.mark.parametrize("make", [vits_config, jets_config, ns2_config])

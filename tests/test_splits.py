@@ -152,7 +152,7 @@ def spoken(name="FastSpeech2", **facts):
 
 def test_a_sample_of_a_stranger_is_refused_or_said_by_a_chosen_voice():
     task, heard = spoken(), []
-    task._utter = lambda reading, voice, options, text: heard.append(int(voice["speaker"])) or {"mel": _mel(), "duration": _ones(len(reading.ids))}
+    task._utter = lambda reading, voice, *_: heard.append(int(voice["speaker"])) or {"mel": _mel(), "duration": _ones(len(reading.ids))}
     stranger, bob = Utterance("a", "made", "zoe", text="Hello."), Utterance("b", "made", "bob", text="Hello.")
     with pytest.raises(ValueError, match="never heard its speaker, 'made_zoe'.*--speaker"):
         task.sample(stranger)
