@@ -24,6 +24,7 @@ BetaSchedule = Literal["linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid"
 SamplerName = Literal["ddpm", "ddim", "pndm", "dpmsolver++", "unipc"]
 Spacing = Literal["trailing", "leading"]  # whether the last step of training is among those of sampling, or the first
 Network = Callable[[Tensor, float], Tensor]  # a noisy batch and where in training it stands -> its prediction
+Pin = Callable[[Tensor, float], Tensor]  # a noisy batch and the share of the signal's energy in it -> the batch to go on with
 
 RUNGE_KUTTA = 4  # steps that PNDM takes by it, unless they are skipped
 SOLVER = {"timestep_spacing": "trailing"}
@@ -65,10 +66,46 @@ class Respacing:
 
 @dataclass(frozen=True)
 class Walk:
-    """A scheduler of `diffusers` that is ready to step, and where in training each of its steps is."""
+    """A scheduler of `diffusers` that is ready to step, the steps as it counts them, and where in training each of them is."""
 
     scheduler: Any
+    timesteps: np.ndarray
     positions: np.ndarray
+
+    def part(self, skip: int, leave: int) -> Walk:
+        """Without the `skip` noisiest steps and the `leave` cleanest ones. Raises ValueError where none is left."""
+        if not skip and not leave:
+            return self
+        numbers = np.arange(len(self.timesteps))
+        twice = self._taken_twice()
+        if twice:
+            numbers = np.delete(numbers, 2)
+        numbers = numbers[skip : len(numbers) - leave]
+        if not len(numbers):
+            raise ValueError(f"steps: of {len(self.timesteps) - twice} none is left when {skip + leave} are left out: take more.")
+        if twice:
+            numbers = np.insert(numbers, 2, numbers[1]) if len(numbers) > 1 else numbers
+        return Walk(self.scheduler, self.timesteps[numbers], self.positions[numbers])
+
+    def _taken_twice(self) -> bool:
+        """Whether the second step is there twice: by that PNDM finds into its walk, wherever it begins."""
+        steps = self.timesteps
+        return len(steps) > 2 and bool(steps[1] == steps[2])
+
+
+@dataclass(frozen=True)
+class Course:
+    """What of a sampler's walk is taken, and what it begins with; by default all of it, from noise alone.
+
+    `start` is a clean batch that is brought to the noise of the first step taken. The `skip` noisiest steps are left out, and the
+    `leave` cleanest. `pin` is called after each step with the batch and the share of the signal's energy in it then, and gives
+    the batch to go on with: it puts in what is known of the outcome.
+    """
+
+    start: Tensor | None = None
+    skip: int = 0
+    leave: int = 0
+    pin: Pin | None = None
 
 
 class Diffusion:
@@ -110,6 +147,21 @@ class Diffusion:
         alpha_bar = self._alpha_bar(clean, steps)
         return alpha_bar.sqrt() * noise - (1 - alpha_bar).sqrt() * clean
 
+    def snr_weights(self, steps: Tensor, most: float, *, of: Prediction | None = None) -> Tensor:
+        """How much the loss at each of `steps` (batch,) counts, so that of the clean signal no step counts more than `most` times.
+
+        That is min-SNR (https://arxiv.org/abs/2303.09556). The weights are for what the network predicts, or for the prediction
+        named `of`: published models weigh velocities as if they were noise.
+        """
+        levels = torch.as_tensor(self.levels, dtype=torch.float32, device=steps.device)
+        left = levels[steps]
+        ratio = left / (1 - left)
+        bounded = ratio.clamp(max=most)
+        prediction = of or self.prediction
+        if prediction == "sample":
+            return bounded
+        return bounded / (ratio if prediction == "epsilon" else ratio + 1)
+
     def _alpha_bar(self, clean: Tensor, steps: Tensor) -> Tensor:
         levels = torch.as_tensor(self.levels, dtype=clean.dtype, device=clean.device)
         return levels[steps].reshape(-1, *[1] * (clean.ndim - 1))
@@ -129,20 +181,25 @@ class Diffusion:
         clamp: tuple[float, float] | None = None,
         bounds: tuple[float, float] | None = None,
         plain: bool = False,
+        course: Course = Course(),
     ) -> Tensor:
         """A clean batch of `sizes`, from the draws of `noise`, in that many steps or over those of a `Respacing`.
 
         `settings` go to the scheduler of `diffusers`; `clamp` bounds what each step gives, as some published weights were
         sampled; `bounds` are those of the clean signal, which a prediction is then not to leave. With `plain` the schedulers are as
-        `diffusers` has them unless it is asked, see `PLAIN`, and `spacing` has no say.
+        `diffusers` has them unless it is asked, see `PLAIN`, and `spacing` has no say. `course` says what of the walk is taken.
         What `noise` is given by name is "0" to begin with, then "1", ... for what each step of "ddpm" adds.
         Raises ValueError for a sampler that there is not, and a number of steps that it cannot take.
         """
-        walk = self.walk(PLAIN if plain else SAMPLERS, sampler, steps, spacing, settings or {})
+        whole = self.walk(PLAIN if plain else SAMPLERS, sampler, steps, spacing, settings or {})
+        walk = whole.part(course.skip, course.leave)
         predict = network if bounds is None else self._bounded(network, bounds)
         scheduler = walk.scheduler
         batch = noise.normal(*sizes, name="0")
-        for number, (timestep, position) in enumerate(zip(scheduler.timesteps, walk.positions, strict=True), 1):
+        if course.start is not None:
+            batch = self.noisy(course.start, batch, self._alpha_bar_at(walk.positions[0]))
+        levels = [self._alpha_bar_at(position) for position in walk.positions[1:]] + [1.0]
+        for number, (timestep, position) in enumerate(zip(walk.timesteps.tolist(), walk.positions, strict=True), 1):
             prediction = predict(batch, float(position))
             if sampler == "pndm":
                 prediction = self._epsilon(prediction, batch, position)
@@ -155,7 +212,14 @@ class Diffusion:
             batch = scheduler.step(prediction, timestep, batch, **added).prev_sample
             if clamp is not None:
                 batch = batch.clamp(*clamp)
+            if course.pin is not None:
+                batch = course.pin(batch, levels[number - 1])
         return batch
+
+    @staticmethod
+    def noisy(clean: Tensor, noise: Tensor, level: float) -> Tensor:
+        """A batch of which a share `level` of the energy is signal."""
+        return level**0.5 * clean + (1 - level) ** 0.5 * noise
 
     def walk(
         self,
@@ -174,11 +238,12 @@ class Diffusion:
             respacing = steps if isinstance(steps, Respacing) else self.respaced(steps, spacing)
             scheduler = self._scheduler(name, respacing.betas, len(respacing.betas), options)
             timesteps = scheduler.timesteps.numpy()
-            return Walk(scheduler, respacing.positions[timesteps])
+            return Walk(scheduler, timesteps, respacing.positions[timesteps])
         if isinstance(steps, Respacing):
             raise ValueError(f"sampler: {sampler} walks the steps of training, and no schedule of its own: name a number of steps.")
         scheduler = self._scheduler(name, self.betas, self._checked(steps), options)
-        return Walk(scheduler, scheduler.timesteps.numpy())
+        timesteps = scheduler.timesteps.numpy()
+        return Walk(scheduler, timesteps, timesteps)
 
     def respaced(self, steps: int, spacing: Spacing = "trailing") -> Respacing:
         """So many of the steps of training, evenly apart. Raises ValueError for none, or more than there are."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from modules.diffusion import SAMPLERS, Diffusion, StepEmbedding, betas_of, drop_condition, geometric_frequencies, guided
+from modules.diffusion import SAMPLERS, Course, Diffusion, StepEmbedding, betas_of, drop_condition, geometric_frequencies, guided
 from modules.karras import Karras
 from modules.noise import Noise, Series, placed
 
@@ -55,6 +55,54 @@ def test_one_step_gives_the_mean_and_not_the_noise(sampler):
     batch = sampled(Diffusion(BETAS), steps=1, sampler=sampler)
     assert batch.mean().item() == pytest.approx(MEAN, abs=0.01)
     assert batch.std().item() < 0.05
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_walk_may_begin_part_way_from_a_start_brought_to_that_noise(sampler):
+    """The exact network leads it to the distribution as if it had walked all the way."""
+    diffusion = Diffusion(BETAS)
+    steps, tolerance = ENOUGH[sampler]
+    start = MEAN + STD * torch.randn(4000, 10, generator=torch.Generator().manual_seed(1))
+    for skip in (steps // 3, 0):
+        batch = sampled(diffusion, steps=steps, sampler=sampler, course=Course(start=start, skip=skip))
+        assert batch.mean().item() == pytest.approx(MEAN, abs=0.06), skip
+        assert batch.std().item() == pytest.approx(STD, abs=tolerance), skip
+    late = sampled(diffusion, steps=steps, sampler=sampler, course=Course(start=start, skip=steps - 1))
+    assert (late - start).std() < 0.6 * STD, "of a short walk the start is left"
+    with pytest.raises(ValueError, match=f"of {steps} none is left"):
+        sampled(diffusion, steps=steps, sampler=sampler, course=Course(start=start, skip=steps))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_what_is_known_of_the_outcome_is_put_in_after_each_step(sampler):
+    """At the noise of that step: each batch has the energy that the schedule says, and the outcome what was known."""
+    diffusion = Diffusion(BETAS)
+    known = torch.full((4000, 10), MEAN)
+    noise = torch.randn(4000, 10, generator=torch.Generator().manual_seed(1))
+    seen = []
+
+    def pin(batch, level):
+        seen.append(level)
+        batch[:, 0] = diffusion.noisy(known, noise, level)[:, 0]
+        assert batch[:, 1:].std().item() == pytest.approx(math.sqrt(level * STD**2 + 1 - level), abs=0.3), level
+        return batch
+
+    batch = sampled(diffusion, steps=20, sampler=sampler, course=Course(pin=pin))
+    assert seen[-1] == 1.0 and seen == sorted(seen)
+    torch.testing.assert_close(batch[:, 0], known[:, 0])
+
+
+def test_losses_are_weighed_by_what_is_left_of_the_signal():
+    """Those of clean steps count less, as the weight times the error of the noise is that of the signal, bounded."""
+    steps = torch.tensor([0, 200, 999])
+    levels = torch.tensor(Diffusion(BETAS).levels).float()[steps]
+    ratio = levels / (1 - levels)
+    weights = Diffusion(BETAS).snr_weights(steps, 5.0)
+    torch.testing.assert_close(weights * ratio, ratio.clamp(max=5.0))
+    velocity = Diffusion(BETAS, prediction="v_prediction")
+    torch.testing.assert_close(velocity.snr_weights(steps, 5.0), ratio.clamp(max=5.0) / (ratio + 1))
+    torch.testing.assert_close(velocity.snr_weights(steps, 5.0, of="epsilon"), weights)
+    torch.testing.assert_close(Diffusion(BETAS, prediction="sample").snr_weights(steps, 5.0), ratio.clamp(max=5.0))
 
 
 def test_a_step_of_ddpm_is_the_posterior():

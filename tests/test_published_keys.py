@@ -16,7 +16,7 @@ from models.tts.jets import Jets
 from models.tts.naturalspeech2 import NaturalSpeech2
 from models.tts.valle import VALLE
 from models.tts.vits import VITS
-from models.upstream import facodec, facodec_24khz, fastspeech2_maps, fatchord, naturalspeech2_maps, r9y9, vits_maps
+from models.upstream import facodec, facodec_24khz, fastspeech2_maps, fatchord, naturalspeech2_maps, r9y9, unet_maps, vits_maps
 from models.upstream.amphion_vocoders import hifigan as amphion_hifigan
 from models.upstream.jets_maps import from_amphion as amphion_jets
 from models.upstream.jik876 import hifigan_sizes
@@ -36,6 +36,7 @@ from models.vocoders.wavenet import WaveNet
 from models.vocoders.wavernn import WaveRNN
 from modules.discriminators.vits import VITSDiscriminator
 from modules.norm import modern_keys
+from modules.unet import UNet
 from processors.mel import filter_bank
 from tests.conftest import SHARED
 from tests.parity import bigvgan, diffwave, discriminators, melgan, nsfhifigan, waveglow
@@ -247,7 +248,24 @@ def facodec_discriminator_of(manifest, state):
     return network, weights
 
 
+def unet_of(manifest, state):
+    config = manifest["config"]
+    if "block_out_channels" in config:
+        arguments, weights = unet_maps.from_diffusers(config, state)
+        names = {ours: theirs for theirs, ours in zip(state, weights, strict=True)}
+        assert names == manifest["original_to_diffusers"], "the verified bijection"
+    elif "model" in config:
+        unprefixed = {key.removeprefix("unet."): value for key, value in state.items()}
+        arguments, weights = unet_maps.from_original(config["model"]["audioldm"], unprefixed)
+    else:
+        arguments, weights = unet_maps.from_original(config["params"], state)
+    return built(UNet, arguments, {}), weights
+
+
 FAMILIES = {
+    "audioldm_*_unet__*": unet_of,
+    "audioldm__amphion": unet_of,
+    "audioldm_latent_*__amphion": unet_of,
     "hifigan*": hifigan_of,
     "tfr_enhanced_hifigan__*": hifigan_of,
     "bigvgan*": bigvgan_of,

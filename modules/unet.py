@@ -1,0 +1,395 @@
+"""The UNet of latent diffusion (https://arxiv.org/abs/2112.10752): ResNet blocks and transformers over a map, coarser and finer again.
+
+Maps are (batch, channels, height, width) in the channels-last layout, in which a CPU computes them faster and the transformers
+have their tokens without a copy. The condition is a sequence that cross attention reads (Amphion's AudioLDM), a vector that goes
+with the step (AudioLDM as published), or both. Parameters are named as in the reference code of latent diffusion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from modules.diffusion import geometric_frequencies, waves_of
+
+EMBEDDING = 4  # times as wide as the first level is what the step becomes
+TRANSFORMER_EPS = 1e-6  # of the group norm before the layers of a transformer
+
+Joined = Literal["concat", "add"]
+Crop = Literal["after", "before"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNetSizes:
+    """Of a `UNet`; the defaults are those of Amphion's AudioLDM.
+
+    `widths` are the channels of each level, each half as fine as the one before, with `blocks` ResNet blocks and, where
+    `attention` says so, transformers of `depth` layers. They have `heads`, of all levels or of each, or as many as have
+    `head_channels`. `crop` says whether a map of odd size is cut to the size of its level after the convolution that follows
+    upsampling, or before (as diffusers has it). `keep_less` computes activations anew in the backward pass: slower, in far less memory.
+    """
+
+    widths: tuple[int, ...] = (256, 512, 1024)
+    blocks: int = 2
+    attention: tuple[bool, ...] = (True, True, True)
+    depth: int = 1
+    heads: int | tuple[int, ...] | None = 8
+    head_channels: int | None = None
+    groups: int = 32
+    dropout: float = 0.0
+    crop: Crop = "after"
+    keep_less: bool = False
+
+    def heads_of(self, level: int) -> int:
+        """How many heads the transformers of a level have. Raises ValueError for numbers that do not divide its width."""
+        width = self.widths[level]
+        if self.head_channels is not None:
+            heads = width // self.head_channels
+        elif isinstance(self.heads, tuple):
+            heads = self.heads[level]
+        else:
+            heads = self.heads or 0
+        if heads < 1 or width % heads:
+            raise ValueError(f"heads: {width} channels cannot be shared by {heads} heads: choose a divisor, or head_channels.")
+        return heads
+
+    def check(self) -> None:
+        """Raises ValueError where the sizes do not fit together."""
+        levels = len(self.widths)
+        if not levels or len(self.attention) != levels:
+            raise ValueError(f"attention: one truth value for each of the {levels} widths is needed, got {len(self.attention)}.")
+        if isinstance(self.heads, tuple) and len(self.heads) != levels:
+            raise ValueError(f"heads: one number for each of the {levels} widths, or one for all, is needed, got {len(self.heads)}.")
+        for width in self.widths:
+            if width < 1 or width % self.groups:
+                raise ValueError(f"widths: {width} channels are not divisible by the {self.groups} groups of the norm.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNetCondition:
+    """What a `UNet` is conditioned on.
+
+    `context` is the width of the sequence that cross attention reads; without one the second attention of each layer sees the map
+    itself. `vector` is the width of a vector that goes with the step: `joined` to it, or added.
+    """
+
+    context: int | None = None
+    vector: int | None = None
+    joined: Joined = "concat"
+
+    def embedding(self, width: int) -> int:
+        """The channels of step and vector together, each of so many."""
+        doubled = self.vector is not None and self.joined == "concat"
+        return 2 * width if doubled else width
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions of a map, the step's embedding between them, and the map itself added."""
+
+    def __init__(self, inputs: int, outputs: int, embedding: int, sizes: UNetSizes) -> None:
+        super().__init__()
+        first = nn.Conv2d(inputs, outputs, 3, padding=1)
+        last = nn.Conv2d(outputs, outputs, 3, padding=1)
+        norm_in = nn.GroupNorm(sizes.groups, inputs)
+        norm_out = nn.GroupNorm(sizes.groups, outputs)
+        dropout = nn.Dropout(sizes.dropout)
+        shift = nn.Linear(embedding, outputs)
+        self.in_layers = nn.Sequential(norm_in, nn.SiLU(), first)
+        self.emb_layers = nn.Sequential(nn.SiLU(), shift)
+        self.out_layers = nn.Sequential(norm_out, nn.SiLU(), dropout, zeroed(last))
+        self.skip_connection = nn.Identity()
+        if inputs != outputs:
+            self.skip_connection = nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """`x` (batch, inputs, height, width), `embedding` (batch, channels) -> (batch, outputs, height, width)."""
+        shift = self.emb_layers(embedding)
+        hidden = self.in_layers(x) + shift[:, :, None, None]
+        return self.skip_connection(x) + self.out_layers(hidden)
+
+
+class Attention(nn.Module):
+    """Each token of (batch, tokens, channels) looks at those of a context (batch, places, context channels)."""
+
+    def __init__(self, channels: int, context: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_q = nn.Linear(channels, channels, bias=False)
+        self.to_k = nn.Linear(context, channels, bias=False)
+        self.to_v = nn.Linear(context, channels, bias=False)
+        self.to_out = nn.Sequential(nn.Linear(channels, channels), nn.Dropout(dropout))
+
+    def forward(self, x: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
+        """`mask` (batch, 1, 1, places): False where nobody may look."""
+        q = self._heads(self.to_q(x))
+        k = self._heads(self.to_k(context))
+        v = self._heads(self.to_v(context))
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        seen = seen.transpose(1, 2).flatten(2)
+        return self.to_out(seen)
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """(batch, tokens, channels) as (batch, heads, tokens, channels of a head)."""
+        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+
+
+class GatedLinear(nn.Module):
+    """A layer whose second half says by GELU how much of the first comes through (https://arxiv.org/abs/2002.05202)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(inputs, 2 * outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        value, gate = self.proj(x).chunk(2, dim=-1)
+        return value * F.gelu(gate)
+
+
+class FeedForward(nn.Module):
+    """Two layers, the hidden one four times as wide and gated."""
+
+    def __init__(self, channels: int, dropout: float) -> None:
+        super().__init__()
+        hidden = 4 * channels
+        self.net = nn.Sequential(GatedLinear(channels, hidden), nn.Dropout(dropout), nn.Linear(hidden, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+
+class TransformerLayer(nn.Module):
+    """Attention to the map, then to the context, or without one to the map again; then a feed-forward. Norms come before."""
+
+    def __init__(self, channels: int, heads: int, context: int | None, dropout: float) -> None:
+        super().__init__()
+        self.attn1 = Attention(channels, channels, heads, dropout)
+        self.attn2 = Attention(channels, context or channels, heads, dropout)
+        self.ff = FeedForward(channels, dropout)
+        self.norm1 = nn.LayerNorm(channels)
+        self.norm2 = nn.LayerNorm(channels)
+        self.norm3 = nn.LayerNorm(channels)
+
+    def forward(self, x: Tensor, context: Tensor | None, mask: Tensor | None) -> Tensor:
+        """`x` (batch, tokens, channels)."""
+        normed = self.norm1(x)
+        x = x + self.attn1(normed, normed)
+        normed = self.norm2(x)
+        seen = normed if context is None else context
+        x = x + self.attn2(normed, seen, mask)
+        return x + self.ff(self.norm3(x))
+
+
+class SpatialTransformer(nn.Module):
+    """Transformer layers over all places of a map, and the map itself added."""
+
+    def __init__(self, channels: int, heads: int, context: int | None, sizes: UNetSizes) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(sizes.groups, channels, eps=TRANSFORMER_EPS)
+        self.proj_in = nn.Linear(channels, channels)
+        layers = [TransformerLayer(channels, heads, context, sizes.dropout) for _ in range(sizes.depth)]
+        self.transformer_blocks = nn.ModuleList(layers)
+        self.proj_out = zeroed(nn.Linear(channels, channels))
+
+    def forward(self, x: Tensor, context: Tensor | None, mask: Tensor | None) -> Tensor:
+        """`x` (batch, channels, height, width)."""
+        tokens = self.norm(x).permute(0, 2, 3, 1).flatten(1, 2)
+        tokens = self.proj_in(tokens)
+        for layer in self.transformer_blocks:
+            tokens = layer(tokens, context, mask)
+        tokens = self.proj_out(tokens)
+        changed = tokens.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
+        return x + changed
+
+
+class Downsample(nn.Module):
+    """A map of half the height and width, rounded up."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.op = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.op(x)
+
+
+class Upsample(nn.Module):
+    """A map of twice the height and width, or one less where the level is of odd size."""
+
+    def __init__(self, channels: int, crop: Crop) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.crop = crop
+
+    def forward(self, x: Tensor, like: Tensor) -> Tensor:
+        """`x` (batch, channels, height, width), as high and wide as `like`."""
+        height, width = like.shape[2:]
+        finer = F.interpolate(x, scale_factor=2, mode="nearest")
+        if self.crop == "before":
+            return self.conv(finer[:, :, :height, :width])
+        return self.conv(finer)[:, :, :height, :width]
+
+
+class UNet(nn.Module):
+    """What is in a noisy map at a step of training, by a network that sees it at several levels.
+
+    Raises ValueError for sizes that do not fit together.
+    """
+
+    def __init__(
+        self, *, in_channels: int, out_channels: int, sizes: UNetSizes = UNetSizes(), condition: UNetCondition = UNetCondition()
+    ) -> None:
+        super().__init__()
+        sizes.check()
+        self.sizes = sizes
+        self.condition = condition
+        first = sizes.widths[0]
+        width = EMBEDDING * first
+        self.register_buffer("frequencies", geometric_frequencies(first // 2), persistent=False)
+        inner = nn.Linear(first, width)
+        outer = nn.Linear(width, width)
+        self.time_embed = nn.Sequential(inner, nn.SiLU(), outer)
+        if condition.vector is not None:
+            self.film_emb = nn.Linear(condition.vector, width)
+        self.embedding = condition.embedding(width)
+        skips = self._build_down(in_channels)
+        self._build_up(skips)
+        norm = nn.GroupNorm(sizes.groups, first)
+        last = nn.Conv2d(first, out_channels, 3, padding=1)
+        self.out = nn.Sequential(norm, nn.SiLU(), zeroed(last))
+        self.to(memory_format=torch.channels_last)
+
+    def _build_down(self, in_channels: int) -> list[int]:
+        """The way to the coarsest level, and there; gives the channels of each map that is kept for the way back."""
+        sizes = self.sizes
+        channels = sizes.widths[0]
+        self.input_blocks = nn.ModuleList([nn.ModuleList([nn.Conv2d(in_channels, channels, 3, padding=1)])])
+        skips = [channels]
+        last = len(sizes.widths) - 1
+        for level, width in enumerate(sizes.widths):
+            for _ in range(sizes.blocks):
+                self.input_blocks.append(self._stage(level, channels))
+                channels = width
+                skips.append(channels)
+            if level < last:
+                self.input_blocks.append(nn.ModuleList([Downsample(channels)]))
+                skips.append(channels)
+        begin = self._residual(channels, channels)
+        transformer = self._transformer(last)
+        end = self._residual(channels, channels)
+        self.middle_block = nn.ModuleList([begin, transformer, end])
+        return skips
+
+    def _build_up(self, skips: list[int]) -> None:
+        """The way back to the finest level."""
+        sizes = self.sizes
+        channels = sizes.widths[-1]
+        self.output_blocks = nn.ModuleList()
+        for level in reversed(range(len(sizes.widths))):
+            for number in range(sizes.blocks + 1):
+                stage = self._stage(level, channels + skips.pop())
+                channels = sizes.widths[level]
+                if level and number == sizes.blocks:
+                    stage.append(Upsample(channels, sizes.crop))
+                self.output_blocks.append(stage)
+
+    def _stage(self, level: int, inputs: int) -> nn.ModuleList:
+        """A ResNet block, and a transformer where the level has them."""
+        stage = nn.ModuleList([self._residual(inputs, self.sizes.widths[level])])
+        if self.sizes.attention[level]:
+            stage.append(self._transformer(level))
+        return stage
+
+    def _residual(self, inputs: int, outputs: int) -> ResidualBlock:
+        return ResidualBlock(inputs, outputs, self.embedding, self.sizes)
+
+    def _transformer(self, level: int) -> SpatialTransformer:
+        sizes = self.sizes
+        return SpatialTransformer(sizes.widths[level], sizes.heads_of(level), self.condition.context, sizes)
+
+    def forward(
+        self,
+        x: Tensor,
+        steps: Tensor,
+        *,
+        context: Tensor | None = None,
+        mask: Tensor | None = None,
+        vector: Tensor | None = None,
+    ) -> Tensor:
+        """(batch, out channels, height, width) of `x` (batch, in channels, height, width) at `steps` (batch,) of training.
+
+        `context` (batch, places, channels), `mask` (batch, places) True where a place of it is real, `vector` (batch, channels).
+        Raises ValueError for a condition that it was not built for, or lacks, and one of another width.
+        """
+        self.check_condition(context, vector)
+        embedding = self.embedded(steps, vector)
+        seen = None if mask is None else mask[:, None, None, :]
+        hidden = x.contiguous(memory_format=torch.channels_last)
+        kept = []
+        for stage in self.input_blocks:
+            hidden = self._run(stage, hidden, embedding, context, seen)
+            kept.append(hidden)
+        hidden = self._run(self.middle_block, hidden, embedding, context, seen)
+        for stage in self.output_blocks:
+            both = torch.cat([hidden, kept.pop()], dim=1)
+            next_kept = kept[-1] if kept else both
+            hidden = self._run(stage, both, embedding, context, seen, next_kept)
+        return self.out(hidden)
+
+    def embedded(self, steps: Tensor, vector: Tensor | None = None) -> Tensor:
+        """The steps (batch,), and the vector that goes with them, as (batch, channels)."""
+        waves = waves_of(steps.float(), self.frequencies, cosine_first=True)
+        embedding = self.time_embed(waves.to(self.time_embed[0].weight.dtype))
+        if vector is None:
+            return embedding
+        projected = self.film_emb(vector)
+        if self.condition.joined == "add":
+            return embedding + projected
+        return torch.cat([embedding, projected], dim=-1)
+
+    def check_condition(self, context: Tensor | None, vector: Tensor | None) -> None:
+        """Raises ValueError where the condition is not the one that it was built for."""
+        wanted = {"context": self.condition.context, "vector": self.condition.vector}
+        given = {"context": context, "vector": vector}
+        for name, width in wanted.items():
+            tensor = given[name]
+            found = None if tensor is None else tensor.shape[-1]
+            if found != width:
+                raise ValueError(f"{name}: the network reads {width or 'no'} channels, and was given {found or 'none'}.")
+
+    def _run(
+        self,
+        stage: nn.ModuleList,
+        x: Tensor,
+        embedding: Tensor,
+        context: Tensor | None,
+        mask: Tensor | None,
+        like: Tensor | None = None,
+    ) -> Tensor:
+        """The parts of a stage one after another; an `Upsample` in it makes the map as large as `like`."""
+        for part in stage:
+            if isinstance(part, ResidualBlock):
+                x = self._called(part, x, embedding)
+            elif isinstance(part, SpatialTransformer):
+                x = self._called(part, x, context, mask)
+            elif isinstance(part, Upsample):
+                x = part(x, like)
+            else:
+                x = part(x)
+        return x
+
+    def _called(self, part: nn.Module, *inputs: Tensor | None) -> Tensor:
+        if self.sizes.keep_less and torch.is_grad_enabled():
+            return checkpoint(part, *inputs, use_reentrant=False)
+        return part(*inputs)
+
+
+def zeroed(layer: nn.Module) -> nn.Module:
+    """A layer that gives nothing to begin with, so that what surrounds it starts as if it were not there."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
