@@ -10,7 +10,7 @@ import torch
 
 from models.base.task import fit_weights
 from models.tts.valle import VALLE
-from models.tts.valle_given import taken
+from models.tts.valle_conditions import gathered
 from models.tts.valle_sampling import Sampling, by_chance
 from models.upstream import foreign_model_type, read_foreign
 from models.upstream.valle_maps import BOOK, HEAD, STAGE, from_published
@@ -168,30 +168,30 @@ def test_what_is_told_in_training_is_not_asked(mode):
     codes, frames = prompts(16, 12)
     given, counts = prompts(7, 3, seed=5)
     batch = {"prompt_codec": given, "prompt_frames": counts}
-    told = model._told(codes, frames, batch)
-    assert told.lengths.tolist() == {2: [19, 15], 4: [21, 15]}.get(mode, [16, 12])
-    asked = told.wanted.sum(1)
+    prefixed = model._prefixed(codes, frames, batch)
+    assert prefixed.lengths.tolist() == {2: [19, 15], 4: [21, 15]}.get(mode, [16, 12])
+    asked = prefixed.wanted.sum(1)
     if mode == 0:
-        assert told.prompt is None and asked.tolist() == [16, 12]
+        assert prefixed.prompt is None and asked.tolist() == [16, 12]
     elif mode == 1:
-        assert (asked + told.prompt.sum(1)).tolist() == [16, 12] and set(told.prompt.sum(1).tolist()) <= {3, 4, 5}
+        assert (asked + prefixed.prompt.sum(1)).tolist() == [16, 12] and set(prefixed.prompt.sum(1).tolist()) <= {3, 4, 5}
     elif mode == 2:
-        assert asked.tolist() == [13, 9] and told.prompt.sum(1).tolist() == [3, 3]
+        assert asked.tolist() == [13, 9] and prefixed.prompt.sum(1).tolist() == [3, 3]
         for row in range(2):
-            stretch = told.codes[row, :3]
-            own = told.codes[row, 3 : 3 + int(frames[row])]
-            missing = [i for i in range(int(frames[row])) if not told.wanted[row, 3 + i]]
+            stretch = prefixed.codes[row, :3]
+            own = prefixed.codes[row, 3 : 3 + int(frames[row])]
+            missing = [i for i in range(int(frames[row])) if not prefixed.wanted[row, 3 + i]]
             assert torch.equal(own[missing], stretch), "the stretch that is told is the one that is not asked"
     else:
-        assert asked.tolist() == [16, 12] and told.prompt.sum(1).tolist() == [5, 3]
-        assert torch.equal(told.codes[1, :3], given[1, :3]) and torch.equal(told.codes[1, 3:15], codes[1, :12])
+        assert asked.tolist() == [16, 12] and prefixed.prompt.sum(1).tolist() == [5, 3]
+        assert torch.equal(prefixed.codes[1, :3], given[1, :3]) and torch.equal(prefixed.codes[1, 3:15], codes[1, :12])
 
 
 @pytest.mark.parametrize("mode, expected", [(1, [1, 2, 3, 4, 5, 6]), (2, [1, 4, 5, 6]), (4, [1, 4, 5, 6])])
 def test_the_second_network_reads_the_words_of_the_prompt_where_it_learnt_to(mode, expected):
     model = valle(prefix={"mode": mode})
     phone = torch.tensor([[1, 2, 3, 4, 5, 6]])
-    given = model._given(phone, prompts(4)[0], torch.tensor([3]), None, None)
+    given = model._condition(phone, prompts(4)[0], torch.tensor([3]), None, None)
     read, tokens = given.text(model.prefix.mode in (2, 4))
     assert read[0].tolist() == expected and tokens.tolist() == [len(expected)]
 
@@ -289,7 +289,7 @@ def test_a_name_that_a_writer_left_out_of_two_is_no_loss():
 
 def test_what_lies_outside_is_taken_from_the_end():
     values = torch.arange(3)[None, :, None]
-    assert taken(values, torch.tensor([[-1, 1, 5]]))[0, :, 0].tolist() == [0, 1, 2]
+    assert gathered(values, torch.tensor([[-1, 1, 5]]))[0, :, 0].tolist() == [0, 1, 2]
 
 
 SYMBOLS = "<eps> 0\n_ 1\na 2\nb 3\nc 4\n"

@@ -68,13 +68,13 @@ def without_cache(model: VALLE) -> float:
 
 def with_cache(model: VALLE, texts: int) -> float:
     """Seconds of a code of each of so many texts."""
-    from models.tts.valle_given import Given
+    from models.tts.valle_conditions import Condition
     from models.tts.valle_sampling import Drawing, Sampling
     from modules.noise import Noise
 
     phone, tokens, codes = given(texts, 1)
     begun = tokens * 0
-    known = Given(phone, tokens, begun, codes[..., None], begun + 1)
+    known = Condition(phone, tokens, begun, codes[..., None], begun + 1)
     drawing = Drawing(model.ar, known, tokens * 16, Sampling())
     drawing._places += CONTEXT - TEXT - CODES  # as if so many were drawn: what they are does not matter to the time
     model.ar.predict_layer.weight[model.ar.end] = 0

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from models.base.model import Model
 from models.base.options import Deviation, Range
-from models.tts.valle_given import Given, Told, joined, places_from, taken, told_before
+from models.tts.valle_conditions import Condition, Prefixed, concatenated, gathered, places_from, prepended
 from models.tts.valle_networks import Autoregressive, Parallel
 from models.tts.valle_sampling import Drawing, Sampling
 from modules.language import DecoderSizes
@@ -104,12 +104,12 @@ class VALLE(Model):
         """
         codes = batch["codec"]
         self._check_codes(codes)
-        given = (batch["phone"], batch["tokens"], codes, batch["frames"])
+        inputs = (batch["phone"], batch["tokens"], codes, batch["frames"])
         losses = {}
         if self.stage != "nar":
-            losses["ar"] = self._ar_loss(*given)
+            losses["ar"] = self._ar_loss(*inputs)
         if self.stage != "ar":
-            losses["nar"] = self._nar_loss(*given, batch)
+            losses["nar"] = self._nar_loss(*inputs, batch)
         return losses
 
     def _ar_loss(self, phone: Tensor, tokens: Tensor, codes: Tensor, frames: Tensor) -> Tensor:
@@ -121,34 +121,34 @@ class VALLE(Model):
         return cross_entropy(scores, targets, inside)
 
     def _nar_loss(self, phone: Tensor, tokens: Tensor, codes: Tensor, frames: Tensor, batch: dict[str, Any]) -> Tensor:
-        told = self._told(codes, frames, batch)
+        prefixed = self._prefixed(codes, frames, batch)
         stages = list(range(1, self.codebooks))
         if self.training:
             drawn = torch.randint(len(stages), ())
             stages = [stages[drawn]]
         losses = []
         for stage in stages:
-            scores = self.nar(phone, tokens, told.codes, told.lengths, stage, told.prompt)
-            loss = cross_entropy(scores, told.codes[..., stage], told.wanted)
+            scores = self.nar(phone, tokens, prefixed.codes, prefixed.lengths, stage, prefixed.prompt)
+            loss = cross_entropy(scores, prefixed.codes[..., stage], prefixed.wanted)
             losses.append(loss)
         return torch.stack(losses).mean()
 
-    def _told(self, codes: Tensor, frames: Tensor, batch: dict[str, Any]) -> Told:
-        """What the second network is told of each utterance, as `prefix.mode` says."""
+    def _prefixed(self, codes: Tensor, frames: Tensor, batch: dict[str, Any]) -> Prefixed:
+        """The input of the second network for each utterance, as `prefix.mode` says."""
         inside = valid(frames, codes.shape[1])
         mode = self.prefix.mode
         if mode == 0:
-            return Told(codes, frames, None, inside)
+            return Prefixed(codes, frames, None, inside)
         if mode == 1:
             prompt = valid(self._beginnings(frames), codes.shape[1])
-            return Told(codes, frames, prompt, inside & ~prompt)
+            return Prefixed(codes, frames, prompt, inside & ~prompt)
         if mode == 2:
-            return self._told_a_stretch(codes, frames)
+            return self._with_stretch(codes, frames)
         counts = batch["prompt_frames"].clamp(max=self.prefix.longest)
-        return told_before(batch["prompt_codec"], counts, codes, frames, inside)
+        return prepended(batch["prompt_codec"], counts, codes, frames, inside)
 
-    def _told_a_stretch(self, codes: Tensor, frames: Tensor) -> Told:
-        """A quarter of the shortest utterance from anywhere in each, in eval mode from its beginning; what is told need not be predicted."""
+    def _with_stretch(self, codes: Tensor, frames: Tensor) -> Prefixed:
+        """A quarter of the shortest utterance from anywhere in each, in eval mode from its beginning; the stretch need not be predicted."""
         shortest = int(frames.min())
         count = max(1, min(shortest // 4, self.prefix.longest))
         share = torch.rand(frames.shape) if self.training else torch.zeros(frames.shape)
@@ -156,13 +156,13 @@ class VALLE(Model):
         first = (share.to(frames.device) * room).long()
         counts = torch.full_like(frames, count)
         places = places_from(first, count)
-        given = taken(codes, places)
+        prompt = gathered(codes, places)
         length = codes.shape[1]
         inside = valid(frames, length)
         ahead = valid(first, length)
         not_behind = valid(first + counts, length)
         stretch = not_behind & ~ahead
-        return told_before(given, counts, codes, frames, inside & ~stretch)
+        return prepended(prompt, counts, codes, frames, inside & ~stretch)
 
     def _beginnings(self, frames: Tensor) -> Tensor:
         """How many frames of each utterance are its prompt: in training a quarter to a half of the shortest, else a quarter."""
@@ -202,14 +202,14 @@ class VALLE(Model):
         token, and the log says so. Raises ValueError for codes that no codec of this model's gives.
         """
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, repeats=repeats)
-        given = self._given(phone, prompt_codec, prompt_tokens, tokens, prompt_frames)
-        drawing = self._drawing(given, sampling, hypotheses, precision)
+        condition = self._condition(phone, prompt_codec, prompt_tokens, tokens, prompt_frames)
+        drawing = self._drawing(condition, sampling, hypotheses, precision)
         drawing.run(Noise(seed, device=phone.device), hypotheses)
         best = best_of(drawing.likelihood, hypotheses)
         first = drawing.drawn[best]
         lengths = drawing.lengths[best]
         self._name_endless(lengths, drawing.ended[best])
-        codes = self.completed(given, first, lengths)
+        codes = self.completed(condition, first, lengths)
         return {"codes": codes, "frames": lengths, "likelihood": drawing.likelihood[best]}
 
     @torch.inference_mode()
@@ -226,10 +226,10 @@ class VALLE(Model):
         **sampling: float,
     ) -> dict[str, Tensor]:
         """All `hypotheses` of each text, text by text, for others to choose from; what `infer` gives and takes besides."""
-        given = self._given(phone, prompt_codec, prompt_tokens, tokens, None)
-        drawing = self._drawing(given, Sampling(**sampling), hypotheses, precision)
+        condition = self._condition(phone, prompt_codec, prompt_tokens, tokens, None)
+        drawing = self._drawing(condition, Sampling(**sampling), hypotheses, precision)
         drawing.run(Noise(seed, device=phone.device), hypotheses)
-        repeated = given.repeated(hypotheses)
+        repeated = condition.repeated(hypotheses)
         codes = self.completed(repeated, drawing.drawn, drawing.lengths)
         return {"codes": codes, "frames": drawing.lengths, "likelihood": drawing.likelihood}
 
@@ -258,34 +258,34 @@ class VALLE(Model):
         if hypotheses > 1:
             raise ValueError(f"hypotheses: {hypotheses} cannot be streamed in pieces of a sentence: leave out chunk_seconds, or hypotheses.")
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, repeats=repeats)
-        given = self._given(phone, prompt_codec, prompt_tokens, None, None)
-        drawing = self._drawing(given, sampling, 1, precision)
+        condition = self._condition(phone, prompt_codec, prompt_tokens, None, None)
+        drawing = self._drawing(condition, sampling, 1, precision)
         done = 0
         for _ in drawing.steps(Noise(seed, device=phone.device), 1):
             count = len(drawing.history)
             if count - done < chunk_frames:
                 continue
-            given, chunk = self._chunk(given, drawing.drawn[:, done:])
+            condition, chunk = self._chunk(condition, drawing.drawn[:, done:])
             done = count
             yield chunk
         self._name_endless(drawing.lengths, drawing.ended)
         if len(drawing.history) > done:
-            yield self._chunk(given, drawing.drawn[:, done:])[1]
+            yield self._chunk(condition, drawing.drawn[:, done:])[1]
 
-    def _chunk(self, given: Given, first: Tensor) -> tuple[Given, Tensor]:
-        """The codes of a chunk by its first codebook (1, frames), and what is given from then on: the chunk too."""
+    def _chunk(self, condition: Condition, first: Tensor) -> tuple[Condition, Tensor]:
+        """The codes of a chunk by its first codebook (1, frames), and the condition from then on: the chunk too."""
         lengths = torch.full((1,), first.shape[1], device=first.device)
-        codes = self.completed(given, first, lengths)
-        return given.longer(codes, lengths), codes
+        codes = self.completed(condition, first, lengths)
+        return condition.longer(codes, lengths), codes
 
-    def completed(self, given: Given, first: Tensor, lengths: Tensor) -> Tensor:
+    def completed(self, condition: Condition, first: Tensor, lengths: Tensor) -> Tensor:
         """All codebooks (batch, frames, codebooks) of what goes on from the prompt with the first codebook (batch, frames)."""
-        phone, tokens = given.text(self.prefix.mode in (2, 4))
+        phone, tokens = condition.text(self.prefix.mode in (2, 4))
         begun = torch.zeros_like(first)[..., None].repeat(1, 1, self.codebooks)
         begun[..., 0] = first
-        codes = joined(given.codes, given.frames, begun, lengths)
-        total = given.frames + lengths
-        is_prompt = valid(given.frames, codes.shape[1])
+        codes = concatenated(condition.codes, condition.frames, begun, lengths)
+        total = condition.frames + lengths
+        is_prompt = valid(condition.frames, codes.shape[1])
         prompt = is_prompt if self.prefix.mode else None
         for stage in range(1, self.codebooks):
             scores = self.nar(phone, tokens, codes, total, stage, prompt)
@@ -293,8 +293,8 @@ class VALLE(Model):
             book = codes[..., stage]
             book[~is_prompt] = likeliest[~is_prompt]
         longest = first.shape[1]
-        places = places_from(given.frames, longest)
-        behind = taken(codes, places)
+        places = places_from(condition.frames, longest)
+        behind = gathered(codes, places)
         inside = valid(lengths, longest)
         return behind * inside[..., None]
 
@@ -307,20 +307,20 @@ class VALLE(Model):
         count = min(half, self.prefix.longest)
         begun = codes[:, :count]
         rest = codes[:, count:, 0]
-        given = self._given(phone, begun, None, None, None)
-        lengths = torch.full_like(given.frames, rest.shape[1])
+        condition = self._condition(phone, begun, None, None, None)
+        lengths = torch.full_like(condition.frames, rest.shape[1])
         with torch.inference_mode():
-            return self.completed(given, rest, lengths)
+            return self.completed(condition, rest, lengths)
 
-    def _given(
+    def _condition(
         self,
         phone: Tensor,
         codes: Tensor,
         prompt_tokens: Tensor | None,
         tokens: Tensor | None,
         frames: Tensor | None,
-    ) -> Given:
-        """What was given, for as many rows as there are texts. Raises ValueError for codes that are no use."""
+    ) -> Condition:
+        """What was condition, for as many rows as there are texts. Raises ValueError for codes that are no use."""
         self._check_codes(codes)
         rows = len(phone)
         full = functools.partial(torch.full, (rows,), device=phone.device)
@@ -330,11 +330,11 @@ class VALLE(Model):
         if int(frames.min()) + self.ar.before < 1:
             raise ValueError("prompt: VALLE goes on from a frame of sound or more, and there is none: give a longer prompt.")
         codes = codes.expand(rows, -1, -1)
-        return Given(phone, tokens, enrolled.expand(rows), codes, frames.expand(rows))
+        return Condition(phone, tokens, enrolled.expand(rows), codes, frames.expand(rows))
 
-    def _drawing(self, given: Given, sampling: Sampling, hypotheses: int, precision: str) -> Drawing:
+    def _drawing(self, condition: Condition, sampling: Sampling, hypotheses: int, precision: str) -> Drawing:
         network = self.ar if precision == "float32" else self._half()
-        repeated = given.repeated(hypotheses)
+        repeated = condition.repeated(hypotheses)
         most = FRAMES_PER_TOKEN * repeated.tokens
         longest = most + 1 - self.ar.before
         return Drawing(network, repeated, longest, sampling)

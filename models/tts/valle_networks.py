@@ -61,14 +61,14 @@ class CodeNetwork(nn.Module):
         self.audio_position = Positions(channels, sizes.dropout, learns=not staged)
         self.decoder = sizes.network(channels, staged=staged)
 
-    def read(self, phone: Tensor, tokens: Tensor) -> Tensor:
+    def embed_text(self, phone: Tensor, tokens: Tensor) -> Tensor:
         """Phones (batch, tokens) of the lengths `tokens` (batch,) as places (batch, tokens, channels)."""
         embedded = self.text_embedding(phone)
         if self.text_prenet is not None:
             embedded = self.text_prenet(embedded, valid(tokens, phone.shape[1]))
         return self.text_position(embedded)
 
-    def listen(self, embedded: Tensor, places: Tensor | None = None) -> Tensor:
+    def embed_codes(self, embedded: Tensor, places: Tensor | None = None) -> Tensor:
         """Embedded codes (batch, frames, channels) as places."""
         return self.audio_position(self.audio_prenet(embedded), places)
 
@@ -118,8 +118,8 @@ class Autoregressive(CodeNetwork):
         codes = codes.masked_fill(~inside, self.end)
         if self.before:
             codes = F.pad(codes, (1, 0), value=self.end + 1)
-        sound = self.listen(self.audio_embedding(codes))
-        text = self.read(phone, tokens)
+        sound = self.embed_codes(self.audio_embedding(codes))
+        text = self.embed_text(phone, tokens)
         return torch.cat([text, sound], 1)
 
     def mask(self, real: Tensor, text: int) -> Tensor:
@@ -142,7 +142,7 @@ class Autoregressive(CodeNetwork):
         `seen` (batch, 1, 1, places): what of the cache is real; None is all. The cache must stand where they go.
         """
         embedded = self.audio_embedding(codes[:, None])
-        x = self.listen(embedded, places[:, None])
+        x = self.embed_codes(embedded, places[:, None])
         hidden = self.decoder(x, seen, cache=cache)
         return self.predict_layer(hidden[:, 0])
 
@@ -229,8 +229,8 @@ class Parallel(CodeNetwork):
         ended = codes.masked_fill(behind[..., None], 0)
         ended[..., 0][behind] = self.codebook_size
         embedded = self.embedded(ended, stage, prompt)
-        sound = self.listen(embedded)
-        text = self.read(phone, tokens)
+        sound = self.embed_codes(embedded)
+        text = self.embed_text(phone, tokens)
         return torch.cat([text, sound], 1)
 
     def scoring(self, stage: int) -> Tensor:

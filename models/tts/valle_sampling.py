@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.tts.valle_given import Given
+from models.tts.valle_conditions import Condition
 from models.tts.valle_networks import Autoregressive
 from modules.language import Cache
 from modules.masks import valid
@@ -79,31 +79,31 @@ class Drawing:
     log-likelihood of a code, `ended` (rows,) whether a row ended by itself.
     """
 
-    def __init__(self, network: Autoregressive, given: Given, longest: Tensor, sampling: Sampling) -> None:
+    def __init__(self, network: Autoregressive, condition: Condition, longest: Tensor, sampling: Sampling) -> None:
         self.network = network
         self.sampling = sampling
         self.longest = longest
-        self.text = given.phone.shape[1]
-        self.lengths = torch.zeros_like(given.frames)
-        self.sums = torch.zeros_like(given.frames, dtype=torch.float32)
-        self.ended = torch.zeros_like(given.frames, dtype=torch.bool)
+        self.text = condition.phone.shape[1]
+        self.lengths = torch.zeros_like(condition.frames)
+        self.sums = torch.zeros_like(condition.frames, dtype=torch.float32)
+        self.ended = torch.zeros_like(condition.frames, dtype=torch.bool)
         self.stopped = torch.zeros_like(self.ended)
         self.history: list[Tensor] = []
-        self._places = given.frames + network.before
-        self._real = _real_text(given.tokens, self.text)
-        self._begin(given)
+        self._places = condition.frames + network.before
+        self._real = _real_text(condition.tokens, self.text)
+        self._begin(condition)
 
-    def _begin(self, given: Given) -> None:
-        """The first scores, with all that is given in the cache."""
+    def _begin(self, condition: Condition) -> None:
+        """The first scores, with the whole condition in the cache."""
         network = self.network
-        codes = given.codes[..., 0]
+        codes = condition.codes[..., 0]
         size = self.text + codes.shape[1] + network.before
         most = int(self.longest.max())
         room = min(most, GROWTH)
         weight = network.predict_layer.weight
         rows = torch.arange(len(codes), device=codes.device)
         self.cache = Cache(network.decoder, len(rows), size + room, weight)
-        scores = network(given.phone, given.tokens, codes, given.frames, self.cache)
+        scores = network(condition.phone, condition.tokens, codes, condition.frames, self.cache)
         last = self._places - 1
         self.scores = scores[rows, last]
 

@@ -89,7 +89,7 @@ def spoken(model, case):
 class Swapped(Parallel):
     """The second network as the published continuation without a prefix runs it."""
 
-    def listen(self, embedded, places=None):
+    def embed_codes(self, embedded, places=None):
         return self.audio_prenet(self.audio_position(embedded, places))
 
 

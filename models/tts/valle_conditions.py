@@ -1,4 +1,4 @@
-"""What VALL-E goes on from, and is told in training: a text, and the codes of a prompt; rows of unequal lengths, one behind the other."""
+"""The condition of VALL-E, a text and the codes of a prompt; and utterances behind prompts, in training. Rows have unequal lengths."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from modules.masks import valid
 
 
 @dataclass(frozen=True)
-class Given:
+class Condition:
     """`phone` (rows, tokens), of which `enrolled` (rows,) are said in the prompt, and its `codes` (rows, frames, codebooks), with their
     lengths `tokens` and `frames` (rows,)."""
 
@@ -22,15 +22,15 @@ class Given:
     codes: Tensor
     frames: Tensor
 
-    def repeated(self, times: int) -> Given:
+    def repeated(self, times: int) -> Condition:
         """Each row so many times, one behind the other."""
         parts = (self.phone, self.tokens, self.enrolled, self.codes, self.frames)
-        return Given(*(part.repeat_interleave(times, 0) for part in parts))
+        return Condition(*(part.repeat_interleave(times, 0) for part in parts))
 
-    def longer(self, codes: Tensor, lengths: Tensor) -> Given:
+    def longer(self, codes: Tensor, lengths: Tensor) -> Condition:
         """With `codes` behind the others."""
-        together = joined(self.codes, self.frames, codes, lengths)
-        return Given(self.phone, self.tokens, self.enrolled, together, self.frames + lengths)
+        together = concatenated(self.codes, self.frames, codes, lengths)
+        return Condition(self.phone, self.tokens, self.enrolled, together, self.frames + lengths)
 
     def text(self, without_prompt: bool) -> tuple[Tensor, Tensor]:
         """Phones and their count, `without_prompt` those that are said there; the first token, which begins a text, stays."""
@@ -47,7 +47,7 @@ class Given:
         return phone, tokens
 
 
-def joined(first: Tensor, first_lengths: Tensor, second: Tensor, second_lengths: Tensor) -> Tensor:
+def concatenated(first: Tensor, first_lengths: Tensor, second: Tensor, second_lengths: Tensor) -> Tensor:
     """Each row of `second` (rows, places, channels) right behind that of `first`; what lies behind both has no meaning."""
     lengths = first_lengths + second_lengths
     longest = int(lengths.max())
@@ -55,12 +55,12 @@ def joined(first: Tensor, first_lengths: Tensor, second: Tensor, second_lengths:
     places = places.expand(len(first), -1)
     behind = places - first_lengths[:, None]
     is_first = valid(first_lengths, longest)
-    before = taken(first, places)
-    after = taken(second, behind)
+    before = gathered(first, places)
+    after = gathered(second, behind)
     return torch.where(is_first[..., None], before, after)
 
 
-def taken(values: Tensor, places: Tensor) -> Tensor:
+def gathered(values: Tensor, places: Tensor) -> Tensor:
     """`values` (rows, n, channels) at `places` (rows, m), (rows, m, channels); what lies outside is that of the nearest end."""
     last = values.shape[1] - 1
     inside = places.clamp(0, last)
@@ -74,7 +74,7 @@ def places_from(first: Tensor, count: int) -> Tensor:
     return first[:, None] + steps
 
 
-class Told(NamedTuple):
+class Prefixed(NamedTuple):
     """`codes` (batch, places, codebooks) of which `lengths` (batch,) are real; what of them is a `prompt` and what is `wanted`, both
     (batch, places)."""
 
@@ -84,14 +84,14 @@ class Told(NamedTuple):
     wanted: Tensor
 
 
-def told_before(given: Tensor, counts: Tensor, codes: Tensor, frames: Tensor, wanted: Tensor) -> Told:
-    """Utterances (batch, frames, codebooks) behind prompts `given` (batch, frames, codebooks); both with their lengths."""
-    together = joined(given, counts, codes, frames)
+def prepended(prompts: Tensor, counts: Tensor, codes: Tensor, frames: Tensor, wanted: Tensor) -> Prefixed:
+    """Utterances (batch, frames, codebooks) behind `prompts` (batch, frames, codebooks); both with their lengths."""
+    together = concatenated(prompts, counts, codes, frames)
     length = together.shape[1]
     lengths = counts + frames
     own = places_from(-counts, length)
     prompt = own < 0
     inside = valid(lengths, length)
-    each = taken(wanted[..., None], own)
+    each = gathered(wanted[..., None], own)
     asked = each[..., 0] & inside
-    return Told(together, lengths, prompt, asked & ~prompt)
+    return Prefixed(together, lengths, prompt, asked & ~prompt)
