@@ -1,0 +1,88 @@
+"""Events: their line, plain sentences, the map of when they sound, and what is wrong with them."""
+
+import numpy as np
+import pytest
+
+from preprocessors import demo_events
+from processors.event_sentences import events_of
+from utils.events import Event, check, frequency_caption, line_of, onset_caption, parse
+
+LINE = "dog_bark__1.0-1.5_3.0-3.6--rain__0.0-10.0"
+EVENTS = [Event("rain", 0.0, 10.0), Event("dog_bark", 1.0, 1.5), Event("dog_bark", 3.0, 3.6)]
+CLASSES = ("dog_bark", "rain", "bell_ring", "door_knock", "beep", "door_slam")
+LENGTHS = {"dog_bark": 0.4, "rain": 2.0, "bell_ring": 0.8, "beep": 0.3}
+
+
+def test_a_line_is_read_and_written():
+    assert parse(LINE) == EVENTS
+    assert line_of(parse(LINE)) == "rain__0.0-10.0--dog_bark__1.0-1.5_3.0-3.6"
+    assert parse(" Dog Bark__1-1.25 -- rain__.5-2 ") == [Event("rain", 0.5, 2.0), Event("dog_bark", 1.0, 1.25)]
+    assert onset_caption(EVENTS) == "rain at 0.0-10.0 and dog bark at 1.0-1.5, 3.0-3.6"
+    assert frequency_caption(EVENTS) == "rain one time and dog bark two times"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("dog_bark", "'dog_bark' names no class with its times"), ("", "'' names no class"), ("__1-2", "'__1-2' names no class"),
+        ("rain__1-", "in 'rain__1-', '1-' is no time"), ("rain__2-1", "rain at 2-1 s does not end after it starts"),
+        ("rain__1-1", "does not end after"), ("rain__-1-2", "'-1-2' is no time"), ("rain__0-2_1-3", "0-2 s and 1-3 s overlaps itself"),
+        ("rain__0-1--rain__0.5-2", "overlaps itself"), ("rain__nan-2", "'nan-2' is no time"),
+    ],
+)  # fmt: skip
+def test_what_is_no_line_of_events_is_named(line, said):
+    with pytest.raises(ValueError, match=f"events: .*{said}"):
+        parse(line)
+
+
+def test_unknown_events_and_those_beyond_the_end_are_named():
+    with pytest.raises(ValueError, match=r"unknown event 'dog_brk', did you mean 'dog_bark'\? Choices: beep, bell_ring"):
+        check([Event("dog_brk", 0, 1)], CLASSES, 10)
+    with pytest.raises(ValueError, match="rain at 0-10 s goes beyond the end of the clip, 5 s: move it, or ask for more"):
+        check(EVENTS, CLASSES, 5)
+    with pytest.raises(ValueError, match="there are none"):
+        check([], CLASSES, 5)
+    check(EVENTS, CLASSES, 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a dog barks twice, then rain for five seconds", "dog_bark__0.0-0.4_0.9-1.3--rain__1.8-6.8"),
+        ("A dog barks twice while rain falls.", "dog_bark__0.0-0.4_0.9-1.3--rain__0.0-2.0"),
+        ("Two beeps followed by barking", "beep__0.0-0.3_0.8-1.1--dog_bark__1.6-2.0"),
+        ("rain throughout, a bell rings at 2 and 4.5 seconds", "rain__0.0-10.0--bell_ring__2.0-2.8_4.5-5.3"),
+        ("dog bark at 1.0-1.5, 3.0-3.6 and rain at 0.0-10.0", LINE), ("2.5 s of rain after a bell", "bell_ring__0.0-0.8--rain__1.3-3.8"),
+        ("someone knocks on a door between 1 and 1.5 s; rain from 2 to 4 seconds", "door_knock__1.0-1.5--rain__2.0-4.0"),
+        ("beeping three times for 3 seconds", "beep__0.0-0.3_1.0-1.3_2.0-2.3"), ("rain before the bell", "rain__0.0-2.0--bell_ring__2.5-3.3"),
+        ("rain and dog barking one time", "rain__0.0-2.0--dog_bark__2.5-2.9"),
+    ],
+)  # fmt: skip
+def test_a_plain_sentence_is_events(text, line):
+    assert events_of(text, CLASSES, seconds=10, lengths=LENGTHS) == parse(line)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a cat meows, then rain", "in 'a cat meows', unknown word 'cat'"), ("a dog berks", r"unknown word 'berks', did you mean 'bark'"),
+        ("a door twice", "'a door 2 times' may mean door_knock, door_slam"), ("rain for ever", "'for'"), ("", "there are none"),
+        ("rain, then something", "'something' names no event. Choices: beep"), ("rain 7", "'7' is neither a count"),
+        ("a dog barks for 8 seconds, then rain for 5 s", r"takes 13.5 s, and the clip has 10 s"), ("a dog rings", "unknown|names no event"),
+        ("rain at 3-2", "does not end after"), ("x" * 3000, "3000 characters"), ("dog barking 0 times", "there are none"),
+    ],
+)  # fmt: skip
+def test_a_sentence_that_is_not_understood_is_told_by_its_word(text, said):
+    with pytest.raises(ValueError, match=said):
+        events_of(text, CLASSES, seconds=10, lengths=LENGTHS)
+
+
+def test_the_captions_of_the_demo_corpus_are_understood(tmp_path):
+    demo_events.make(tmp_path, clips=60)
+    for clip in demo_events.utterances(tmp_path):
+        events = parse(clip.events)
+        understood = events_of(clip.text, demo_events.SOUNDS, seconds=20, lengths=dict.fromkeys(demo_events.SOUNDS, 0.5))
+        assert sorted(event.name for event in understood) == sorted(event.name for event in events), clip.text
+        if " at " in clip.text:
+            assert understood == events
+    assert np.isclose(clip.read().seconds, demo_events.SECONDS)
