@@ -248,20 +248,25 @@ class UNet(nn.Module):
         self.sizes = sizes
         self.condition = condition
         first = sizes.widths[0]
-        width = EMBEDDING * first
-        self.register_buffer("frequencies", geometric_frequencies(first // 2), persistent=False)
-        inner = nn.Linear(first, width)
-        outer = nn.Linear(width, width)
-        self.time_embed = nn.Sequential(inner, nn.SiLU(), outer)
-        if condition.vector is not None:
-            self.film_emb = nn.Linear(condition.vector, width)
-        self.embedding = condition.embedding(width)
+        self._build_embedding(first)
         skips = self._build_down(in_channels)
         self._build_up(skips)
         norm = nn.GroupNorm(sizes.groups, first)
         last = nn.Conv2d(first, out_channels, 3, padding=1)
         self.out = nn.Sequential(norm, nn.SiLU(), zeroed(last))
         self.to(memory_format=torch.channels_last)
+
+    def _build_embedding(self, first: int) -> None:
+        """What the step becomes, and the vector beside it."""
+        width = EMBEDDING * first
+        frequencies = geometric_frequencies(first // 2)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+        inner = nn.Linear(first, width)
+        outer = nn.Linear(width, width)
+        self.time_embed = nn.Sequential(inner, nn.SiLU(), outer)
+        if self.condition.vector is not None:
+            self.film_emb = nn.Linear(self.condition.vector, width)
+        self.embedding = self.condition.embedding(width)
 
     def _build_down(self, in_channels: int) -> list[int]:
         """The way to the coarsest level, and there; gives the channels of each map that is kept for the way back."""
