@@ -191,9 +191,12 @@ class SpatialTransformer(nn.Module):
         super().__init__()
         self.norm = nn.GroupNorm(sizes.groups, channels, eps=TRANSFORMER_EPS)
         self.proj_in = nn.Linear(channels, channels)
-        layers = [TransformerLayer(channels, heads, context, sizes.dropout) for _ in range(sizes.depth)]
-        self.transformer_blocks = nn.ModuleList(layers)
-        self.proj_out = zeroed(nn.Linear(channels, channels))
+        self.transformer_blocks = nn.ModuleList()
+        for _ in range(sizes.depth):
+            layer = TransformerLayer(channels, heads, context, sizes.dropout)
+            self.transformer_blocks.append(layer)
+        last = nn.Linear(channels, channels)
+        self.proj_out = zeroed(last)
 
     def forward(self, x: Tensor, context: Tensor | None, mask: Tensor | None) -> Tensor:
         """`x` (batch, channels, height, width)."""
