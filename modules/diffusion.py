@@ -313,6 +313,22 @@ class Diffusion:
         return steps
 
 
+@dataclass(frozen=True, kw_only=True)
+class NoiseSchedule:
+    """How much noise the steps of training add, and what is predicted of the mixture."""
+
+    steps: int = 1000
+    beta_start: float = 1e-4
+    beta_end: float = 0.02
+    schedule: BetaSchedule = "linear"
+    prediction: Prediction = "epsilon"
+
+    def diffusion(self) -> Diffusion:
+        """The process of these settings."""
+        betas = betas_of(self.schedule, steps=self.steps, start=self.beta_start, end=self.beta_end)
+        return Diffusion(betas, prediction=self.prediction)
+
+
 def guided(
     network: Callable[[Tensor, float, Tensor], Tensor], condition: Tensor, unconditional: Tensor, scale: float
 ) -> Network:

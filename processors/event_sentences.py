@@ -18,7 +18,7 @@ from utils.registry import nearest
 GAP = 0.5  # seconds between two sounds that come one after the other
 LASTS = 1.0  # seconds of a sound of which nothing is known
 LONGEST = 1000  # characters of a sentence
-DIGITS = (
+DIGITS = (  # noqa: SIM905
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty"
 ).split()
 WORDS = {word: str(number) for number, word in enumerate(DIGITS)}
@@ -40,7 +40,7 @@ ALWAYS = re.compile(r"\b(?:throughout|all the time|the whole time)\b")
 ENDING = re.compile(r"(?P<bare>(?=[^aeiouy]*[aeiouy]).{3,}?)(?:ing|ed|es|(?<!s)s|e)")
 FILLERS = frozenset(
     "a an the some one someone somebody something of on in at is are be can heard there it its his her their sound play start go come make "
-    "run fall blow ring wail pass begin occur happen hear repeatedly".split()
+    "run fall blow ring wail pass begin occur happen hear repeatedly".split()  # noqa: SIM905
 )
 
 
@@ -180,8 +180,9 @@ def _listed_names(names: Iterable[str]) -> str:
 def _named(said: frozenset[str], text: str, known: Mapping[str, frozenset[str]]) -> str:
     """The class with the most of its words said, or the only one of which all words that are said are part."""
     whole = [name for name, stems in known.items() if stems <= said]
-    if whole:
-        return max(whole, key=lambda name: len(known[name]))
+    sizes = {len(known[name]): name for name in whole}
+    if sizes:
+        return sizes[max(sizes)]
     parts = [name for name, stems in known.items() if said <= stems]
     place = f"events: {text.strip()!r}"
     if not said or not parts:

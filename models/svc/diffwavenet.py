@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,26 +9,10 @@ from torch import Tensor
 
 from models.svc.conversion import MelConversion
 from modules.conditioning import Conditions
-from modules.diffusion import BetaSchedule, Diffusion, Prediction, SamplerName, betas_of
+from modules.diffusion import NoiseSchedule, SamplerName
 from modules.dilated import DilatedDenoiser, DilatedSizes, StepSizes, as_step
 from modules.masks import masked_mean, valid
 from modules.noise import Noise
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoiseSchedule:
-    """How much noise the steps of training add, and what is predicted of the mixture."""
-
-    steps: int = 1000
-    beta_start: float = 1e-4
-    beta_end: float = 0.02
-    schedule: BetaSchedule = "linear"
-    prediction: Prediction = "epsilon"
-
-    def diffusion(self) -> Diffusion:
-        """The process of these settings."""
-        betas = betas_of(self.schedule, steps=self.steps, start=self.beta_start, end=self.beta_end)
-        return Diffusion(betas, prediction=self.prediction)
 
 
 class DiffWaveNetSVC(MelConversion):
