@@ -30,6 +30,8 @@ class Learned(TypedDict, total=False):
     """What a feature has learnt, as far as it is read again."""
 
     symbols: list[str]
+    classes: list[str]
+    lengths: dict[str, float]
     language: str
     aligner: str
     network: str

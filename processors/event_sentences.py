@@ -18,10 +18,10 @@ from utils.registry import nearest
 GAP = 0.5  # seconds between two sounds that come one after the other
 LASTS = 1.0  # seconds of a sound of which nothing is known
 LONGEST = 1000  # characters of a sentence
-DIGITS = (  # noqa: SIM905
+DIGITS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty"
-).split()
-WORDS = {word: str(number) for number, word in enumerate(DIGITS)}
+)
+WORDS = {word: str(number) for number, word in enumerate(DIGITS.split())}
 OFTEN = {"once": "1 times", "twice": "2 times", "thrice": "3 times"}
 NUMBER = r"(\d+(?:\.\d+)?|\.\d+)"
 UNIT = r"(?:seconds|second|secs|sec|s)\b"
@@ -38,9 +38,9 @@ AMOUNT = re.compile(rf"^{NUMBER} ?{UNIT} of\b")
 PERIOD = re.compile(rf"\bfrom {NUMBER}(?: ?{UNIT})? (?:to|until) {NUMBER}(?: ?{UNIT})?")
 ALWAYS = re.compile(r"\b(?:throughout|all the time|the whole time)\b")
 ENDING = re.compile(r"(?P<bare>(?=[^aeiouy]*[aeiouy]).{3,}?)(?:ing|ed|es|(?<!s)s|e)")
-FILLERS = frozenset(
+IDLE_WORDS = (
     "a an the some one someone somebody something of on in at is are be can heard there it its his her their sound play start go come make "
-    "run fall blow ring wail pass begin occur happen hear repeatedly".split()  # noqa: SIM905
+    "run fall blow ring wail pass begin occur happen hear repeatedly"
 )
 
 
@@ -154,7 +154,7 @@ def _stem(word: str) -> str:
     return bare[:-1] if is_doubled else bare
 
 
-IDLE = _stems(FILLERS) | FILLERS
+IDLE = _stems(IDLE_WORDS.split())
 
 
 def _class_of(rest: str, text: str, known: Mapping[str, frozenset[str]]) -> str:

@@ -46,6 +46,7 @@ FEATURES = {
     "wenet": "processors.wenet:Wenet",
     "speaker_vector": "processors.speaker:SpeakerVector",
     "codec": "processors.tokens:CodecTokens",
+    "events": "processors.events:Events",
 }
 
 ENOUGH = 3000  # utterances that statistics are taken over; more would not move them

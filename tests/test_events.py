@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from preprocessors import demo_events
+from preprocessors.base import Utterance
 from processors.event_sentences import events_of
+from utils.audio import Audio
 from utils.events import Event, check, frequency_caption, line_of, onset_caption, parse
 
 LINE = "dog_bark__1.0-1.5_3.0-3.6--rain__0.0-10.0"
@@ -86,3 +88,39 @@ def test_the_captions_of_the_demo_corpus_are_understood(tmp_path):
         if " at " in clip.text:
             assert understood == events
     assert np.isclose(clip.read().seconds, demo_events.SECONDS)
+
+
+def feature(**settings):
+    from processors.events import Events
+
+    made = Events(sample_rate=16000, hop_size=640, frame_padding="same", **settings)
+    clips = [Utterance(id=str(number), seconds=1.0, events=line) for number, line in enumerate(("rain__0.0-0.5", "beep__0.1-0.4_0.6-0.7"))]
+    learned = made.fit([*clips, Utterance(id="bad", events="rain")], None, None, jobs=1, cluster="")
+    made.restore(learned, None)
+    return made, clips
+
+
+def test_the_map_says_in_which_frames_a_class_sounds():
+    made, clips = feature()
+    assert made.facts == {"n_events": 2}
+    assert made.lengths == {"beep": 0.2, "rain": 0.5}
+    second = Audio(np.zeros(16000, dtype=np.float32), 16000)
+    onsets = made(clips[1], second)
+    assert onsets.shape == (25, 2)
+    assert np.flatnonzero(onsets[:, 0]).tolist() == [2, 3, 4, 5, 6, 7, 8, 9, 15, 16]
+    assert not onsets[:, 1].any()
+    assert made.onsets([Event("rain", 0.31, 0.32)], 25)[:, 1].sum() == 1, "a sound that is shorter than a frame"
+    with pytest.raises(ValueError, match="it has no events"):
+        made(Utterance(id="-"), second)
+    with pytest.raises(ValueError, match="unknown event 'siren'"):
+        made(Utterance(id="-", events="siren__0-1"), second)
+
+
+def test_a_line_and_a_sentence_are_understood_alike():
+    made, _ = feature(classes=("rain", "beep", "bell"))
+    assert made.names == ["rain", "beep", "bell"]
+    assert made.understood("two beeps", 2.0) == made.understood("beep__0.0-0.2_0.7-0.9", 2.0)
+    with pytest.raises(ValueError, match="beyond the end of the clip, 2 s"):
+        made.understood("beep__0.0-2.2", 2.0)
+    with pytest.raises(ValueError, match="no utterance of the corpus has any"):
+        made.fit([Utterance(id="-")], None, None, jobs=1, cluster="")
