@@ -116,7 +116,7 @@ def _bell_ring(seconds: float, rng: np.random.Generator) -> np.ndarray:
 
 def _siren(seconds: float, rng: np.random.Generator) -> np.ndarray:
     swing = np.sin(2 * np.pi * rng.uniform(0.8, 1.2) * _clock(seconds))
-    return _tone(1500 + 250 * swing)
+    return _tone(1450 + 200 * swing)
 
 
 def _rain(seconds: float, rng: np.random.Generator) -> np.ndarray:
