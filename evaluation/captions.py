@@ -76,8 +76,9 @@ def clap_score(pair: Pair, rate: int, *, clap: str, ltr_path: str, device: str) 
     caption = caption_of(pair, ltr_path)
     place = pretrained.find(CLAP, clap)
     text = text_vector(caption, place, device)
-    windows = pair.deg.view(clap_rows, rate).values
-    return cosine(_mean_direction(windows), text)
+    windows = pair.deg.view(clap_rows, rate)
+    sound = _mean_direction(windows.values)
+    return cosine(sound, text)
 
 
 def _mean_direction(windows: np.ndarray) -> np.ndarray:

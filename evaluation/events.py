@@ -49,7 +49,8 @@ def band_levels(samples: np.ndarray) -> np.ndarray:
     """The energy of each band in dB, (frames, bands), of samples at 16 kHz; each the mean of a frame and those that follow."""
     half = WINDOW // 2
     ahead = (AHEAD - 1) * HOP
-    padded = np.pad(samples.astype(np.float64), (half, half + ahead))
+    precise = samples.astype(np.float64)
+    padded = np.pad(precise, (half, half + ahead))
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)
     window = np.hanning(WINDOW)
     spectra = np.fft.rfft(windows[::HOP] * window)
