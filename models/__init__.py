@@ -12,6 +12,7 @@
                                      TransformerSVC                            (in one pass)
     song to song at once             VitsSVC, SoVITS, RVC                      (adversarial)
     sound to codes         Codec     EnCodec, FACodec                          (adversarial)
+    mel to latents         MelAutoencoder AutoencoderKL                        (adversarial, on the mel)
 
 A new model is one file, one row here, and one recipe folder; the tests range over this table.
 """
@@ -40,6 +41,7 @@ TTS = "models.tts.task:TTS"
 VOCODER = "models.vocoders.task:Vocoder"
 SVC = "models.svc.task:SVC"
 CODEC = "models.codec.task:Codec"
+AUTOENCODER = "models.tta.autoencoding:MelAutoencoder"
 
 FOREIGN = "models.upstream:read_foreign"  # what reads the checkpoints of other programs
 FOREIGN_TYPE = "models.upstream:foreign_model_type"  # and what tells which model of ours one is
@@ -71,6 +73,7 @@ MODELS = {
     "RVC": Spec(SVC, "models.svc.rvc:RVC", ADVERSARIAL),
     "EnCodec": Spec(CODEC, "models.codec.encodec:EnCodec", ADVERSARIAL),
     "FACodec": Spec(CODEC, "models.codec.facodec:FACodec", ADVERSARIAL),
+    "AutoencoderKL": Spec(AUTOENCODER, "models.tta.autoencoderkl:AutoencoderKL", ADVERSARIAL),
 }
 
 

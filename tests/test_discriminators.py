@@ -39,7 +39,9 @@ TINY = {
     },
     "mbd": {"fft_sizes": [256, 128], "channels": 4},
     "vits": {"channel_multiplier": 1 / 16, "periods": (2, 3)},
+    "patch": {"filters": 4, "layers": 2},
 }
+OF_SOUND = [name for name in DISCRIMINATORS if name != "patch"]  # which looks at planes: see test_autoencoderkl.py
 
 
 def judge_of(*names):
@@ -50,7 +52,7 @@ def test_every_discriminator_has_a_tiny_one_here():
     assert TINY.keys() == DISCRIMINATORS.keys()
 
 
-@pytest.mark.parametrize("name", DISCRIMINATORS)
+@pytest.mark.parametrize("name", OF_SOUND)
 def test_one_pass_over_both_equals_one_over_each(name):
     judge = judge_of(name).eval()
     real, fake = torch.randn(2, 1, 2001), torch.randn(2, 1, 2001)
@@ -70,7 +72,7 @@ def test_several_answer_in_the_order_of_the_section():
     torch.testing.assert_close(both(real, fake)[0][: counts[0]], alone[0])
 
 
-@pytest.mark.parametrize("name", DISCRIMINATORS)
+@pytest.mark.parametrize("name", OF_SOUND)
 def test_gradients_reach_every_parameter_and_the_fake(name):
     judge = judge_of(name)
     real, fake = torch.randn(2, 1, 2000) * 0.1, torch.randn(2, 1, 2000, requires_grad=True)
@@ -83,7 +85,7 @@ def test_gradients_reach_every_parameter_and_the_fake(name):
     assert (fake.grad.abs().sum((1, 2)) > 0).all() and fake.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("name", DISCRIMINATORS)
+@pytest.mark.parametrize("name", OF_SOUND)
 def test_it_learns_to_tell_a_hum_from_noise(name):
     judge = judge_of(name)
     optimizer = torch.optim.Adam(judge.parameters(), lr=1e-2)
@@ -106,7 +108,7 @@ def test_it_learns_to_tell_a_hum_from_noise(name):
     raise AssertionError(f"the loss went from {losses[0]:.3f} to {losses[-1]:.3f}, and the scores still overlap")
 
 
-@pytest.mark.parametrize("name", DISCRIMINATORS)
+@pytest.mark.parametrize("name", OF_SOUND)
 def test_a_sample_too_few_is_refused_with_the_number_needed(name):
     judge = judge_of(name).parts[name]
     shortest = getattr(judge, "shortest", 1)

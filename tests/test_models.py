@@ -118,7 +118,9 @@ def test_losses_are_finite_and_reach_every_parameter(name):
     out = model(make_batch([frames, frames], card["preprocess"]["hop_size"]))
     loss = sum(v for v in only_losses(out).values())
     if "fake" in out:
-        assert out["fake"].shape == out["real"].shape == (2, 1, frames * card["preprocess"]["hop_size"])
+        assert out["fake"].shape == out["real"].shape
+        if "audio" in model.reads:
+            assert out["fake"].shape == (2, 1, frames * card["preprocess"]["hop_size"])
         loss = loss + out["fake"].pow(2).mean()
     assert torch.isfinite(loss)
     loss.backward()

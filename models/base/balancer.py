@@ -1,13 +1,33 @@
-"""Losses of one sound, weighed by how far each pulls at it and not by how large it is (EnCodec, https://arxiv.org/abs/2210.13438, 3.4)."""
+"""Losses weighed by how far each pulls, and not by how large it is.
+
+`Balancer` is EnCodec's (https://arxiv.org/abs/2210.13438, 3.4), of losses of one sound; `adaptive_weight` is VQGAN's
+(https://arxiv.org/abs/2012.09841, 3.1), of an adversarial loss beside another.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from utils.registry import nearest
+
 SMALLEST = 1e-30  # of a gradient that is divided by
+ADDED = 1e-4  # to the gradient of an adversarial loss before it is divided by
+
+
+@dataclass(frozen=True)
+class AdaptiveWeight:
+    """The section `train.adaptive_weight`: the adversarial loss is multiplied until it pulls at the model's last layer as far as another does.
+
+    `against`: that other loss. The factor is kept between `least` and `most`.
+    """
+
+    against: str = "reconstruction"
+    least: float = 0.0
+    most: float = 10.0
 
 
 class Balancer:
@@ -66,3 +86,25 @@ class Balancer:
 def _length(gradient: Tensor) -> Tensor:
     """That of an item's gradient, a mean over the batch."""
     return gradient.float().flatten(1).norm(dim=1).mean()
+
+
+def adaptive_weight(
+    losses: Mapping[str, Tensor], adversarial: Tensor, layer: Tensor, how: AdaptiveWeight, shared: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """What an adversarial loss is multiplied by, a scalar without gradient; `layer` is the weight of the model's last layer.
+
+    `shared` gives the mean of a tensor over all processes. Raises ValueError for a loss that there is none of.
+    """
+    if how.against not in losses:
+        names = [name for name, value in losses.items() if value.ndim == 0]
+        raise ValueError("train.adaptive_weight.against: " + nearest(how.against, names, "loss"))
+    reference = _pull(losses[how.against], layer)
+    pull = _pull(adversarial, layer)
+    weight = shared(reference) / (shared(pull) + ADDED)
+    return weight.clamp(how.least, how.most)
+
+
+def _pull(loss: Tensor, layer: Tensor) -> Tensor:
+    """How long the gradient of a loss is at a layer's weight."""
+    (gradient,) = torch.autograd.grad(loss, layer, retain_graph=True)
+    return gradient.detach().float().norm()

@@ -1,6 +1,7 @@
 """The discriminators of adversarial training: a table, and any set of them side by side behind one call.
 
-Each takes real and fake (batch, 1, samples) and answers (scores_real, scores_fake, features_real, features_fake):
+Each takes real and fake (batch, 1, samples), "patch" planes (batch, 1, height, width), and answers
+(scores_real, scores_fake, features_real, features_fake):
 a list with one score tensor per part, and a list with one list of feature maps per part.
 """
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from modules.discriminators.cqt import MultiScaleSubBandCQTDiscriminator
 from modules.discriminators.parts import Judgement
+from modules.discriminators.patch import PatchDiscriminator
 from modules.discriminators.spectrum import (
     MultiBandDiscriminator,
     MultiResolutionDiscriminator,
@@ -31,6 +33,7 @@ DISCRIMINATORS = {
     "mssbcqtd": MultiScaleSubBandCQTDiscriminator,
     "mbd": MultiBandDiscriminator,
     "vits": VITSDiscriminator,
+    "patch": PatchDiscriminator,
 }
 FACTS = ("sample_rate",)  # what a discriminator's constructor may ask for by name
 

@@ -9,12 +9,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from models import MODELS
 from models.base.adversarial import AdversarialForm, FeatureForm, discriminator_loss, feature_loss, generator_loss
-from models.base.balancer import Balancer
+from models.base.balancer import AdaptiveWeight, Balancer, adaptive_weight
 from models.base.discriminators import Discriminators, discriminator_problems
 from models.base.experiment import Experiment
+from models.base.model import Model
 from models.base.settings import Optimizer, TrainConfig
 from models.base.trainer import Trainer
+from utils.registry import load_object
 
 
 @dataclass(frozen=True)
@@ -27,10 +30,11 @@ class GANConfig(TrainConfig):
     adversarial_loss: AdversarialForm = "least_squares"  # HiFi-GAN's, MelGAN's
     feature_loss: FeatureForm = "sum"  # over layers and parts: HiFi-GAN's, MelGAN's
     balance_decay: float | None = None  # EnCodec's 0.999: loss_weights are shares of the gradient that reaches the sound; None: of the loss
+    adaptive_weight: AdaptiveWeight | None = None  # VQGAN's: of the adversarial loss beside that of reconstruction; None: as it is
 
 
 class GANTrainer(Trainer):
-    """Trains a model whose `forward` returns `real` and `fake` (batch, 1, samples) beside its own losses.
+    """Trains a model whose `forward` returns `real` and `fake`, sounds (batch, 1, samples) or planes, beside its own losses.
 
     With `accumulate` above 1 the result differs from one large batch in principle: the generator's early
     batches meet the discriminator before its update.
@@ -65,6 +69,9 @@ class GANTrainer(Trainer):
         for setting in ("compile", "find_unused_parameters"):
             if decay is not None and section.get(setting):
                 problems.append(f"train.{setting}: hides from which losses the sound is pulled: leave out it or train.balance_decay")
+        name = config.get("model_type")
+        if section.get("adaptive_weight") is not None and load_object(MODELS[name].model).last_layer is Model.last_layer:
+            problems.append(f"train.adaptive_weight: {name} names no last layer to weigh losses by: leave it out")
         return problems
 
     def optimizer_of(self, key: str) -> Optimizer:
@@ -85,7 +92,7 @@ class GANTrainer(Trainer):
         # Past DDP on purpose: nothing of the discriminator is to be trained or shared here.
         with frozen(self.unwrap("discriminator")) as judge:
             _, scores_fake, *features = judge(real, fake)
-            losses["adversarial"] = generator_loss(scores_fake, self.config.adversarial_loss)
+            losses["adversarial"] = self._weighed(losses, generator_loss(scores_fake, self.config.adversarial_loss))
             losses["feature"] = feature_loss(*features, self.config.feature_loss)
         self.update("model", self._minimised(losses, fake))
         return {**losses, "discriminator": against.detach()}
@@ -98,6 +105,16 @@ class GANTrainer(Trainer):
         shared = self._mean_over_processes
         scalars = {name: value for name, value in losses.items() if value.ndim == 0}
         return self.balancer(scalars, weights, fake, shared)
+
+    def _weighed(self, losses: dict[str, Tensor], adversarial: Tensor) -> Tensor:
+        """The adversarial loss, times the weight that the other losses ask for where that is wished."""
+        how = self.config.adaptive_weight
+        if how is None:
+            return adversarial
+        layer = self.unwrap("model").last_layer
+        weight = adaptive_weight(losses, adversarial, layer, how, self._mean_over_processes)
+        self.watch.note("adversarial_weight", weight)
+        return weight * adversarial
 
     def _mean_over_processes(self, value: Tensor) -> Tensor:
         return self.accelerator.reduce(value, "mean")

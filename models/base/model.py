@@ -96,6 +96,11 @@ class Model(nn.Module):
         """The fewest frames that its layers can work on as they are; `infer` makes up for what is shorter."""
         return 1
 
+    @property
+    def last_layer(self) -> Tensor | None:
+        """The weight of the last layer before `fake`, by whose gradients `train.adaptive_weight` weighs losses; None without one."""
+        return None
+
     def target(self, name: str) -> nn.Module:
         """The moving average of submodule `name`, for use within `forward`: in eval mode, and nothing learns in it."""
         if name not in self.averages:

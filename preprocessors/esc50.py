@@ -1,0 +1,176 @@
+"""ESC-50: 2,000 clips of five seconds in fifty classes of environmental sounds. CC BY-NC; the ten classes of ESC-10 are CC BY.
+
+https://github.com/karolpiczak/ESC-50
+
+    <root>/
+      meta/esc50.csv            filename,fold,target,category,esc10,src_file,take; or <root>/esc50.csv, esc10.csv or meta/esc10.csv
+      audio/1-100032-A-0.wav    fold, recording of freesound, take, class; in any format
+
+A list that lacks columns needs filename and category. A clip's captions are wordings of its class; one in valid or test is worded
+otherwise than any in training, so that what a model makes of new words can be seen. Clips of one recording are in one split.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from preprocessors.base import Utterance, split_of
+from preprocessors.layout import Reasons, recordings, safe, without_suffix
+from utils.files import read_text
+
+LISTS = ("meta/esc50.csv", "esc50.csv", "meta/esc10.csv", "esc10.csv")
+COLUMNS = ("filename", "category")
+ABSENT = "its sound is not below audio/"
+
+
+class Wording(NamedTuple):
+    """What sounds, what it does, and what it is doing: "a dog", "barks", "is barking"."""
+
+    subject: str
+    verb: str
+    progress: str
+
+    @property
+    def captions(self) -> list[str]:
+        """Those of training."""
+        doing = self.progress.partition(" ")[2]
+        return [
+            f"{self.subject} {self.verb}",
+            f"{self.subject} {self.progress}",
+            f"the sound of {self.subject} {doing}",
+            f"{doing}, {self.subject}",
+        ]
+
+    @property
+    def other_captions(self) -> list[str]:
+        """Those of valid and test."""
+        doing = self.progress.partition(" ")[2]
+        return [f"{self.subject} can be heard {doing}", f"a recording in which {self.subject} {self.verb}"]
+
+
+WORDINGS = {  # of each class, as the corpus or its older copies spell it
+    "dog": Wording("a dog", "barks", "is barking"),
+    "rooster": Wording("a rooster", "crows", "is crowing"),
+    "pig": Wording("a pig", "grunts", "is grunting"),
+    "cow": Wording("a cow", "moos", "is mooing"),
+    "frog": Wording("a frog", "croaks", "is croaking"),
+    "cat": Wording("a cat", "meows", "is meowing"),
+    "hen": Wording("a hen", "clucks", "is clucking"),
+    "insects": Wording("insects", "buzz", "are buzzing"),
+    "sheep": Wording("a sheep", "bleats", "is bleating"),
+    "crow": Wording("a crow", "caws", "is cawing"),
+    "rain": Wording("rain", "falls", "is falling"),
+    "sea waves": Wording("sea waves", "roll in", "are rolling in"),
+    "crackling fire": Wording("a fire", "crackles", "is crackling"),
+    "crickets": Wording("crickets", "chirp", "are chirping"),
+    "chirping birds": Wording("birds", "chirp", "are chirping"),
+    "water drops": Wording("drops of water", "drip", "are dripping"),
+    "wind": Wording("wind", "blows", "is blowing"),
+    "pouring water": Wording("water", "pours", "is pouring"),
+    "toilet flush": Wording("a toilet", "flushes", "is flushing"),
+    "thunderstorm": Wording("a thunderstorm", "rumbles", "is rumbling"),
+    "crying baby": Wording("a baby", "cries", "is crying"),
+    "sneezing": Wording("a person", "sneezes", "is sneezing"),
+    "clapping": Wording("people", "clap", "are clapping"),
+    "breathing": Wording("a person", "breathes", "is breathing"),
+    "coughing": Wording("a person", "coughs", "is coughing"),
+    "footsteps": Wording("a person", "walks by", "is walking by"),
+    "laughing": Wording("a person", "laughs", "is laughing"),
+    "brushing teeth": Wording("a person", "brushes teeth", "is brushing teeth"),
+    "snoring": Wording("a person", "snores", "is snoring"),
+    "drinking sipping": Wording("a person", "sips a drink", "is sipping a drink"),
+    "door wood knock": Wording("a hand", "knocks on a wooden door", "is knocking on a wooden door"),
+    "mouse click": Wording("a mouse", "clicks", "is clicking"),
+    "keyboard typing": Wording("a person", "types on a keyboard", "is typing on a keyboard"),
+    "door wood creaks": Wording("a wooden door", "creaks", "is creaking"),
+    "can opening": Wording("a can", "opens with a hiss", "is opening with a hiss"),
+    "washing machine": Wording("a washing machine", "runs", "is running"),
+    "vacuum cleaner": Wording("a vacuum cleaner", "hums", "is humming"),
+    "clock alarm": Wording("an alarm clock", "rings", "is ringing"),
+    "clock tick": Wording("a clock", "ticks", "is ticking"),
+    "glass breaking": Wording("glass", "breaks", "is breaking"),
+    "helicopter": Wording("a helicopter", "flies by", "is flying by"),
+    "chainsaw": Wording("a chainsaw", "roars", "is roaring"),
+    "siren": Wording("a siren", "wails", "is wailing"),
+    "car horn": Wording("a car horn", "honks", "is honking"),
+    "engine": Wording("an engine", "runs", "is running"),
+    "train": Wording("a train", "passes", "is passing"),
+    "church bells": Wording("church bells", "ring", "are ringing"),
+    "airplane": Wording("an airplane", "flies over", "is flying over"),
+    "fireworks": Wording("fireworks", "explode", "are exploding"),
+    "hand saw": Wording("a hand saw", "cuts wood", "is cutting wood"),
+}
+SPELLINGS = {"dog bark": "dog", "baby cry": "crying baby", "person sneeze": "sneezing", "fire crackling": "crackling fire"}
+
+
+def class_of(category: str) -> str:
+    """The class that a list means: "sea_waves", "Sea waves"."""
+    name = category.strip().replace("_", " ").lower()
+    return SPELLINGS.get(name, name)
+
+
+def _rows(root: Path) -> list[dict[str, str]]:
+    """The lines of the list, by column. Raises ValueError where there is none, or it lacks a column."""
+    lists = [root / name for name in LISTS if (root / name).is_file()]
+    if not lists:
+        raise ValueError(f"esc50: {root} holds no list {' or '.join(LISTS)}: it comes with the corpus.")
+    path = lists[0]
+    text = io.StringIO(read_text(path))
+    reader = csv.DictReader(text)
+    columns = reader.fieldnames or []
+    missing = [column for column in COLUMNS if column not in columns]
+    if missing:
+        raise ValueError(f"{path} has no column {', '.join(missing)}: its first line names its columns, as the corpus has it.")
+    return list(reader)
+
+
+def utterances(root: Path, *, esc10: bool = False) -> Iterator[Utterance]:
+    """Every clip of the list that has a sound; of the ten classes of ESC-10 alone, where that is wished and the list tells."""
+    sounds = _sounds(root)
+    for row in _rows(root):
+        name = without_suffix(row["filename"].strip())
+        wording = WORDINGS.get(class_of(row["category"] or ""))
+        chosen = not esc10 or row.get("esc10", "True").strip() == "True"
+        if name in sounds and wording and chosen:
+            yield _captioned(safe(name), str(sounds[name]), wording)
+
+
+def _captioned(name: str, audio: str, wording: Wording) -> Utterance:
+    trained = _split(name) == "train"
+    captions = wording.captions if trained else wording.other_captions
+    number = sum(name.encode()) % len(captions)
+    return Utterance(id=name, audio=audio, text=captions[number])
+
+
+def _sounds(root: Path) -> dict[str, Path]:
+    """File name without suffix -> path."""
+    return {name.rpartition("/")[2]: path for name, path in recordings(root).items()}
+
+
+def orphans(root: Path, *, esc10: bool = False) -> Reasons:
+    """Lines without a sound or of a class that is none of the fifty, and sounds without a line."""
+    sounds = _sounds(root)
+    strays = []
+    listed = set()
+    for row in _rows(root):
+        name = without_suffix(row["filename"].strip())
+        listed.add(name)
+        category = row["category"] or ""
+        if name not in sounds:
+            strays.append((safe(name), ABSENT))
+        elif class_of(category) not in WORDINGS:
+            strays.append((safe(name), f"its class {category!r} is none of the fifty"))
+    return strays + [(safe(name), "it is not in the list") for name in sounds if name not in listed]
+
+
+def _split(name: str) -> str:
+    """By the recording of freesound that a clip was cut from: "1-100032-A-0" is of 100032."""
+    parts = name.split("-")
+    return split_of(parts[1] if len(parts) > 2 else name)
+
+
+def split(utterance: Utterance) -> str:
+    """By the recording that a clip was cut from."""
+    return _split(utterance.id)
