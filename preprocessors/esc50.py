@@ -6,23 +6,19 @@ https://github.com/karolpiczak/ESC-50
       meta/esc50.csv            filename,fold,target,category,esc10,src_file,take; or <root>/esc50.csv, esc10.csv or meta/esc10.csv
       audio/1-100032-A-0.wav    fold, recording of freesound, take, class; in any format
 
-A list that lacks columns needs filename and category. A clip's captions are wordings of its class; one in valid or test is worded
-otherwise than any in training, so that what a model makes of new words can be seen. Clips of one recording are in one split.
+Of the list filename and category are needed. A clip's captions are four wordings of its class; those of valid and test are two others, so
+that what a model makes of new words can be seen. Clips of one recording are in one split.
 """
 
-import csv
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from preprocessors import captioned
 from preprocessors.base import Utterance, split_of
-from preprocessors.layout import Reasons, recordings, safe, without_suffix
-from utils.files import read_text
+from preprocessors.layout import Reasons, safe, without_suffix
 
 LISTS = ("meta/esc50.csv", "esc50.csv", "meta/esc10.csv", "esc10.csv")
-COLUMNS = ("filename", "category")
-ABSENT = "its sound is not below audio/"
 
 
 class Wording(NamedTuple):
@@ -111,58 +107,41 @@ def class_of(category: str) -> str:
     return SPELLINGS.get(name, name)
 
 
-def _rows(root: Path) -> list[dict[str, str]]:
+def _rows(root: Path, bad: Reasons | None = None) -> list[dict[str, str]]:
     """The lines of the list, by column. Raises ValueError where there is none, or it lacks a column."""
     lists = [root / name for name in LISTS if (root / name).is_file()]
     if not lists:
         raise ValueError(f"esc50: {root} holds no list {' or '.join(LISTS)}: it comes with the corpus.")
-    path = lists[0]
-    text = io.StringIO(read_text(path))
-    reader = csv.DictReader(text)
-    columns = reader.fieldnames or []
-    missing = [column for column in COLUMNS if column not in columns]
-    if missing:
-        raise ValueError(f"{path} has no column {', '.join(missing)}: its first line names its columns, as the corpus has it.")
-    return list(reader)
+    return list(captioned.table(lists[0], ("filename", "category"), bad))
 
 
 def utterances(root: Path, *, esc10: bool = False) -> Iterator[Utterance]:
-    """Every clip of the list that has a sound; of the ten classes of ESC-10 alone, where that is wished and the list tells."""
-    sounds = _sounds(root)
+    """The clips that have a recording, once for each caption; `esc10`: those alone that the list says are of the ten classes."""
+    sounds = captioned.Sounds(root)
     for row in _rows(root):
         name = without_suffix(row["filename"].strip())
-        wording = WORDINGS.get(class_of(row["category"] or ""))
-        chosen = not esc10 or row.get("esc10", "True").strip() == "True"
-        if name in sounds and wording and chosen:
-            yield _captioned(safe(name), str(sounds[name]), wording)
+        wording = WORDINGS.get(class_of(row["category"]))
+        audio = sounds.find([name], ["audio"])
+        is_asked = not esc10 or row.get("esc10") == "True"
+        if audio and wording and is_asked:
+            yield from captioned.captioned(safe(name), audio, _captions(safe(name), wording))
 
 
-def _captioned(name: str, audio: str, wording: Wording) -> Utterance:
-    trained = _split(name) == "train"
-    captions = wording.captions if trained else wording.other_captions
-    number = sum(name.encode()) % len(captions)
-    return Utterance(id=name, audio=audio, text=captions[number])
-
-
-def _sounds(root: Path) -> dict[str, Path]:
-    """File name without suffix -> path."""
-    return {name.rpartition("/")[2]: path for name, path in recordings(root).items()}
+def _captions(name: str, wording: Wording) -> list[str]:
+    return wording.captions if _split(name) == "train" else wording.other_captions
 
 
 def orphans(root: Path, *, esc10: bool = False) -> Reasons:
-    """Lines without a sound or of a class that is none of the fifty, and sounds without a line."""
-    sounds = _sounds(root)
-    strays = []
-    listed = set()
-    for row in _rows(root):
+    """Lines without a recording, of a class that is none of the fifty or cut short, and recordings that the list does not name."""
+    strays: Reasons = []
+    sounds = captioned.Sounds(root)
+    for row in _rows(root, strays):
         name = without_suffix(row["filename"].strip())
-        listed.add(name)
-        category = row["category"] or ""
-        if name not in sounds:
-            strays.append((safe(name), ABSENT))
-        elif class_of(category) not in WORDINGS:
-            strays.append((safe(name), f"its class {category!r} is none of the fifty"))
-    return strays + [(safe(name), "it is not in the list") for name in sounds if name not in listed]
+        if not sounds.find([name], ["audio"]):
+            strays.append((safe(name), "its sound is not there"))
+        elif class_of(row["category"]) not in WORDINGS:
+            strays.append((safe(name), f"its class {row['category']!r} is none of the fifty"))
+    return strays + sounds.unused("the list does not name it")
 
 
 def _split(name: str) -> str:
@@ -173,4 +152,4 @@ def _split(name: str) -> str:
 
 def split(utterance: Utterance) -> str:
     """By the recording that a clip was cut from."""
-    return _split(utterance.id)
+    return _split(utterance.recording or utterance.id)

@@ -38,13 +38,16 @@ class Learned(TypedDict, total=False):
     channels: int
 
 
-class Statistics(TypedDict):
-    """Of a feature over the training utterances; lists where it has several values a frame, one for each."""
+Values = float | list[float] | list[list[float]]
 
-    mean: float | list[float]
-    std: float | list[float]
-    min: float | list[float]
-    max: float | list[float]
+
+class Statistics(TypedDict):
+    """Of a feature over the training utterances; lists where it has several values a frame, one for each, lists of lists for rows of them."""
+
+    mean: Values
+    std: Values
+    min: Values
+    max: Values
 
 
 SHAPES = {"learned": Learned, "refused": dict[str, str], "statistics": Statistics, "registers": dict[str, float]}

@@ -47,6 +47,7 @@ FEATURES = {
     "speaker_vector": "processors.speaker:SpeakerVector",
     "codec": "processors.tokens:CodecTokens",
     "events": "processors.events:Events",
+    "latent": "processors.latents:MelLatents",
 }
 
 ENOUGH = 3000  # utterances that statistics are taken over; more would not move them

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from preprocessors import audiocaps, custom, demo_events, fsd50k, musiccaps, picoaudio, wavcaps
+from preprocessors import audiocaps, custom, demo_events, esc50, fsd50k, musiccaps, picoaudio, wavcaps
 from preprocessors.augmentation import changed_copy
 from preprocessors.base import SPLITS, Utterance, prepare, read_manifest
 from preprocessors.captioned import ABSENT, table
@@ -145,3 +145,19 @@ def test_events_of_a_faster_copy_are_earlier(tmp_path):
     copy, reason, _ = changed_copy((clip, "tempo 2.0"), home=tmp_path / "copies")
     assert (copy.events, reason) == ("rain__0.5-1.0", "")
     assert changed_copy((clip, "pitch 2.00"), home=tmp_path / "copies")[0].events == clip.events
+
+
+def test_esc50_words_what_is_kept_for_test_otherwise(tmp_path):
+    trees.esc50(tmp_path)
+    clips = list(esc50.utterances(tmp_path))
+    assert {u.recording for u in esc50.utterances(tmp_path, esc10=True)} == {"1-100032-A-0", "1-7-A-10"}
+    assert len(esc50.WORDINGS) == 50
+    for wording in esc50.WORDINGS.values():
+        assert len({*wording.captions, *wording.other_captions}) == 6
+    tested = next(name for name in (f"1-{n}-A-0" for n in range(100)) if esc50._split(name) == "test")
+    trees.write(tmp_path / "meta/esc50.csv", f"filename,category\n{tested}.wav,dog\n")
+    trees.sound(tmp_path / f"audio/{tested}.wav")
+    held_out = list(esc50.utterances(tmp_path))
+    assert [u.text for u in held_out] == ["a dog can be heard barking", "a recording in which a dog barks"]
+    assert {esc50.split(u) for u in held_out} == {"test"} and not {u.text for u in held_out} & {u.text for u in clips}
+    assert esc50.class_of("Dog bark") == esc50.class_of("dog") == "dog"

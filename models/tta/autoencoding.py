@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -142,6 +143,11 @@ class MelAutoencoder(Task):
     def hop_size(self) -> int:
         """Samples of a frame of the mel."""
         return self.features.hop_size
+
+    def latent_frames(self, seconds: float) -> int:
+        """How many a sound of so many seconds has: whole ones, with silence behind."""
+        mel_frames = self.features.frames.of_sound(round(seconds * self.rate))
+        return max(1, math.ceil(mel_frames / self.model.factor))
 
     @functools.cached_property
     def digest(self) -> str:

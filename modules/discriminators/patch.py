@@ -51,14 +51,15 @@ class PatchDiscriminator(nn.Module):
     def __init__(self, *, layers: int = 3, filters: int = 64, norm: Norm = "batch") -> None:
         super().__init__()
         self.least = 3 * 2**layers  # rows and columns that leave one score
-        factors = [min(2**number, MOST) for number in range(layers + 1)]
-        widths = [filters * factor for factor in factors]
-        strides = [2] * (layers - 1) + [1]
         first = nn.Conv2d(1, filters, 4, 2, padding=1)
         parts = [first, nn.LeakyReLU(0.2)]
-        for inputs, outputs, stride in zip(widths, widths[1:], strides, strict=False):
-            parts += _layer(inputs, outputs, stride, norm)
-        last = nn.Conv2d(widths[-1], 1, 4, padding=1)
+        width = filters
+        for number in range(1, layers + 1):
+            wider = filters * min(2**number, MOST)
+            stride = 1 if number == layers else 2
+            parts += _layer(width, wider, stride, norm)
+            width = wider
+        last = nn.Conv2d(width, 1, 4, padding=1)
         self.main = nn.Sequential(*parts, last)
         self.apply(_begin)
 
