@@ -7,16 +7,28 @@ import re
 
 import pytest
 import torch
+from torch import nn
 
 from models.base.discriminators import Discriminators
 from models.base.task import fit_weights
 from models.codec.facodec import FACodec
+from models.tta.autoencoderkl import AutoencoderKL
 from models.tts.fastspeech2 import FastSpeech2
 from models.tts.jets import Jets
 from models.tts.naturalspeech2 import NaturalSpeech2
 from models.tts.valle import VALLE
 from models.tts.vits import VITS
-from models.upstream import facodec, facodec_24khz, fastspeech2_maps, fatchord, naturalspeech2_maps, r9y9, unet_maps, vits_maps
+from models.upstream import (
+    autoencoder_maps,
+    facodec,
+    facodec_24khz,
+    fastspeech2_maps,
+    fatchord,
+    naturalspeech2_maps,
+    r9y9,
+    unet_maps,
+    vits_maps,
+)
 from models.upstream.amphion_vocoders import hifigan as amphion_hifigan
 from models.upstream.jets_maps import from_amphion as amphion_jets
 from models.upstream.jik876 import hifigan_sizes
@@ -35,7 +47,7 @@ from models.vocoders.waveglow import WaveGlow
 from models.vocoders.wavenet import WaveNet
 from models.vocoders.wavernn import WaveRNN
 from modules.discriminators.vits import VITSDiscriminator
-from modules.norm import modern_keys
+from modules.norm import fold, modern_keys
 from modules.unet import UNet
 from processors.mel import filter_bank
 from tests.conftest import SHARED
@@ -262,7 +274,36 @@ def unet_of(manifest, state):
     return built(UNet, arguments, {}), weights
 
 
+VOCODER_OF_AUDIOLDM = {
+    "upsample_rates": [5, 4, 2, 2, 2],
+    "upsample_kernel_sizes": [16, 16, 8, 4, 4],
+    "upsample_initial_channel": 1024,
+    "resblock_kernel_sizes": [3, 7, 11],
+    "resblock_dilation_sizes": [[1, 3, 5]] * 3,
+}
+
+
+def autoencoder_of(manifest, state):
+    """With its vocoder, where that is in the manifest."""
+    if manifest["source"].startswith("diffusers"):
+        bijection = manifest["original_to_diffusers"]
+        theirs = state
+        state = autoencoder_maps.from_diffusers(theirs)
+        found = {key: value.data_ptr() for key, value in state.items()}
+        assert found == {key: theirs[name].data_ptr() for key, name in bijection.items()}, "the verified bijection"
+    vocoder = {key: value for key, value in state.items() if key.startswith("vocoder.")}
+    own = {key: value for key, value in state.items() if key not in vocoder}
+    network = built(AutoencoderKL, {"sizes": autoencoder_maps.sizes_of(own)}, {"n_mel": 80})
+    if not vocoder:
+        return network, own
+    sizes = hifigan_sizes(VOCODER_OF_AUDIOLDM | {"resblock": 1})
+    parts = {"autoencoder": network, "vocoder": fold(built(HiFiGAN, sizes, {"n_mel": 64}))}
+    return nn.ModuleDict(parts), vocoder | {f"autoencoder.{key}": value for key, value in own.items()}
+
+
 FAMILIES = {
+    "autoencoderkl*__amphion": autoencoder_of,
+    "audioldm_vae__*": autoencoder_of,
     "audioldm_*_unet__*": unet_of,
     "audioldm__amphion": unet_of,
     "audioldm_latent_*__amphion": unet_of,

@@ -20,6 +20,8 @@ from models.upstream.common import Card, State
 # In this order: the more particular before the more general.
 PROGRAMS = (
     "amphion",
+    "amphion_autoencoder",
+    "diffusers_autoencoder",
     "openvpi",
     "transformers_vits",
     "transformers_encodec",

@@ -52,6 +52,14 @@ def sizes_of(state: State) -> dict[str, Any]:
     }
 
 
+def bands_of(mel: dict[str, Any], sizes: dict[str, Any]) -> int:
+    """How many a mel has. Raises ValueError where the levels of an autoencoder cannot halve them."""
+    factor = 2 ** (len(sizes["multipliers"]) - 1)
+    if mel["n_mel"] % factor:
+        raise ValueError(f"n_mel is {mel['n_mel']}, no multiple of {factor}, which the levels of the weights ask for: is it another's?")
+    return mel["n_mel"]
+
+
 def _numbers(state: State, pattern: str) -> list[str]:
     """What the group of a pattern is in the names that it begins."""
     matches = [re.match(pattern, key) for key in state]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +109,21 @@ def transformers_weights(path: Path) -> Path:
     if not files:
         raise ValueError(f"{folder} holds a configuration of transformers, but no {' or '.join(WEIGHT_FILES)}: download the weights too.")
     return files[0]
+
+
+def names_hold(weights: Path, marks: tuple[bytes, ...]) -> bool:
+    """Whether the names in a file of torch's hold all of the `marks`: they stand in the pickle within the archive, and no tensor is read."""
+    if not zipfile.is_zipfile(weights):
+        return False
+    with zipfile.ZipFile(weights) as archive:
+        pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
+        contents = [archive.read(name) for name in pickles]
+    return any(all(mark in content for mark in marks) for content in contents)
+
+
+def newest_step(folder: Path) -> Path:
+    """Of the files step-<n>*.pt in a folder that of the greatest number. Raises ValueError where there is none."""
+    files = [file for file in folder.glob("*.pt") if numbers_of(file.name)]
+    if not files:
+        raise ValueError(f"{folder} holds no step-<n>.pt.")
+    return max(files, key=lambda file: numbers_of(file.name))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
-from models.upstream.common import Card, State, card, strip
+from models.upstream.common import Card, State, card, names_hold, strip
 from models.upstream.naturalspeech2_maps import from_amphion
 from utils.files import read_weights
 
@@ -19,12 +18,8 @@ MARK = b"diffusion.diff_estimator.in_proj.weight"
 
 
 def knows(weights: Path) -> bool:
-    """Whether the names in the file are its: they stand in the pickle within the archive, and no tensor is read."""
-    if not zipfile.is_zipfile(weights):
-        return False
-    with zipfile.ZipFile(weights) as archive:
-        pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
-        return any(MARK in archive.read(name) for name in pickles)
+    """Whether the names in the file are its."""
+    return names_hold(weights, (MARK,))
 
 
 def makes(weights: Path, model_type: str | None) -> str:
