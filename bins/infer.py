@@ -133,11 +133,11 @@ def _starts(folder: Path) -> list[Source]:
 
 
 def _speak_each(task: Any, options: Any, out: Path, settings: dict[str, Any]) -> list[Path]:
-    from tqdm import tqdm
+    from utils.progress import progress
 
     sources, failed = _sources(options)
     written = []
-    for source in tqdm(sources, desc="infer", unit="file", disable=len(sources) < 2):
+    for source in progress(sources, desc="infer", disable=len(sources) < 2):
         path = out / f"{source.name}.wav"
         try:
             written.append(path if options.resume and path.is_file() else say(task, source, path, settings, options))
@@ -151,9 +151,8 @@ def _speak_split(task: Any, options: Any, out: Path, settings: dict[str, Any]) -
 
     What this model cannot say is named and left out. Raises ValueError where that is all.
     """
-    from tqdm import tqdm
-
     from models.base.experiment import Experiment
+    from utils.progress import progress
 
     experiment = Experiment.read(options.config, options.set)
     voices = None if settings.get("speaker") is not None else task.voices  # a chosen one says what others said
@@ -162,7 +161,7 @@ def _speak_split(task: Any, options: Any, out: Path, settings: dict[str, Any]) -
     if not utterances:
         raise ValueError(f"the {options.split} split is empty: choose another --split, or a --speaker of the model, or give --text.")
     written, failed = [], []
-    for utterance in tqdm(utterances, desc="infer", unit="file"):
+    for utterance in progress(utterances, desc="infer"):
         try:
             sample = task.sample(utterance, **settings)
         except ValueError as error:

@@ -248,11 +248,10 @@ def judge(plan: Plan, utterances: list[Utterance], out: Path) -> list[Judged]:
 
     What cannot be said, and sounds of no voice, are left out and named.
     """
-    from tqdm import tqdm
-
     from evaluation.similarity import cosine
     from models.base.splits import speaker_name
     from utils.log import log
+    from utils.progress import progress
 
     rate = plan.task.rate
     recordings = dict(plan.known)
@@ -262,7 +261,7 @@ def judge(plan: Plan, utterances: list[Utterance], out: Path) -> list[Judged]:
             recordings[name] = [*recordings.get(name, []), utterance][:RECORDINGS]
     voices = {name: _voice(name, group, rate) for name, group in recordings.items()}
     sounds = []
-    for utterance in tqdm(utterances, desc="voices", unit="file"):
+    for utterance in progress(utterances, desc="voices"):
         for way in _ways(plan, utterance):
             try:
                 audio = way.make()

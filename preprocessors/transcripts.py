@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from utils import pretrained
 from utils.files import parse_json, read_lines
 from utils.log import main_process
+from utils.progress import progress
 from utils.transcription import WHISPER
 
 if TYPE_CHECKING:
@@ -41,8 +42,6 @@ def transcribed(utterances: list[Utterance], how: Transcription, folder: Path) -
 
 def _heard(mute: list[Utterance], how: Transcription, folder: Path) -> tuple[dict[str, str], Reasons]:
     """(id -> words, (id, why there are none))."""
-    from tqdm import tqdm
-
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"heard-{pretrained.digest(how.place)}.jsonl"
     known = _known(path)
@@ -50,7 +49,7 @@ def _heard(mute: list[Utterance], how: Transcription, folder: Path) -> tuple[dic
     reasons = []
     with path.open("a", encoding="utf-8") as file:
         file.write(_line_end(path))
-        for utterance in tqdm(mute, desc="transcribe", unit="file", disable=not main_process()):
+        for utterance in progress(mute, desc="transcribe", disable=not main_process()):
             key = _key(utterance)
             try:
                 if key not in known:

@@ -19,6 +19,7 @@ from processors.store import identity
 from utils.log import main_process
 from utils.parallel import cpu_count, parallel
 from utils.pool import Post, share_among
+from utils.progress import progress
 
 BATCH_SECONDS = 120.0  # of sound in a batch, with the silence that fills it up
 AHEAD = 3  # batches that a device's process has at once: one at work, the sound of the others being read
@@ -127,18 +128,16 @@ def _by_length(utterances: Iterable[Utterance], feature: BatchedFeature, rate: i
 
 def _on_devices(features: FeatureSet, name: str, utterances: list[Utterance], options: Options) -> Refused:
     """Computes one feature of the utterances for which it is not kept."""
-    from tqdm import tqdm
-
     feature = features.features[name]
     missing = [utterance for utterance in _once(features, name, utterances) if not _is_kept(features, name, utterance)]
     rate = feature.input_rate or features.sample_rate
     planned = batches(missing, feature, rate, options.batch_seconds)
     what = f"extract {name} on {', '.join(options.devices)}"
     refused: Refused = {}
-    with tqdm(total=len(missing), desc=what, unit="file", disable=not main_process() or not missing) as progress:
+    with progress(total=len(missing), desc=what, disable=not main_process() or not missing) as bar:
         for count, failed in _computed(features, name, planned, options, what):
             refused |= failed
-            progress.update(count)
+            bar.update(count)
     return refused
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from models.base.experiment import Experiment
+from models.base.settings import TrainConfig
 from tests.conftest import make_corpus, toy_config
 from utils.config import ConfigError, build, check, load_config, merge
+from utils.registry import nearest
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -186,3 +188,41 @@ def test_null_takes_away_in_set_too(tmp_path):
     path.write_text('{"preprocess": {"features": {"mfcc": {}, "f0": {}}}}')
     config = load_config(path, ["preprocess.features.mfcc=null", "train.seed=null"])
     assert config == {"preprocess": {"features": {"f0": {}}}, "train": {"seed": None}}
+
+
+@pytest.mark.parametrize(
+    "setting", ["max_steps=0", "batch_size=0", "batch_seconds=0", "accumulate=0", "log_every=0", "workers=-1", "ema_decay=1",
+                "optimizer.lr=-1", "schedule.warmup=-5", "init_share=2", "patience=0"],
+)  # fmt: skip
+def test_numbers_that_train_nothing_are_refused_by_name(tmp_path, setting):
+    path = toy_config(tmp_path)
+    name, _, value = setting.partition("=")
+    with pytest.raises(ConfigError, match=rf"train\.{name}: .*(greater|less) than .*got {value}"):
+        Experiment.read(path, [f"train.{setting}"])
+
+
+def test_what_set_says_is_no_fault_of_the_file(tmp_path):
+    path = toy_config(tmp_path)
+    with pytest.raises(ConfigError) as raised:
+        Experiment.read(path, ["train.seed=word"])
+    assert path.name not in str(raised.value) and "in what --set says" in str(raised.value)
+    broken = toy_config(tmp_path, train={"log_every": "often"})
+    with pytest.raises(ConfigError) as raised:
+        Experiment.read(broken, ["train.seed=word"])
+    lines = str(raised.value).splitlines()
+    assert broken.name in lines[0]
+    by_hand = {line.split(":")[0].strip(): line.endswith("(by --set)") for line in lines[1:]}
+    assert by_hand == {"train.log_every": False, "train.seed": True}
+
+
+def test_null_leaves_a_setting_at_its_default(tmp_path):
+    path = toy_config(tmp_path, train={"keep_last": None})
+    experiment = Experiment.read(path, ["train.init_share=null", "train.optimizer.eps=null", "train.ema_decay=null"])
+    settings = build(TrainConfig, experiment.sections.train)
+    assert (settings.keep_last, settings.init_share, settings.optimizer.eps, settings.ema_decay) == (2, 0.5, 1e-8, None)
+    with pytest.raises(ConfigError, match="hop_size: is missing"):
+        Experiment.read(path, ["preprocess.hop_size=null"])
+
+
+def test_a_name_in_other_letters_is_meant_before_a_nearer_one():
+    assert "did you mean 'VITS'" in nearest("Vits", ["VITS", "VitsSVC", "Jets"], "model")

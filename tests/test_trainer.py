@@ -112,10 +112,12 @@ def test_sigkill_inside_a_step(corpus, monkeypatch):
     assert furthest(weights(config, "whole"), weights(config, "killed")) == 0.0
 
 
-def test_sigterm_saves_and_ends_cleanly(corpus, monkeypatch):
+@pytest.mark.parametrize("asking", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_who_asks_it_to_end_has_it_saved(corpus, monkeypatch, asking):
+    """A scheduler, Ctrl-C, and a terminal that closes; its workers hear of it too."""
     config = toy_config(corpus, train={"max_steps": 500, "save_every": 1000, "valid_every": 1000, "workers": 2})
     monkeypatch.setenv("TOY_KILL_AT", "5")
-    monkeypatch.setenv("TOY_SIGNAL", "SIGTERM")
+    monkeypatch.setenv("TOY_SIGNAL", asking)
     output = train(config, "asked")
     newest = Checkpoints(Experiment.read(config).run_folder("asked")).newest()
     assert newest.name == "step-00000005", output
@@ -243,3 +245,11 @@ def test_schedules(name, early, late):
     schedule = Schedule(name=name, warmup=4 if name == "noam" else 0, decay=0.5, decay_every=15)
     assert schedule.factor(0, 15) == pytest.approx(early)
     assert schedule.factor(15, 15) == pytest.approx(late, abs=1e-6)
+
+
+def test_weights_of_no_loss_and_a_warmup_without_end_are_named(corpus, caplog):
+    config = toy_config(corpus, train={"max_steps": 2, "loss_weights": {"nest": 3, "next": 1}, "schedule": {"warmup": 2}})
+    train_here(config, "doubtful")
+    assert "train.loss_weights.nest changes nothing: unknown loss 'nest', did you mean 'next'?" in caplog.text
+    assert "train.loss_weights.next changes" not in caplog.text
+    assert "train.schedule.warmup is 2 and train.max_steps 2: the learning rate rises to the end" in caplog.text

@@ -25,17 +25,35 @@ FILL_IN = "[fill in]"  # what a shipped config says where only its user knows th
 class ConfigError(ValueError):
     """Everything that is wrong with a config, one line each."""
 
-    def __init__(self, problems: list[str], source: str = "") -> None:
+    def __init__(self, problems: list[str], source: str = "", overridden: typing.Collection[str] = ()) -> None:
+        """`overridden` are the paths of settings that do not come from the file `source`, but from --set."""
         self.problems = problems
+        by_hand = {problem for problem in problems if _is_of(problem, overridden)}
         where = f" in {source}" if source else ""
-        super().__init__(f"{len(problems)} problem(s){where}:\n" + "\n".join(f"  {p}" for p in problems))
+        if len(by_hand) == len(problems) > 0:
+            where = " in what --set says"
+        lines = [f"{len(problems)} problem(s){where}:"]
+        for problem in problems:
+            note = " (by --set)" if problem in by_hand and source in where else ""
+            lines.append(f"  {problem}{note}")
+        super().__init__("\n".join(lines))
+
+
+def _is_of(problem: str, paths: typing.Collection[str]) -> bool:
+    """Whether a problem is one of the settings at these paths, or of what they hold."""
+    at = problem.removeprefix("--set ").partition(":")[0].partition("=")[0]
+    return any(at == path or at.startswith((f"{path}.", f"{path}[")) for path in paths)
 
 
 class Config(dict):
-    """A merged config. `problems` holds what reading it already showed; `source` is its file."""
+    """A merged config.
+
+    `problems` holds what reading it already showed; `source` is its file, and `overridden` the paths of what --set changed.
+    """
 
     problems: list[str]
     source: str
+    overridden: list[str]
 
 
 def load_config(path: str | Path, overrides: list[str] = ()) -> Config:
@@ -49,6 +67,7 @@ def load_config(path: str | Path, overrides: list[str] = ()) -> Config:
         _override(config, override, problems)
     config.problems = problems
     config.source = str(path)
+    config.overridden = [override.partition("=")[0] for override in overrides]
     return config
 
 
@@ -158,11 +177,24 @@ def check(target: Callable, section: Any, at: str, facts: typing.Container[str] 
     """Every way in which `section` does not fit the signature of `target`; `facts` are names that come from the data."""
     section = in_groups(target, section)
     hints = _hints(target)
+    section = _named(section, hints)
     typed = {}
     for name, parameter in _parameters(target).items():
         annotation = hints.get(name, Any)
         typed[name] = parameter.replace(annotation=annotation)
     return check_parameters(typed, section, at, facts)
+
+
+def _named(section: Any, hints: dict[str, Any]) -> Any:
+    """`section` without what is null where that is no value: a null leaves a setting at its default."""
+    if not isinstance(section, dict):
+        return section
+    return {name: value for name, value in section.items() if value is not None or name not in hints or _takes_none(hints[name])}
+
+
+def _takes_none(hint: Any) -> bool:
+    parts = (hint, *typing.get_args(hint))
+    return Any in parts or type(None) in parts
 
 
 def check_parameters(
@@ -195,7 +227,7 @@ def _parameters(target: Callable) -> dict[str, inspect.Parameter]:
 def _hints(target: Callable) -> dict[str, Any]:
     # Of a dataclass the class itself is asked: a field it inherits is spelt in the names of its parent's module.
     plain = inspect.isclass(target) and not dataclasses.is_dataclass(target)
-    return typing.get_type_hints(target.__init__ if plain else target)
+    return typing.get_type_hints(target.__init__ if plain else target, include_extras=True)
 
 
 def _section_class(hint: Any) -> type | None:
@@ -254,6 +286,7 @@ def build(target: Callable, section: dict[str, Any], facts: dict[str, Any] | Non
     if problems:
         raise ConfigError(problems)
     hints = _hints(target)
+    section = _named(section, hints)
     given = {key: _build_value(hints.get(key), value) for key, value in section.items()}
     asked = _parameters(target)
     return target(**given, **{k: v for k, v in facts.items() if k in asked})

@@ -71,7 +71,10 @@ def write_whole(path: Path, write: Callable[[Path], None], *, flushed: bool = Fa
         stem = path.stem if len(os.fsencode(path.stem)) < 200 else hashlib.sha1(os.fsencode(path.stem)).hexdigest()
         temporary = path.with_name(f".{stem}.{os.getpid()}.tmp{path.suffix}")
         try:
+            temporary.touch()
+            mode = temporary.stat().st_mode  # as the user wishes of new files; some writers make theirs anew, for their owner alone
             write(temporary)
+            temporary.chmod(mode)
             if flushed:
                 flush(temporary)
             os.replace(temporary, path)

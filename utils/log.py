@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
+
+warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # of pyworld's and webrtcvad's: nothing that a user could mend
 
 
 def main_process() -> bool:

@@ -33,9 +33,9 @@ def parallel(
     An item whose process is killed, or finds no memory, is tried again alone once all others are done. If that fails too,
     `lost(item, reason)` is yielded in its place; without `lost`, ChildProcessError names it after all others.
     """
-    from tqdm import tqdm
 
     from utils.log import main_process
+    from utils.progress import progress
 
     items, missing = list(items), []
     jobs = min(jobs or cpu_count(), max(len(items), 1))
@@ -51,7 +51,7 @@ def parallel(
         results = (_here(function, item, lost) for item in items)
     else:
         results = _on_this_machine(function, items, jobs, what, lost)
-    for result in tqdm(results, total=len(items), desc=what, unit="file", disable=not main_process(), smoothing=0.05):
+    for result in progress(results, total=len(items), desc=what, disable=not main_process(), smoothing=0.05):
         if result is not missing:
             yield result
     if missing:

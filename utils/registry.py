@@ -11,9 +11,11 @@ from typing import Any
 def nearest(name: str, choices: Iterable[str], what: str, *, ends: bool = False) -> str:
     """The sentence for an unknown name: the nearest choice and the whole list. With `ends`, what follows a "_" in a choice may be meant."""
     choices = sorted(choices)
-    close = _close(str(name), choices)
+    lowered = {choice.lower(): choice for choice in choices}
+    close = lowered.get(str(name).lower())  # "Vits" is "VITS", and not the nearer "VitsSVC"
+    if close is None:
+        close = _close(str(name), choices)
     if close is None:  # "FASTSPEECH" is nearer to "FastSpeech2" than its letters say
-        lowered = {choice.lower(): choice for choice in choices}
         close = lowered.get(_close(str(name).lower(), lowered))
     if close is None and ends:
         close = _by_end(str(name).lower(), choices)

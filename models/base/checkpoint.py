@@ -201,7 +201,8 @@ def save_weights(path: Path, weights: dict) -> None:
     """A state dict as safetensors."""
     from safetensors.torch import save_file
 
-    save_file({k: v.detach().cpu().contiguous().clone() for k, v in weights.items()}, path)
+    plain = {name: weight.detach().cpu().contiguous().clone() for name, weight in weights.items()}
+    write_whole(path, lambda part: save_file(plain, part))
 
 
 def step_name(step: int) -> str:

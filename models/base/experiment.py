@@ -79,7 +79,7 @@ class Experiment:
     def __init__(self, config: Config) -> None:
         problems = [*config.problems, *problems_of(config)]
         if problems:
-            raise ConfigError(problems, config.source)
+            raise ConfigError(problems, config.source, config.overridden)
         self.config = config
         self.sections = Sections(**config)
         self.preprocess = build(Preprocess, config["preprocess"])

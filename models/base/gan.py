@@ -41,6 +41,7 @@ class GANTrainer(Trainer):
     """
 
     config_class = GANConfig
+    added_losses = ("adversarial", "feature")
 
     def __init__(self, experiment: Experiment, name: str) -> None:
         super().__init__(experiment, name)

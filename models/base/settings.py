@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+from annotated_types import Ge, Gt, Interval
+
+Count = Annotated[int, Ge(1)]
+Whole = Annotated[int, Ge(0)]
+Above = Annotated[float, Gt(0)]
+Least = Annotated[float, Ge(0)]
+Share = Annotated[float, Interval(ge=0, le=1)]
+Decay = Annotated[float, Interval(ge=0, lt=1)]  # of what is averaged over time
 PromptFrom = Literal["utterance", "speaker"]
 
 
@@ -14,10 +22,10 @@ class Optimizer:
     """The section `train.optimizer`."""
 
     name: Literal["AdamW", "Adam"] = "AdamW"
-    lr: float = 2e-4
-    betas: tuple[float, float] = (0.9, 0.98)
-    eps: float = 1e-8
-    weight_decay: float = 0.0
+    lr: Least = 2e-4
+    betas: tuple[Decay, Decay] = (0.9, 0.98)
+    eps: Above = 1e-8
+    weight_decay: Least = 0.0
 
 
 @dataclass(frozen=True)
@@ -29,9 +37,9 @@ class Schedule:
     """
 
     name: Literal["constant", "exponential", "noam", "cosine"] = "constant"
-    warmup: int = 0
-    decay: float = 0.999
-    decay_every: int = 1000
+    warmup: Whole = 0
+    decay: Above = 0.999
+    decay_every: Count = 1000
 
     def factor(self, step: int, max_steps: int) -> float:
         """What the learning rate is multiplied by at update `step`, counted from 0."""
@@ -64,7 +72,7 @@ InitFrom = str | dict[str, str | Origin] | None
 class Stage:
     """One of `train.stages`. What it leaves out is as in `train`."""
 
-    max_steps: int  # updates while it lasts
+    max_steps: Count  # updates while it lasts
     parts: list[str] = field(default_factory=list)  # of the model: trained, while the others stay as they are; [] is all of it
     loss_weights: dict[str, float] = field(default_factory=dict)  # over those of `train`
     optimizer: Optimizer | None = None
@@ -76,29 +84,29 @@ class Stage:
 class TrainConfig:
     """The section `train`. Steps are optimizer updates; a batch is what one process sees in one pass."""
 
-    max_steps: int = 100_000
+    max_steps: Count = 100_000
     stages: dict[str, Stage] = field(default_factory=dict)  # one after another, by name; each has its own max_steps
-    batch_size: int | None = None  # utterances at most
-    batch_seconds: float | None = None  # padded audio at most
-    accumulate: int = 1  # batches per update
-    segment_frames: int | None = None  # random stretch of each utterance; None takes it whole
-    prompt_seconds: tuple[float, float] = (1.0, 3.0)  # of the prompt beside each segment, least and most, for models that take one
+    batch_size: Count | None = None  # utterances at most
+    batch_seconds: Above | None = None  # padded audio at most
+    accumulate: Count = 1  # batches per update
+    segment_frames: Count | None = None  # random stretch of each utterance; None takes it whole
+    prompt_seconds: tuple[Above, Above] = (1.0, 3.0)  # of the prompt beside each segment, least and most, for models that take one
     prompt_from: PromptFrom = "utterance"  # or "speaker": another utterance of the same
-    workers: int = 2
+    workers: Whole = 2
     seed: int = 1234
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
     loss_weights: dict[str, float] = field(default_factory=dict)  # 1 for a loss that is not named
-    max_grad_norm: float | None = None
+    max_grad_norm: Above | None = None
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"  # auto: bf16 on a GPU that has it
     compile: bool = False
-    ema_decay: float | None = None  # of the averaged weights that are validated and released; smaller in the first updates
-    log_every: int = 50
-    valid_every: int = 1000
-    save_every: int = 1000
-    samples: int = 2  # utterances heard and drawn in TensorBoard at each validation
-    keep_last: int = 2
-    patience: int | None = None  # validations without a better loss before stopping
+    ema_decay: Decay | None = None  # of the averaged weights that are validated and released; smaller in the first updates
+    log_every: Count = 50
+    valid_every: Count = 1000
+    save_every: Count = 1000
+    samples: Whole = 2  # utterances heard and drawn in TensorBoard at each validation
+    keep_last: Count = 2
+    patience: Count | None = None  # validations without a better loss before stopping
     init_from: InitFrom = None  # a release or checkpoint whose weights to begin with, or part -> such a path
-    init_share: float = 0.5  # of the numbers of what begins so (tables of symbols and speakers aside) that must fit, at least
+    init_share: Share = 0.5  # of the numbers of what begins so (tables of symbols and speakers aside) that must fit, at least
     find_unused_parameters: bool | None = None  # whether processes look for them at each step; None: as the model says

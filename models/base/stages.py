@@ -37,6 +37,17 @@ def stage_problems(section: Any) -> list[str]:
     return []
 
 
+def stage_doubts(stages: dict[str, Stage]) -> list[str]:
+    """What of the settings is possible, and seldom meant."""
+    doubts = []
+    for name, stage in stages.items():
+        warmup = stage.schedule.warmup if stage.schedule else 0
+        if warmup >= stage.max_steps:
+            at = f"train.stages.{name}." if name else "train."
+            doubts.append(f"{at}schedule.warmup is {warmup} and {at}max_steps {stage.max_steps}: the learning rate rises to the end")
+    return doubts
+
+
 def check_stage(folder: Path, progress: dict[str, Any], stages: dict[str, Stage]) -> None:
     """Raises ValueError where the checkpoint in `folder` was saved in a stage that the config does not have."""
     saved = progress.get("stage", "")

@@ -19,7 +19,7 @@ from models.base.lock import lock
 from models.base.networks import Networks
 from models.base.settings import InitFrom, Optimizer, Stage, TrainConfig
 from models.base.signals import StopSignal
-from models.base.stages import check_stage, stage_problems, stages_of
+from models.base.stages import check_stage, stage_doubts, stage_problems, stages_of
 from models.base.state import Progress, gather, random_state, restore, set_random_state
 from models.base.tables import begin_with, tells_speakers
 from models.base.validation import Means
@@ -28,12 +28,14 @@ from models.base.workers import DEATH, Reader
 from utils.config import build, check
 from utils.files import write_json
 from utils.log import log
+from utils.registry import nearest
 
 
 class Trainer:
     """Trains the model of an experiment. A subclass changes `step` and `extra_networks`, never the loop."""
 
     config_class = TrainConfig
+    added_losses: tuple[str, ...] = ()  # to those of the model
 
     def __init__(self, experiment: Experiment, name: str) -> None:
         from accelerate.utils import set_seed
@@ -58,6 +60,7 @@ class Trainer:
         self.utterances = self.feeds.utterances
         self._stop = StopSignal()
         self._sync = True
+        self._weighed = False
         self._batch_ids: list[str] = []
         self._reader: Reader | None = None
 
@@ -113,6 +116,8 @@ class Trainer:
                 log.info(f"nothing to do: {self.ended}.")
                 return self.progress
             self._open_watch()
+            for doubt in stage_doubts(self.stages):
+                log.warning(f"{doubt}.")
             try:
                 self._loop_and_close()
             except (RuntimeError, OSError, EOFError) as error:
@@ -178,8 +183,20 @@ class Trainer:
             for key, value in losses.items():
                 if value.ndim == 0:
                     self.watch.note(key, value)
+        if not self._weighed:
+            self._look_at_weights(losses)
         self.progress.step += 1
         self.learning.move_averages(self.progress.stage_step)
+
+    def _look_at_weights(self, losses: dict[str, Tensor]) -> None:
+        """Warns once of weights for losses that there are not; where stages follow, they may be those of another."""
+        self._weighed = True
+        if len(self.stages) > 1:
+            return
+        known = [*losses, *self.added_losses]
+        for name in self.stage.loss_weights:
+            if name not in known:
+                log.warning(f"train.loss_weights.{name} changes nothing: " + nearest(name, known, "loss"))
 
     def update(self, name: str, loss: Tensor) -> None:
         """Backward through `loss`, and at the end of an update the optimizer and schedule of network `name`.

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from models.base.validation import Means
 from utils.log import log
+from utils.progress import progress
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -25,13 +26,12 @@ class Watch:
 
     def __init__(self, accelerator: Accelerator, run: Path, *, every: int, step: int, max_steps: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
-        from tqdm import tqdm
 
         self.accelerator = accelerator
         self.every = every
         self.main = accelerator.is_main_process
         self.writer = SummaryWriter(str(run / "log"), purge_step=step + 1) if self.main else None
-        self.bar = tqdm(initial=step, total=max_steps, desc="train", unit="step", disable=not self.main, smoothing=0.05)
+        self.bar = progress(initial=step, total=max_steps, desc="train", unit="step", disable=not self.main, smoothing=0.05)
         self.speed = {"steps_per_second": 0.0, "data_wait": 0.0}  # as of the last report
         self._begin()
 
