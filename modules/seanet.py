@@ -228,9 +228,11 @@ def initialise(conv: nn.Conv1d | nn.ConvTranspose1d, inputs: int) -> None:
 def reflected(x: Tensor, left: int, right: int) -> Tensor:
     """(batch, channels, length) with both ends mirrored. What is too short for that has zeros behind it first, as far as needed."""
     farthest = max(left, right)
+    if farthest == 0:  # as for every convolution of one tap: padding by nothing would copy it
+        return x
     lacking = max(0, farthest - x.shape[2] + 1)
-    padded = F.pad(x, (0, lacking))
-    padded = F.pad(padded, (left, right), mode="reflect")
+    long_enough = F.pad(x, (0, lacking)) if lacking else x
+    padded = F.pad(long_enough, (left, right), mode="reflect")
     length = padded.shape[2] - lacking
     return padded[..., :length]
 

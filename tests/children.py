@@ -77,6 +77,7 @@ class Child:
 def begin(main: Callable[[], None], words: tuple[str, ...], environment: dict[str, str], log: str) -> None:
     """What a new process would find: a session and an environment of its own, other random numbers, its output in a file."""
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored
     os.chdir(ROOT)
     os.environ.clear()
     os.environ.update(environment)

@@ -60,7 +60,7 @@ class Trainer:
         self.utterances = self.feeds.utterances
         self._stop = StopSignal()
         self._sync = True
-        self._weighed = False
+        self._looked = False
         self._batch_ids: list[str] = []
         self._reader: Reader | None = None
 
@@ -183,14 +183,14 @@ class Trainer:
             for key, value in losses.items():
                 if value.ndim == 0:
                     self.watch.note(key, value)
-        if not self._weighed:
+        if not self._looked:
             self._look_at_weights(losses)
         self.progress.step += 1
         self.learning.move_averages(self.progress.stage_step)
 
     def _look_at_weights(self, losses: dict[str, Tensor]) -> None:
         """Warns once of weights for losses that there are not; where stages follow, they may be those of another."""
-        self._weighed = True
+        self._looked = True
         if len(self.stages) > 1:
             return
         known = [*losses, *self.added_losses]

@@ -160,7 +160,8 @@ class PicoAudio(Model):
         square = error.square().transpose(1, 2)
         if self.snr:  # velocities are weighed as if they were noise, as the published model does it
             weights = self.diffusion.snr_weights(steps, self.snr, of="epsilon")
-            square = weights[:, None, None, None] * square
+            of_each = weights[:, None, None, None]
+            square = of_each * square
         return masked_mean(square, inside)
 
     def sample(
