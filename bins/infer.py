@@ -168,10 +168,20 @@ def _speak_split(task: Any, options: Any, out: Path, settings: dict[str, Any]) -
             failed.append(f"{utterance.id}: {error}")
             continue
         recorded = utterance.read(task.rate)
-        recorded.write(out / "reference" / f"{utterance.id}.wav")
+        place = recorded.write(out / "reference" / f"{utterance.id}.wav")
+        _note(utterance, place, captioned=task.captioned)
         sample.draw(out / "pictures" / f"{utterance.id}.png")
         written.append(sample.audio.write(out / "generated" / f"{utterance.id}.wav"))
     return _reported(written, failed)
+
+
+def _note(utterance: Any, place: Path, *, captioned: bool) -> None:
+    """Writes beside a reference what was asked for, where metrics read it: the events, and of a captioned sound its caption."""
+    notes = {".events": utterance.events, ".txt": utterance.text if captioned else ""}
+    for ending, text in notes.items():
+        if text:
+            path = place.with_suffix(ending)
+            path.write_text(f"{text}\n", encoding="utf-8")
 
 
 def _reported(written: list[Path], failed: list[str]) -> list[Path]:

@@ -13,6 +13,7 @@
     song to song at once             VitsSVC, SoVITS, RVC                      (adversarial)
     sound to codes         Codec     EnCodec, FACodec                          (adversarial)
     mel to latents         MelAutoencoder AutoencoderKL                        (adversarial, on the mel)
+    caption to sound       TTA       AudioLDM                                  (a diffusion of latents)
 
 A new model is one file, one row here, and one recipe folder; the tests range over this table.
 """
@@ -42,6 +43,7 @@ VOCODER = "models.vocoders.task:Vocoder"
 SVC = "models.svc.task:SVC"
 CODEC = "models.codec.task:Codec"
 AUTOENCODER = "models.tta.autoencoding:MelAutoencoder"
+TTA = "models.tta.task:TTA"
 
 FOREIGN = "models.upstream:read_foreign"  # what reads the checkpoints of other programs
 FOREIGN_TYPE = "models.upstream:foreign_model_type"  # and what tells which model of ours one is
@@ -74,6 +76,7 @@ MODELS = {
     "EnCodec": Spec(CODEC, "models.codec.encodec:EnCodec", ADVERSARIAL),
     "FACodec": Spec(CODEC, "models.codec.facodec:FACodec", ADVERSARIAL),
     "AutoencoderKL": Spec(AUTOENCODER, "models.tta.autoencoderkl:AutoencoderKL", ADVERSARIAL),
+    "AudioLDM": Spec(TTA, "models.tta.audioldm:AudioLDM", SUPERVISED),
 }
 
 

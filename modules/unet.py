@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 from modules.diffusion import geometric_frequencies, waves_of
 
 EMBEDDING = 4  # times as wide as the first level is what the step becomes
+FAINT = 0.01  # times the usual size of weights
 TRANSFORMER_EPS = 1e-6  # of the group norm before the layers of a transformer
 
 Joined = Literal["concat", "add"]
@@ -101,7 +102,7 @@ class ResidualBlock(nn.Module):
         shift = nn.Linear(embedding, outputs)
         self.in_layers = nn.Sequential(norm_in, nn.SiLU(), first)
         self.emb_layers = nn.Sequential(nn.SiLU(), shift)
-        self.out_layers = nn.Sequential(norm_out, nn.SiLU(), dropout, zeroed(last))
+        self.out_layers = nn.Sequential(norm_out, nn.SiLU(), dropout, faint(last))
         self.skip_connection = nn.Identity()
         if inputs != outputs:
             self.skip_connection = nn.Conv2d(inputs, outputs, 1)
@@ -196,7 +197,7 @@ class SpatialTransformer(nn.Module):
             layer = TransformerLayer(channels, heads, context, sizes.dropout)
             self.transformer_blocks.append(layer)
         last = nn.Linear(channels, channels)
-        self.proj_out = zeroed(last)
+        self.proj_out = faint(last)
 
     def forward(self, x: Tensor, context: Tensor | None, mask: Tensor | None) -> Tensor:
         """`x` (batch, channels, height, width)."""
@@ -256,7 +257,7 @@ class UNet(nn.Module):
         self._build_up(skips)
         norm = nn.GroupNorm(sizes.groups, first)
         last = nn.Conv2d(first, out_channels, 3, padding=1)
-        self.out = nn.Sequential(norm, nn.SiLU(), zeroed(last))
+        self.out = nn.Sequential(norm, nn.SiLU(), faint(last))
         self.to(memory_format=torch.channels_last)
 
     def _build_embedding(self, first: int) -> None:
@@ -396,8 +397,8 @@ class UNet(nn.Module):
         return part(*inputs)
 
 
-def zeroed(layer: nn.Module) -> nn.Module:
-    """A layer that gives nothing to begin with, so that what surrounds it starts as if it were not there."""
+def faint(layer: nn.Module) -> nn.Module:
+    """A layer that gives hardly anything to begin with, so that what surrounds it starts as if it were not there."""
     for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
+        parameter.data.mul_(FAINT)
     return layer

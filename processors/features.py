@@ -48,6 +48,7 @@ FEATURES = {
     "codec": "processors.tokens:CodecTokens",
     "events": "processors.events:Events",
     "latent": "processors.latents:MelLatents",
+    "caption": "processors.captions:Captions",
 }
 
 ENOUGH = 3000  # utterances that statistics are taken over; more would not move them

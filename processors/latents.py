@@ -54,6 +54,15 @@ class MelLatents(TrainedFeature):
         hop_size = task.hop_size * task.model.factor
         return {"hop_size": hop_size, "latent_channels": task.model.channels, "latent_bins": task.model.bins}
 
+    def check_frames(self) -> None:
+        """Raises ValueError where a frame of the model's is not one of the latents."""
+        if self.clock is not None:
+            own = self.known["hop_size"] * self.sample_rate / self.known["rate"]
+            raise ValueError(
+                f"latent: the autoencoder has a latent for each {own:g} samples, and preprocess.hop_size is {self.hop_size}: "
+                f"set preprocess.hop_size to {own:g}."
+            )
+
     def compute(self, utterances: Sequence[Utterance], audios: Sequence[Audio], device: str) -> list[np.ndarray]:
         autoencoder = self.autoencoder(device)
         return [latents.moments for latents in autoencoder.batch(audios)]

@@ -12,6 +12,7 @@ from torch import nn
 from models.base.discriminators import Discriminators
 from models.base.task import fit_weights
 from models.codec.facodec import FACodec
+from models.tta.audioldm import AudioLDM
 from models.tta.autoencoderkl import AutoencoderKL
 from models.tts.fastspeech2 import FastSpeech2
 from models.tts.jets import Jets
@@ -19,6 +20,7 @@ from models.tts.naturalspeech2 import NaturalSpeech2
 from models.tts.valle import VALLE
 from models.tts.vits import VITS
 from models.upstream import (
+    audioldm,
     autoencoder_maps,
     facodec,
     facodec_24khz,
@@ -301,9 +303,33 @@ def autoencoder_of(manifest, state):
     return nn.ModuleDict(parts), vocoder | {f"autoencoder.{key}": value for key, value in own.items()}
 
 
+def audioldm_of(manifest, state):
+    """The whole released checkpoint: what is left out is CLAP, which is read apart, and what the schedule says besides."""
+    card, weights = audioldm.from_checkpoint(state)
+    averages = {audioldm.average_of(key.removeprefix(audioldm.UNET)) for key in state if key.startswith(audioldm.UNET)}
+    assert averages <= state.keys()
+    read = {audioldm.UNET, audioldm.FIRST_STAGE, audioldm.CONDITION}
+    left = {key for key in state if not key.startswith(tuple(read))} - averages
+    schedule = {key for key in left if "." not in key} - {"scale_factor"}
+    assert left - schedule == {"scale_factor", "model_ema.decay", "model_ema.num_updates"}
+    assert all(state[key].shape in ((1000,), ()) for key in schedule), "noise by step, which the schedule's two ends tell"
+    first_stage = sum(key.startswith(audioldm.FIRST_STAGE) for key in state)
+    unet = len(averages)
+    assert len(weights) == unet + first_stage + 2, "and the scale, and what is made of no words"
+    model = built(AudioLDM, card["model"], card["facts"])
+    trainable = [parameter.numel() for parameter in model.parameters() if parameter.requires_grad]
+    assert sum(trainable) == manifest["trainable_param_count"]
+    vocoder = f"{audioldm.FIRST_STAGE}vocoder."
+    frozen = [key for key in state if key.startswith(audioldm.FIRST_STAGE) and not (key.startswith(vocoder) and "weight" in key)]
+    # CLAP is counted there; here it is read apart, and the vocoder's weights are multiplied out, which leaves its biases.
+    manifest["param_count"] = sum(trainable) + sum(state[key].numel() for key in frozen)
+    return model, weights
+
+
 FAMILIES = {
     "autoencoderkl*__amphion": autoencoder_of,
     "audioldm_vae__*": autoencoder_of,
+    "audioldm_s_full_v2_latentdiffusion__*": audioldm_of,
     "audioldm_*_unet__*": unet_of,
     "audioldm__amphion": unet_of,
     "audioldm_latent_*__amphion": unet_of,
@@ -333,7 +359,7 @@ FAMILIES = {
     **{f"{name}__*": discriminator_of for name in ("mpd", "msd", "mrd", "msstftd", "mssbcqtd", "mbd", "melgan_discriminator")},
 }
 UNCOUNTED = ("fastspeech2*", "jets__*")  # their published counts hold tables of bins, and layers that have no say
-KINDS = {"float32": torch.float32, "int64": torch.int64}
+KINDS = {"float32": torch.float32, "int32": torch.int32, "int64": torch.int64}
 
 
 def family(path):

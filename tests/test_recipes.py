@@ -13,6 +13,7 @@ import sys
 import pytest
 
 from bins import recipe
+from tests import tta
 from tests.codec import speech_release
 from tests.conftest import ROOT
 from utils.config import load_config
@@ -24,13 +25,16 @@ ENVIRONMENT = {**os.environ, "PATH": os.pathsep.join([os.path.dirname(sys.execut
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory):
-    """A demo corpus of twenty utterances, four to validate, four to test; six demo songs by two singers; and a codec."""
-    from preprocessors import demo, demo_songs
+    """A demo corpus of twenty utterances, four to validate, four to test; six demo songs by two singers; twenty clips of events; a codec;
+    and an autoencoder of mels."""
+    from preprocessors import demo, demo_events, demo_songs
 
     folder = tmp_path_factory.mktemp("demo")
     demo.make(folder / "demo", sentences=5)
     demo_songs.ensure(folder / "demo_songs")
+    demo_events.make(folder / "demo_events", clips=20)
     speech_release(folder / "codec")
+    tta.release(folder / "autoencoder")
     return folder
 
 
@@ -50,6 +54,8 @@ def stage(folder, where, which, monkeypatch, *rest):
         sets |= {f"train.stages.{name}.max_steps": 1 for name in config["train"]["stages"]}
     if "codec" in config["preprocess"]["features"]:
         sets |= {"preprocess.features.codec.model": folder / "codec", "preprocess.features.codec.bandwidth": 1.5}
+    if "latent" in config["preprocess"]["features"]:
+        sets |= {"preprocess.features.latent.model": folder / "autoencoder", "preprocess.hop_size": tta.LATENT_HOP}
     if "adversarial_from" in config["train"]:
         sets["train.adversarial_from"] = 1
     words = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]

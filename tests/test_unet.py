@@ -111,10 +111,10 @@ def test_activations_that_are_not_kept_give_the_same_gradients():
     torch.testing.assert_close(*gradients)
 
 
-def test_it_begins_as_a_network_that_predicts_nothing():
+def test_it_begins_as_a_network_that_predicts_hardly_anything():
     network = UNet(in_channels=4, out_channels=4, sizes=SIZES)
     x = torch.randn(1, 4, 6, 6)
-    assert not network(x, torch.tensor([5])).any()
+    assert network(x, torch.tensor([5])).abs().max() < 0.05
 
 
 @pytest.mark.parametrize(

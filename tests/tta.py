@@ -16,6 +16,7 @@ RATE = 16000
 HOP = 160
 BANDS = 16
 SIZES = {"channels": 4, "multipliers": (1, 2, 2), "blocks": 1, "latent": 3, "groups": 2}
+LATENT_HOP = 4 * HOP  # of a frame of the latents
 FEATURES = {"mel": {"n_fft": 512, "win_size": 400, "n_mel": BANDS}}
 
 

@@ -66,6 +66,7 @@ class Task:
     option_noun = "option"  # what an option of its models is called
     streams_text = False  # whether `stream` says a text as it comes
     streams_files = False  # whether `stream_file` makes sound of a recording or a mel piece by piece
+    captioned = False  # whether the texts of utterances say what sounds in them, and not what is spoken
     tells_times = False  # whether `timed` gives the times of lines, words and phones besides
     metrics = "mcd f0rmse fpc energy_rmse"
     prompted_metrics = ""  # and of models that speak like a recording

@@ -22,6 +22,8 @@ PROGRAMS = (
     "amphion",
     "amphion_autoencoder",
     "diffusers_autoencoder",
+    "diffusers_audioldm",
+    "audioldm",
     "openvpi",
     "transformers_vits",
     "transformers_encodec",

@@ -7,7 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from models.upstream import amphion_autoencoder, amphion_svc, fatchord, lifeiteng, naturalspeech2, r9y9, vits_svc
+from models.upstream import (
+    amphion_audioldm,
+    amphion_autoencoder,
+    amphion_svc,
+    fatchord,
+    lifeiteng,
+    naturalspeech2,
+    r9y9,
+    vits_svc,
+)
 from models.upstream.amphion_vocoders import generator
 from models.upstream.common import Card, State, card, mel_section, numbered, read_json5, speaker_table, strip
 from models.upstream.vocos import amphion_vocos
@@ -127,6 +136,7 @@ KINDS = {
     "NaturalSpeech2": naturalspeech2.read_amphion,
     "VitsSVC": vits_svc.read_amphion,
     "AutoencoderKL": amphion_autoencoder.autoencoder,
+    "AudioLDM": amphion_audioldm.read_amphion,
     **{kind: amphion_svc.reader(kind) for kind in amphion_svc.READERS},
 }
 

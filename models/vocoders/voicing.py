@@ -11,19 +11,22 @@ from utils.audio import Audio
 
 if TYPE_CHECKING:
     from models.base.task import Task
+    from models.vocoders.task import Vocoder
 
 
 class Voicing:
-    """`Voicing(task)(mel, vocoder) -> Audio`; each vocoder is loaded once."""
+    """`Voicing(task)(mel, vocoder) -> Audio`; each vocoder is loaded once. `own` is one that came with the weights of the task."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, own: Vocoder | None = None) -> None:
         self.task = task
+        self.own = own
         self._ready: dict[str | None, Callable[..., Audio]] = {}
 
     def __call__(
         self, mel: np.ndarray, vocoder: str | None, *, f0: np.ndarray | None = None, compile: bool = False
     ) -> Audio:
-        """The sound of a mel (frames, n_mel) by the release, run or checkpoint `vocoder`; None is that of the card, else Griffin-Lim.
+        """The sound of a mel (frames, n_mel) by the release, run or checkpoint `vocoder`; None is that of the card, else `own`, else
+        Griffin-Lim.
 
         `f0` (frames,) in Hz leads a vocoder that reads it.
 
@@ -39,7 +42,7 @@ class Voicing:
         """What makes sound of a mel, loaded once. Raises ValueError for a vocoder of another mel."""
         name = self._named(vocoder)
         if name not in self._ready:
-            self._ready[name] = self._griffin_lim() if name is None else self._trained(name)
+            self._ready[name] = self._unnamed() if name is None else self._trained(name)
         return self._ready[name]
 
     def _named(self, vocoder: str | None) -> str | None:
@@ -58,6 +61,12 @@ class Voicing:
         mel = MelSpectrogram(MelSettings(sample_rate=features.sample_rate, hop_size=features.hop_size, **settings))
         samples = torch.from_numpy(audio.samples)
         return mel(samples[None])[0].numpy()
+
+    def _unnamed(self) -> Callable[..., Audio]:
+        own = self.own
+        if own is None:
+            return self._griffin_lim()
+        return lambda mel: own(mel)
 
     def _griffin_lim(self) -> Callable[..., Audio]:
         import torch

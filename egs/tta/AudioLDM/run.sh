@@ -1,0 +1,2 @@
+# sh egs/tta/AudioLDM/run.sh --stage 1-4 --name ex1   (README.md beside this file tells more)
+cd "$(dirname "$0")/../../.." && PATH="$PWD/.venv/bin:$PATH" exec python -m bins.recipe egs/tta/AudioLDM "$@"
