@@ -14,6 +14,7 @@
     sound to codes         Codec     EnCodec, FACodec                          (adversarial)
     mel to latents         MelAutoencoder AutoencoderKL                        (adversarial, on the mel)
     caption to sound       TTA       AudioLDM                                  (a diffusion of latents)
+    events to sound        TimedTTA  PicoAudio                                 (the same, with a map of what sounds when)
 
 A new model is one file, one row here, and one recipe folder; the tests range over this table.
 """
@@ -44,6 +45,7 @@ SVC = "models.svc.task:SVC"
 CODEC = "models.codec.task:Codec"
 AUTOENCODER = "models.tta.autoencoding:MelAutoencoder"
 TTA = "models.tta.task:TTA"
+TIMED = "models.tta.timed:TimedTTA"
 
 FOREIGN = "models.upstream:read_foreign"  # what reads the checkpoints of other programs
 FOREIGN_TYPE = "models.upstream:foreign_model_type"  # and what tells which model of ours one is
@@ -77,6 +79,7 @@ MODELS = {
     "FACodec": Spec(CODEC, "models.codec.facodec:FACodec", ADVERSARIAL),
     "AutoencoderKL": Spec(AUTOENCODER, "models.tta.autoencoderkl:AutoencoderKL", ADVERSARIAL),
     "AudioLDM": Spec(TTA, "models.tta.audioldm:AudioLDM", SUPERVISED),
+    "PicoAudio": Spec(TIMED, "models.tta.picoaudio:PicoAudio", SUPERVISED),
 }
 
 

@@ -32,6 +32,7 @@ class Learned(TypedDict, total=False):
     symbols: list[str]
     classes: list[str]
     lengths: dict[str, float]
+    seconds: float
     language: str
     aligner: str
     network: str

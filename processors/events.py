@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from processors.features import FeatureSet
 
 
+USUAL = 10.0  # seconds of a clip
+
+
 @dataclass(kw_only=True, eq=False)
 class Events(Feature):
     """A map of onsets (frames, classes), float32: 1 where a class sounds for most of a frame, or at least begins in it, else 0.
@@ -39,8 +42,7 @@ class Events(Feature):
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self.names = list(self.classes)
-        self.lengths: dict[str, float] = {}
+        self.restore({}, None)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -89,7 +91,9 @@ class Events(Feature):
         if not lasting:
             raise ValueError("events: no utterance of the corpus has any: take one that says what sounds when, such as demo_events.")
         lengths = {name: round(median(seconds), 3) for name, seconds in sorted(lasting.items())}
-        learned = {"classes": list(self.classes) or list(lengths), "lengths": lengths}
+        usual = median(utterance.seconds for utterance in utterances)
+        names = list(self.classes) or list(lengths)
+        learned = {"classes": names, "lengths": lengths, "seconds": round(usual, 3)}
         self.restore(learned, folder)
         return learned
 
@@ -98,7 +102,8 @@ class Events(Feature):
 
     def restore(self, learned: dict[str, Any], folder: Path | None) -> None:
         self.names = learned.get("classes", list(self.classes))
-        self.lengths = learned.get("lengths", {})
+        self.lengths: dict[str, float] = learned.get("lengths", {})
+        self.seconds: float = learned.get("seconds", USUAL)  # that most clips last
 
 
 def _parsed(utterance: Utterance) -> list[Event]:

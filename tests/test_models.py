@@ -22,6 +22,7 @@ OURS = [name for name in MODELS if not name.startswith("Toy")]
 CODEC = {"network": "made-up", "rate": 24000, "hop_size": 320, "codebooks": 3, "codebook_size": 32, "codec_channels": 8}
 LATENT = {"latent_channels": 3, "latent_bins": 4}
 CAPTION = {"caption_channels": 8, "empty_tokens": 2}
+CLASSES = ["beep", "dog_bark", "rain"]
 SYMBOLS = ["<pad>", *"_.,", "sil", *"abcdefghijklmnop"]
 
 
@@ -48,7 +49,7 @@ def card_of(name):
     facts = {"sample_rate": p["sample_rate"], "hop_size": p["hop_size"], "n_mel": 80, "n_vocab": len(SYMBOLS), "n_speakers": 2}
     facts["channels"] = svc.CHANNELS
     facts |= {name: CODEC[name] for name in ("codebooks", "codebook_size", "codec_channels")}
-    facts |= LATENT | CAPTION
+    facts |= LATENT | CAPTION | {"n_events": len(CLASSES)}
     facts["statistics"] = {
         "mel": {"min": [-12.0] * 80, "max": [2.0] * 80},
         "f0": {"mean": 180.0, "std": 40.0, "min": 80.0, "max": 400.0},
@@ -56,7 +57,7 @@ def card_of(name):
     }
     return {
         "model_type": name, "dataset": ["made-up"], "preprocess": p, "model": config["model"], "facts": facts,
-        "learned": {"phone": {"symbols": SYMBOLS}, "codec": CODEC, "latent": LATENT},
+        "learned": {"phone": {"symbols": SYMBOLS}, "codec": CODEC, "latent": LATENT, "events": {"classes": CLASSES}},
         "speakers": ["made_ann", "made_bob"], "versions": versions(), "step": 1,
     }  # fmt: skip
 
@@ -88,6 +89,7 @@ def make_batch(frames, hop, pad_frames=0, pad_tokens=0, seed=0):
     }
     batch["latent"] = torch.zeros(len(frames), t, 2 * LATENT["latent_channels"], LATENT["latent_bins"])
     batch["caption"] = torch.zeros(len(frames), n, CAPTION["caption_channels"])
+    batch["events"] = torch.zeros(len(frames), t, len(CLASSES))
     for name, channels in svc.CHANNELS.items():
         batch[name] = torch.zeros(len(frames), t, channels)
     for i, (f, k) in enumerate(zip(frames, tokens, strict=True)):
@@ -101,6 +103,7 @@ def make_batch(frames, hop, pad_frames=0, pad_tokens=0, seed=0):
         batch["linear"][i, :f] = torch.from_numpy(random.standard_normal((f, 513)) ** 2)
         batch["latent"][i, :f] = torch.from_numpy(random.standard_normal((f, *batch["latent"].shape[2:])))
         batch["caption"][i, :k] = torch.from_numpy(random.standard_normal((k, CAPTION["caption_channels"])))
+        batch["events"][i, :f] = torch.arange(f)[:, None] // 5 % len(CLASSES) == torch.arange(len(CLASSES))
         for name, channels in svc.CHANNELS.items():
             batch[name][i, :f] = torch.from_numpy(random.standard_normal((f, channels)))
         batch["codec"][i, :f] = torch.from_numpy(codes.integers(0, CODEC["codebook_size"], (f, CODEC["codebooks"])))

@@ -24,6 +24,7 @@ PROGRAMS = (
     "diffusers_autoencoder",
     "diffusers_audioldm",
     "audioldm",
+    "picoaudio",
     "openvpi",
     "transformers_vits",
     "transformers_encodec",

@@ -5,48 +5,62 @@ from __future__ import annotations
 import torch
 
 from models.base.task import fit_weights
-from models.tta.picoaudio import PicoAudio
+from models.tta.picoaudio import Asked, PicoAudio
+from models.tta.schedules import to_rows
 from models.upstream.picoaudio import published
 from modules.noise import Noise
 from tests.parity import compare, open_case
 from utils.config import build
 
+HALFWAY = 500  # the step at which the reference validates
+
+
+def asked_of(model, given):
+    """What the case tells the network, and the vector of each row alone."""
+    onset = model.laid_out(given["onset"].transpose(1, 2))
+    info = given["event_info"]
+    if model.condition.form == "text":
+        context, inside = model.of_text(info[:, None])
+        return Asked(onset, context, inside), context
+    present = torch.nn.functional.one_hot(info, model.class_emb.num_embeddings).bool()
+    context, inside = model.of_classes(present)
+    return Asked(onset, context, inside), context[present][:, None]
+
 
 def check(path):
     case = open_case(path)
     given = case.given
-    arguments, state = published(case.config["unet"], case.config["scheduler"], case.weights)
-    bins = given["latent"].shape[-1]
-    facts = {"latent_bins": bins, "slots": given["onset"].shape[1], "snr": case.config["snr_gamma"] or 0.0}
+    config = case.config
+    arguments, state = published(config["unet"], config["scheduler"], case.weights)
+    arguments["condition"]["slots"] = given["onset"].shape[1]
+    facts = {"latent_bins": given["latent"].shape[-1], "snr": config["snr_gamma"] or 0.0}
     model = build(PicoAudio, {**arguments, **facts}).eval()
-    fit_weights(model, state, path.name)
-    network = model.network
-    info = given["event_info"]
-    onset = network.laid_out(given["onset"])
-    if info.ndim == 1:
-        present = torch.zeros(len(info), len(network.class_emb.weight), dtype=torch.bool)
-        present[torch.arange(len(info)), info] = True
-        context, mask = network.of_classes(present)
-        alone = context[present][:, None]
-    else:
-        context, mask = network.of_text(info)
-        alone = context
+    fit_weights(model, state | {"scale": torch.tensor(1.0)}, path.name)
+    asked, alone = asked_of(model, given)
+    made = {"onset_emb_item0": asked.onset[0], "text_emb": alone}
+    latent = to_rows(given["latent"], "time")
+    frames = torch.full((len(latent),), latent.shape[1])
+    steps = {"train": given["train.timesteps"], "val": torch.full((len(latent),), HALFWAY)}
+    first = asked.rows(torch.tensor([0]))
     with torch.inference_mode():
-        made = {"onset_emb_item0": onset[0], "text_emb": alone}
-        made["unet.pred"] = network(given["latent"], given["unet.timesteps"], onset, context, mask)
-        inside = torch.ones(onset.shape[0], onset.shape[2], dtype=torch.bool)
-        losses = {"train.loss": given["train.timesteps"], "val.loss": torch.full((len(info),), 500)}
-        for name, steps in losses.items():
-            noise = given[f"{name.partition('.')[0]}.noise"]
-            made[name] = model.loss(given["latent"], noise, steps, (onset, context, mask), inside)
-        first = (onset[:1], context[:1], mask[:1])
-        for name, scale in case.config["guid"].items():
-            begin = given[f"{name}.latents"]
-            draws = {"0": begin}
-            for number in range(case.config["steps"] - 1):
-                draws[str(number + 1)] = given[f"{name}.step_noise_{number}"]
-            made[f"{name}.latents"] = model.sample(first, begin.shape, Noise(given=draws), steps=case.config["steps"], guidance=scale)
+        made["unet.pred"] = model.on_map(given["latent"], given["unet.timesteps"], asked)
+        for name, at in steps.items():
+            noise = to_rows(given[f"{name}.noise"], "time")
+            made[f"{name}.loss"] = model.loss(latent, asked, frames, at, noise)
+        for name, scale in config["guid"].items():
+            made[f"{name}.latents"] = sampled(model, first, given, name, config["steps"], scale)
     compare(case, made)
+
+
+def sampled(model, asked, given, name, steps, scale):
+    """Latents from the noise of the case, over the steps of DDPM as diffusers has it."""
+    draws = {"0": given[f"{name}.latents"]}
+    for number in range(1, steps):
+        draws[str(number)] = given[f"{name}.step_noise_{number - 1}"]
+    predict = model.guided(asked, scale)
+    sizes = draws["0"].shape
+    how = {"steps": steps, "sampler": "ddpm", "plain": True, "settings": {"clip_sample": False}}
+    return model.diffusion.sample(predict, sizes, Noise(given=draws), **how)
 
 
 CASES = {"picoaudio__*": check}

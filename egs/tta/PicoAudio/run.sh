@@ -1,0 +1,2 @@
+# sh egs/tta/PicoAudio/run.sh --stage 1-4 --name ex1   (README.md beside this file tells more)
+cd "$(dirname "$0")/../../.." && PATH="$PWD/.venv/bin:$PATH" exec python -m bins.recipe egs/tta/PicoAudio "$@"
