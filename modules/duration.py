@@ -13,6 +13,9 @@ from modules.coupling import Flip, almost_zero, through
 from modules.spline import rational_quadratic
 
 
+UNSAMPLED = 1  # the first coupling moves the second variable alone, of which a sample uses nothing
+
+
 class DurationPredictor(nn.Module):
     """Two convolutions and a projection: `forward` says the log of the frames of each token, (batch, tokens)."""
 
@@ -50,18 +53,30 @@ class StochasticDurationPredictor(nn.Module):
     """
 
     def __init__(
-        self, channels: int, kernel_size: int = 3, dropout: float = 0.5, flows: int = 4, layers: int = 3, condition_channels: int = 0
+        self,
+        channels: int,
+        kernel_size: int = 3,
+        dropout: float = 0.5,
+        flows: int = 4,
+        layers: int = 3,
+        condition_channels: int = 0,
+        *,
+        samples_only: bool = False,
     ) -> None:
+        """`samples_only`: without the layers that only the likelihood needs, as weights are published that only speak."""
         super().__init__()
         self.pre = nn.Conv1d(channels, channels, 1)
         self.proj = nn.Conv1d(channels, channels, 1)
         self.convs = DilatedConvs(channels, kernel_size, layers, dropout)
         self.flows = _flows(channels, kernel_size, layers, flows)
+        self.cond = nn.Conv1d(condition_channels, channels, 1) if condition_channels else None
+        if samples_only:
+            self.flows[UNSAMPLED] = nn.Identity()
+            return
         self.post_pre = nn.Conv1d(1, channels, 1)
         self.post_proj = nn.Conv1d(channels, channels, 1)
         self.post_convs = DilatedConvs(channels, kernel_size, layers, dropout)
         self.post_flows = _flows(channels, kernel_size, layers, flows)
-        self.cond = nn.Conv1d(condition_channels, channels, 1) if condition_channels else None
 
     def forward(self, x: Tensor, mask: Tensor, durations: Tensor, noise: Tensor, condition: Tensor | None = None) -> Tensor:
         """An upper bound on -log p(durations), (batch,) in nats.
@@ -99,7 +114,7 @@ class StochasticDurationPredictor(nn.Module):
     def sample(self, x: Tensor, mask: Tensor, noise: Tensor, condition: Tensor | None = None) -> Tensor:
         """Log durations (batch, tokens) of `noise` (batch, 2, tokens): standard normal, scaled for more or less variety."""
         hidden = self._hidden(x, mask, condition)
-        affine, _, *rest = self.flows  # the first coupling moves the second variable alone, of which nothing is used
+        affine, _, *rest = self.flows
         z = noise
         for flow in (*reversed(rest), affine):
             z = flow.inverse(z, mask, hidden)

@@ -10,6 +10,7 @@ from processors.lexicon.arpabet import FROM_ESPEAK, VOWELS, from_espeak
 from processors.text import Phones
 from utils.registry import nearest
 
+IN_CHARACTERS = ("vits", "piper")  # symbols that are characters of IPA, one by one
 STRESS = "ˈˌ"
 WITHOUT_STRESS = str.maketrans("", "", STRESS)
 STRESS_MARKS = {"1": "ˈ", "2": "ˌ"}
@@ -34,7 +35,7 @@ def phones_of(written: str, alphabet: str, phone: Phones) -> list[str]:
         phones = written.upper().split() if alphabet == "arpabet" else _arpabet_of(written)
         return [_stored(name, phone) for name in phones]
     words = [_ipa_of(written, phone)] if alphabet == "arpabet" else written.split()
-    boundary = " " if phone.symbols == "vits" else BOUNDARY
+    boundary = " " if phone.symbols in IN_CHARACTERS else BOUNDARY
     tokens = []
     for word in words:
         tokens += [boundary, *_ipa_tokens(word, phone)]
@@ -48,7 +49,7 @@ def in_arpabet(phone: Phones) -> bool:
 
 def _symbols(written: str, phone: Phones) -> list[str]:
     """Symbols of the model's own table, checked: parted by spaces, or each a character where all symbols are."""
-    are_letters = phone.symbols in ("vits", "letters", "amphion-letters") or (phone.symbols and phone.g2p == "characters")
+    are_letters = phone.symbols in (*IN_CHARACTERS, "letters", "amphion-letters") or (phone.symbols and phone.g2p == "characters")
     symbols = written.split()
     if are_letters and "@" not in written:
         symbols = list(" ".join(symbols))
@@ -62,7 +63,7 @@ def _ipa_tokens(word: str, phone: Phones) -> list[str]:
     letters = set("".join(known))
     spelt = [_spelt(letter, letters) for letter in _parted(word)]
     word = "".join(spelt)
-    if phone.symbols == "vits":
+    if phone.symbols in IN_CHARACTERS:
         known |= {letter: letter for letter in word if letter in phone.ids}  # each character is a symbol
     elif letters.isdisjoint(STRESS):
         word = word.translate(WITHOUT_STRESS)

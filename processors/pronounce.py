@@ -15,20 +15,22 @@ from preprocessors.base import Utterance
 from processors.duration import silent
 from processors.forms import WIDE
 from processors.g2p import BOUNDARY, MARKS
+from processors.lexicon.published import PIPER_BEGIN, PIPER_END
 from processors.markup import Said
 from processors.phonemes import phones_of
 from processors.sentences import HAN, words
 from processors.text import SILENCE, Phones, as_textgrid
 
 Span = tuple[str, int, int]  # a word, its first token and the one behind its last
-ENDS = (SILENCE, "<bos>", "<eos>")
+ENCLOSING = {"amphion-espeak": (["<bos>"], ["<eos>"]), "piper": ([PIPER_BEGIN], [PIPER_END])}
+ENDS = (SILENCE, "<bos>", "<eos>", PIPER_BEGIN, PIPER_END)
 # Marks that belong to what stands before.
 LEADING = re.compile(rf"\s*[,.!?;:…]+(?=[\s\"'”’)\]{HAN}]|$)|\s*[{''.join(map(chr, WIDE))}]+")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """`tokens` (n,) strings, their `ids` (n,), or (2 n + 1,) with blanks, and how fast each is said, `rates` (n,)."""
+    """`tokens` (n,) strings, their `ids` (n,), or more with blanks (see `processors.text.places_of`), and how fast each is said, `rates` (n,)."""
 
     tokens: np.ndarray
     ids: np.ndarray
@@ -173,7 +175,8 @@ class Tokeniser:
         if self._drops_last:
             while tokens and tokens[-1].lstrip("@") == "sp":
                 tokens.pop()
-        return ["<bos>", *tokens, "<eos>"] if self.phone.symbols == "amphion-espeak" else tokens
+        begin, end = ENCLOSING.get(self.phone.symbols, ([], []))
+        return [*begin, *tokens, *end]
 
     def _inside(self, stretch: Stretch) -> list[Span]:
         """The words of a stretch of text: its runs between boundaries where they are as many, else whatever sounds alike."""

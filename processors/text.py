@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SILENCE = "sil"
 PAD = "<pad>"
 PAUSES = frozenset({SILENCE, sounds.BOUNDARY, *sounds.MARKS})  # tokens that may last no time at all
-LEARNED = ("amphion-espeak", "letters")  # ways to read for which the symbols are found in the data
+LEARNED = ("amphion-espeak", "letters", "piper")  # ways to read for which the symbols are found in the data
 MADE_WITH = {  # symbols: what can have turned words into them
     "amphion": ["lexicon", "characters"],
     "amphion-espeak": ["espeak"],
@@ -33,6 +33,7 @@ MADE_WITH = {  # symbols: what can have turned words into them
     "letters": ["characters"],
     "ming024": ["lexicon", "characters", "pinyin"],
     "naturalspeech2": ["lexicon"],
+    "piper": ["espeak", "characters"],
     "vits": ["espeak"],
 }
 
@@ -44,11 +45,11 @@ class Phones(Feature):
     "cmn"); "" is what the corpus says, English where it says nothing. `source`: "textgrid" takes the tokens from the corpus's
     own phone times, so that each has a length; at inference, where there is only text, punctuation then becomes "sil" and word
     boundaries go, as in a TextGrid. `lexicon`: a file for g2p "lexicon", and of words that "pinyin" is to read otherwise.
-    `blanks` puts id 0 around every token (VITS).
+    `blanks` puts id 0 around every token (VITS), or "between" them (Piper).
     `symbols` names a published table and with it the exact tokens of its models: "vits" (jaywalnut310), "amphion",
     "ming024", "naturalspeech2", "amphion-espeak" (Amphion's VITS and VALL-E, whose table is learnt from the data),
-    "amphion-letters" (its first VITS, which read the phones of a lexicon as letters), or "letters" (those of the text that the
-    table learnt from the data has: transformers' VITS).
+    "amphion-letters" (its first VITS, which read the phones of a lexicon as letters), "letters" (those of the text that the
+    table learnt from the data has: transformers' VITS), or "piper" (characters of espeak's phones, or of the text).
     Without it, tokens start and end with "sil", and the table is "<pad>" and all that occurs, sorted.
     """
 
@@ -65,9 +66,9 @@ class Phones(Feature):
         g2p: Literal["espeak", "lexicon", "characters", "pinyin"] = "espeak",
         source: Literal["text", "textgrid"] = "text",
         lexicon: str | None = None,
-        symbols: Literal["amphion", "amphion-espeak", "amphion-letters", "letters", "ming024", "vits", "naturalspeech2"]
+        symbols: Literal["amphion", "amphion-espeak", "amphion-letters", "letters", "ming024", "piper", "vits", "naturalspeech2"]
         | None = None,
-        blanks: bool = False,
+        blanks: bool | Literal["between"] = False,
         language: str = "",
     ) -> None:
         self.g2p = g2p
@@ -116,7 +117,7 @@ class Phones(Feature):
 
     def check_language(self, language: str) -> None:
         """Raises ValueError where this front end reads another language alone."""
-        published = "en-us" if self.symbols and self.symbols != "letters" else ""
+        published = "en-us" if self.symbols and self.symbols not in ("letters", "piper") else ""
         alone = self.language or ("cmn" if self.g2p == "pinyin" else published)
         if alone and language != alone:
             raise ValueError(f"language: this model reads {alone!r} alone, leave {language!r} out.")
@@ -139,6 +140,10 @@ class Phones(Feature):
 
         if self.symbols == "letters":
             return self._letters(sounds.clean(text, language))
+        if self.symbols == "piper":
+            letters = published.piper(sounds.clean(text, language), language, phones=self.g2p == "espeak")
+            known = [letter for letter in letters if letter in self.ids] if self.table else letters
+            return [published.PIPER_BEGIN, *known, published.PIPER_END]
         if self.symbols == "amphion-espeak":
             return ["<bos>", *published.espeak_tokens(sounds.clean(text)), "<eos>"]
         if self.symbols == "vits":
@@ -203,6 +208,10 @@ class Phones(Feature):
         symbols = set(chain.from_iterable(tokens))
         if self.symbols == "letters":
             return {"symbols": [PAD, *sorted(symbols)]}
+        if self.symbols == "piper":
+            from processors.lexicon.published import piper_table
+
+            return {"symbols": piper_table(symbols)}
         if self.symbols == "amphion-espeak":
             from processors.lexicon.published import espeak_table
 
@@ -226,7 +235,7 @@ class Phones(Feature):
         self.ids = index(symbols)
 
     def encode(self, tokens: np.ndarray) -> np.ndarray:
-        """Ids (tokens,), or (2 tokens + 1,) with blanks. Raises ValueError naming a symbol the table lacks."""
+        """Ids (tokens,), or (2 tokens + 1,) with blanks, (2 tokens - 1,) with those between. Raises ValueError naming a symbol the table lacks."""
         if not self.table:
             raise ValueError("phone: no symbol table yet: run the extract stage first (run.sh --stage 1).")
         unknown = sorted({str(token) for token in tokens if token not in self.ids})
@@ -236,7 +245,10 @@ class Phones(Feature):
                 "reword the text, or train on a corpus that holds the sound."
             )
         ids = np.array([self.ids[str(token)] for token in tokens], dtype=np.int64)
-        return interspersed(ids) if self.blanks else ids
+        if not self.blanks:
+            return ids
+        spread = interspersed(ids)
+        return spread[1:-1] if self.blanks == "between" else spread
 
 
 def _tokens(features: FeatureSet, utterance: Utterance) -> list[str] | str:
@@ -252,6 +264,13 @@ def interspersed(ids: np.ndarray, blank: int = 0) -> np.ndarray:
     spread = np.full(2 * len(ids) + 1, blank, dtype=ids.dtype)
     spread[1::2] = ids
     return spread
+
+
+def places_of(tokens: int, ids: int) -> range:
+    """Where so many tokens lie among their ids: all of them, or every second beside blanks, around them or between."""
+    if ids == tokens:
+        return range(tokens)
+    return range(1 if ids > 2 * tokens else 0, ids, 2)
 
 
 def as_textgrid(tokens: list[str]) -> list[str]:

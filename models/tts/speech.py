@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from processors.duration import silent
+from processors.text import places_of
 from utils.audio import Audio, join
 from utils.textgrid import Interval, write_srt, write_textgrid
 
@@ -80,17 +81,16 @@ def token_times(duration: np.ndarray, seconds_per_frame: float, seconds: float) 
 def with_times(
     audio: Audio, text: str, tokens: np.ndarray, duration: np.ndarray, words: list[tuple[str, int, int]], seconds_per_frame: float
 ) -> Speech:
-    """The times of one line. `duration` is of the tokens, or of tokens with blanks around; `words` count spoken tokens."""
-    blanks = len(duration) == 2 * len(tokens) + 1
+    """The times of one line. `duration` is of the tokens, or of tokens and blanks; `words` count spoken tokens."""
     times = token_times(duration, seconds_per_frame, audio.seconds)
-    spans = times
-    if blanks:  # one sounds on from the phone before it; the first is the silence before speech
-        starts = [start for start, _ in times[1::2]]
-        ends = [end for _, end in times[2::2]]
-        spans = list(zip(starts, ends, strict=True))
-    phones = [(_label(token), *span) for token, span in zip(tokens.tolist(), spans, strict=True)]
-    if blanks:
-        phones.insert(0, ("", *times[0]))
+    places = places_of(len(tokens), len(times))
+    phones = [("", *times[0])] if places.start else []  # a first blank is the silence before speech
+    for token, place in zip(tokens.tolist(), places, strict=True):
+        behind = place + places.step
+        lasting = times[place:behind]  # a blank sounds on from the phone before it
+        start, _ = lasting[0]
+        _, end = lasting[-1]
+        phones.append((_label(token), start, end))
     spoken = [phone for phone in phones if phone[0]]
     line = []
     if spoken:

@@ -20,6 +20,7 @@ from processors.markup import Said
 from processors.pronounce import Reading, Tokeniser
 from processors.script import Line
 from processors.script import stream as lines
+from processors.text import places_of
 from utils.audio import Audio, join
 from utils.log import log
 
@@ -236,11 +237,10 @@ class TTS(Task):
         number = self.speaker_of(utterance) if named is None else self.speaker_id(named)
         spoken = self._utter(reading, self._speaker(number), options, utterance.text)
         count = len(spoken["duration"])
-        if count > len(phones):  # blanks between the phones: they last, but have no name
-            names = np.full(count, "", dtype=phones.dtype)
-            names[1::2] = phones
-            phones = names
-        return spoken | {"phones": phones}
+        names = np.full(count, "", dtype=phones.dtype)  # blanks last, but have none
+        places = places_of(len(phones), count)
+        names[places] = phones
+        return spoken | {"phones": names}
 
     def _speak_like(self, utterance: Utterance, reading: Reading, options: dict[str, Any]) -> dict[str, np.ndarray]:
         """The `reading` of an utterance in the voice of the prompt; without one it goes on from how the recording begins."""
@@ -343,10 +343,9 @@ class TTS(Task):
         first = rates[0]
         if (rates == first).all():
             return speed * float(first)
-        each = rates
-        if size != len(rates):
-            blank_first = np.append(first, rates)
-            each = np.repeat(blank_first, 2)[1:]
+        places = places_of(len(rates), size)
+        owner = np.searchsorted(places, np.arange(size), side="right").clip(1) - 1
+        each = rates[owner]
         speeds = torch.from_numpy(speed * each)
         return speeds.float()[None].to(self.device)
 

@@ -35,11 +35,13 @@ class DurationSizes:
     layers: int = 3
     dropout: float = 0.5
 
-    def network(self, channels: int, condition_channels: int) -> DurationPredictor | StochasticDurationPredictor:
+    def network(
+        self, channels: int, condition_channels: int, *, samples_only: bool = False
+    ) -> DurationPredictor | StochasticDurationPredictor:
         """The predictor, over hidden states of so many channels."""
         if self.stochastic:
             sizes = (self.kernel, self.dropout, self.flows, self.layers)
-            return StochasticDurationPredictor(channels, *sizes, condition_channels)
+            return StochasticDurationPredictor(channels, *sizes, condition_channels, samples_only=samples_only)
         return DurationPredictor(channels, self.filter, self.kernel, self.dropout, condition_channels)
 
 
@@ -51,11 +53,19 @@ class SpeakerSizes:
     idle_layers: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class OptionalPosteriorSizes(PosteriorSizes):
+    """`absent`: published weights without one, which only speak."""
+
+    absent: bool = False
+
+
 class VITS(Model):
     """Phones to sound. In training the recording's spectrogram says, through a posterior and a flow, what each phone sounds like.
 
     The defaults are the paper's. `latent` is the size of a frame between text and sound. `decoding.n_fft` and `win_size` are also
-    those of the feature "linear". Raises ValueError when the sizes do not fit together.
+    those of the feature "linear". With `posterior.absent`, as some weights are published, it only speaks: without the posterior and the
+    half of the durations that tells how likely they are. Raises ValueError when the sizes do not fit together.
     """
 
     reads = ("phone", "linear", "audio")
@@ -64,7 +74,7 @@ class VITS(Model):
     compiles = "dec.decode"  # where nearly all the time goes when it speaks
     former = {
         **former_names("encoder", EncoderSizes, "encoder_"),
-        **former_names("posterior", PosteriorSizes, "posterior_"),
+        **former_names("posterior", OptionalPosteriorSizes, "posterior_"),
         **former_names("flow", FlowSizes, "flow_"),
         "flows": "flow.flows",
         **former_names("duration", DurationSizes, "duration_"),
@@ -84,7 +94,7 @@ class VITS(Model):
         hidden: int = 192,
         latent: int = 192,
         encoder: EncoderSizes = EncoderSizes(),
-        posterior: PosteriorSizes = PosteriorSizes(),
+        posterior: OptionalPosteriorSizes = OptionalPosteriorSizes(),
         flow: FlowSizes = FlowSizes(),
         duration: DurationSizes = DurationSizes(),
         speaker: SpeakerSizes = SpeakerSizes(),
@@ -97,10 +107,10 @@ class VITS(Model):
         self.slice_frames = decoding.slice_frames
         self.bins = decoding.n_fft // 2 + 1
         self.enc_p = TextEncoder(n_vocab=n_vocab, hidden=hidden, latent=latent, encoder=encoder.network(hidden))
-        self.enc_q = posterior.network(self.bins, hidden, latent, condition)
+        self.enc_q = None if posterior.absent else posterior.network(self.bins, hidden, latent, condition)
         self.flow = flow.network(latent, hidden, condition)
         self.stochastic = duration.stochastic
-        self.dp = duration.network(hidden, condition)
+        self.dp = duration.network(hidden, condition, samples_only=posterior.absent)
         self.dec = decoding.network(n_mel=latent, hop_size=hop_size, speaker_channels=condition, plain_ends=True)
         self.emb_g = nn.Embedding(n_speakers, speaker.channels) if many else None
         self.mel_loss = decoding.mel_loss(sample_rate, hop_size)
@@ -221,8 +231,9 @@ class VITS(Model):
         """The words and the melody of a spectrogram (batch, frames, bins) of the speakers `source` in the voice of `target`.
 
         Both are (batch,) numbers of trained speakers. Returns `audio` and `samples` as `infer` does, `z_p` and `z`.
-        Raises ValueError for a model of one speaker.
+        Raises ValueError for a model of one speaker, and for one without a posterior.
         """
+        self._check_whole()
         if self.emb_g is None:
             raise ValueError("this VITS was trained on one speaker: there is no other voice to convert to.")
         if frames is None:
@@ -262,7 +273,15 @@ class VITS(Model):
         squares = (raw - target).square().sum(1)
         return {"duration_raw": raw, "duration_loss": squares / tokens}
 
+    def _check_whole(self) -> None:
+        if self.enc_q is None:
+            raise ValueError(
+                "these weights came without a posterior, which hears recordings: they speak, and can neither convert nor be trained as they "
+                "are. Leave model.posterior.absent out and begin with them: --set train.init_from=VOICE."
+            )
+
     def _check(self, batch: dict[str, Any]) -> None:
+        self._check_whole()
         bins = batch["linear"].shape[2]
         if bins != self.bins:
             raise ValueError(

@@ -44,6 +44,7 @@ PROGRAMS = (
     "lmnt",
     "fatchord",
     "r9y9",
+    "piper",
     "jaywalnut310",
     "sovits",
     "rvc",

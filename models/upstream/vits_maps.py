@@ -71,16 +71,19 @@ def facts_of(state: State) -> dict[str, Any]:
 def measured(state: State) -> dict[str, Any]:
     """Sizes that stand in the weights, under the original's names, but in no configuration."""
     weight = "parametrizations.weight.original1" if any("parametrizations" in key for key in state) else "weight"
-    stochastic = "dp.proj.weight" in state and "dp.post_pre.weight" in state
+    stochastic = "dp.flows.0.m" in state
     sizes = {
         "encoder_window": state["enc_p.encoder.attn_layers.0.emb_rel_k"].shape[1] // 2,
-        "posterior_layers": _count(state, r"enc_q\.enc\.in_layers\.(\d+)\.bias"),
-        "posterior_kernel": state[f"enc_q.enc.in_layers.0.{weight}"].shape[2],
         "flows": (_count(state, r"flow\.flows\.(\d+)\.pre\.bias") + 1) // 2,
         "flow_layers": _count(state, r"flow\.flows\.0\.enc\.in_layers\.(\d+)\.bias"),
         "flow_kernel": state[f"flow.flows.0.enc.in_layers.0.{weight}"].shape[2],
         "stochastic_durations": stochastic,
     }
+    if "enc_q.proj.bias" in state:  # weights that only speak have none
+        sizes |= {
+            "posterior_layers": _count(state, r"enc_q\.enc\.in_layers\.(\d+)\.bias"),
+            "posterior_kernel": state[f"enc_q.enc.in_layers.0.{weight}"].shape[2],
+        }
     if stochastic:
         return sizes | {
             "duration_kernel": state["dp.convs.convs_sep.0.weight"].shape[2],

@@ -8,6 +8,7 @@ New models use `processors.numbers.normalise`.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 
 VOWELS = ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW")
@@ -29,6 +30,11 @@ VITS_IPA = (
     "ɑɐɒæɓʙβɔɕçɗɖðʤəɘɚɛɜɝɞɟʄɡɠɢʛɦɧħɥʜɨɪʝɭɬɫɮʟɱɯɰŋɳɲɴøɵɸθœɶʘɹɺɾɻʀʁɽʂʃʈʧʉʊʋⱱʌɣɤʍχʎʏʑʐʒʔʡʕʢǀǁǂǃˈˌːˑʼʴʰʱʲʷˠˤ˞↓↑→↗↘"
     "'\u0329'ᵻ"
 )
+
+
+PIPER_BEGIN = "^"
+PIPER_END = "$"
+PIPER_MARKS = ("_", PIPER_BEGIN, PIPER_END)
 
 
 def arpabet() -> list[str]:
@@ -59,6 +65,11 @@ def vits() -> list[str]:
 def naturalspeech2() -> list[str]:
     """89 symbols: phones without "@"; id 0 is both the phone AA and the padding."""
     return [*arpabet(), *SILENCES, "<s>", "</s>"]
+
+
+def piper_table(symbols: Iterable[str]) -> list[str]:
+    """Piper's order for characters found in the data: the blank, what begins and what ends a text, then the others sorted."""
+    return [*PIPER_MARKS, *sorted(set(symbols) - {*PIPER_MARKS})]
 
 
 def espeak_table(symbols: Iterable[str]) -> list[str]:
@@ -192,6 +203,15 @@ def english_cleaners2(text: str) -> str:
     return collapse(" ".join(as_published(written, "en-us", stress=True, word=" ", phone="")))
 
 
+def piper(text: str, language: str, *, phones: bool) -> list[str]:
+    """Characters, with diacritics apart, of espeak's phones with stress and punctuation, or of the text itself."""
+    from processors.espeak import as_published
+
+    written = " ".join(as_published(text, language, stress=True, word=" ", phone="")) if phones else text.casefold()
+    letters = unicodedata.normalize("NFD", collapse(written))
+    return [letter for letter in letters if letter not in PIPER_MARKS]
+
+
 def espeak_tokens(text: str) -> list[str]:
     """Phones, "_" between words, and every mark, as Amphion's VITS and VALL-E were given them.
 
@@ -252,8 +272,6 @@ def lexicon_phones(text: str, lexicon: dict[str, list[str]], otherwise: Callable
 
 def spoken_words(piece: str) -> list[str]:
     """What g2p_en looks up for one piece: numbers in words, accents gone, single marks kept."""
-    import unicodedata
-
     text = unicodedata.normalize("NFD", expand_numbers(piece))
     text = "".join(character for character in text if unicodedata.category(character) != "Mn").lower()
     text = re.sub(r"[^ a-z'.,?!\-]", "", text).replace("i.e.", "that is").replace("e.g.", "for example")
