@@ -1,4 +1,5 @@
-"""What comes along: small, whole, of nobody's disk; voices are understood by a recogniser that never heard them, a codec keeps the sound."""
+"""What comes along: small, whole, of nobody's disk; voices are understood by a recogniser that never heard them, a codec keeps the sound, and
+an autoencoder the mel."""
 
 import re
 
@@ -13,7 +14,8 @@ from utils.files import read_json
 
 FOLDERS = sorted(path.parent for path in (ROOT / "pretrained").glob("*/card.json"))
 CODEC = ROOT / "pretrained" / "encodec_small"
-VOICES = [folder for folder in FOLDERS if folder != CODEC]
+AUTOENCODER = ROOT / "pretrained" / "autoencoder_sounds"
+VOICES = [folder for folder in FOLDERS if folder not in (CODEC, AUTOENCODER)]
 UNSEEN = (  # of no corpus that a voice here learnt from
     "The train to the city leaves at seven in the morning.",
     "She put the letter on the table and closed the door.",
@@ -46,6 +48,19 @@ def test_the_codec_keeps_more_of_a_voice_with_every_bit():
     voice = Audio.read(sorted(VOICES[0].glob("samples/*.wav"))[0], codec.rate)
     kept = [si_sdr(voice, codec(voice, bandwidth=bandwidth)) for bandwidth in (1.5, 3, 6)]
     assert kept[0] > 0 and kept[0] + 1 < kept[1] < kept[2], kept
+
+
+def test_the_autoencoder_keeps_a_mel_in_a_quarter_of_its_numbers(tmp_path):
+    from preprocessors import demo_events
+
+    coder = load(AUTOENCODER, device="cpu")
+    demo_events.make(tmp_path, clips=2)
+    for path in sorted(tmp_path.rglob("*.wav")):
+        mel = coder.mel(Audio.read(path))
+        latents = coder.encode(mel)
+        assert 3.9 < mel.size / latents.mean.size < 4.1
+        lost = np.abs(coder.decode(latents) - mel).mean()
+        assert lost < 0.35, f"{lost} nepers; 0.23 over 60 such clips"
 
 
 @pytest.mark.parametrize("folder", VOICES, ids=lambda folder: folder.name)

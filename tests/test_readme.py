@@ -13,6 +13,7 @@ from bins import recipe
 from models.base.card import build_model
 from models.base.checkpoint import save_release
 from models.vocoders.hifigan import HiFiGAN
+from tests import audioldm
 from tests.conftest import ROOT, clip, make
 from tests.parity import old_keys
 from tests.test_models import card_of
@@ -56,7 +57,7 @@ def test_commands_name_what_exists(words, monkeypatch, capsys):
 
 
 def test_python_of_the_front_page_runs(tmp_path, monkeypatch):
-    """In a folder that holds what the page speaks of: our voice, someone's HiFi-GAN, a recording."""
+    """In a folder that holds what the page speaks of: our voice, someone's HiFi-GAN, an AudioLDM, a recording."""
     from utils.audio import Audio
     from utils.files import write_json
 
@@ -69,13 +70,14 @@ def test_python_of_the_front_page_runs(tmp_path, monkeypatch):
     torch.save({"generator": old_keys(make(HiFiGAN, n_mel=20, **sizes).state_dict())}, tmp_path / "path/to/UNIVERSAL_V1/g_02500000")
     card = card_of("TransformerSVC") | {"speakers": ["made_a_singer", "made_another"], "registers": {"made_a_singer": 200.0}}
     save_release(tmp_path / "my_converter", card, build_model(card).state_dict())
+    audioldm.release(tmp_path).rename(tmp_path / "path/to/audioldm-s-full-v2")
     for name in ("recording.wav", "song.wav"):
         Audio(clip(1.0, 150, 0), 16000).write(tmp_path / name)
     found = blocks(ROOT / "README.md", "python")
     assert found
     for block in found:
         exec(compile(block, "README.md", "exec"), {})  # noqa: S102
-    for name in ("hello.wav", "sung.wav", "resynthesised.wav"):
+    for name in ("hello.wav", "sung.wav", "rain.wav", "resynthesised.wav"):
         assert np.isfinite(Audio.read(tmp_path / name).samples).all()
 
 
