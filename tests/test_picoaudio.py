@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from bins import infer
 from models.base.checkpoint import save_release
 from models.base.task import load
 from models.tta.picoaudio import EventCondition, PicoAudio
 from modules.unet import UNetSizes
 from tests import tta
 from tests.networks import stirred
+from tests.text_encoders import save_encoder
+from utils.audio import Audio
 
 CHANNELS = 3
 BINS = 4
@@ -102,24 +105,29 @@ def test_a_seed_says_the_same_twice_and_guidance_is_one_batch():
     assert model.infer(events, steps=2, seed=3, sampler="published", guidance=1)["latent"].isfinite().all()
 
 
-@pytest.fixture
-def place(tmp_path):
-    """A release on the latents of a tiny autoencoder."""
-    autoencoder = tta.release(tmp_path / "autoencoder")
+def release(folder, form="class", **features):
+    """One that is saved, on the latents of a tiny autoencoder."""
+    autoencoder = tta.release(folder / "autoencoder")
     coder = load(autoencoder, device="cpu")
-    features = {"latent": {"model": autoencoder}, "events": {}}
+    features |= {"latent": {"model": autoencoder}, "events": {}}
     described = {"network": coder.digest, "rate": tta.RATE, "hop_size": 4 * tta.HOP, "latent_channels": CHANNELS, "latent_bins": BINS}
     card = {
         "model_type": "PicoAudio",
         "dataset": [],
         "preprocess": {"sample_rate": tta.RATE, "hop_size": 4 * tta.HOP, "features": features},
-        "model": {"condition": {"width": 12}, "unet": SIZES},
-        "facts": {"latent_channels": CHANNELS, "latent_bins": BINS, "n_events": len(CLASSES), "statistics": None},
+        "model": {"condition": {"width": 12, "form": form}, "unet": SIZES},
+        "facts": {"latent_channels": CHANNELS, "latent_bins": BINS, "n_events": len(CLASSES), "caption_channels": 6, "statistics": None},
         "learned": {"latent": described, "events": LEARNED},
         "speakers": [],
     }
-    save_release(tmp_path / "release", card, stirred(tiny()).state_dict())
-    return str(tmp_path / "release")
+    model = tiny(condition={"form": form}, caption_channels=6)
+    save_release(folder / "release", card, stirred(model).state_dict())
+    return str(folder / "release")
+
+
+@pytest.fixture
+def place(tmp_path):
+    return release(tmp_path)
 
 
 def test_a_line_and_a_sentence_become_sound(place):
@@ -146,6 +154,28 @@ def test_a_line_and_a_sentence_become_sound(place):
 def test_what_cannot_be_made_is_said_before(place, text, options, said):
     with pytest.raises(ValueError, match=said):
         load(place, device="cpu")(text, **options)
+
+
+def test_a_model_of_texts_hears_the_caption_and_names_another_encoder(tmp_path, place):
+    encoder = str(save_encoder(tmp_path / "encoder", "bert", width=6))
+    task = load(release(tmp_path / "text", "text", caption={"model": encoder, "pooled": True}), device="cpu")
+    sounds = [task(text, events="beep__0.1-0.3", steps=2, seed=1).samples for text in ("rain on a roof", "a dog barks")]
+    assert not np.array_equal(*sounds)
+    other = str(save_encoder(tmp_path / "other", "bert", width=8))
+    with pytest.raises(ValueError, match=r"the text encoder gives 8 channels, and .* reads 6"):
+        task("rain", text_encoder=other, steps=2)
+    with pytest.raises(ValueError, match=r"text_encoder: .* attends to classes and reads no text"):
+        load(place, device="cpu")("rain", text_encoder=other, steps=2)
+
+
+def test_the_command_line_takes_lines_and_sentences(place, tmp_path):
+    words = ["--checkpoint", place, "--steps", "2", "--seconds", "0.5"]
+    assert infer.main([*words, "--text", "beep__0.0-0.2", "--out", str(tmp_path / "one")]) == 0
+    (sound,) = (tmp_path / "one").glob("*.wav")
+    assert len(Audio.read(sound).samples) == tta.RATE // 2
+    (tmp_path / "list.txt").write_text("first|a beep\nsecond|two cats\n")
+    infer.main([*words, "--list", str(tmp_path / "list.txt"), "--out", str(tmp_path / "two")])
+    assert [path.stem for path in (tmp_path / "two").glob("*.wav")] == ["first"]
 
 
 def published_folder(folder, classes=5):

@@ -157,14 +157,17 @@ class TTA(Task):
         asked = self._embedded(encoder, caption, 0)
         sees_padding = self.model.text.sees_padding
         avoided = self._embedded(encoder, own["negative"], asked.shape[1] if sees_padding else 0)
-        expected = self.model.no_words.shape[1]
-        width = asked.shape[2]
+        self._check_width(asked, self.model.no_words.shape[1])
+        return {"caption": asked, "negative": avoided}
+
+    def _check_width(self, states: torch.Tensor, expected: int) -> None:
+        """Raises ValueError for states (1, tokens, channels) of another text encoder's width."""
+        width = states.shape[2]
         if width != expected:
             raise ValueError(
                 f"caption: the text encoder gives {width} channels, and {self.name} reads {expected}: "
                 f"give the one that it was trained with, as text_encoder or {SOURCE.given('FOLDER')}."
             )
-        return {"caption": asked, "negative": avoided}
 
     def _embedded(self, encoder: Captions, text: str, least: int) -> torch.Tensor:
         import torch

@@ -50,7 +50,7 @@ class TimedTTA(TTA):
         the card; without any vocoder it is Griffin-Lim. All other `options` are those of the model's `infer`, such as `steps`, `guidance`
         and `sampler`; a `seed` below 0 is a new one each time.
         Raises ValueError, before a sound is made, naming the word or event that is none, one that ends before it starts, goes beyond the
-        end or overlaps another of its class, and an option out of its range or that the model lacks.
+        end or overlaps another of its class, an option out of its range or that the model lacks, and a text encoder of another width.
         """
         own = {"events": events, "seconds": seconds, "candidates": candidates, "clap": clap}
         own |= {"text_encoder": text_encoder, "vocoder": vocoder}
@@ -98,5 +98,9 @@ class TimedTTA(TTA):
         inputs = {"events": onsets[None].to(self.device)}
         if self.model.condition.form == "text":
             encoder = self._encoder(text_encoder)
-            inputs["caption"] = self._embedded(encoder, caption, 0)
+            states = self._embedded(encoder, caption, 0)
+            self._check_width(states, self.model.condition.width // self.model.repeats)
+            inputs["caption"] = states
+        elif text_encoder is not None:
+            raise ValueError(f"text_encoder: {self.name} attends to classes and reads no text: leave it out.")
         return inputs
