@@ -155,9 +155,12 @@ class TTA(Task):
         """What is asked for and what is not, as inputs of the model (1, tokens, channels). Raises ValueError for another encoder's width."""
         encoder = self._encoder(own["text_encoder"])
         asked = self._embedded(encoder, caption, 0)
-        sees_padding = self.model.text.sees_padding
-        avoided = self._embedded(encoder, own["negative"], asked.shape[1] if sees_padding else 0)
-        self._check_width(asked, self.model.no_words.shape[1])
+        least = 0
+        if self.model.text.sees_padding:
+            least = asked.shape[1]
+        avoided = self._embedded(encoder, own["negative"], least)
+        expected = self.model.no_words.shape[1]
+        self._check_width(asked, expected)
         return {"caption": asked, "negative": avoided}
 
     def _check_width(self, states: torch.Tensor, expected: int) -> None:
