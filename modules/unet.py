@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from modules.diffusion import geometric_frequencies, waves_of
+from modules.winograd import Conv1x1, Conv3x3
 
 EMBEDDING = 4  # times as wide as the first level is what the step becomes
 FAINT = 0.01  # times the usual size of weights
@@ -94,24 +95,24 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, embedding: int, sizes: UNetSizes) -> None:
         super().__init__()
-        first = nn.Conv2d(inputs, outputs, 3, padding=1)
-        last = nn.Conv2d(outputs, outputs, 3, padding=1)
+        first = Conv3x3(inputs, outputs)
+        last = Conv3x3(outputs, outputs)
         norm_in = nn.GroupNorm(sizes.groups, inputs)
         norm_out = nn.GroupNorm(sizes.groups, outputs)
         dropout = nn.Dropout(sizes.dropout)
         shift = nn.Linear(embedding, outputs)
-        self.in_layers = nn.Sequential(norm_in, nn.SiLU(), first)
+        self.in_layers = nn.Sequential(norm_in, nn.SiLU(inplace=True), first)
         self.emb_layers = nn.Sequential(nn.SiLU(), shift)
-        self.out_layers = nn.Sequential(norm_out, nn.SiLU(), dropout, faint(last))
+        self.out_layers = nn.Sequential(norm_out, nn.SiLU(inplace=True), dropout, faint(last))
         self.skip_connection = nn.Identity()
         if inputs != outputs:
-            self.skip_connection = nn.Conv2d(inputs, outputs, 1)
+            self.skip_connection = Conv1x1(inputs, outputs)
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """`x` (batch, inputs, height, width), `embedding` (batch, channels) -> (batch, outputs, height, width)."""
         shift = self.emb_layers(embedding)
-        hidden = self.in_layers(x) + shift[:, :, None, None]
-        return self.skip_connection(x) + self.out_layers(hidden)
+        hidden = added(shift[:, :, None, None], self.in_layers(x))
+        return added(self.skip_connection(x), self.out_layers(hidden))
 
 
 class Attention(nn.Module):
@@ -178,11 +179,12 @@ class TransformerLayer(nn.Module):
     def forward(self, x: Tensor, context: Tensor | None, mask: Tensor | None) -> Tensor:
         """`x` (batch, tokens, channels)."""
         normed = self.norm1(x)
-        x = x + self.attn1(normed, normed)
+        x = added(x, self.attn1(normed, normed))
         normed = self.norm2(x)
         seen = normed if context is None else context
-        x = x + self.attn2(normed, seen, mask)
-        return x + self.ff(self.norm3(x))
+        x = added(x, self.attn2(normed, seen, mask))
+        normed = self.norm3(x)
+        return added(x, self.ff(normed))
 
 
 class SpatialTransformer(nn.Module):
@@ -207,7 +209,7 @@ class SpatialTransformer(nn.Module):
             tokens = layer(tokens, context, mask)
         tokens = self.proj_out(tokens)
         changed = tokens.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
-        return x + changed
+        return added(x, changed)
 
 
 class Downsample(nn.Module):
@@ -226,7 +228,7 @@ class Upsample(nn.Module):
 
     def __init__(self, channels: int, crop: Crop) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv = Conv3x3(channels, channels)
         self.crop = crop
 
     def forward(self, x: Tensor, like: Tensor) -> Tensor:
@@ -395,6 +397,12 @@ class UNet(nn.Module):
         if self.sizes.keep_less and torch.is_grad_enabled():
             return checkpoint(part, *inputs, use_reentrant=False)
         return part(*inputs)
+
+
+def added(x: Tensor, made: Tensor) -> Tensor:
+    """`x` and what a layer has made, in whose memory they are summed: a good part of a step is reading and writing maps."""
+    made += x
+    return made
 
 
 def faint(layer: nn.Module) -> nn.Module:

@@ -50,9 +50,11 @@ class Arrays:
         return self.keep(name, feature(self.utterance, sound, **needed))
 
     def inputs(self, name: str) -> tuple[Audio | None, dict[str, np.ndarray]]:
-        """What a feature is computed from: the sound at the rate that it asks for, and the arrays of what it needs."""
+        """What a feature is computed from: the sound at the rate that it asks for, None for one of the text, and the arrays of what it needs."""
         feature = self.features.features[name]
         needed = {need: self[need] for need in feature.needs}
+        if feature.of == "text":
+            return None, needed
         sound = self._sound(feature.input_rate or self.features.sample_rate)
         return sound, needed
 

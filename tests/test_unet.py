@@ -5,7 +5,9 @@ import torch
 
 from models.base.task import fit_weights
 from models.upstream.unet_maps import from_diffusers, from_original
+from modules import winograd
 from modules.unet import UNet, UNetCondition, UNetSizes
+from modules.winograd import Conv1x1, Conv3x3
 from utils.config import build
 
 SIZES = UNetSizes(widths=(8, 16), blocks=1, attention=(False, True), heads=2, groups=4)
@@ -163,3 +165,29 @@ def test_parts_of_the_original_that_are_not_built_are_named():
     params = {"model_channels": 8, "channel_mult": [1], "attention_resolutions": [1], "num_res_blocks": 1, "num_heads": 2}
     with pytest.raises(ValueError, match="use_scale_shift_norm is True: only False is built here"):
         from_original({**params, "use_scale_shift_norm": True}, {})
+
+
+@pytest.mark.parametrize(("size", "way"), [((16, 16), "winograd"), ((33, 13), "winograd"), ((1, 1), "by_windows"), ((7, 3), "by_windows")])
+def test_a_convolution_in_a_faster_way_is_the_direct_one(size, way, monkeypatch):
+    """For weights as they are, and as they have become."""
+    ways = []
+    for name in ("winograd", "by_windows"):
+        chosen = getattr(winograd, name)
+        monkeypatch.setattr(winograd, name, lambda *inputs, name=name, chosen=chosen: (ways.append(name), chosen(*inputs))[1])
+    layer = Conv3x3(5, 7)
+    x = torch.randn(2, 5, *size)
+    for _ in range(2):
+        direct = torch.nn.functional.conv2d(x, layer.weight, layer.bias, padding=1)
+        with torch.inference_mode():
+            made = layer(x)
+        torch.testing.assert_close(made, direct.detach(), atol=2e-5, rtol=1e-5)
+        with torch.no_grad():
+            layer.weight.mul_(2)
+    assert ways == [way, way]
+    assert torch.equal(layer(x), torch.nn.functional.conv2d(x, layer.weight, layer.bias, padding=1)) and len(ways) == 2, "training is plain"
+
+
+def test_a_convolution_of_one_place_is_a_matrix_product():
+    layer = Conv1x1(5, 7)
+    x = torch.randn(2, 5, 4, 3).contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(layer(x), torch.nn.functional.conv2d(x, layer.weight, layer.bias))
