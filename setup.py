@@ -13,9 +13,10 @@ EXTRAS = {
         "regex>=2024.11", "resemblyzer>=0.1.4", "torchcrepe>=0.0.24", "transformers>=5,<6",
     ],
     "svc": ["faiss-cpu>=1.9", "onnxruntime>=1.22", "openai-whisper>=20250625", "resemblyzer>=0.1.4", "transformers>=5,<6"],
+    "serve": ["fastapi>=0.115", "uvicorn>=0.34"],
     "cluster": ["dask>=2025.1", "distributed>=2025.1"],
     "dev": [
-        "encodec>=0.1.1", "hmmlearn>=0.3.3", "jiwer>=4", "pocketsphinx>=5",
+        "encodec>=0.1.1", "httpx>=0.28", "hmmlearn>=0.3.3", "jiwer>=4", "openai>=2", "pocketsphinx>=5",
         "pytest>=8.3", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "ruff>=0.9",
     ],
 }

@@ -12,7 +12,6 @@ from modules.attention import ChannelNorm
 from modules.coupling import Flip, almost_zero, through
 from modules.spline import rational_quadratic
 
-
 UNSAMPLED = 1  # the first coupling moves the second variable alone, of which a sample uses nothing
 
 

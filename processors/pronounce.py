@@ -30,7 +30,7 @@ LEADING = re.compile(rf"\s*[,.!?;:…]+(?=[\s\"'”’)\]{HAN}]|$)|\s*[{''.join(
 
 @dataclass(frozen=True)
 class Reading:
-    """`tokens` (n,) strings, their `ids` (n,), or more with blanks (see `processors.text.places_of`), and how fast each is said, `rates` (n,)."""
+    """`tokens` (n,) strings, their `ids` (n,), or more with blanks (`processors.text.places_of`), and how fast each is said, `rates` (n,)."""
 
     tokens: np.ndarray
     ids: np.ndarray

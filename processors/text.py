@@ -235,7 +235,7 @@ class Phones(Feature):
         self.ids = index(symbols)
 
     def encode(self, tokens: np.ndarray) -> np.ndarray:
-        """Ids (tokens,), or (2 tokens + 1,) with blanks, (2 tokens - 1,) with those between. Raises ValueError naming a symbol the table lacks."""
+        """Ids (tokens,), or (2 tokens + 1,) with blanks, (2 tokens - 1,) with those between. Raises ValueError for a symbol it lacks."""
         if not self.table:
             raise ValueError("phone: no symbol table yet: run the extract stage first (run.sh --stage 1).")
         unknown = sorted({str(token) for token in tokens if token not in self.ids})

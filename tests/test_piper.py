@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from models import load
-from models.upstream.piper import SCALE, onnx_state
+from models.upstream.piper import SCALE
 from modules.norm import fold
 from preprocessors.base import Utterance
 from processors.text import Phones, places_of

@@ -78,14 +78,14 @@ class TTS(Task):
         own |= {"prompt": prompt, "prompt_text": prompt_text, "recogniser": recogniser, "chunk_seconds": chunk_seconds}
         return join([piece.audio for piece in self._pieces(text, own | controls)])
 
-    def stream(self, text: str | Iterable[str], **options: Any) -> Iterator[Audio]:
+    def stream(self, text: str | Iterable[str], *, ahead: bool = False, **options: Any) -> Iterator[Audio]:
         """The same, piece by piece as each is made; joined, they are what the call gives. Takes the call's options.
 
         The text, which may come in pieces too (an open file), is read as it is said: memory and the wait for the first sound do
         not depend on its length. Wrong options raise ValueError at once; wrong mark-up, and what cannot be said, when the sound
-        before it was given.
+        before it was given, or at once, too, where all is to be read `ahead`.
         """
-        return (piece.audio for piece in self._pieces(text, self._options(options), ahead=False))
+        return (piece.audio for piece in self._pieces(text, self._options(options), ahead=ahead))
 
     def timed(self, text: str, **options: Any) -> Speech:
         """The same, with the times of lines, words and phones: `.write_srt(path)`, `.write_textgrid(path)`. Takes the call's options.
