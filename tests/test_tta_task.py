@@ -5,12 +5,15 @@ import pytest
 
 from bins import infer
 from models import load
+from models.base.checkpoint import save_release
 from models.tta.ranking import Ranker
+from models.vocoders.hifigan import HiFiGAN
 from preprocessors.base import Utterance
 from tests import audioldm, tta
 from tests.text_encoders import save_encoder
 from utils import pretrained
 from utils.audio import Audio
+from utils.config import build
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +173,21 @@ def test_a_text_encoder_of_another_width_is_named(model, tmp_path):
 def test_a_vocoder_that_is_none_is_named(model, folder):
     with pytest.raises(ValueError, match="is a AudioLDM, which is no vocoder"):
         model("rain", vocoder=str(folder), **FAST)
+
+
+def test_a_vocoder_of_another_mel_is_named_before_a_sound_is_made(model, tmp_path):
+    card = {
+        "model_type": "HiFiGAN",
+        "dataset": [],
+        "preprocess": {"sample_rate": tta.RATE, "hop_size": tta.HOP, "features": {"mel": {"n_fft": 512, "win_size": 400, "n_mel": 20}}},
+        "model": {"upsample_rates": [10, 16], "upsample_kernel_sizes": [20, 32], "upsample_initial_channel": 8},
+        "facts": {"n_mel": 20, "hop_size": tta.HOP, "sample_rate": tta.RATE},
+        "learned": {},
+        "speakers": [],
+    }
+    save_release(tmp_path / "vocoder", card, build(HiFiGAN, card["model"], card["facts"]).state_dict())
+    with pytest.raises(ValueError, match="(?s)reads another mel.*n_mel is 16 here and 20 there"):
+        model("rain", vocoder=str(tmp_path / "vocoder"), **FAST)
 
 
 def test_the_program_makes_sounds_of_texts_and_starts(folder, tmp_path, capsys):
