@@ -1,13 +1,23 @@
 """Captions as text encoders see them: any encoder of transformers, in batches, kept, and what it says of bad captions."""
 
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from preprocessors.base import Utterance
 from processors.captions import Captions
 from processors.features import FeatureSet
+from tests.conftest import SHARED
 from tests.text_encoders import save_encoder
 from utils import pretrained
+
+TOOL = SHARED / "tools/real_models.py"
+WEIGHTS = Path(os.environ.get("AMPHION_WEIGHTS", "~/.cache/amphion-weights")).expanduser()
 
 
 @pytest.fixture(autouse=True)
@@ -101,3 +111,22 @@ def test_a_folder_of_a_pipeline_has_encoder_and_tokenizer_apart(tmp_path):
         file.rename(tmp_path / "tokenizer" / file.name)
     pretrained.forget()
     np.testing.assert_array_equal(Captions(model=str(tmp_path))(utterance("rain"), None), expected)
+
+
+@pytest.mark.skipif(not TOOL.is_file(), reason=f"no {TOOL}")
+def test_minilm_hears_what_other_words_mean():
+    """A real encoder: of each caption the nearest of the others is the one that says the same."""
+    WEIGHTS.mkdir(parents=True, exist_ok=True)
+    with open(WEIGHTS / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = subprocess.run([sys.executable, str(TOOL), "minilm"], capture_output=True, text=True)
+    if made.returncode:
+        pytest.skip(f"no MiniLM: {made.stderr.strip()}")
+    feature = Captions(model=str(WEIGHTS / "minilm"), pooled=True)
+    assert feature.facts == {"caption_channels": 384, "empty_tokens": 1}
+    pairs = ["a dog barks", "barking of a puppy", "rain falls on a roof", "a heavy shower outside", "a helicopter flies by"]
+    pairs += ["the rotor of an aircraft"]
+    vectors = np.concatenate(feature.embedded(pairs))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    likeness = vectors @ vectors.T - 2 * np.eye(len(pairs))
+    assert likeness.argmax(1).tolist() == [1, 0, 3, 2, 5, 4]
