@@ -13,10 +13,14 @@ import sys
 import pytest
 
 from bins import recipe
+from evaluation.base import measurable
+from evaluation.metric import Options
+from models import MODELS
 from tests import tta
 from tests.codec import speech_release
 from tests.conftest import ROOT
 from utils.config import load_config
+from utils.registry import load_object
 
 RECIPES = sorted(p.parent.relative_to(ROOT) for p in (ROOT / "egs").rglob("tiny.json"))
 SHELLS = [shell for shell in ("dash", "bash", "sh") if shutil.which(shell)]
@@ -79,6 +83,14 @@ def test_tiny_twin_goes_from_corpus_to_measured_sound(where, demo, monkeypatch):
     result = json.loads((run / "result/result.json").read_text())
     assert all(metric["n"] == 1 for metric in result["metrics"].values()), result
     assert (run / "checkpoint/step-00000002/model.safetensors").is_file()
+
+
+def test_every_task_is_measured_by_something_that_needs_no_network(monkeypatch):
+    """Or the last stage of its recipes fails where none is."""
+    monkeypatch.delenv("AMPHION_MODELS", raising=False)
+    for place in {spec.task for spec in MODELS.values()}:
+        metrics = load_object(place).metrics.split()
+        assert measurable(metrics, Options()), place
 
 
 @pytest.fixture(scope="module")
