@@ -175,7 +175,7 @@ def test_a_truncated_checkpoint_is_named(tmp_path, network, file):
 
 
 def test_folders_that_lack_something_say_what(tmp_path):
-    with pytest.raises(ValueError, match="args.json, config.json, .*config.yml, preprocess.yaml"):
+    with pytest.raises(ValueError, match="args.json, .*config.json, .*config.yml, preprocess.yaml"):
         read_foreign(tmp_path)
     cases = {
         "args.json": [("{]", "is not JSON5"), ("{model_type: 'GANVocoder', preprocess: {}, model: {}}", "no model.safetensors")],
