@@ -8,7 +8,7 @@ import soundfile
 
 from preprocessors.base import Utterance, inspect, prepare, read_manifest
 from utils import decode
-from utils.audio import Audio, AudioError
+from utils.audio import OPUS_RATES, WRITTEN, Audio, AudioError
 from utils.sections import Sections
 
 RATE = 24000
@@ -352,3 +352,37 @@ def test_a_corpus_with_all_of_them_goes_on(tmp_path):
     assert kept == {"mirror", "good", "stream"}
     assert {identity for identity, _ in report.skipped} == {"terabytes", "slow", "integers", "cut"}
     assert [identity for identity, _ in report.warnings] == ["mirror"]
+
+
+@pytest.mark.parametrize("rate", [16000, 22050, 44100, 96000])
+@pytest.mark.parametrize("suffix", WRITTEN)
+def test_what_is_written_can_be_read(tmp_path, suffix, rate):
+    if suffix == ".mp3" and rate == 96000:
+        pytest.skip("MP3 ends at 48 kHz")
+    tone = np.sin(2 * np.pi * 440 * np.arange(rate) / rate).astype(np.float32)
+    path = Audio(0.5 * tone, rate).write(tmp_path / f"a{suffix}")
+    read = Audio.read(path)
+    assert abs(read.seconds - 1) < 0.1
+    kept = suffix != ".opus" or rate in OPUS_RATES
+    assert (read.rate == rate) == kept and (read.rate >= rate or rate == 96000)
+    middle = read.samples[read.rate // 4 : -read.rate // 4]
+    spectrum = np.abs(np.fft.rfft(middle))
+    assert abs(spectrum.argmax() * read.rate / len(middle) - 440) < 3
+
+
+@pytest.mark.parametrize("name", ["a.m4a", "a.aac", "a", "a.WAF"])
+def test_what_cannot_be_written_says_what_can(tmp_path, name):
+    with pytest.raises(AudioError, match=r"an ending of \.wav, \.flac, \.ogg, \.opus, \.mp3"):
+        Audio(np.zeros(9), 16000).write(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_samples_come_with_their_rate(tmp_path):
+    sound = Audio(music()[:, 0], RATE)
+    path = sound.write(tmp_path / "a.wav")
+    assert Audio.of(sound) is sound
+    np.testing.assert_array_equal(Audio.of(path).samples, Audio.of(str(path)).samples)
+    assert Audio.of(sound.samples, RATE).rate == RATE
+    for given, rate, message in ((sound.samples, None, "give their rate"), (sound, RATE, "have their own"), (sound.samples, 24, "is at 24")):
+        with pytest.raises(AudioError, match=message):
+            Audio.of(given, rate)

@@ -11,6 +11,7 @@ import torch
 from models import load
 from models.base.checkpoint import save_release
 from models.base.experiment import build_model
+from tests.conftest import ROOT
 from tests.test_models import card_of
 from utils.files import read_weights
 
@@ -33,6 +34,33 @@ def test_nothing_there_and_no_card(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError):
         load(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("signs", [(".lock",), ("checkpoint/", "config.json"), (".lock", "checkpoint/", "log/")])
+def test_a_run_that_has_saved_nothing_yet_says_so(tmp_path, signs):
+    for sign in signs:
+        (tmp_path / sign).mkdir() if sign.endswith("/") else (tmp_path / sign).write_text("{}")
+    with pytest.raises(ValueError, match="holds no whole checkpoint yet"):
+        load(tmp_path)
+
+
+def test_a_recipe_is_no_model():
+    for path in (ROOT / "egs/tts/VITS", ROOT / "egs/tts/VITS/exp_config.json", ROOT / "egs/tts/VITS/tiny.json"):
+        with pytest.raises(ValueError, match=r"is a recipe.* load a run of it, ckpts/t.*/<name>"):
+            load(path)
+
+
+def test_a_file_of_a_release_stands_for_it(release):
+    folder = release()
+    for name in ("card.json", "model.safetensors"):
+        assert load(folder / name, device="cpu").name == "FastSpeech2"
+
+
+def test_a_foreign_configuration_stands_for_the_weights_beside_it(tmp_path):
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"resblock": "1", "upsample_rates": [8, 8, 2, 2]}))
+    with pytest.raises(ValueError, match=r"holds a config.json, but no generator or g_\* file"):
+        load(config)
 
 
 def test_truncated_weights(release):

@@ -102,6 +102,13 @@ def test_f0_comes_from_the_recording(voiced, tmp_path):
     np.testing.assert_allclose(voiced(str(path)).samples, voiced(read["mel"], f0=read["f0"]).samples)
     with pytest.raises(ValueError, match="worked out from the recording"):
         voiced(str(path), f0=np.zeros(3))
+    for recording in (path, Audio.read(path)):
+        np.testing.assert_array_equal(voiced(recording).samples, voiced(str(path)).samples)
+    np.testing.assert_array_equal(voiced(Audio.read(path).samples, RATE).samples, voiced(str(path)).samples)
+    other = Audio.read(path).resample(22050)
+    assert abs(voiced(other.samples, 22050).seconds - voiced(str(path)).seconds) < 0.01
+    with pytest.raises(ValueError, match="rate=22050: a file and an Audio have their own"):
+        voiced(other, 22050)
     other = around(Voiced(), convention="tacotron2")  # a centred mel has a frame more than the track
     read = other.analyse(Audio.read(path))
     assert len(read["f0"]) == len(read["mel"])
@@ -115,7 +122,7 @@ def test_a_mel_that_cannot_be_is_refused(name):
     for bad, message in (
         (np.zeros((0, bands)), "one frame or more"),
         (np.zeros((5, bands - 1)), str(bands)),
-        (np.zeros(bands), "one frame or more"),
+        (np.zeros(bands), "give their rate"),
         (np.full((5, bands), np.nan), "NaN"),
         (np.full((5, bands), np.inf), "NaN or infinity"),
     ):

@@ -10,6 +10,8 @@ import numpy as np
 from utils.decode import AudioError, check_length, check_rate, decode
 from utils.files import write_whole
 
+WRITTEN = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".opus": "OGG", ".mp3": "MP3", ".aiff": "AIFF", ".w64": "W64"}  # libsndfile's names
+OPUS_RATES = (8000, 12000, 16000, 24000, 48000)  # Hz; Opus knows no others
 SILENCE = 10 ** (-60 / 20)  # a peak under -60 dB of full scale is no recording
 HIGHPASS_ORDER = 5  # there, and again on the way back
 HIGHPASS_EDGE = 3 * (HIGHPASS_ORDER + 1)  # samples that are put before and behind a sound to be filtered
@@ -41,14 +43,39 @@ class Audio:
         audio = cls(sound.samples, sound.rate, tuple(sound.doubts))
         return audio if rate is None else audio.resample(rate)
 
+    @classmethod
+    def of(cls, source: Audio | np.ndarray | str | Path, rate: int | None = None) -> Audio:
+        """What users hand over as a sound: one as it is, the file at a path, or samples (samples,) of `rate` Hz.
+
+        Raises AudioError for samples without their rate, and for a rate beside what has one of its own.
+        """
+        if isinstance(source, Audio | str | Path):
+            if rate is not None:
+                raise AudioError(f"rate={rate}: a file and an Audio have their own: leave it out; .resample({rate}) changes it.")
+            return source if isinstance(source, Audio) else cls.read(source)
+        if rate is None:
+            raise AudioError("samples say nothing of how fast they follow one another: give their rate too, in Hz, as in (samples, 22050).")
+        check_rate("the sound given", rate)
+        return cls(np.asarray(source), rate)
+
     def write(self, path: str | Path) -> Path:
-        """Writes 16-bit sound in the format of the suffix (.wav, .flac, .ogg), whole or not at all."""
+        """Writes the sound in the format of the suffix, one of `WRITTEN`, whole or not at all; 16-bit where that is a choice.
+
+        Opus has five rates: another one is brought to the next higher. Raises AudioError for another suffix, and for NaN.
+        """
         import soundfile
 
+        path = Path(path)
+        form = WRITTEN.get(path.suffix.lower())
+        if form is None:
+            raise AudioError(f"not writing {path}: an ending of {', '.join(WRITTEN)} is needed, for formats that can be written here.")
         if not np.isfinite(self.samples).all():
             raise AudioError(f"not writing {path}: the samples hold NaN or infinity.")
-        samples = np.clip(self.samples, -1.0, 1.0)
-        return write_whole(Path(path), lambda p: soundfile.write(p, samples, self.rate))
+        opus = path.suffix.lower() == ".opus"
+        sound = self.resample(_opus_rate(self.rate)) if opus else self
+        samples = np.clip(sound.samples, -1.0, 1.0)
+        coding = "OPUS" if opus else None
+        return write_whole(path, lambda p: soundfile.write(p, samples, sound.rate, format=form, subtype=coding))
 
     def resample(self, rate: int) -> Audio:
         """The same sound at `rate` (soxr, high quality)."""
@@ -100,6 +127,11 @@ class Audio:
             return self
         gain = 10 ** (peak_db / 20) / self.peak
         return Audio(self.samples * gain, self.rate)
+
+
+def _opus_rate(rate: int) -> int:
+    """The least of Opus's rates that keeps all of a sound at `rate`."""
+    return next((known for known in OPUS_RATES if known >= rate), OPUS_RATES[-1])
 
 
 def check_highpass(frequency: float, setting: str, rate: int) -> None:

@@ -157,6 +157,12 @@ def is_release(folder: Path) -> bool:
     return (folder / "card.json").is_file() or _of_a_run(folder)
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a training of ours began here: it holds a lock on its folder, where it keeps its config and its checkpoints."""
+    kept = (folder / "config.json").is_file() and (folder / "checkpoint").is_dir()
+    return kept or (folder / ".lock").is_file()
+
+
 def _of_a_run(folder: Path) -> bool:
     return folder.parent.name == "checkpoint" and folder.name.startswith("step-") and folder.is_dir()
 

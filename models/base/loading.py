@@ -9,31 +9,52 @@ from typing import Any
 
 from torch import nn
 
-from models import FOREIGN, FOREIGN_TYPE
+from models import FOREIGN, FOREIGN_TYPE, MODELS
 from models.base.bounds import Bounded, check_numbers
 from models.base.card import build_model, read_card
-from models.base.checkpoint import Checkpoints, is_release, read_release
+from models.base.checkpoint import Checkpoints, is_release, is_run, read_release
 from models.base.model import Model
 from modules.borrowed import Borrowed
 from modules.norm import fold
 from utils.pretrained import fetch
 from utils.registry import load_object
 
+OWN_FILES = ("card.json", "model.safetensors", "config.json")  # of a release, a checkpoint and a run
+
 
 def resolve(path: str | Path, *, which: str = "newest") -> Path:
     """The folder to load from: a release, a checkpoint, or of a run its "newest" or "best" checkpoint; a hub id is fetched.
+    A file of ours stands for the folder that it lies in.
 
     Raises ValueError when nothing is there.
     """
     folder = fetch(path)
-    if (folder / "checkpoint").is_dir() and not (folder / "card.json").is_file():
+    if folder.name in OWN_FILES and folder.is_file() and (is_release(folder.parent) or is_run(folder.parent)):
+        folder = folder.parent
+    _refuse_recipe(folder)
+    if folder.is_dir() and not (folder / "card.json").is_file():
         checkpoints = Checkpoints(folder)
         checkpoint = checkpoints.best() if which == "best" else checkpoints.newest()
-        # A run of ours that has saved nothing yet is told from an upstream folder by its config.json.
-        if checkpoint is None and (folder / "config.json").is_file():
-            raise ValueError(f"{folder} holds no whole checkpoint yet: train it first (run.sh --stage 2).")
+        if checkpoint is None and is_run(folder):
+            raise ValueError(f"{folder} holds no whole checkpoint yet: train it (run.sh --stage 2), or wait until it has saved one.")
         folder = checkpoint or folder
     return folder
+
+
+def _refuse_recipe(path: Path) -> None:
+    """Raises ValueError for a config to train from, or a recipe's folder: what can be loaded is what a training made of it."""
+    from utils.config import load_config
+
+    config = path / "exp_config.json" if path.is_dir() else path
+    if not (config.suffix == ".json" and config.is_file()):
+        return
+    try:
+        settings = load_config(config)
+    except ValueError:
+        return
+    if "dataset" in settings and settings.get("model_type") in MODELS and not is_run(config.parent):
+        runs = Path(settings.get("log_dir", "ckpts"))
+        raise ValueError(f"{path} is a recipe, which says how to train: load a run of it, {runs / '<name>'}, once it has a checkpoint.")
 
 
 def build_for(card: dict[str, Any], weights: dict[str, Any], source: str, frozen: Mapping[str, Borrowed]) -> Model:

@@ -72,7 +72,8 @@ class SVC(Task):
 
     def __call__(
         self,
-        source: str | Path | Audio,
+        source: str | Path | Audio | np.ndarray,
+        rate: int | None = None,
         *,
         target: str | None = None,
         reference: str | None = None,
@@ -81,7 +82,8 @@ class SVC(Task):
         vocoder: str | None = None,
         **options: Any,
     ) -> Audio:
-        """The recording `source`, a file or a sound, in the voice of `target`: a name in the card, None for the first.
+        """The recording `source`, a file, an `Audio`, or samples and their `rate` in Hz, in the voice of `target`: a name in the card,
+        None for the first.
 
         A model of voices as vectors sings in that of any recording, `reference`. `key_shift` moves the melody by so many semitones;
         "auto" to where the voice sings, from the median F0 of the one to that of the other, and not at all where a published voice
@@ -94,7 +96,7 @@ class SVC(Task):
         """
         run = self._checked(key_shift, formant_shift, vocoder, options)
         goal = self._target(target, reference)
-        sound = source if isinstance(source, Audio) else Audio.read(source)
+        sound = Audio.of(source, rate)
         arrays = self.analysed(sound, formant_shift=run.formant_shift)
         return self._sung(arrays, goal, run)[0]
 

@@ -43,7 +43,7 @@ def read_prompt(source: str | Path | Audio, rate: int, text: str | None = None) 
 
     Raises ValueError naming the file: one that cannot be read, is silent, or holds too little or too much speech.
     """
-    audio = source if isinstance(source, Audio) else Audio.read(source)
+    audio = Audio.of(source)
     name = "the prompt" if isinstance(source, Audio) else str(source)
     if not np.isfinite(audio.samples).all():
         raise ValueError(f"prompt: {name} holds NaN or infinity: {WANTED}.")

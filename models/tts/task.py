@@ -119,7 +119,7 @@ class TTS(Task):
         for name in (source_speaker, target_speaker):
             number = self.speaker_id(name)
             speakers.append(torch.tensor([number], device=self.device))
-        audio = source if isinstance(source, Audio) else Audio.read(source)
+        audio = Audio.of(source)
         audio = audio.resample(self.rate)
         linear = torch.from_numpy(self.features.features["linear"](None, audio))
         drawn = None if seed < 0 else seed

@@ -52,12 +52,17 @@ PROGRAMS = (
     "naturalspeech2",
 )
 
+CONFIGURATIONS = (".json", ".yaml", ".yml", ".py")  # endings of what is a program's configuration, and never its weights
+
 
 def read_foreign(path: Path, model_type: str | None = None) -> tuple[Card, State]:
     """The card and weights of a foreign folder or file. Raises ValueError saying what was looked for."""
-    reader, config = _met(Path(path))
+    path = Path(path)
+    reader, config = _met(path)
+    if path.suffix in CONFIGURATIONS and path.is_file():
+        path = path.parent  # its weights are looked for beside it
     with _named(config):
-        return reader.read(Path(path), config, model_type)
+        return reader.read(path, config, model_type)
 
 
 def foreign_model_type(path: Path, model_type: str | None = None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -53,7 +54,8 @@ class Vocoder(Task):
 
     def __call__(
         self,
-        source: np.ndarray | str,
+        source: np.ndarray | Audio | str | Path,
+        rate: int | None = None,
         *,
         f0: Any = None,
         chunk_seconds: float | None = None,
@@ -63,13 +65,15 @@ class Vocoder(Task):
     ) -> Audio:
         """Sound from a mel (frames, n_mel) or a .npy file of one, or from a recording by way of its mel.
 
+        A recording is a file, an `Audio`, or samples (samples,) and their `rate` in Hz.
+
         `f0` (frames,) in Hz or a .npy file of it goes with a mel, for models that read it. `chunk_seconds` is how much sound
         is made at once, 0 for everything, None for what memory allows: the result is the same. `precision` "bf16" is for
         GPUs, `compile` for many sounds after one another: the first takes minutes. All other `options` are those of the
         model's `infer`; None is the model's own choice. Raises ValueError for an option that this model does not have, and
         for a mel with another number of bands, no frame, or NaN.
         """
-        arrays = self._arrays(source, f0)
+        arrays = self._arrays(source, f0, rate)
         return self._decode(arrays, chunk_seconds=chunk_seconds, precision=precision, compile=compile, **options)
 
     def stream_file(self, source: str, *, f0: Any = None, **options: Any) -> Audio:
@@ -185,12 +189,12 @@ class Vocoder(Task):
 
     # From arrays to sound
 
-    def _arrays(self, source: np.ndarray | str, f0: Any) -> dict[str, np.ndarray]:
+    def _arrays(self, source: np.ndarray | Audio | str | Path, f0: Any, rate: int | None = None) -> dict[str, np.ndarray]:
         """What the model is to read: a mel, given or in a file, with its f0; or all of it from a recording."""
-        if isinstance(source, str) and not source.endswith(".npy"):
+        if _is_recording(source, rate):
             if f0 is not None:
                 raise ValueError("f0 is worked out from the recording: give it with a mel only.")
-            return self.analyse(Audio.read(source))
+            return self.analyse(Audio.of(source, rate))
         mel = _array(source)
         f0 = _array(f0)
         self._check(mel, f0)
@@ -332,9 +336,16 @@ def _audio(samples: torch.Tensor, rate: int) -> Audio:
     return Audio(samples.float().cpu().numpy(), rate)
 
 
+def _is_recording(source: Any, rate: int | None) -> bool:
+    """Whether it is a sound, and not a mel or a file of one: samples have one axis, a mel has two."""
+    if isinstance(source, str | Path):
+        return Path(source).suffix != ".npy"
+    return isinstance(source, Audio) or rate is not None or np.ndim(source) == 1
+
+
 def _array(value: Any) -> np.ndarray | None:
     """An array as it is, or from a .npy file."""
-    if not isinstance(value, str):
+    if not isinstance(value, str | Path):
         return None if value is None else np.asarray(value)
     try:
         return np.load(value, allow_pickle=False)
