@@ -55,6 +55,8 @@ def main(argv: list[str] | None = None) -> int:
         limits = {name: getattr(options, name) for name in ("title", "worst", "seconds", "megabytes", "codec")}
         write_page(comparison, out / "comparison.html", reference=reference, folders=folders, **limits)
     print(markdown(comparison))
+    page = "" if options.no_page else f"\n{out / 'comparison.html'}: open it in a browser, to listen"
+    print(f"\n{out / 'comparison.md'}, .tex, .json: the tables and all values{page}")
     return 0
 
 

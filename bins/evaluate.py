@@ -5,7 +5,8 @@
     python -m bins.evaluate --list                                                (what there is)
 
 Writes result.json (means, intervals, every value, every failure, settings) and result.md (the table) beside the generated folder,
-and result.parts.jsonl while it runs: a run that was stopped goes on there, and a further metric costs only itself.
+and result.parts.jsonl while it runs: a run that was stopped goes on there, and a further metric costs only itself. Where the result.json
+beside it is another folder's, these are called result-<folder>.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def options_parser() -> argparse.ArgumentParser:
     options.add_argument("--generated", "--generated_folder", "--deg_dir", help="the recordings to judge")
     options.add_argument("--metrics", nargs="+", help='names, as in --metrics "mcd pesq"; "all" for every one')
     options.add_argument("--list", action="store_true", help="list the metrics, their definitions, and what each of them lacks here")
-    options.add_argument("--out", help="result.json (default: beside the generated folder)")
+    options.add_argument("--out", help="the file to write, ending in .json (default: result.json beside the generated folder)")
     options.add_argument("--partial", action="store_true", help="a metric that lacks its network, or has no value, is listed, and no failure")
     options.add_argument("--dump_folder", "--dump_dir", help="folder for result.json, in place of --out")
     options.add_argument("--rate", "--fs", default=None, help="sampling rate for metrics that fix none (default: the reference's)")
@@ -145,8 +146,20 @@ def _out(out: str | None, dump_folder: str | None, generated: str) -> Path:
         raise ValueError(f"--out {out}: it must end in .json.")
     if out:
         return Path(out)
-    beside = os.path.dirname(os.path.abspath(generated))
-    return Path(dump_folder or beside) / "result.json"
+    folder = Path(os.path.abspath(generated))
+    result = Path(dump_folder or folder.parent) / "result.json"
+    return result.with_stem(f"result-{folder.name}") if _is_of_another(result, folder) else result
+
+
+def _is_of_another(result: Path, generated: Path) -> bool:
+    """Whether there is a result of another folder than `generated`; one whose folder is gone may be written over."""
+    from utils.files import read_json
+
+    if not result.is_file():
+        return False
+    settings = read_json(result, dict[str, Any]).get("settings")
+    other = Path(str(settings["generated"])) if isinstance(settings, dict) and settings.get("generated") else None
+    return other is not None and other.is_dir() and not os.path.samefile(other, generated)
 
 
 def rate_of(text: str | None) -> int | None:

@@ -11,6 +11,7 @@ python -m bins.infer --checkpoint path/to/a/vocoder --folder my/recordings --str
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -27,7 +28,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments.add_argument("-n", "--name", help="the run to load, with --config")
     arguments.add_argument("--checkpoint", help="instead of --name: a release, run, checkpoint, foreign folder or hub id")
     arguments.add_argument("--which", choices=("newest", "best"), default="newest", help="which checkpoint of a run")
-    arguments.add_argument("--out", help="folder of the results (default: result beside the checkpoints)")
+    arguments.add_argument(
+        "--out", help="folder of the results (default: result in the folder of a run, results/<its name> here for what is no run)"
+    )
     arguments.add_argument(
         "--split", default="test", choices=("train", "valid", "test"), help="what to speak when nothing else is named"
     )
@@ -43,6 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     arguments.add_argument("--textgrid", action="store_true", help="for texts: the times of lines, words and phones beside each, for Praat")
     arguments.add_argument("--resume", action="store_true", help="leave out what is there already")
+    arguments.add_argument("--overwrite", action="store_true", help="make anew what is there already")
     model_type = _model_type(argv)
     names = offer(arguments, model_type)
     options = arguments.parse_args(argv)
@@ -78,12 +82,16 @@ def _infer(options: Any, given: dict[str, Any]) -> int:
     if not options.checkpoint and not (config and options.name is not None):
         raise ValueError("which model? Give --config and --name, or --checkpoint.")
     folder = run_folder(config.get("log_dir", "ckpts"), options.name) if options.name is not None else Path(".")
+    usual = _results_of(options.checkpoint) if options.checkpoint else folder / "result"
+    out = Path(options.out) if options.out else usual
+    given_sources = options.text is not None or options.list or options.text_file or options.folder
+    sources, failed = _sources(options, out) if given_sources else ([], [])
+    _refuse_overwriting([out / f"{source.name}.wav" for source in sources], options)
     task = load(options.checkpoint or folder, which=options.which)
     settings = {**config.get("inference", {}), **given}
-    out = Path(options.out) if options.out else folder / "result"
     _check(task, options)
-    if options.text is not None or options.list or options.text_file or options.folder:
-        written = _speak_each(task, options, out, settings)
+    if given_sources:
+        written = _speak_each(task, options, out, settings, sources, failed)
     else:
         if not config:
             raise ValueError("what to speak? Give --text, --list, --text-file or --folder, or a --config whose test split to speak.")
@@ -105,15 +113,40 @@ def _check(task: Any, options: Any) -> None:
             raise ValueError(f"--{name}: times are known when all is said: leave out --stream.")
 
 
-def _sources(options: Any) -> tuple[list[Source], list[str]]:
-    """What the user handed over, and what of it cannot be read."""
+def _results_of(path: str | Path) -> Path:
+    """Where results go that were not told where: into the run that made the model, or into a folder of its name where the user is."""
+    from models.base.checkpoint import is_run
+
+    place = Path(os.path.abspath(Path(path).expanduser()))
+    runs = [folder for folder in (place, *place.parents[:2]) if is_run(folder)]
+    name = place.stem if place.is_file() else place.name
+    return runs[0] / "result" if runs else Path("results") / name
+
+
+def _refuse_overwriting(paths: list[Path], options: Any) -> None:
+    """Raises ValueError where results are there already and the user did not say what is to become of them."""
+    there = [path for path in paths if path.is_file()]
+    if there and not options.resume and not options.overwrite:
+        cure = "--resume leaves them as they are, --overwrite makes them anew, --out takes another folder"
+        raise ValueError(f"{len(there)} of {len(paths)} results are there already, the first in {there[0]}: {cure}.")
+
+
+def _sources(options: Any, out: Path) -> tuple[list[Source], list[str]]:
+    """What the user handed over, and what of it cannot be read; one text has the next number that is free in `out`."""
     if options.text is not None:
-        return [Source("0000", options.text)], []
+        taken = 0 if options.resume or options.overwrite else _numbers_taken(out)
+        return [Source(f"{taken:04d}", options.text)], []
     if options.text_file:
         return [read_text(Path(options.text_file))], []
     if options.list:
         return read_list(Path(options.list))
     return _starts(Path(options.folder)), []
+
+
+def _numbers_taken(out: Path) -> int:
+    """One more than the highest number that is the name of a result."""
+    numbers = [int(path.stem) for path in out.glob("[0-9][0-9][0-9][0-9]*.wav") if path.stem.isdecimal()]
+    return max(numbers, default=-1) + 1
 
 
 def _starts(folder: Path) -> list[Source]:
@@ -132,10 +165,11 @@ def _starts(folder: Path) -> list[Source]:
     return [Source(name.as_posix(), str(path)) for name, path in zip(names, paths, strict=True)]
 
 
-def _speak_each(task: Any, options: Any, out: Path, settings: dict[str, Any]) -> list[Path]:
+def _speak_each(
+    task: Any, options: Any, out: Path, settings: dict[str, Any], sources: list[Source], failed: list[str]
+) -> list[Path]:
     from utils.progress import progress
 
-    sources, failed = _sources(options)
     written = []
     for source in progress(sources, desc="infer", disable=len(sources) < 2):
         path = out / f"{source.name}.wav"
@@ -152,6 +186,7 @@ def _speak_split(task: Any, options: Any, out: Path, settings: dict[str, Any]) -
     What this model cannot say is named and left out. Raises ValueError where that is all.
     """
     from models.base.experiment import Experiment
+    from utils.log import log
     from utils.progress import progress
 
     experiment = Experiment.read(options.config, options.set)
@@ -160,6 +195,9 @@ def _speak_split(task: Any, options: Any, out: Path, settings: dict[str, Any]) -
     task.features.restore(task.card["learned"], experiment.processed_dir)  # the recordings' durations and pitch lie there
     if not utterances:
         raise ValueError(f"the {options.split} split is empty: choose another --split, or a --speaker of the model, or give --text.")
+    earlier = len(list((out / "generated").glob("*.wav")))
+    if earlier:
+        log.info(f"{out / 'generated'} holds {earlier} result(s) of before: those of the same names are made anew.")
     written, failed = [], []
     for utterance in progress(utterances, desc="infer"):
         try:

@@ -246,7 +246,7 @@ def _collect(
         rates = sorted(set(parts["rates"][row.name].values()))
         definitions[row.name] = _definition(row, rates, settings)
     lengths = lengths_of(outcomes)
-    warn_of_lengths(lengths)
+    warn_of_lengths(lengths, settings["align"])
     counts = {name: by_utterance for name, by_utterance in parts["counts"].items() if by_utterance}
     settings = settings | {"metrics": definitions}
     return Result(metrics, parts["values"], parts["failed"], missing, settings, _versions(rows), counts, skipped, lengths)

@@ -16,6 +16,11 @@ from utils.log import log
 
 TOLERANCE = 0.05  # of the reference's length: from there on a pair is named
 SHOWN = 10  # pairs by name, the worst
+HOW = {  # how the frames of two sides were paired
+    "cut": "Frames were paired one by one, and the longer side cut (--align cut): "
+    "where both say the same at another tempo, as speech made from text does, --align dtw is fairer.",
+    "dtw": "Frames were paired by dynamic time warping (--align dtw); metrics of the waveform and of how long things last are cut.",
+}
 
 
 def refuse_lengths(reference: float, generated: float, bound: float) -> None:
@@ -48,15 +53,15 @@ def unlike(lengths: Mapping[str, Mapping[str, float]]) -> list[str]:
     return sorted(distances, key=lambda name: (-distances[name], name))
 
 
-def warn_of_lengths(lengths: Mapping[str, Mapping[str, float]]) -> None:
-    """Logs a warning when there are such pairs."""
+def warn_of_lengths(lengths: Mapping[str, Mapping[str, float]], align: str) -> None:
+    """Logs a warning when there are such pairs, which says how they were brought together: `align`."""
     worst = unlike(lengths)
     if worst:
-        log.warning(f"{_count(worst, lengths)}, e.g. {_named(worst[0], lengths)}: metrics that cut judge what both sides have.")
+        log.warning(f"{_count(worst, lengths)}, e.g. {_named(worst[0], lengths)}. {HOW[align]}")
 
 
-def sentences_on_lengths(lengths: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """In a sentence or two: the lengths of both sides, their ratios, and which pairs differ by more than 5 %."""
+def sentences_on_lengths(lengths: Mapping[str, Mapping[str, float]], align: str = "") -> list[str]:
+    """In a sentence or two: the lengths of both sides, their ratios, and which pairs differ by more than 5 %, brought together by `align`."""
     if not lengths:
         return []
     generated = sum(both["generated"] for both in lengths.values())
@@ -71,8 +76,8 @@ def sentences_on_lengths(lengths: Mapping[str, Mapping[str, float]]) -> list[str
     names = [_named(name, lengths) for name in worst[:SHOWN]]
     if len(worst) > SHOWN:
         names.append("...")
-    warning = f"Warning: {_count(worst, lengths)}: {'; '.join(names)}."
-    return [totals, warning]
+    warning = f"Warning: {_count(worst, lengths)}: {'; '.join(names)}. {HOW.get(align, '')}"
+    return [totals, warning.rstrip()]
 
 
 def _count(worst: list[str], lengths: Mapping[str, Any]) -> str:

@@ -156,7 +156,8 @@ def markdown(result: Mapping[str, Any]) -> str:
     for row in table:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         lines.append(f"| {' | '.join(cells)} |")
-    for sentence in sentences_on_lengths(result.get("lengths") or {}):
+    align = (result.get("settings") or {}).get("align", "")
+    for sentence in sentences_on_lengths(result.get("lengths") or {}, align):
         lines.append(f"\n{sentence}")
     return "\n".join(lines)
 

@@ -15,17 +15,17 @@ import os
 import pkgutil
 import reprlib
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from preprocessors.telling import odd_tempos, tell
 from preprocessors.transcripts import transcribed
 from utils.audio import Audio, AudioError
 from utils.digest import digest_of_bytes
-from utils.files import parse_json, read_lines, write_json, write_jsonl
+from utils.files import parse_json, read_json, read_lines, write_json, write_jsonl
 from utils.log import log
 from utils.names import LongName, check_name
 from utils.parallel import parallel
@@ -35,7 +35,7 @@ from utils.transcription import Transcription
 
 SPLITS = ("train", "valid", "test")
 MUTE = "it has no transcript"
-OTHERS = ("augmentation", "base", "captioned", "layout", "transcripts")  # modules of this folder that are no corpora
+OTHERS = ("augmentation", "base", "captioned", "layout", "telling", "transcripts")  # modules of this folder that are no corpora
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,9 @@ KINDS = {known.name: (int, float) if known.name in NUMBERS else str for known in
 
 @dataclass
 class Report:
-    """What `prepare` found: utterances per split, and each skip or doubt as (id, reason)."""
+    """What `prepare` found: the corpus's folder, utterances per split, and each skip or doubt as (id, reason)."""
 
+    root: str = ""
     counts: dict[str, int] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
@@ -271,7 +272,8 @@ def prepare(
 
     Bad recordings and repeated ids are skipped and listed, never dropped in silence. With `slicing`, or where the corpus says so, long
     recordings become sections, all in the split of the recording. `transcribe` gives words to those without; `settings` are the corpus's
-    own. Raises ValueError when `root` is missing, nothing usable is left, or texts are needed of sections.
+    own. Raises ValueError when `root` is missing, nothing usable is left, texts are needed of sections, or the manifests there are those
+    of another folder.
     """
     module, root = corpus(name), Path(root).expanduser()
     folder = Path(out) / name
@@ -284,9 +286,10 @@ def prepare(
         module.ensure(root)
     if not root.is_dir():
         raise ValueError(f"dataset_path.{name}: no folder {root}. Its layout is described in preprocessors/{name}.py.")
+    _check_root(name, root, folder)
     own = dict(settings or {})
     said = partial(_said, module, root=root, settings=own)
-    report = Report()
+    report = Report(root=_readable(str(root.absolute())))
     utterances = _unrepeated(list(module.utterances(root, **own)), report)
     report.skipped.extend(said("orphans"))
     report.warnings.extend(said("doubts"))
@@ -298,6 +301,8 @@ def prepare(
     splits = _divided(name, module, checks, report, why_mute)
     if transcribe:
         splits = _with_words(splits, transcribe, folder, report, needs_text=needs_text)
+    if needs_text:
+        report.warnings.extend(odd_tempos(utterance for s in SPLITS for utterance in splits[s]))
     report.skipped, report.warnings = ([tuple(map(_readable, row)) for row in rows] for rows in (report.skipped, report.warnings))
     if not any(splits.values()):
         reasons = "; ".join(f"{i}: {r}" for i, r in report.skipped[:3]) or "no utterance was found"
@@ -307,8 +312,19 @@ def prepare(
         write_manifest(folder / f"{s}.jsonl", splits[s])
     report.counts = {s: len(splits[s]) for s in SPLITS}
     write_json(folder / "report.json", asdict(report))
-    _tell(name, report, splits, folder / "report.json")
+    tell(name, report, splits, folder / "report.json", spoken=needs_text)
     return report
+
+
+def _check_root(name: str, root: Path, folder: Path) -> None:
+    """Raises ValueError where the manifests in `folder` are of another corpus than that at `root`; one that was moved is the same."""
+    path = folder / "report.json"
+    before = read_json(path, dict[str, Any]).get("root", "") if path.is_file() else ""
+    if before and Path(before).is_dir() and not os.path.samefile(before, root):
+        raise ValueError(
+            f"dataset_path.{name} is {root}, and {folder} holds what was made of {before}: give this corpus a place of its own, "
+            f"--set preprocess.processed_dir=data/{root.absolute().name}, or delete {path} to have it take the other's place."
+        )
 
 
 def _with_words(
@@ -379,30 +395,3 @@ def _unrepeated(utterances: list[Utterance], report: Report) -> list[Utterance]:
 
 def _resolved(utterance: Utterance) -> Utterance:
     return replace(utterance, audio=os.path.realpath(utterance.audio))
-
-
-def _tell(name: str, report: Report, splits: dict[str, list[Utterance]], path: Path) -> None:
-    seconds = 0.0
-    counts = []
-    for split, utterances in splits.items():
-        seconds += sum(utterance.seconds for utterance in utterances)
-        counts.append(f"{len(utterances)} {split}")
-    log.info(f"{name}: {', '.join(counts)}; {seconds / 3600:.2f} hours.")
-    _tell_rows("skipped", report.skipped, path)
-    _tell_rows("doubtful", report.warnings, path)
-
-
-def _tell_rows(kind: str, rows: list[tuple[str, str]], path: Path) -> None:
-    """The five reasons that most of the (id, reason) have, each with the first of its ids."""
-    ids: dict[str, list[str]] = {}
-    for identity, reason in rows:
-        ids.setdefault(reason, []).append(identity)
-    counts = {reason: len(named) for reason, named in ids.items()}
-    alike = Counter(counts)
-    for reason, count in alike.most_common(5):
-        first = ids[reason][0]
-        if count > 1:
-            first += f" and {count - 1} more"
-        log.warning(f"  {kind} {first}: {reason}")
-    if len(ids) > 5:
-        log.warning(f"  ... {len(rows)} {kind} in all, listed in {path}.")

@@ -76,7 +76,7 @@ def _stem(name: str) -> str:
 
 def _listed(root: Path, bad: Reasons | None = None) -> Iterator[Row]:
     """The lines of metadata.csv, recordings as written there; lines in another encoding go to `bad`."""
-    listed = list(rows(root / METADATA, 2, bad=bad))
+    listed = list(rows(root / METADATA, 2, bad=bad, lenient=True))
     twice = _says_twice(listed)
     for name, *fields in listed:
         if twice or len(fields) == 1:
@@ -189,7 +189,7 @@ def mute(root: Path) -> Reasons:
 
 def doubts(root: Path) -> Reasons:
     """Says where the second field of metadata.csv seems to hold texts, as LJSpeech's does, and not speakers."""
-    listed = list(rows(root / METADATA, 2)) if (root / METADATA).is_file() else []
+    listed = list(rows(root / METADATA, 2, lenient=True)) if (root / METADATA).is_file() else []
     if _says_twice(listed):
         return [(METADATA, "its lines are read as id|text|text, LJSpeech's, not as id|speaker|text: the second field repeats the third")]
     speakers = {row[1].strip() for row in listed if len(row) > 2}

@@ -113,28 +113,39 @@ def text_of(paths: Sequence[Path], missing: str) -> tuple[str, str]:
     return "", f"its transcript {paths[0]} is empty" if paths else missing
 
 
-def rows(path: Path, fields: int, separator: str = "|", bad: Reasons | None = None) -> Iterator[list[str]]:
+def rows(
+    path: Path, fields: int, separator: str = "|", bad: Reasons | None = None, *, lenient: bool = False
+) -> Iterator[list[str]]:
     """The rows of a metadata file, their fields as they stand. Raises ValueError naming the line that has too few of them.
 
-    Lines in another encoding are left out, and go to `bad` as (file and line, reason).
+    Lines in another encoding are left out, and go to `bad` as (file and line, reason). So do lines with too few fields where the reader
+    is `lenient`, as of lists that people write by hand, unless there is none with enough.
     """
     if not path.is_file():
         raise ValueError(f"no metadata file {path}.")
     unread: list[tuple[int, str]] = []
+    short: list[tuple[int, str]] = []
+    found = False
     for number, line in read_lines(path, unread):
         line = line.rstrip("\r")
         if not line.strip():
             continue
         parts = line.split(separator)
         if len(parts) < fields:
-            raise ValueError(
-                f"{path}:{number} has {len(parts)} fields, {fields} expected, separated by {separator!r}: {line[:80]!r}"
-            )
+            lacking = f"has {len(parts)} fields, {fields} expected, separated by {separator!r}: {line[:80]!r}"
+            if not lenient:
+                raise ValueError(f"{path}:{number} {lacking}")
+            short.append((number, lacking))
+            continue
         if "\r" in line:
             raise ValueError(f"{path}:{number} holds a carriage return: save the file with line feeds between its lines.")
+        found = True
         yield parts
+    if short and not found:
+        raise ValueError(f"{path}:{short[0][0]} {short[0][1]}")
     if bad is not None:
         bad += in_another_encoding(path, unread)
+        bad += [(f"{path.name}:{number}", f"the line {lacking}") for number, lacking in short]
 
 
 def in_another_encoding(path: Path, unread: list[tuple[int, str]]) -> Reasons:

@@ -20,7 +20,7 @@ from preprocessors.layout import Reasons, named, recordings, rows, short, twins
 
 def utterances(root: Path) -> Iterator[Utterance]:
     """Every line of metadata.csv that has a recording."""
-    listed = list(rows(root / "metadata.csv", 2))
+    listed = list(rows(root / "metadata.csv", 2, lenient=True))
     recorded = recordings(root / "wavs")
     grids = textgrids(root, recorded)
     for written, first, *others in listed:
@@ -42,7 +42,7 @@ def orphans(root: Path) -> Reasons:
     strays: Reasons = []
     folder = root / "wavs"
     recorded = recordings(folder)
-    names = {written: named(recorded, written, root) for written, *_ in rows(root / "metadata.csv", 2, bad=strays)}
+    names = {written: named(recorded, written, root) for written, *_ in rows(root / "metadata.csv", 2, bad=strays, lenient=True)}
     lost = sorted(written for written, name in names.items() if not name)
     unlisted = sorted(recorded.keys() - set(names.values()))
     strays += twins(folder)

@@ -226,3 +226,16 @@ def test_null_leaves_a_setting_at_its_default(tmp_path):
 
 def test_a_name_in_other_letters_is_meant_before_a_nearer_one():
     assert "did you mean 'VITS'" in nearest("Vits", ["VITS", "VitsSVC", "Jets"], "model")
+
+
+def test_a_folder_of_ones_own_needs_one_setting(tmp_path):
+    path = tmp_path / "c.json"
+    path.write_text('{"dataset": ["ljspeech"], "dataset_path": {"ljspeech": "x"}}')
+
+    def datasets(*sets):
+        return load_config(path, list(sets))["dataset"]
+
+    assert datasets() == datasets("dataset_path.ljspeech=y") == ["ljspeech"]
+    assert datasets("dataset_path.custom=mine") == datasets("dataset=custom") == ["custom"]
+    assert datasets("dataset_path.ljspeech=x", "dataset_path.custom=mine") == ["ljspeech", "custom"]
+    assert datasets("dataset_path.custom=mine", 'dataset=["ljspeech"]') == ["ljspeech"]

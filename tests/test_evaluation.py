@@ -1,6 +1,7 @@
 """The engine: pairs, failures, stopping and going on, what is bad about the input, and the program around it."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -259,6 +260,27 @@ def test_program_writes_json_and_table(folders):
     words = ["--reference", str(ref), "--generated", str(deg), "--metrics", "stoi", "--jobs", "1"]
     assert main([*words, "--dump_folder", str(ref)]) == 0
     assert read_json(ref / "result.json")["failed"]["stoi"] == {}
+
+
+def test_a_sibling_keeps_its_result_beside_the_other(two):
+    ref, deg = two
+    other = deg.with_name("other")
+    shutil.copytree(ref, other)
+    words = ["--reference", str(ref), "--metrics", "snr", "--jobs", "1", "--generated"]
+    for folder in (deg, other, deg):
+        assert main([*words, str(folder)]) == 0
+    assert read_json(deg.parent / "result.json")["settings"]["generated"] == str(deg)
+    assert read_json(deg.parent / "result-other.json")["settings"]["generated"] == str(other)
+    assert {path.name for path in deg.parent.glob("result*.md")} == {"result.md", "result-other.md"}
+
+
+def test_unequal_lengths_say_how_they_were_brought_together(tmp_path, caplog):
+    voice().write(tmp_path / "ref/a.wav")
+    sound = voice()
+    Audio(sound.samples[: len(sound.samples) * 4 // 5], sound.rate).write(tmp_path / "deg/a.wav")
+    for align, told in (("cut", "--align dtw is fairer"), ("dtw", "paired by dynamic time warping")):
+        result = evaluate(tmp_path / "ref", tmp_path / "deg", ["mcd"], align=align, jobs=1)
+        assert told in result.table() and told in caplog.text
 
 
 def test_all_runs_what_is_here_and_says_what_it_skipped(two, monkeypatch):

@@ -228,8 +228,37 @@ def test_twice_in_the_metadata(tmp_path):
 def test_short_line_is_named(tmp_path):
     sound(tmp_path / "wavs/a.wav")
     write(tmp_path / "metadata.csv", "a|hello\njust words\n")
-    with pytest.raises(ValueError, match=r"metadata.csv:2 has 1 fields"):
+    for name in ("ljspeech", "custom"):
+        report = prepare(name, tmp_path, tmp_path / "data", jobs=1)
+        assert report.counts["train"] + report.counts["valid"] + report.counts["test"] == 1
+        ((where, reason),) = [row for row in report.skipped if row[0] == "metadata.csv:2"]
+        assert "has 1 fields, 2 expected, separated by '|': 'just words'" in reason
+    write(tmp_path / "metadata.csv", "a;hello\njust words\n")
+    with pytest.raises(ValueError, match=r"metadata.csv:1 has 1 fields"):
         prepare("ljspeech", tmp_path, tmp_path / "data", jobs=1)
+
+
+def test_a_second_corpus_does_not_take_the_place_of_the_first(tmp_path):
+    for name in ("one", "two"):
+        sound(tmp_path / name / "a.wav")
+        write(tmp_path / name / "a.txt", "hello")
+    prepare("custom", tmp_path / "one", tmp_path / "data", jobs=1)
+    prepare("custom", tmp_path / "one", tmp_path / "data", jobs=1)
+    with pytest.raises(ValueError, match=r"dataset_path.custom is .*two, and .*data/custom holds what was made of .*one: .*processed_dir=data/two"):
+        prepare("custom", tmp_path / "two", tmp_path / "data", jobs=1)
+    (tmp_path / "one").rename(tmp_path / "moved")
+    prepare("custom", tmp_path / "moved", tmp_path / "data", jobs=1)
+    prepare("custom", tmp_path / "two", tmp_path / "data/two", jobs=1)
+
+
+def test_what_a_corpus_holds_is_said_and_what_looks_wrong(tmp_path, caplog):
+    for number in range(6):
+        sound(tmp_path / f"raw/{'anna' if number else 'bob'}/{number}.wav", seconds=1.2)
+        write(tmp_path / f"raw/{'anna' if number else 'bob'}/{number}.txt", "hello there" if number != 3 else "hello there " * 9)
+    report = prepare("custom", tmp_path / "raw", tmp_path / "data", needs_text=True, jobs=1)
+    for told in ("voices: anna 0.1 min, bob 0.0 min", "languages: en-us 0.1 min", "0.1 minutes are little", "is it the text of this recording?"):
+        assert told in caplog.text, told
+    assert [row[0] for row in report.warnings] == ["anna_3"]
 
 
 def test_bad_recordings_are_skipped_and_named(tmp_path):

@@ -2,13 +2,14 @@
 
 import itertools
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from bins.infer import main
+from bins.infer import _results_of, main
 from bins.texts import read_list, write_stream
 from models import load
 from models.base.checkpoint import save_release
@@ -376,8 +377,37 @@ def test_subtitles_and_textgrids_beside_the_sound_and_resuming(releases, tmp_pat
     (tmp_path / "0000.wav").write_bytes(b"mine")
     assert infer(releases["VITS"], tmp_path, *words, "--resume") == 0
     assert (tmp_path / "0000.wav").read_bytes() == b"mine"
-    assert infer(releases["VITS"], tmp_path, *words) == 0
-    assert (tmp_path / "0000.wav").read_bytes() != b"mine"
+    assert infer(releases["VITS"], tmp_path, *words) == 0  # another text is another file
+    assert (tmp_path / "0000.wav").read_bytes() == b"mine" and (tmp_path / "0001.wav").is_file()
+    assert infer(releases["VITS"], tmp_path, *words, "--overwrite") == 0
+    assert (tmp_path / "0000.wav").read_bytes() != b"mine" and not (tmp_path / "0002.wav").exists()
+
+
+def test_nothing_takes_the_place_of_a_result_unasked(releases, tmp_path, monkeypatch):
+    (tmp_path / "list.txt").write_text("a|hello\nb|go\n")
+    words = ["--list", str(tmp_path / "list.txt")]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/b.wav").write_bytes(b"mine")
+    with pytest.raises(ValueError, match="1 of 2 results are there already, the first in .*b.wav: --resume .*--overwrite .*--out"):
+        infer(releases["VITS"], tmp_path / "out", *words)
+    assert infer(releases["VITS"], tmp_path / "out", *words, "--resume") == 0
+    assert (tmp_path / "out/b.wav").read_bytes() == b"mine" and (tmp_path / "out/a.wav").is_file()
+    assert infer(releases["VITS"], tmp_path / "out", *words, "--overwrite") == 0
+    assert (tmp_path / "out/b.wav").read_bytes() != b"mine"
+    monkeypatch.chdir(tmp_path)
+    assert main(["--checkpoint", str(releases["VITS"]), "--text", "hello"]) == 0
+    assert (tmp_path / "results" / releases["VITS"].name / "0000.wav").is_file()
+
+
+def test_results_of_a_run_go_into_it(tmp_path):
+    (tmp_path / "ex1/checkpoint/step-00000001").mkdir(parents=True)
+    (tmp_path / "ex1/.lock").touch()
+    for path in ("ex1", "ex1/checkpoint", "ex1/checkpoint/step-00000001"):
+        assert _results_of(tmp_path / path) == tmp_path / "ex1/result"
+    (tmp_path / "voice.v2").mkdir()
+    (tmp_path / "g_0001.pth").touch()
+    found = [_results_of(path) for path in (tmp_path / "voice.v2", tmp_path / "g_0001.pth", "owner/vits.v1")]
+    assert found == [Path("results/voice.v2"), Path("results/g_0001"), Path("results/vits.v1")]
 
 
 def test_options_that_do_not_go_together(releases, tmp_path):

@@ -65,6 +65,7 @@ def load_config(path: str | Path, overrides: list[str] = ()) -> Config:
     config = Config(_read(_find(path, None), (), problems))
     for override in overrides:
         _override(config, override, problems)
+    _name_datasets(config, overrides)
     config.problems = problems
     config.source = str(path)
     config.overridden = [override.partition("=")[0] for override in overrides]
@@ -151,6 +152,17 @@ def _override(config: dict, override: str, problems: list[str]) -> None:
         del section[last]  # as null in a file takes away what the base has set
     else:
         section[last] = value
+
+
+def _name_datasets(config: dict, overrides: list[str]) -> None:
+    """One dataset is a list of one; and where --set says alone where a corpus lies that the config does not name, it is the dataset."""
+    if isinstance(config.get("dataset"), str):
+        config["dataset"] = [config["dataset"]]
+    paths = [override.partition("=")[0] for override in overrides]
+    given = [path.removeprefix("dataset_path.") for path in paths if path.startswith("dataset_path.")]
+    known = config.get("dataset")
+    if "dataset" not in paths and isinstance(known, list) and set(given) - set(known):
+        config["dataset"] = given
 
 
 def in_groups(target: Callable, section: Any) -> Any:
