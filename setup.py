@@ -1,8 +1,12 @@
 """Editable install: `pip install -e ".[tts,eval]"`. Extras are named after what needs them."""
 
+import re
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
-TOP = ["bins", "evaluation", "models", "modules", "preprocessors", "processors", "utils", "visualization"]
+TOP = ["amphion", "bins", "evaluation", "models", "modules", "preprocessors", "processors", "utils", "visualization"]
+VERSION = re.search(r'^__version__ = "(.+)"$', Path(__file__).with_name("amphion").joinpath("__init__.py").read_text(), re.M)[1]
 EXTRAS = {
     "tts": ["phonemizer>=3.3", "espeakng-loader>=0.2.4", "num2words>=0.5.14", "unidecode>=1.3"],
     "chinese": ["pypinyin>=0.53", "cn2an>=0.5.22", "jieba>=0.42.1"],
@@ -23,12 +27,13 @@ EXTRAS = {
 
 setup(
     name="amphion",
-    version="0.1.0",
+    version=VERSION,
     description="Audio, music and speech generation: models, recipes and fair comparisons",
     license="MIT",
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=[name for top in TOP for name in (top, f"{top}.*")]),
-    package_data={"visualization": ["page/*"], "processors.lexicon": ["*.json"]},
+    package_data={**{top: ["py.typed"] for top in TOP}, "visualization": ["py.typed", "page/*"], "processors.lexicon": ["*.json"]},
+    entry_points={"console_scripts": ["amphion = bins.__main__:command"]},
     install_requires=[
         "torch==2.11.0",  # this pair imports together, to the last digit: torchaudio 2.11.1 does not load with it
         "torchaudio==2.11.0",

@@ -1,4 +1,6 @@
-"""Stage 3: let a trained model speak, or sing a recording in another voice. Options beyond these are the model's own: see --config X --help.
+"""Stage 3: let a trained model speak, or sing a recording in another voice.
+
+Options beyond these are the model's own: --help lists them with --checkpoint X, --config X or --model VITS.
 
 python -m bins.infer --config egs/tts/FastSpeech2/exp_config.json --name ex1                (the test split)
 python -m bins.infer --config ... --name ex1 --text "Hello there." --speed 0.9
@@ -17,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from bins.cli import model_of, offer, parser, run
+from bins.cli import early, known_model, model_of, offer, parser, run
 from bins.texts import Source, read_list, read_text, say
 
 
@@ -27,6 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="change one setting; may be repeated")
     arguments.add_argument("-n", "--name", help="the run to load, with --config")
     arguments.add_argument("--checkpoint", help="instead of --name: a release, run, checkpoint, foreign folder or hub id")
+    arguments.add_argument("--model", help="with --help: list the options of this model")
     arguments.add_argument("--which", choices=("newest", "best"), default="newest", help="which checkpoint of a run")
     arguments.add_argument(
         "--out", help="folder of the results (default: result in the folder of a run, results/<its name> here for what is no run)"
@@ -56,17 +59,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def _model_type(argv: list[str] | None) -> str | None:
     """The model whose options to offer, looked up before parsing: what a config, card or foreign configuration names, or none."""
-    import argparse
-
-    early = argparse.ArgumentParser(add_help=False)
-    for flags in (("-c", "--config"), ("--checkpoint",)):
-        early.add_argument(*flags)
-    early.add_argument("--which", default="newest")
-    options, _ = early.parse_known_args(argv)
+    options = early(argv, ("-c", "--config"), ("--checkpoint",), ("--which",), ("--model",))
     if options.checkpoint:
         from models.base.loading import model_type_at
 
-        return model_type_at(options.checkpoint, which=options.which)
+        return model_type_at(options.checkpoint, which=options.which or "newest")
+    if options.model:
+        return known_model(options.model)
     if not options.config:
         return None
     return model_of(options.config)
@@ -82,7 +81,7 @@ def _infer(options: Any, given: dict[str, Any]) -> int:
     if not options.checkpoint and not (config and options.name is not None):
         raise ValueError("which model? Give --config and --name, or --checkpoint.")
     folder = run_folder(config.get("log_dir", "ckpts"), options.name) if options.name is not None else Path(".")
-    usual = _results_of(options.checkpoint) if options.checkpoint else folder / "result"
+    usual = _results_of(options.checkpoint) if options.name is None else folder / "result"
     out = Path(options.out) if options.out else usual
     given_sources = options.text is not None or options.list or options.text_file or options.folder
     sources, failed = _sources(options, out) if given_sources else ([], [])
@@ -117,10 +116,13 @@ def _results_of(path: str | Path) -> Path:
     """Where results go that were not told where: into the run that made the model, or into a folder of its name where the user is."""
     from models.base.checkpoint import is_run
 
-    place = Path(os.path.abspath(Path(path).expanduser()))
-    runs = [folder for folder in (place, *place.parents[:2]) if is_run(folder)]
+    expanded = Path(path).expanduser()
+    place = Path(os.path.abspath(expanded))
+    for folder in (place, *place.parents[:2]):
+        if is_run(folder):
+            return folder / "result"
     name = place.stem if place.is_file() else place.name
-    return runs[0] / "result" if runs else Path("results") / name
+    return Path("results") / name
 
 
 def _refuse_overwriting(paths: list[Path], options: Any) -> None:
@@ -208,7 +210,7 @@ def _speak_split(task: Any, options: Any, out: Path, settings: dict[str, Any]) -
         recorded = utterance.read(task.rate)
         place = recorded.write(out / "reference" / f"{utterance.id}.wav")
         _note(utterance, place, captioned=task.captioned)
-        sample.draw(out / "pictures" / f"{utterance.id}.png")
+        sample.draw(out / "pictures" / f"{utterance.id}.png", task.scale)
         written.append(sample.audio.write(out / "generated" / f"{utterance.id}.wav"))
     return _reported(written, failed)
 

@@ -4,6 +4,7 @@
     python -m bins.recipe egs/tts/FastSpeech2 --tiny                     (all stages on the demo corpus, in minutes)
 
 Stages: 1 preprocess and extract, 2 train, 3 infer, 4 evaluate; numbers, names and ranges are understood.
+Relative paths, those of configs too (data, ckpts), are taken from the folder that you are in.
 Options that are not listed here go to the program of the stage: --stage infer --text "Hello."
 """
 
@@ -53,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     if rest and len(numbers) > 1:
         raise ValueError(f"{' '.join(rest)}: options of a stage need a single --stage, one of {', '.join(STAGES)}.")
     default = "tiny.json" if options.tiny else "exp_config.json"
-    config = Path(options.config or Path(options.recipe) / default)
+    config = _found(options.config or Path(options.recipe) / default)
     if not config.is_file():
         raise ValueError(f"no config {config}: is {options.recipe} a recipe's folder?")
     name = "tiny" if options.tiny and options.name == "default" else options.name
@@ -67,6 +68,12 @@ def main(argv: list[str] | None = None) -> int:
     if not options.dry_run:
         _tell(config, name, programs, options, rest)
     return 0
+
+
+def _found(path: str | Path) -> Path:
+    """A config as the caller names it: where they are, or in the clone."""
+    here = Path(path)
+    return ROOT / here if not here.is_file() and (ROOT / here).is_file() else here
 
 
 def _with_judging(programs: list[str], config: Path, options: Any, rest: list[str]) -> list[str]:
@@ -172,7 +179,9 @@ def _run(words: list[str], options: Any) -> int:
     if options.dry_run:
         return 0
     chosen = {"CUDA_VISIBLE_DEVICES": options.gpu} if options.gpu else {}
-    stage = subprocess.Popen(words, cwd=ROOT, env={**os.environ, **chosen})
+    before = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    chosen["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(ROOT), *filter(None, before)]))
+    stage = subprocess.Popen(words, env={**os.environ, **chosen})
     ended = False
 
     def end(*_: Any) -> None:
@@ -180,14 +189,14 @@ def _run(words: list[str], options: Any) -> int:
         ended = True
         stage.terminate()  # a training then saves, and does not go on alone
 
-    before = signal.signal(signal.SIGTERM, end)
+    handler = signal.signal(signal.SIGTERM, end)
     try:
         code = stage.wait()
     except KeyboardInterrupt:
         stage.wait()  # which heard of it too, and may still be saving
         raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, handler)
     return code or (ENDED if ended else 0)  # a training that saved has done all right, but the next stage is not to begin
 
 

@@ -24,7 +24,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from utils.registry import load_object
+try:
+    from utils.registry import load_object
+except ModuleNotFoundError as error:
+    if not (error.name or "").startswith("utils"):
+        raise
+    import utils
+
+    raise ImportError(f"{utils.__file__} has the name of a package of Amphion's, utils, and is found before it: rename it.") from error
 
 if TYPE_CHECKING:
     from models.base.task import Task

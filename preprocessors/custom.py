@@ -189,7 +189,9 @@ def mute(root: Path) -> Reasons:
 
 def doubts(root: Path) -> Reasons:
     """Says where the second field of metadata.csv seems to hold texts, as LJSpeech's does, and not speakers."""
-    listed = list(rows(root / METADATA, 2, lenient=True)) if (root / METADATA).is_file() else []
+    if not (root / METADATA).is_file():
+        return []
+    listed = list(rows(root / METADATA, 2, lenient=True))
     if _says_twice(listed):
         return [(METADATA, "its lines are read as id|text|text, LJSpeech's, not as id|speaker|text: the second field repeats the third")]
     speakers = {row[1].strip() for row in listed if len(row) > 2}

@@ -17,22 +17,25 @@ if TYPE_CHECKING:
 
 SHOWN = 5  # voices and languages by name, and reasons
 LITTLE_MINUTES = 10.0  # of speech, from which a voice can hardly be learnt from nothing
+ADVICE = "half an hour or more is better; with less, go on from a model that speaks (egs/tts/own_voice.md)"
 LEAST_SECONDS = 1.0  # of a recording of which a tempo can be told
 UNLIKE_TEMPO = 3.0  # so many times the usual letters a second, or as many times fewer, no one speaks
 
 
 def tell(name: str, report: Report, splits: Mapping[str, list[Utterance]], path: Path, *, spoken: bool) -> None:
     """Logs what was found in the corpus `name`, whose report lies at `path`; `spoken` where its texts are to be learnt."""
-    every = [utterance for utterances in splits.values() for utterance in utterances]
-    counts = [f"{len(utterances)} {split}" for split, utterances in splits.items()]
+    every = []
+    counts = []
+    for split, utterances in splits.items():
+        every += utterances
+        counts.append(f"{len(utterances)} {split}")
     seconds = sum(utterance.seconds for utterance in every)
     log.info(f"{name}: {', '.join(counts)}; {seconds / 3600:.2f} hours.")
     log.info(f"  voices: {_minutes(every, 'speaker')}")
     if spoken:
         log.info(f"  languages: {_minutes(every, 'language')}")
-        if seconds < 60 * LITTLE_MINUTES:
-            advice = "better is half an hour or more; with less, go on from a model that speaks (egs/tts/own_voice.md)"
-            log.warning(f"  {seconds / 60:.1f} minutes are little to learn to speak from: {advice}.")
+    if spoken and seconds < 60 * LITTLE_MINUTES:
+        log.warning(f"  {seconds / 60:.1f} minutes are little to learn to speak from: {ADVICE}.")
     _tell_rows("skipped", report.skipped, path)
     _tell_rows("doubtful", report.warnings, path)
 

@@ -299,6 +299,22 @@ def filter_bank(
     return torch.from_numpy(bank.T.copy())
 
 
+LEVELS = {"ln": "natural log of magnitude", "log10": "log10 of magnitude", "dB": "dB, scaled", "none": "magnitude"}  # by `MelConvention.log`
+
+
+def band_centres(settings: MelSettings) -> np.ndarray:
+    """Where the bands of a mel lie, (n_mel,) in Hz: the mean of the frequencies that each weighs."""
+    sizes = {name: getattr(settings, name) for name in ("sample_rate", "n_fft", "n_mel", "fmin", "fmax")}
+    bank = filter_bank(**sizes, mel_scale=settings.convention.mel_scale).numpy()
+    frequencies = np.linspace(0, settings.sample_rate / 2, len(bank))
+    weights = bank.sum(0)
+    weighed = frequencies @ bank
+    filled = np.flatnonzero(weights)  # a band narrower than a bin may weigh none
+    centres = weighed[filled] / weights[filled]
+    every = np.arange(settings.n_mel)
+    return np.interp(every, filled, centres)
+
+
 def mel_difference(a: Mapping[str, Any] | MelSettings, b: Mapping[str, Any] | MelSettings) -> list[str]:
     """How two mels differ, a line for each setting with both values; empty when one can stand for the other.
 

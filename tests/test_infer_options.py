@@ -1,6 +1,7 @@
 """What bins.infer offers: the options of the task and of the very model, ours or foreign; and what configs may set of them."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -8,9 +9,12 @@ import soundfile
 import torch
 
 from bins.infer import main
+from bins.meanings import meaning
+from bins.train import main as train
 from models.base import choices
 from models.base.checkpoint import save_release
 from models.base.experiment import build_model, problems_of
+from models.base.gan import GANTrainer
 from models.base.loading import model_type_at
 from models.base.model import Model
 from models.base.task import make_task
@@ -19,10 +23,12 @@ from models.vocoders.diffwave import DiffWave
 from models.vocoders.distributions import Output
 from models.vocoders.task import Vocoder
 from processors.features import FeatureSet
+from tests.conftest import ROOT
 from tests.test_models import card_of
 from tests.test_stream import vocoder
 from tests.test_vocoder_task import around, mel_of
 from tests.test_wavernn import HPARAMS, wavernn
+from utils.config import signature_of
 from utils.registry import load_object
 
 
@@ -82,7 +88,7 @@ def test_a_foreign_diffwave_is_offered_its_own_steps(lmnt, tmp_path, capsys):
     shown = listed(capsys, lmnt)
     assert "--steps int" in shown and "--seed int" in shown and "DiffWave's own" in shown
     assert not any(f"--{name} " in shown.split("DiffWave's own")[1] for name in ("speed", "noise", "temperature"))
-    assert "`steps` None is" in shown, "the docstring of infer tells what an option does"
+    assert re.search(r"--steps int +None is [^(]*\(default None\)", shown), "the docstring of infer tells what an option does"
     two, six = (spoken(tmp_path, 5, lmnt, "--seed", "1", "--steps", steps) for steps in ("2", "6"))
     assert np.isfinite(two).all() and two.shape == six.shape == (4 * 256,) and np.abs(two - six).max() > 1e-3
     with pytest.raises(ValueError, match="temperature: DiffWave has no such option; it has steps"):
@@ -125,7 +131,43 @@ def test_an_options_type_and_range_are_those_of_infer(release, tmp_path, capsys)
         main(["--checkpoint", str(tmp_path / "VITS"), "--text", "a", "--speed", "0", "--out", str(tmp_path)])
     with pytest.raises(SystemExit):
         main(["--checkpoint", str(tmp_path / "VITS"), "--text", "a", "--sped", "2", "--out", str(tmp_path)])
-    assert "unrecognized arguments: --sped" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "unrecognized arguments: --sped" in told and "did you mean --speed?" in told and "usage" not in told
+
+
+def test_a_number_that_is_none_is_told_in_a_sentence(release, tmp_path, capsys):
+    checkpoint = str(release("VITS"))
+    wrong = {"speed": ("slow", "--speed: 'slow' is not a number, above 0"), "seed": ("1.5", "--seed: '1.5' is not a whole number")}
+    for option, (value, told) in wrong.items():
+        with pytest.raises(SystemExit) as left:
+            main(["--checkpoint", checkpoint, "--text", "a", f"--{option}", value, "--out", str(tmp_path)])
+        (line,) = capsys.readouterr().err.splitlines()
+        assert left.value.code == 2 and told in line
+
+
+def test_help_names_what_a_model_takes_and_what_its_training_may_be_set_to(capsys):
+    for program, words in ((main, ["--model", "VITS"]), (main, ["--config", str(ROOT / "egs/tts/VITS/exp_config.json")])):
+        with pytest.raises(SystemExit):
+            program([*words, "--help"])
+        shown = " ".join(capsys.readouterr().out.split())
+        assert "--speed float" in shown and "(above 0 (1 changes nothing); default 1.0)" in shown
+        assert "--speaker str a name in the card, or is one" in shown or "--speaker str is a name in the card" in shown
+    with pytest.raises(SystemExit):
+        train(["--config", str(ROOT / "egs/tts/VITS/exp_config.json"), "--help"])
+    shown = capsys.readouterr().out
+    for line in (
+        "train.max_steps (int; default 100000; here ", "train.batch_seconds (float", "\n      padded audio at most",
+        "train.optimizer.lr (float; default 0.0002", "model.latent (int; default 192", "model.duration.stochastic (true|false; default True",
+        "preprocess.sample_rate (int; needed; here 22050)",
+    ):  # fmt: skip
+        assert line in shown, line
+    with pytest.raises(ValueError, match="did you mean 'VITS'"):
+        train(["--model", "Vits", "--help"])
+
+
+def test_every_setting_of_training_says_what_it_means():
+    lacking = [name for name in signature_of(GANTrainer.config_class) if not meaning(GANTrainer.config_class, name)]
+    assert set(lacking) <= {"optimizer", "schedule", "discriminator_optimizer"}, lacking  # sections, whose own settings are told
 
 
 def test_a_new_option_is_one_argument_of_infer(capsys, monkeypatch):

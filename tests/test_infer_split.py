@@ -38,7 +38,7 @@ def trained(request, tmp_path):
 def test_every_utterance_of_the_split_is_spoken_and_drawn(trained, capsys, monkeypatch):
     folder, config, experiment = trained
     drawn, draw = [], Sample.draw
-    monkeypatch.setattr(Sample, "draw", lambda sample, path: drawn.append(set(sample.recorded)) or draw(sample, path))
+    monkeypatch.setattr(Sample, "draw", lambda sample, *where: drawn.append(set(sample.recorded)) or draw(sample, *where))
     asked = ["--checkpoint", str(folder / "release"), "--out", str(folder / "out"), "--split", "train"]
     assert infer.main(["--config", str(config), *asked]) == 0
     names = sorted(u.id for u in experiment.utterances("train"))

@@ -244,7 +244,7 @@ def test_a_second_corpus_does_not_take_the_place_of_the_first(tmp_path):
         write(tmp_path / name / "a.txt", "hello")
     prepare("custom", tmp_path / "one", tmp_path / "data", jobs=1)
     prepare("custom", tmp_path / "one", tmp_path / "data", jobs=1)
-    with pytest.raises(ValueError, match=r"dataset_path.custom is .*two, and .*data/custom holds what was made of .*one: .*processed_dir=data/two"):
+    with pytest.raises(ValueError, match=r"dataset_path.custom is .*two, and .*data/custom holds what was made of .*one: .*=data/two"):
         prepare("custom", tmp_path / "two", tmp_path / "data", jobs=1)
     (tmp_path / "one").rename(tmp_path / "moved")
     prepare("custom", tmp_path / "moved", tmp_path / "data", jobs=1)

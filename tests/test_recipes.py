@@ -95,9 +95,9 @@ def test_every_task_is_measured_by_something_that_needs_no_network(monkeypatch):
 
 @pytest.fixture(scope="module")
 def echo(tmp_path_factory):
-    """Variables of a shell whose `python` prints where it is called and with what: the true one takes seconds to start."""
+    """Variables of a shell whose `python` prints where it is called, its PYTHONPATH and its words: the true one takes seconds to start."""
     folder = tmp_path_factory.mktemp("bin")
-    (folder / "python").write_text('#!/bin/sh\npwd\nprintf "%s\\n" "$@"\n')
+    (folder / "python").write_text('#!/bin/sh\npwd\necho "$PYTHONPATH"\nprintf "%s\\n" "$@"\n')
     (folder / "python").chmod(0o755)
     return {**os.environ, "PATH": os.pathsep.join([str(folder), os.environ["PATH"]])}
 
@@ -114,7 +114,7 @@ def test_run_sh_calls_the_same_program_under_every_shell(where, echo, tmp_path):
     script = shutil.copy(ROOT / where / "run.sh", folder / where)
     for shell in SHELLS:
         run = said_by(shell, script, echo)
-        wanted = [str(folder), "-m", "bins.recipe", str(where), "--dry-run", "--name", "ex 1"]
+        wanted = ["/", str(folder), "-m", "bins.recipe", str(where), "--dry-run", "--name", "ex 1"]  # where the caller is
         assert run.returncode == 0 and run.stdout.splitlines() == wanted, run.stderr
 
 

@@ -13,6 +13,7 @@ from processors.mel import (
     MelConvention,
     MelSettings,
     MelSpectrogram,
+    band_centres,
     filter_bank,
     mel_difference,
 )
@@ -475,11 +476,21 @@ def test_every_method_is_tried_here():
 
 
 def test_a_picture_has_pixels_and_a_file(tmp_path):
-    from visualization.plot import compare, figure_image, save
+    from visualization.plot import Scale, compare, figure_image, save
 
     mel = Mel(sample_rate=RATE, hop_size=HOP)(None, voice(np.full(RATE, 200.0)))
     arrays = {"mel": mel, "f0": np.full(93, 200.0), "phones": np.array(["a", "b"]), "duration": np.array([40, 53])}
-    figure = compare(arrays, {"mel": mel[:50]}, title="it costs $5, then $10", frame_seconds=HOP / RATE)
+    centres = band_centres(MelSettings(sample_rate=RATE, hop_size=HOP))
+    scale = Scale(HOP / RATE, centres, "natural log of magnitude")
+    figure = compare(arrays, {"mel": mel[:50]}, title="it costs $5, then $10", scale=scale)
+    recorded, generated, *others = figure.axes
+    assert recorded.get_ylabel() == "recorded\nHz" and generated.get_xlabel() == "seconds"
+    assert "natural log of magnitude" in [axis.get_ylabel() for axis in others]
+    assert recorded.get_xlim()[1] == pytest.approx(len(mel) * HOP / RATE)
+    ticks = {label.get_text(): place for label, place in zip(recorded.get_yticklabels(), recorded.get_yticks(), strict=True)}
+    assert np.interp(ticks["1000"], np.arange(len(centres)), centres) == pytest.approx(1000)
+    lowest = mel.mean(0)[: len(centres) // 4].argmax()  # of the voice's harmonics: the first
+    assert abs(np.interp(200, centres, np.arange(len(centres))) - lowest) < 2
     image = figure_image(figure)
     assert image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.std() > 10
     assert save(figure, tmp_path / "mel.png").read_bytes().startswith(b"\x89PNG")

@@ -401,7 +401,7 @@ def test_nothing_takes_the_place_of_a_result_unasked(releases, tmp_path, monkeyp
 
 def test_results_of_a_run_go_into_it(tmp_path):
     (tmp_path / "ex1/checkpoint/step-00000001").mkdir(parents=True)
-    (tmp_path / "ex1/.lock").touch()
+    (tmp_path / "ex1/config.json").touch()
     for path in ("ex1", "ex1/checkpoint", "ex1/checkpoint/step-00000001"):
         assert _results_of(tmp_path / path) == tmp_path / "ex1/result"
     (tmp_path / "voice.v2").mkdir()

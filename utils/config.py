@@ -73,7 +73,7 @@ def load_config(path: str | Path, overrides: list[str] = ()) -> Config:
 
 
 def _find(path: str | Path, asked_by: Path | None) -> Path:
-    candidates = [Path(path)] if asked_by is None else [ROOT / path, asked_by.parent / path]
+    candidates = [Path(path), ROOT / path] if asked_by is None else [ROOT / path, asked_by.parent / path]
     for candidate in candidates:
         if candidate.is_file():
             return candidate.resolve()
@@ -159,9 +159,12 @@ def _name_datasets(config: dict, overrides: list[str]) -> None:
     if isinstance(config.get("dataset"), str):
         config["dataset"] = [config["dataset"]]
     paths = [override.partition("=")[0] for override in overrides]
-    given = [path.removeprefix("dataset_path.") for path in paths if path.startswith("dataset_path.")]
+    prefix = "dataset_path."
+    given = [path.removeprefix(prefix) for path in paths if path.startswith(prefix)]
     known = config.get("dataset")
-    if "dataset" not in paths and isinstance(known, list) and set(given) - set(known):
+    if "dataset" in paths or not isinstance(known, list):
+        return
+    if set(given) - set(known):
         config["dataset"] = given
 
 
@@ -188,13 +191,18 @@ def in_groups(target: Callable, section: Any) -> Any:
 def check(target: Callable, section: Any, at: str, facts: typing.Container[str] = ()) -> list[str]:
     """Every way in which `section` does not fit the signature of `target`; `facts` are names that come from the data."""
     section = in_groups(target, section)
+    section = _named(section, _hints(target))
+    return check_parameters(signature_of(target), section, at, facts)
+
+
+def signature_of(target: Callable) -> dict[str, inspect.Parameter]:
+    """The settings of a section: the parameters of its constructor, their annotations as types."""
     hints = _hints(target)
-    section = _named(section, hints)
     typed = {}
     for name, parameter in _parameters(target).items():
         annotation = hints.get(name, Any)
         typed[name] = parameter.replace(annotation=annotation)
-    return check_parameters(typed, section, at, facts)
+    return typed
 
 
 def _named(section: Any, hints: dict[str, Any]) -> Any:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from utils.digest import LENGTH, sha256_of
 from utils.digest import digest as digest_of
-from utils.files import DAMAGES, read_json, read_weights
+from utils.files import DAMAGES, ROOT, read_json, read_weights
 from utils.tree import files_under
 
 if TYPE_CHECKING:
@@ -191,31 +191,42 @@ def _unread(names: Iterable[str]) -> set[str]:
 
 
 def fetch(path: str | Path) -> Path:
-    """The local folder or file of `path`; "owner/name" is downloaded from the hub where no such path exists.
+    """The local folder or file of `path`; "owner/name", or "owner/name/folder", is downloaded from the hub where no such path exists.
 
     Raises ValueError when it is neither here nor there, or the hub cannot be reached and did not give it before.
     """
     local = Path(path).expanduser()
-    if local.exists():
-        return local
-    if not HUB_ID.fullmatch(str(path)):
+    for place in (local, ROOT / local):  # what came along goes by its name in the clone, whatever folder one is in
+        if place.exists():
+            return place
+    owner, *names = str(path).split("/")
+    hub = "/".join([owner, *names[:1]])
+    within = "/".join(names[1:])
+    if not HUB_ID.fullmatch(hub) or (within and Path(owner).exists()):
         raise ValueError(
             f"nothing at {path}: give a run, a checkpoint, a release folder, or a hub id such as amphion/vits_ljspeech."
         )
+    return _from_hub(hub, within) / within
+
+
+def _from_hub(hub: str, within: str) -> Path:
+    """The folder of a hub id, of which only what lies `within` is fetched, "" for all. Raises ValueError where the hub does not give it."""
     from huggingface_hub import HfApi, snapshot_download
 
     reason = ""
     ignored: set[str] = set()
     try:
-        repository = HfApi().model_info(str(path), timeout=TIMEOUT)
+        repository = HfApi().model_info(hub, timeout=TIMEOUT)
         ignored = _unread(file.rfilename for file in repository.siblings or ())
     except Exception as error:  # noqa: BLE001 (the client's errors are of another package in each version of the hub's)
         reason = type(error).__name__  # what was fetched before will do, where it was
     try:
-        return Path(snapshot_download(str(path), ignore_patterns=sorted(ignored), local_files_only=bool(reason)))
+        wanted = [f"{within}*"] if within else None
+        fetched = snapshot_download(hub, allow_patterns=wanted, ignore_patterns=sorted(ignored), local_files_only=bool(reason))
+        return Path(fetched)
     except Exception as error:  # noqa: BLE001
         raise ValueError(
-            f"{path} is no folder here, and the hub did not give it ({reason or type(error).__name__}). "
+            f"{hub} is no folder here, and the hub did not give it ({reason or type(error).__name__}). "
             "Check the spelling; without a network, download it elsewhere and give the folder."
         ) from error
 

@@ -24,23 +24,36 @@ Row = Mapping[str, Any]  # arrays by name, see `mels`
 CJK_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Microsoft YaHei", "PingFang SC", "SimHei")
 
 
-def compare(recorded: Row, generated: Row, *, title: str = "", frame_seconds: float = 0.0) -> Figure:
+TICKS = (50, 100, 200, 500, 1000, 2000, 4000, 8000, 16000)  # Hz, as far as a mel reaches
+CLOSEST = 0.07  # of its height, that two of them may stand apart
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What the axes of a mel count: seconds a frame, 0 to count frames; the centre of each band in Hz; and what its values are."""
+
+    frame_seconds: float = 0.0
+    band_hertz: np.ndarray | None = None
+    level: str = "level"
+
+
+def compare(recorded: Row, generated: Row, *, title: str = "", scale: Scale = Scale()) -> Figure:
     """The recording above what was generated in its place; arrays and options as in `mels`. One without a mel is left out."""
     rows = {"recorded": recorded, "generated": generated}
     drawn = {name: row for name, row in rows.items() if "mel" in row}
-    return mels(drawn, title=title, frame_seconds=frame_seconds)
+    return mels(drawn, title=title, scale=scale)
 
 
-def mels(rows: Mapping[str, Row], *, title: str = "", frame_seconds: float = 0.0) -> Figure:
+def mels(rows: Mapping[str, Row], *, title: str = "", scale: Scale = Scale()) -> Figure:
     """Mels above one another under their names, on one scale of colour, of time and of F0.
 
     Each row has "mel" (frames, n_mel); it may have "f0" (frames,) Hz, 0 = unvoiced, and "phones" with "duration", each (tokens,),
-    in frames. `frame_seconds`: hop_size / sample_rate; without it time is counted in frames. Raises ValueError without a row.
+    in frames. `scale` says what the axes count. Raises ValueError without a row.
     """
     if not rows:
         raise ValueError("there is no mel to draw.")
-    scales = _Scales.of(list(rows.values()), frame_seconds)
-    seconds = scales.frames * (frame_seconds or 0.011)
+    scales = _Scales.of(list(rows.values()), scale.frame_seconds)
+    seconds = scales.frames * (scale.frame_seconds or 0.011)
     width = min(18.0, max(8.0, 2.8 * seconds))
     height = 0.6 + 2.6 * len(rows)
     figure = _figure(width=width, height=height, title=title)
@@ -48,8 +61,12 @@ def mels(rows: Mapping[str, Row], *, title: str = "", frame_seconds: float = 0.0
     image = None
     for axis, (name, row) in zip(axes, rows.items(), strict=True):
         image = _draw_row(axis, name, row, scales)
-    axes[-1].set_xlabel("seconds" if frame_seconds else "frames")
-    figure.colorbar(image, ax=list(axes), pad=0.01, aspect=12 * len(rows), fraction=0.02)
+        bands = row["mel"].shape[1]
+        _label_bands(axis, name, bands, scale.band_hertz)
+    unit = "seconds" if scale.frame_seconds else "frames"
+    axes[-1].set_xlabel(unit)
+    aspect = 12 * len(rows)
+    figure.colorbar(image, ax=list(axes), label=scale.level, pad=0.01, aspect=aspect, fraction=0.02)
     return figure
 
 
@@ -133,12 +150,31 @@ class _Scales:
 def _draw_row(axis: Axes, name: str, row: Row, scales: _Scales) -> AxesImage:
     image = _draw_mel(axis, row["mel"], scales)
     axis.set_xlim(0, scales.frames * scales.unit)
-    axis.set_ylabel(f"{name}\nmel band" if name else "mel band")
     if "phones" in row and "duration" in row:
         _draw_phones(axis, row["phones"], row["duration"], scales.unit)
     if "f0" in row and scales.hertz:
         _draw_f0(axis, row["f0"], scales.unit, scales.hertz)
     return image
+
+
+def _label_bands(axis: Axes, name: str, bands: int, hertz: np.ndarray | None) -> None:
+    """The frequencies of the bands beside them; their numbers where it is not known, or known of other bands."""
+    known = hertz is not None and len(hertz) == bands
+    unit = "Hz" if known else "mel band"
+    axis.set_ylabel(f"{name}\n{unit}" if name else unit)
+    if not known:
+        return
+    every = np.arange(bands)
+    places: list[float] = []
+    labels: list[str] = []
+    for tick in TICKS:
+        place = np.interp(tick, hertz, every, left=np.nan, right=np.nan)
+        near = bool(places) and place - places[-1] < CLOSEST * bands
+        if near or np.isnan(place):
+            continue
+        places.append(place)
+        labels.append(str(tick))
+    axis.set_yticks(places, labels)
 
 
 def _draw_mel(axis: Axes, mel: np.ndarray, scales: _Scales) -> AxesImage:

@@ -158,9 +158,9 @@ def is_release(folder: Path) -> bool:
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a training of ours began here: it holds a lock on its folder, where it keeps its config and its checkpoints."""
-    kept = (folder / "config.json").is_file() and (folder / "checkpoint").is_dir()
-    return kept or (folder / ".lock").is_file()
+    """Whether a training of ours began here: in its folder it keeps its config, a lock, and its checkpoints."""
+    begun = (folder / "checkpoint").is_dir() or (folder / ".lock").is_file()
+    return begun and (folder / "config.json").is_file()
 
 
 def _of_a_run(folder: Path) -> bool:

@@ -22,10 +22,10 @@ class Optimizer:
     """The section `train.optimizer`."""
 
     name: Literal["AdamW", "Adam"] = "AdamW"
-    lr: Least = 2e-4
-    betas: tuple[Decay, Decay] = (0.9, 0.98)
-    eps: Above = 1e-8
-    weight_decay: Least = 0.0
+    lr: Least = 2e-4  # the learning rate, before its schedule
+    betas: tuple[Decay, Decay] = (0.9, 0.98)  # decays of the means of gradients and of their squares
+    eps: Above = 1e-8  # added to the root of the mean square
+    weight_decay: Least = 0.0  # times the learning rate, off the weights at each update
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Stage:
 class TrainConfig:
     """The section `train`. Steps are optimizer updates; a batch is what one process sees in one pass."""
 
-    max_steps: Count = 100_000
+    max_steps: Count = 100_000  # optimizer updates in all
     stages: dict[str, Stage] = field(default_factory=dict)  # one after another, by name; each has its own max_steps
     batch_size: Count | None = None  # utterances at most
     batch_seconds: Above | None = None  # padded audio at most
@@ -92,20 +92,20 @@ class TrainConfig:
     segment_frames: Count | None = None  # random stretch of each utterance; None takes it whole
     prompt_seconds: tuple[Above, Above] = (1.0, 3.0)  # of the prompt beside each segment, least and most, for models that take one
     prompt_from: PromptFrom = "utterance"  # or "speaker": another utterance of the same
-    workers: Whole = 2
-    seed: int = 1234
+    workers: Whole = 2  # processes that read data; 0: none but the training itself
+    seed: int = 1234  # of the first weights, the order, the crops, the dropout
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
     loss_weights: dict[str, float] = field(default_factory=dict)  # 1 for a loss that is not named
-    max_grad_norm: Above | None = None
+    max_grad_norm: Above | None = None  # gradients of a larger norm are scaled down to it; None: none is
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "auto"  # auto: bf16 on a GPU that has it
-    compile: bool = False
+    compile: bool = False  # by torch.compile: the first update takes minutes, those after it less
     ema_decay: Decay | None = None  # of the averaged weights that are validated and released; smaller in the first updates
-    log_every: Count = 50
-    valid_every: Count = 1000
-    save_every: Count = 1000
+    log_every: Count = 50  # updates
+    valid_every: Count = 1000  # updates
+    save_every: Count = 1000  # updates; a training that is killed loses those since then
     samples: Whole = 2  # utterances heard and drawn in TensorBoard at each validation
-    keep_last: Count = 2
+    keep_last: Count = 2  # checkpoints, besides the best
     patience: Count | None = None  # validations without a better loss before stopping
     init_from: InitFrom = None  # a release or checkpoint whose weights to begin with, or part -> such a path
     init_share: Share = 0.5  # of the numbers of what begins so (tables of symbols and speakers aside) that must fit, at least

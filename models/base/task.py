@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from preprocessors.base import Utterance
     from processors.features import FeatureSet
     from processors.mel import MelSettings
+    from visualization.plot import Scale
 
 
 SHOWN = 5  # voices, where a task is printed
@@ -38,17 +39,17 @@ class Sample:
     generated: dict[str, np.ndarray]  # mel (frames, n_mel), f0 (frames,), phones and duration (tokens,), as far as there are
     recorded: dict[str, np.ndarray]
 
-    def picture(self) -> np.ndarray:
-        """(height, width, 3) uint8."""
+    def picture(self, scale: Scale) -> np.ndarray:
+        """(height, width, 3) uint8; `scale` is that of the task."""
         from visualization.plot import compare, figure_image
 
-        return figure_image(compare(self.recorded, self.generated, title=self.title))
+        return figure_image(compare(self.recorded, self.generated, title=self.title, scale=scale))
 
-    def draw(self, path: Path) -> Path:
+    def draw(self, path: Path, scale: Scale) -> Path:
         """Writes the picture as PNG."""
         from visualization.plot import compare, save
 
-        return save(compare(self.recorded, self.generated, title=self.title), path)
+        return save(compare(self.recorded, self.generated, title=self.title, scale=scale), path)
 
 
 class Task:
@@ -146,6 +147,15 @@ class Task:
         from processors.mel import MelSettings
 
         return MelSettings.of(self.features.settings.get("mel", {}), self.features.common)
+
+    @property
+    def scale(self) -> Scale:
+        """What the axes of a picture of its mels count."""
+        from processors.mel import LEVELS, band_centres
+        from visualization.plot import Scale
+
+        settings = self.mel_settings
+        return Scale(settings.hop_size / settings.sample_rate, band_centres(settings), LEVELS[settings.convention.log])
 
     def __call__(self, *args: Any, **options: Any) -> Audio:
         raise NotImplementedError

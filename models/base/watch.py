@@ -113,7 +113,7 @@ class Watch:
                 log.warning(f"no {tag}: {error}")
                 continue
             self.writer.add_audio(tag, result.audio.samples, step, sample_rate=result.audio.rate)
-            self.writer.add_image(f"{tag}/mel", result.picture(), step, dataformats="HWC")
+            self.writer.add_image(f"{tag}/mel", result.picture(task.scale), step, dataformats="HWC")
             if audio:
                 self.writer.add_audio(f"{tag}/recorded", audio.samples, step, sample_rate=audio.rate)
 

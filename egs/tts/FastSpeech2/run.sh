@@ -1,2 +1,3 @@
 # sh egs/tts/FastSpeech2/run.sh --stage 1-4 --name ex1   (README.md beside this file tells more)
-cd "$(dirname "$0")/../../.." && PATH="$PWD/.venv/bin:$PATH" exec python -m bins.recipe egs/tts/FastSpeech2 "$@"
+root="$(CDPATH= cd "$(dirname "$0")/../../.." && pwd)"
+PYTHONPATH="$root" PATH="$root/.venv/bin:$PATH" exec python -m bins.recipe egs/tts/FastSpeech2 "$@"
