@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from processors.clock import Padding, frame_count
+from processors.filters import filter_bank
 from utils.config import build
 from utils.registry import pick
 
@@ -285,34 +286,7 @@ def magnitude(spectrum: Tensor, epsilon: float) -> Tensor:
     return (spectrum.real.square() + spectrum.imag.square() + epsilon).sqrt()
 
 
-def filter_bank(
-    *, sample_rate: int, n_fft: int, n_mel: int, fmin: float, fmax: float | None, mel_scale: str = "slaney", norm: str = "slaney"
-) -> Tensor:
-    """Triangular mel filters (n_fft // 2 + 1, n_mel). Raises ValueError when the band does not lie under half the rate."""
-    from librosa.filters import mel
-
-    top = sample_rate / 2 if fmax is None else fmax
-    if not 0 <= fmin < top <= sample_rate / 2:
-        raise ValueError(f"mel: 0 <= fmin < fmax <= sample_rate / 2 is needed, got {fmin}, {fmax}, {sample_rate} / 2.")
-    norms = {"slaney": "slaney", "none": None}
-    bank = mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mel, fmin=fmin, fmax=top, htk=mel_scale == "htk", norm=norms[norm])
-    return torch.from_numpy(bank.T.copy())
-
-
 LEVELS = {"ln": "natural log of magnitude", "log10": "log10 of magnitude", "dB": "dB, scaled", "none": "magnitude"}  # by `MelConvention.log`
-
-
-def band_centres(settings: MelSettings) -> np.ndarray:
-    """Where the bands of a mel lie, (n_mel,) in Hz: the mean of the frequencies that each weighs."""
-    sizes = {name: getattr(settings, name) for name in ("sample_rate", "n_fft", "n_mel", "fmin", "fmax")}
-    bank = filter_bank(**sizes, mel_scale=settings.convention.mel_scale).numpy()
-    frequencies = np.linspace(0, settings.sample_rate / 2, len(bank))
-    weights = bank.sum(0)
-    weighed = frequencies @ bank
-    filled = np.flatnonzero(weights)  # a band narrower than a bin may weigh none
-    centres = weighed[filled] / weights[filled]
-    every = np.arange(settings.n_mel)
-    return np.interp(every, filled, centres)
 
 
 def mel_difference(a: Mapping[str, Any] | MelSettings, b: Mapping[str, Any] | MelSettings) -> list[str]:

@@ -14,7 +14,7 @@ CORPORA = ["ljspeech", "vctk", "libritts", "hifitts", "aishell3", "custom"]
 
 def prepared(name, root, needs_text=True):
     """(id -> utterance, id -> split, report) of a corpus."""
-    out = root.parent / "data"
+    out = root.parent / f"data-{root.name}"
     report = prepare(name, root, out, needs_text=needs_text, jobs=1)
     rows = {}
     splits = {}

@@ -51,7 +51,7 @@ from models.vocoders.wavernn import WaveRNN
 from modules.discriminators.vits import VITSDiscriminator
 from modules.norm import fold, modern_keys
 from modules.unet import UNet
-from processors.mel import filter_bank
+from processors.filters import filter_bank
 from tests.conftest import SHARED
 from tests.parity import bigvgan, diffwave, discriminators, melgan, nsfhifigan, waveglow
 from tests.parity.hifigan import vits_hifigan

@@ -6,6 +6,7 @@ import torch
 
 from processors.f0 import F0, METHODS, interpolate, praat_f0
 from processors.features import FeatureSet
+from processors.filters import band_centres, filter_bank
 from processors.mel import (
     MEL_CONVENTIONS,
     STFT,
@@ -13,8 +14,6 @@ from processors.mel import (
     MelConvention,
     MelSettings,
     MelSpectrogram,
-    band_centres,
-    filter_bank,
     mel_difference,
 )
 from processors.spectra import Energy, Linear, Mel
@@ -497,3 +496,21 @@ def test_a_picture_has_pixels_and_a_file(tmp_path):
     assert len(compare({}, arrays).axes) < len(compare(arrays, arrays).axes)
     with pytest.raises(ValueError, match="no mel"):
         compare({}, {})
+
+
+@pytest.mark.parametrize("mel_scale", ["slaney", "htk"])
+@pytest.mark.parametrize("norm", ["slaney", "none"])
+@pytest.mark.parametrize(
+    "rate, n_fft, n_mel, fmin, fmax", [(22050, 1024, 80, 0.0, 8000.0), (48000, 256, 128, 0.0, None), (24000, 2048, 100, 1500.0, None)]
+)
+def test_filters_are_librosas_to_the_last_bit(rate, n_fft, n_mel, fmin, fmax, mel_scale, norm):
+    import warnings
+
+    from librosa.filters import mel
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of filters that are empty
+        theirs = mel(sr=rate, n_fft=n_fft, n_mels=n_mel, fmin=fmin, fmax=fmax, htk=mel_scale == "htk", norm=None if norm == "none" else norm)
+    sizes = {"sample_rate": rate, "n_fft": n_fft, "n_mel": n_mel, "fmin": fmin, "fmax": fmax}
+    ours = filter_bank(**sizes, mel_scale=mel_scale, norm=norm).numpy()
+    np.testing.assert_array_equal(ours, theirs.T)

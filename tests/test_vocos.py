@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from models import load
 from models.upstream import read_foreign
 from models.vocoders.vocos import Vocos
-from processors.mel import filter_bank
+from processors.filters import filter_bank
 from tests.conftest import clip, make
 from tests.networks import expected, exported_without_complex_numbers, mel_of, reaches, stirred
 from tests.parity import old_keys

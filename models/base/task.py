@@ -151,7 +151,8 @@ class Task:
     @property
     def scale(self) -> Scale:
         """What the axes of a picture of its mels count."""
-        from processors.mel import LEVELS, band_centres
+        from processors.filters import band_centres
+        from processors.mel import LEVELS
         from visualization.plot import Scale
 
         settings = self.mel_settings

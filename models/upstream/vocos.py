@@ -15,7 +15,8 @@ import torch
 
 from models.upstream.common import Card, State, card, mel_section, strip
 from modules.norm import modern_keys
-from processors.mel import MEL_CONVENTIONS, filter_bank
+from processors.filters import filter_bank
+from processors.mel import MEL_CONVENTIONS
 from utils.documents import read_yaml
 from utils.files import read_weights
 from utils.registry import pick

@@ -13,7 +13,7 @@ from models.base.task import fit_weights
 from models.codec.facodec import FACodec
 from models.upstream import facodec as reader
 from models.upstream import facodec_24khz as reader_24khz
-from processors.mel import filter_bank
+from processors.filters import filter_bank
 from tests.conftest import SHARED
 from tests.parity import close, compare, open_case
 from utils.config import build

@@ -16,7 +16,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from processors.mel import STFT, AmplitudePhase, MelConvention, MelSettings, MelSpectrogram, filter_bank
+from processors.filters import filter_bank
+from processors.mel import STFT, AmplitudePhase, MelConvention, MelSettings, MelSpectrogram
 
 TOLERANCE = 1e-4  # of the largest value, or of 1
 
