@@ -3,11 +3,20 @@
 #   bash env.sh demo    speak with a voice that comes along, then make a small spoken corpus, train FastSpeech2 on it, speak,
 #                       evaluate (minutes, no GPU needed)
 #   bash env.sh test    run the tests
+#   bash env.sh --help  this, and nothing is installed
+# It needs Python 3.10 to 3.12 with its headers, a C compiler (apt install gcc python3-dev) and 6 GB of disk.
+# Without bash, as on Windows: py -3.11 -m venv .venv, .venv\Scripts\pip install -e .[all,dev], and then python -m bins.recipe.
 set -euo pipefail
 cd "$(dirname "$0")"
 unset PYTHONDONTWRITEBYTECODE  # some containers set it: every program would compile torch anew, for seconds
 
 fail() { echo "env.sh: $1" >&2; exit 1; }
+
+case "${1:-}" in  # what only asks, or is misspelt, installs nothing
+    -h | --help) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' env.sh; exit ;;
+    "" | demo | test) ;;
+    *) fail "unknown argument '$1': nothing, demo, test, or --help" ;;
+esac
 
 find_python() {  # a Python that torch and the audio libraries have wheels for
     for p in python3.11 python3.12 python3.10 python3; do
@@ -50,5 +59,4 @@ case "${1:-}" in
         exec .venv/bin/python -m bins.recipe egs/tts/FastSpeech2 --tiny "${@:2}"
         ;;
     test) .venv/bin/ruff check . && exec .venv/bin/python -m pytest -n auto --dist worksteal "${@:2}" ;;
-    *) fail "unknown argument '$1': nothing, demo, or test" ;;
 esac

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -157,3 +158,17 @@ def test_the_line_of_a_model_can_be_typed(row):
     for spec in MODELS.values():
         known |= {f"--{name}" for name in load_object(spec.task).own_options()}
     assert {word for word in words if word.startswith("--")} <= known
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="env.sh is for bash")
+def test_asking_env_sh_what_it_does_installs_nothing(tmp_path):
+    script = shutil.copy(ROOT / "env.sh", tmp_path)
+    for words, code, told in ((["--help"], 0, "bash env.sh demo"), (["demmo"], 1, "unknown argument 'demmo'")):
+        done = subprocess.run(["bash", script, *words], capture_output=True, text=True)
+        assert done.returncode == code and told in done.stdout + done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["env.sh"]
+
+
+def test_the_image_runs_the_two_commands_of_the_front_page():
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    assert lines[-2:] == ['ENTRYPOINT ["bash", "/amphion/env.sh"]', 'CMD ["demo"]'] and "RUN bash env.sh" in lines

@@ -11,6 +11,7 @@ import json
 import os
 import reprlib
 import struct
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,9 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 def flush(path: Path) -> None:
     """Waits until a file, or which names a folder holds, is on the disk: a power cut leaves it there."""
-    handle = os.open(path, os.O_RDONLY)
+    if sys.platform == "win32" and Path(path).is_dir():  # where a folder cannot be opened, and a file only to write is waited for
+        return
+    handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as error:

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from utils.log import log
 from utils.processes import end_with_parent
 
+KILLED = 9  # SIGKILL, which Windows lacks
 CHUNK = 16  # items handed to a worker at once, at most
 DONE, FAILED, LOST = "done", "failed", "lost"
 NO_MEMORY = "there was not enough memory for it"
@@ -106,7 +107,7 @@ class _Worker:
         """How the process ended."""
         self.process.join()
         code = self.process.exitcode
-        if code == -signal.SIGKILL:
+        if code == -KILLED:
             return "its process was killed (SIGKILL), as the system does when memory runs out"
         return f"its process ended with {signal.Signals(-code).name if code < 0 else f'code {code}'}"
 
@@ -149,7 +150,7 @@ def _bury(worker: _Worker, workers: list[_Worker], chunks: deque[list[Any]]) -> 
     if worker.items:
         chunks.appendleft(list(worker.items))
     # One process fewer needs less memory; but one there must be.
-    if not workers or worker.process.exitcode != -signal.SIGKILL:
+    if not workers or worker.process.exitcode != -KILLED:
         workers.extend(_start([worker.post]))
     return item, LOST, reason
 

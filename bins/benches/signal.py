@@ -101,7 +101,7 @@ def _two_alone(experiment: Any) -> float:
     begun = time.perf_counter()
     work()
     one = time.perf_counter() - begun
-    processes = [multiprocessing.get_context("fork").Process(target=work) for _ in range(2)]
+    processes = [multiprocessing.Process(target=work) for _ in range(2)]
     begun = time.perf_counter()
     for process in processes:
         process.start()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from utils.files import disk_errors
 
+FAR = 2**20  # bytes: behind all that a lock file holds
 ORPHAN_SECONDS = 15  # how long the workers of a killed run are waited for: where no kernel ends them, they look every five
 
 
@@ -20,7 +21,7 @@ def lock(run: Path) -> Iterator[None]:
     """Holds `run` for this process; the system lets go of it even after SIGKILL. Raises ValueError when another holds it."""
     with disk_errors(run):
         run.mkdir(parents=True, exist_ok=True)
-        file = open(run / ".lock", "a+")  # noqa: SIM115 (held until the run ends)
+        file = open(run / ".lock", "a+", encoding="ascii")  # noqa: SIM115 (held until the run ends)
     with file:
         _take(file, run)
         file.truncate(0)
@@ -33,7 +34,7 @@ def _take(file: Any, run: Path) -> None:
     begun = time.monotonic()
     while True:
         try:
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return _hold(file)
         except BlockingIOError as error:
             file.seek(0)
             holder = file.read().strip()
@@ -46,7 +47,25 @@ def _take(file: Any, run: Path) -> None:
             ) from error
 
 
+def _hold(file: Any) -> None:
+    """Takes the lock. Raises BlockingIOError where another holds it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(FAR)  # what is locked there cannot be read, and the number of the process is to be
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            raise BlockingIOError from error
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def _alive(process: int) -> bool:
+    if sys.platform == "win32":  # where a lock ends with its process, and the signal 0 would be Ctrl-C
+        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
