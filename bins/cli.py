@@ -134,8 +134,8 @@ def add_options(arguments: Any, options: Mapping[str, Parameter], told_by: Calla
 
 def _note(parameter: Parameter, told_by: Callable[..., Any]) -> str:
     """What an option means, the values that it may have, and its default."""
-    from bins.meanings import meaning
     from models.base.options import Range, notes
+    from utils.meanings import meaning
 
     ranges = [note.said for note in notes(parameter.annotation) if isinstance(note, Range)]
     facts = [*ranges, f"default {parameter.default}"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def filter_bank(
     *, sample_rate: int, n_fft: int, n_mel: int, fmin: float, fmax: float | None, mel_scale: str = "slaney", norm: str = "slaney"
 ) -> Tensor:
-    """Triangular mel filters (n_fft // 2 + 1, n_mel), to the last bit those of `librosa.filters.mel`, whose import takes a second.
+    """Triangular mel filters (n_fft // 2 + 1, n_mel), those of `librosa.filters.mel`, whose import takes a second.
 
     `norm` "slaney" gives each filter an area of one. Raises ValueError when the band does not lie under half the rate.
     """

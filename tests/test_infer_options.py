@@ -9,7 +9,6 @@ import soundfile
 import torch
 
 from bins.infer import main
-from bins.meanings import meaning
 from bins.train import main as train
 from models.base import choices
 from models.base.checkpoint import save_release
@@ -29,6 +28,7 @@ from tests.test_stream import vocoder
 from tests.test_vocoder_task import around, mel_of
 from tests.test_wavernn import HPARAMS, wavernn
 from utils.config import signature_of
+from utils.meanings import meaning
 from utils.registry import load_object
 
 

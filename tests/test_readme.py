@@ -18,7 +18,7 @@ from tests.conftest import ROOT, clip, make
 from tests.parity import old_keys
 from tests.test_models import card_of
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "egs").rglob("README.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "egs").rglob("*.md"))]
 
 
 def blocks(page, kind):
@@ -31,6 +31,7 @@ def commands():
         for block in blocks(page, "(?:text|sh|bash)"):
             for line in block.splitlines():
                 line = re.split(r"\s{3,}|\s+#\s", line.strip())[0]
+                line = re.sub(r"^amphion (\w+)", r"python -m bins.\1", line)  # which is the same
                 if re.match(r"(sh egs/|python -m bins\.)", line) and "..." not in line and "<" not in line:
                     yield pytest.param(shlex.split(line), id=f"{page.parent.relative_to(ROOT)}: {line[:60]}")
 

@@ -104,6 +104,18 @@ class Audio:
         samples = sosfiltfilt(sections, self.samples, padlen=max(0, around))
         return Audio(samples, self.rate, self.doubts)
 
+    def _repr_html_(self) -> str:
+        """A player and the length, in a notebook."""
+        import base64
+        import io
+
+        import soundfile
+
+        file = io.BytesIO()
+        soundfile.write(file, np.clip(self.samples, -1.0, 1.0), self.rate, format="WAV", subtype="PCM_16")
+        sound = base64.b64encode(file.getvalue()).decode()
+        return f'<audio controls src="data:audio/wav;base64,{sound}"></audio> {self.seconds:.2f} s, {self.rate} Hz'
+
     @property
     def seconds(self) -> float:
         return len(self.samples) / self.rate

@@ -96,6 +96,24 @@ class Task:
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {', '.join(self.described)}>"
 
+    def _repr_html_(self) -> str:
+        """In a notebook: what it is, and what it takes."""
+        from html import escape
+
+        rows = [f"<tr><td>{escape(name)}</td><td>{escape(said)}</td></tr>" for name, said in self.takes.items()]
+        return f"{escape(repr(self))}<br>call it with {escape(self.called_with)} and<table>{''.join(rows)}</table>"
+
+    @property
+    def takes(self) -> dict[str, str]:
+        """The options of a call, with their default and what they mean."""
+        from utils.meanings import meaning
+
+        told = {}
+        for function, options in ((type(self).__call__, self.own_options()), (type(self.model).infer, self.options)):
+            for name, option in options.items():
+                told[name] = f"{meaning(function, name)} (default {option.default})"
+        return told
+
     @property
     def described(self) -> list[str]:
         """What it is, in a few words each: the model, how large, its rate, its voices."""
