@@ -29,9 +29,10 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         module = getattr(sys.modules["__main__"], "__spec__", None)
-        called = sys.argv[0].startswith("amphion ") or module is None  # by the one command, or from a script
-        name = module.name.removesuffix(".__main__") if module else ""
-        super().__init__(prog=sys.argv[0] if called else f"python -m {name}", **options)
+        called = sys.argv[0].startswith("amphion ")  # by the one command
+        name = module.name.removesuffix(".__main__") if module else "bins"
+        usual = sys.argv[0] if called else f"python -m {name}"
+        super().__init__(**{"prog": usual} | options)  # a program's parts are given theirs
 
     def error(self, message: str) -> NoReturn:
         strangers = message.removeprefix("unrecognized arguments: ")

@@ -57,6 +57,13 @@ def test_it_runs_them_and_answers_a_misspelt_one(capsys, monkeypatch):
         main(["evalute"])
 
 
+@pytest.mark.parametrize("name", programs())
+def test_each_of_them_explains_itself(name, capsys):
+    with pytest.raises(SystemExit) as left:
+        main([name, "--help"])
+    assert left.value.code == 0 and "usage: " in capsys.readouterr().out
+
+
 def test_its_help_loads_nothing_heavy(tmp_path):
     shown = python("-X", "importtime", "-m", "bins", "--help", cwd=tmp_path)
     loaded = {line.split("|")[-1].strip().split(".")[0] for line in shown.stderr.splitlines()}
