@@ -33,6 +33,7 @@ PARTS = {"train": "train", "val": "valid", "test": "test"}
 FOLDERS = {"1.0": "dataset", "2.0": "dataset2.0"}
 COLUMNS = ("audiocap_id", "youtube_id", "start_time", "caption")
 YOUTUBE = re.compile(r"[\w-]{11}", re.ASCII)
+START = re.compile(r"\d{1,6}", re.ASCII)  # seconds: no video lasts twelve days
 SECONDS = 10
 UNLISTED = "it is in none of the lists, or under another name than those of preprocessors/audiocaps.py"
 split = captioned.split
@@ -86,9 +87,9 @@ def _clips(root: Path, version: str, bad: Reasons | None = None) -> list[Clip]:
         for row in captioned.table(path, COLUMNS, bad):
             video = row["youtube_id"].strip()
             start = row["start_time"].strip()
-            if not YOUTUBE.fullmatch(video) or not start.isdecimal():
+            if not YOUTUBE.fullmatch(video) or not START.fullmatch(start):
                 if bad is not None:
-                    reason = f"{path.name}: {video!r} from {start!r} s is no clip of YouTube: a spreadsheet may have changed the list"
+                    reason = f"{path.name}: {video!r} from {start[:20]!r} s is no clip of YouTube: a spreadsheet may have changed the list"
                     bad.append((row["audiocap_id"], reason))
                 continue
             key = (part, video, int(start))
@@ -118,3 +119,8 @@ def orphans(root: Path, *, version: Literal["", "1.0", "2.0"] = "") -> Reasons:
         if not sounds.find(clip.names, {clip.part}):
             strays.append((clip.identity, captioned.ABSENT))
     return strays + sounds.unused(UNLISTED)
+
+
+def mute(root: Path, *, version: Literal["", "1.0", "2.0"] = "") -> Reasons:
+    """Clips without a caption."""
+    return captioned.mute(utterances(root, version=version))

@@ -22,29 +22,41 @@ from utils.tree import composed
 
 Place = tuple[set[str], Path]  # the folders that a recording is in, and its path
 ABSENT = "its sound is not there: many clips can no longer be had"
+EMPTY = "its caption is empty: write one into the list, or leave the clip out"
 
 
 def table(path: Path, columns: Sequence[str], bad: Reasons | None = None) -> Iterator[dict[str, str]]:
     """The rows of a table with a header and commas, by the names of its columns; a quoted field may hold commas and line breaks.
 
-    A row that is too short goes to `bad` as (file and line, reason). Raises ValueError where a column is missing.
+    A row that is too short goes to `bad` as (file and line, reason). Raises ValueError where a column is missing, and with the line where
+    a row begins whose quotes are not in pairs: it would swallow those behind it.
     """
     if not path.is_file():
         raise ValueError(f"no list {path}.")
     with io.StringIO(read_text(path), newline="") as lines:
-        reader = csv.DictReader(lines)
-        header = list(reader.fieldnames or [])
-        missing = [column for column in columns if column not in header]
-        if missing:
-            first_line = ",".join(header)[:80]
-            raise ValueError(f"{path} has no column {', '.join(missing)}; its first line is {first_line!r}.")
-        for row in reader:
-            is_whole = None not in [row[column] for column in columns]
-            if is_whole:
-                yield row
-            elif bad is not None:
-                place = f"{path.name}:{reader.line_num}"
-                bad.append((place, f"it has fewer fields than the header of {path}: mend the line"))
+        reader = csv.DictReader(lines, strict=True)
+        begun = 1
+        try:
+            header = list(reader.fieldnames or [])
+            _check_columns(path, header, columns)
+            begun = reader.line_num + 1
+            for row in reader:
+                begun = reader.line_num + 1
+                is_whole = None not in [row[column] for column in columns]
+                if is_whole:
+                    yield row
+                elif bad is not None:
+                    place = f"{path.name}:{reader.line_num}"
+                    bad.append((place, f"it has fewer fields than the header of {path}: mend the line"))
+        except csv.Error as error:
+            raise ValueError(f"{path}:{begun}: the row that begins here is not whole ({error}): is a quote not closed?") from error
+
+
+def _check_columns(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
+    missing = [column for column in columns if column not in header]
+    if missing:
+        first_line = ",".join(header)[:80]
+        raise ValueError(f"{path} has no column {', '.join(missing)}; its first line is {first_line!r}.")
 
 
 def one_line(caption: str) -> str:
@@ -64,6 +76,11 @@ def captioned(clip: str, audio: Path, captions: Iterable[str], **others: Any) ->
     for number, caption in enumerate(different, 1):
         identity = f"{clip}.{number}"
         yield replace(plain, id=identity, text=caption, recording=clip)
+
+
+def mute(utterances: Iterable[Utterance]) -> Reasons:
+    """(id, why) of the utterances that have no caption."""
+    return [(utterance.id, EMPTY) for utterance in utterances if not utterance.text]
 
 
 def split(utterance: Utterance) -> str:

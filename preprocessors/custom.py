@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from preprocessors.base import Utterance
+from preprocessors.captioned import one_line
 from preprocessors.layout import Reasons, by_name, named, own_name, recordings, rows, safe, text_of, twins
 from utils.tree import composed, files_under
 
@@ -111,7 +112,7 @@ def utterances(root: Path) -> Iterator[Utterance]:
     """The recordings, with their texts where they have one; with metadata.csv, those that it names."""
     recorded = recordings(_folder(root))
     grids = textgrids(root, recorded)
-    events = by_name(files_under(_folder(root)), _folder(root), [EVENTS])
+    events = _events(root)
     listed = _named(root, recorded) if (root / METADATA).is_file() else _beside(root, recorded)
     for name, speaker, text, language in listed:
         events_line, _ = text_of(events.get(name, []), "")
@@ -138,7 +139,8 @@ def _beside(root: Path, recorded: dict[str, Path]) -> Iterator[Row]:
     for name in recorded:
         folder, _, _ = name.rpartition("/")
         speaker = folder.split("/")[0] or own_name(root)
-        text, _ = text_of(texts.get(name, []), "")
+        written, _ = text_of(texts.get(name, []), "")
+        text = one_line(written)
         yield name, speaker, text, Utterance.language
 
 
@@ -146,11 +148,20 @@ def _texts(root: Path) -> dict[str, list[Path]]:
     return by_name(files_under(_folder(root)), _folder(root), TEXTS)
 
 
+def _events(root: Path) -> dict[str, list[Path]]:
+    return by_name(files_under(_folder(root)), _folder(root), [EVENTS])
+
+
 def orphans(root: Path) -> Reasons:
-    """Transcripts and TextGrids without a recording; with metadata.csv, also recordings it does not name."""
+    """Transcripts, events and TextGrids without a recording; with metadata.csv, also recordings it does not name."""
     recorded = recordings(_folder(root))
     strays = [(safe(name), reason) for name, reason in twins(_folder(root))]
-    strays += _unlisted(root, recorded) if (root / METADATA).is_file() else _lone_texts(root, recorded)
+    is_listed = (root / METADATA).is_file()
+    if is_listed:
+        strays += _unlisted(root, recorded)
+    else:
+        strays += _lone(_texts(root), recorded)
+    strays += _lone(_events(root), recorded)
     return strays + unused_textgrids(root, recorded)
 
 
@@ -168,8 +179,7 @@ def _unlisted(root: Path, recorded: dict[str, Path]) -> Reasons:
     return strays
 
 
-def _lone_texts(root: Path, recorded: dict[str, Path]) -> Reasons:
-    texts = _texts(root)
+def _lone(texts: dict[str, list[Path]], recorded: dict[str, Path]) -> Reasons:
     lost = [path for name in sorted(texts.keys() - recorded.keys()) for path in texts[name]]
     return [(safe(path.stem), f"{path} has no recording beside it") for path in lost]
 
@@ -188,7 +198,23 @@ def mute(root: Path) -> Reasons:
 
 
 def doubts(root: Path) -> Reasons:
-    """Says where the second field of metadata.csv seems to hold texts, as LJSpeech's does, and not speakers."""
+    """Events that cannot be read, and where the second field of metadata.csv seems to hold texts, as LJSpeech's does, and not speakers."""
+    return [*_unread_events(root), *_odd_metadata(root)]
+
+
+def _unread_events(root: Path) -> Reasons:
+    doubted = []
+    events = _events(root)
+    for name in sorted(events.keys() & recordings(_folder(root)).keys()):
+        paths = events[name]
+        _, reason = text_of(paths, "")
+        if reason:
+            why = reason.removeprefix("its transcript ")
+            doubted.append((safe(name), f"it is taken without its events: {paths[0].name} {why}"))
+    return doubted
+
+
+def _odd_metadata(root: Path) -> Reasons:
     if not (root / METADATA).is_file():
         return []
     listed = list(rows(root / METADATA, 2, lenient=True))

@@ -6,8 +6,9 @@ https://github.com/karolpiczak/ESC-50
       meta/esc50.csv            filename,fold,target,category,esc10,src_file,take; or <root>/esc50.csv, esc10.csv or meta/esc10.csv
       audio/1-100032-A-0.wav    fold, recording of freesound, take, class; in any format
 
-Of the list filename and category are needed. A clip's captions are four wordings of its class; those of valid and test are two others, so
-that what a model makes of new words can be seen. Clips of one recording are in one split.
+Of the list filename and category are needed, and esc10 where it is asked for; a list esc10.csv holds those clips alone. A clip's captions are
+four wordings of its class; those of valid and test are two others, so that what a model makes of new words can be seen. Clips of one
+recording are in one split.
 """
 
 from collections.abc import Iterator
@@ -107,22 +108,29 @@ def class_of(category: str) -> str:
     return SPELLINGS.get(name, name)
 
 
-def _rows(root: Path, bad: Reasons | None = None) -> list[dict[str, str]]:
-    """The lines of the list, by column. Raises ValueError where there is none, or it lacks a column."""
+def _rows(root: Path, esc10: bool, bad: Reasons | None = None) -> Iterator[tuple[dict[str, str], bool]]:
+    """The lines of the list, by column, and whether each is asked for. Raises ValueError where there is none, or it lacks a column."""
     lists = [root / name for name in LISTS if (root / name).is_file()]
     if not lists:
         raise ValueError(f"esc50: {root} holds no list {' or '.join(LISTS)}: it comes with the corpus.")
-    return list(captioned.table(lists[0], ("filename", "category"), bad))
+    path = lists[0]
+    is_told = esc10 and path.name != "esc10.csv"
+    columns = ["filename", "category"]
+    if is_told:
+        columns.append("esc10")
+    for row in captioned.table(path, columns, bad):
+        said = row["esc10"].strip().lower() if is_told else "true"
+        is_asked = said == "true"
+        yield row, is_asked
 
 
 def utterances(root: Path, *, esc10: bool = False) -> Iterator[Utterance]:
     """The clips that have a recording, once for each caption; `esc10`: those alone that the list says are of the ten classes."""
     sounds = captioned.Sounds(root)
-    for row in _rows(root):
+    for row, is_asked in _rows(root, esc10):
         name = without_suffix(row["filename"].strip())
         wording = WORDINGS.get(class_of(row["category"]))
         audio = sounds.find([name], ["audio"])
-        is_asked = not esc10 or row.get("esc10") == "True"
         if audio and wording and is_asked:
             yield from captioned.captioned(safe(name), audio, _captions(safe(name), wording))
 
@@ -132,12 +140,15 @@ def _captions(name: str, wording: Wording) -> list[str]:
 
 
 def orphans(root: Path, *, esc10: bool = False) -> Reasons:
-    """Lines without a recording, of a class that is none of the fifty or cut short, and recordings that the list does not name."""
+    """Lines cut short, those asked for without a recording or of a class that is none of the fifty, and recordings not in the list."""
     strays: Reasons = []
     sounds = captioned.Sounds(root)
-    for row in _rows(root, strays):
+    for row, is_asked in _rows(root, esc10, strays):
         name = without_suffix(row["filename"].strip())
-        if not sounds.find([name], ["audio"]):
+        audio = sounds.find([name], ["audio"])
+        if not is_asked:
+            continue
+        if not audio:
             strays.append((safe(name), "its sound is not there"))
         elif class_of(row["category"]) not in WORDINGS:
             strays.append((safe(name), f"its class {row['category']!r} is none of the fifty"))

@@ -16,9 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
-
-from typing_extensions import TypedDict
+from typing import Any, Literal
 
 from preprocessors import captioned
 from preprocessors.base import Utterance
@@ -31,20 +29,19 @@ Caption = Literal["labels", "title", "description"]
 split = captioned.split
 
 
-class About(TypedDict):
-    """What the metadata say of a clip, as far as it is read."""
-
-    title: str
-    description: str
-
-
 def _rows(root: Path, bad: Reasons | None = None) -> Iterator[tuple[str, dict[str, str]]]:
-    """Part and row of every clip."""
+    """Part and row of every clip. Raises ValueError where there is no list."""
+    folder = root / "FSD50K.ground_truth"
+    found = False
     for part in PARTS:
-        path = root / "FSD50K.ground_truth" / f"{part}.csv"
-        if path.is_file():
-            for row in captioned.table(path, ("fname", "labels"), bad):
-                yield part, row
+        path = folder / f"{part}.csv"
+        if not path.is_file():
+            continue
+        found = True
+        for row in captioned.table(path, ("fname", "labels"), bad):
+            yield part, row
+    if not found:
+        raise ValueError(f"fsd50k: {folder} holds no dev.csv nor eval.csv: unpack FSD50K.ground_truth.zip in {root}.")
 
 
 def _id(part: str, row: dict[str, str]) -> str:
@@ -60,8 +57,8 @@ def _captions(root: Path, caption: Caption) -> dict[str, str]:
     for part in PARTS:
         path = root / "FSD50K.metadata" / f"{part}_clips_info_FSD50K.json"
         if path.is_file():
-            about = read_json(path, dict[str, About])
-            captions |= {name: str(said.get(caption, "")) for name, said in about.items()}
+            about = read_json(path, dict[str, dict[str, Any]])
+            captions |= {name: str(said.get(caption) or "") for name, said in about.items()}
     if not captions:
         folder = root / "FSD50K.metadata"
         raise ValueError(f'preprocess.corpora.fsd50k.caption: {folder} holds no clips_info: unpack it there, or leave caption at "labels".')
@@ -93,3 +90,8 @@ def orphans(root: Path, *, caption: Caption = "labels") -> Reasons:
         if not sounds.find([row["fname"].strip()], [f"FSD50K.{part}_audio"]):
             strays.append((_id(part, row), captioned.ABSENT))
     return strays + sounds.unused("no list names it")
+
+
+def mute(root: Path, *, caption: Caption = "labels") -> Reasons:
+    """Clips without a caption."""
+    return captioned.mute(utterances(root, caption=caption))

@@ -79,3 +79,8 @@ def orphans(root: Path, *, caption: Caption = "caption") -> Reasons:
         if not sounds.find(_names(row)):
             strays.append((_id(row), captioned.ABSENT))
     return strays + sounds.unused("the list does not name it")
+
+
+def mute(root: Path, *, caption: Caption = "caption") -> Reasons:
+    """Clips without a caption."""
+    return captioned.mute(utterances(root, caption=caption))

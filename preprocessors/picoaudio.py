@@ -14,9 +14,10 @@ Lists whose times a language model made up ("onoffFromGpt") are for evaluation a
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from typing_extensions import TypedDict
@@ -24,13 +25,16 @@ from typing_extensions import TypedDict
 from preprocessors import captioned
 from preprocessors.base import Utterance
 from preprocessors.layout import Reasons, recordings, safe, without_suffix
-from utils.events import Event, class_name, line_of
+from utils.events import Event, class_name, line_of, ordered
 from utils.files import check_shape, parse_json, read_text
 from utils.tree import files_under
 
 SPLITS = {"train": "train", "val": "valid", "test": "test"}
 MADE_UP = "fromgpt"
-TIMED = re.compile(r"(?P<name>\S.*?) at (?P<times>[\d.]+-[\d.]+(?:, ?[\d.]+-[\d.]+)*)(?: and |$)")
+SECONDS = r"(?:\d+\.?\d*|\.\d+)"
+TIME = f"{SECONDS}-{SECONDS}"
+TIMED = re.compile(rf"(?P<name>\S.*?) at (?P<times>{TIME}(?:, ?{TIME})*)(?: and |$)")
+ROUNDED = 0.1  # seconds by which an event may end after its clip: its times are rounded
 split = captioned.split
 
 
@@ -81,9 +85,17 @@ def _objects(path: Path) -> list[Any]:
 
 def _found(root: Path, filepath: str) -> Path | None:
     """The recording: below `root`, with as much of its path as is there."""
+    if _leads_out(filepath):
+        return None
     parts = PurePosixPath(filepath.replace("\\", "/")).parts
     paths = [root.absolute().joinpath(*parts[first:]) for first in range(len(parts))]
     return next((path for path in paths if path.is_file()), None)
+
+
+def _leads_out(filepath: str) -> bool:
+    """Whether a path is absolute, of a disk of Windows, or goes up."""
+    path = PureWindowsPath(filepath)
+    return bool(path.anchor) or ".." in path.parts
 
 
 def _id(kind: str, item: Item) -> str:
@@ -94,29 +106,47 @@ def utterances(root: Path) -> Iterator[Utterance]:
     """The clips that have a recording and times, with both of their captions."""
     for kind, item in _items(root):
         audio = _found(root, item["filepath"])
-        if audio and not _problem(item):
+        if audio and not _problem(item, audio):
             events = line_of(events_of(item["onoffCaption"]))
             captions = [item["onoffCaption"], item["frequencyCaption"]]
             yield from captioned.captioned(_id(kind, item), audio, captions, events=events)
 
 
 def orphans(root: Path) -> Reasons:
-    """Clips whose sound is not there, or whose caption says no times, and recordings that no list names."""
+    """Clips whose sound is not there or elsewhere, or whose caption says no times within it, and recordings that no list names."""
     strays: Reasons = []
     unlisted = set(recordings(root).values())
     for kind, item in _items(root):
         audio = _found(root, item["filepath"])
         unlisted.discard(audio)
-        reason = _problem(item) if audio else captioned.ABSENT
+        reason = _problem(item, audio)
         if reason:
             strays.append((_id(kind, item), reason))
     return strays + [(safe(path.stem), "no list names it") for path in sorted(unlisted)]
 
 
-def _problem(item: Item) -> str:
-    """What is wrong with the times of a clip, "" if nothing is."""
+def _problem(item: Item, audio: Path | None) -> str:
+    """What is wrong with a clip's recording or its times, "" if nothing is."""
+    if _leads_out(item["filepath"]):
+        return f"its filepath {item['filepath']!r} leads out of the corpus: write it from the corpus's folder on"
+    if audio is None:
+        return captioned.ABSENT
     try:
-        line_of(events_of(item["onoffCaption"]))
+        events = ordered(events_of(item["onoffCaption"]))
     except ValueError as error:
         return str(error)
+    end = max(event.end for event in events)
+    seconds = _seconds(audio)
+    if end > seconds + ROUNDED:
+        return f"its caption has an event until {end:g} s, and the clip ends at {seconds:.2f} s: mend the caption"
     return ""
+
+
+def _seconds(audio: Path) -> float:
+    """How long a recording is by its header; one that cannot be read is named where it is inspected."""
+    import soundfile
+
+    try:
+        return soundfile.info(audio).duration
+    except soundfile.LibsndfileError:
+        return math.inf

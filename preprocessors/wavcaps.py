@@ -42,8 +42,8 @@ class Sound(TypedDict):
     """What a list says of a sound, as far as it is read."""
 
     id: str | int
-    caption: str
-    duration: NotRequired[float]
+    caption: str | None
+    duration: NotRequired[float | None]
 
 
 class Source(TypedDict):
@@ -99,10 +99,10 @@ def utterances(root: Path, *, longest: float = LONGEST, exclude: str = "") -> It
     recorded = captioned.Sounds(root)
     for source, name, sound in _sounds(root, exclude):
         audio = recorded.find([name], _folders(source))
-        seconds = sound.get("duration", 0.0)
         identity = _id(source, name)
-        if audio and seconds <= longest:
-            yield from captioned.captioned(identity, audio, [sound["caption"]])
+        caption = sound["caption"] or ""
+        if audio and _seconds(sound) <= longest:
+            yield from captioned.captioned(identity, audio, [caption])
 
 
 def orphans(root: Path, *, longest: float = LONGEST, exclude: str = "") -> Reasons:
@@ -112,10 +112,20 @@ def orphans(root: Path, *, longest: float = LONGEST, exclude: str = "") -> Reaso
     for source, name, sound in _sounds(root, exclude):
         if not recorded.find([name], _folders(source)):
             strays.append((_id(source, name), captioned.ABSENT))
-        elif sound.get("duration", 0.0) > longest:
+        elif _seconds(sound) > longest:
             strays.append((_id(source, name), f"it is longer than preprocess.corpora.wavcaps.longest, {longest:g} s"))
     reason = "it is in the list of exclusion, or in no list" if exclude else "no list names it"
     return strays + recorded.unused(reason)
+
+
+def mute(root: Path, *, longest: float = LONGEST, exclude: str = "") -> Reasons:
+    """Sounds without a caption."""
+    return captioned.mute(utterances(root, longest=longest, exclude=exclude))
+
+
+def _seconds(sound: Sound) -> float:
+    """How long it is said to last, 0 where nobody says."""
+    return sound.get("duration") or 0.0
 
 
 def _id(source: str, name: str) -> str:

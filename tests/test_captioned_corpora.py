@@ -1,12 +1,14 @@
 """What is special of each corpus of captioned sounds. All trees are read in test_preprocessors."""
 
+import json
+
 import numpy as np
 import pytest
 
 from preprocessors import audiocaps, custom, demo_events, esc50, fsd50k, musiccaps, picoaudio, wavcaps
 from preprocessors.augmentation import changed_copy
 from preprocessors.base import SPLITS, Utterance, prepare, read_manifest
-from preprocessors.captioned import ABSENT, table
+from preprocessors.captioned import ABSENT, EMPTY, table
 from processors.extraction import Options, extract_batched
 from processors.features import FEATURES, FeatureSet
 from processors.speaker import SpeakerVector
@@ -120,6 +122,109 @@ def test_a_table_without_its_column_is_named(tmp_path):
     trees.write(tmp_path / "a.csv", "file_name,text\nx,y\n")
     with pytest.raises(ValueError, match=r"a.csv has no column caption_1; its first line is 'file_name,text'"):
         list(table(tmp_path / "a.csv", ("file_name", "caption_1")))
+
+
+def test_a_quote_that_is_not_closed_is_named_by_its_line(tmp_path):
+    path = tmp_path / "a.csv"
+    trees.write(path, 'file,text\n1,whole\n2,"a dog\n3,a cat\n')
+    with pytest.raises(ValueError, match=r"a.csv:3: the row that begins here is not whole .* is a quote not closed"):
+        list(table(path, ("file", "text")))
+    swallowed = "3,a cat\n" * 20000
+    trees.write(path, f'file,text\n1,"whole,\n""too"""\n2,"a dog\n{swallowed}')
+    with pytest.raises(ValueError, match=r"a.csv:4: .*is a quote not closed"):
+        list(table(path, ("file", "text")))
+
+
+def test_esc10_is_read_in_any_case_and_from_its_own_list(tmp_path):
+    trees.esc50(tmp_path)
+    path = tmp_path / "meta/esc50.csv"
+    trees.write(path, path.read_text().replace("True", "TRUE"))
+    assert {u.recording for u in esc50.utterances(tmp_path, esc10=True)} == {"1-100032-A-0", "1-7-A-10"}
+    assert {name for name, _ in esc50.orphans(tmp_path, esc10=True)} == {"2-8-A-1", "esc50.csv:7", "3-1-A-0"}
+    trees.write(path, "filename,category\n1-7-A-10.wav,rain\n")
+    with pytest.raises(ValueError, match=r"esc50.csv has no column esc10"):
+        list(esc50.utterances(tmp_path, esc10=True))
+    path.rename(tmp_path / "esc10.csv")
+    assert {u.recording for u in esc50.utterances(tmp_path, esc10=True)} == {"1-7-A-10"}
+
+
+def test_a_start_of_thousands_of_digits_is_one_bad_row(tmp_path):
+    starts = enumerate(("9" * 5000, "30", "\u0663"), 1)
+    rows = [f"{number},4bUL_ttiOdw,{start},Rain" for number, start in starts]
+    trees.write(tmp_path / "train.csv", "\n".join(["audiocap_id,youtube_id,start_time,caption", *rows]))
+    trees.sound(tmp_path / "4bUL_ttiOdw.wav")
+    assert [u.id for u in audiocaps.utterances(tmp_path)] == ["train_Y4bUL_ttiOdw_30"]
+    strays = dict(audiocaps.orphans(tmp_path))
+    assert strays.keys() == {"1", "3"} and len(strays["1"]) < 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"onoffCaption": "cat at 0.1.1-2"}, "is not like"), ({"onoffCaption": "cat at 0.1-..2"}, "is not like"),
+        ({"onoffCaption": "cat at 0.1-200.0"}, "an event until 200 s, and the clip ends at 0.30 s"),
+        ({"onoffCaption": "cat at 0.2-0.1"}, "does not end after it starts"),
+        ({"filepath": "../outside.wav"}, "leads out of the corpus"), ({"filepath": "..\\outside.wav"}, "leads out of the corpus"),
+        ({"filepath": "C:\\outside.wav"}, "leads out of the corpus"), ({"filepath": "ABSOLUTE"}, "leads out of the corpus"),
+    ],
+)  # fmt: skip
+def test_picoaudio_says_what_is_wrong_with_a_clip(changes, reason, tmp_path):
+    trees.sound(tmp_path / "outside.wav")
+    trees.sound(tmp_path / "raw/inside.wav")
+    item = {"filepath": "inside.wav", "onoffCaption": "cat at 0.1-0.2", "frequencyCaption": "cat one times"}
+    trees.write(tmp_path / "raw/train.json", json.dumps(item))
+    assert len(list(picoaudio.utterances(tmp_path / "raw"))) == 2
+    given = {name: str(tmp_path / "outside.wav") if value == "ABSOLUTE" else value for name, value in changes.items()}
+    trees.write(tmp_path / "raw/train.json", json.dumps(item | given))
+    assert list(picoaudio.utterances(tmp_path / "raw")) == []
+    assert reason in picoaudio.orphans(tmp_path / "raw")[0][1]
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "old", "new", "identity"),
+    [
+        ("audiocaps", "dataset/train.csv", '"A dog barks"', '" "', "train_Y-0Gj8-vB1q4_0"),
+        ("musiccaps", "musiccaps-public.csv", "Drums.", "", "valid_Y0H0cbR31I4s_0"),
+        ("fsd50k", "FSD50K.ground_truth/eval.csv", "Bark", "", "test_4"),
+        ("wavcaps", "json_files/FreeSound/fsd_final.json", '"Keys jingle."', "null", "FreeSound_64"),
+    ],
+)  # fmt: skip
+def test_an_empty_caption_is_said_to_be_empty(name, file, old, new, identity, tmp_path):
+    trees.CAPTIONED[name](tmp_path / "raw")
+    path = tmp_path / "raw" / file
+    text = path.read_text()
+    assert old in text
+    trees.write(path, text.replace(old, new))
+    report = prepare(name, tmp_path / "raw", tmp_path / "data", needs_text=True, jobs=1)
+    assert (identity, EMPTY) in report.skipped
+
+
+def test_what_is_null_in_a_list_is_of_one_clip_alone(tmp_path):
+    trees.fsd50k(tmp_path / "fsd50k")
+    trees.write(tmp_path / "fsd50k/FSD50K.metadata/dev_clips_info_FSD50K.json", '{"1": {"title": null}, "2": {"title": "drops"}}')
+    assert [u.text for u in fsd50k.utterances(tmp_path / "fsd50k", caption="title")] == ["electric guitar, guitar, music", "drops", "bark"]
+    trees.wavcaps(tmp_path / "wavcaps")
+    path = tmp_path / "wavcaps/json_files/FreeSound/fsd_final.json"
+    trees.write(path, path.read_text().replace("2.5", "null"))
+    assert "FreeSound_64" in {u.id for u in wavcaps.utterances(tmp_path / "wavcaps")}
+    assert "FreeSound_64" not in dict(wavcaps.orphans(tmp_path / "wavcaps"))
+
+
+def test_fsd50k_without_a_list_says_what_it_lacks(tmp_path):
+    with pytest.raises(ValueError, match=r"fsd50k: .*FSD50K.ground_truth holds no dev.csv nor eval.csv"):
+        list(fsd50k.utterances(tmp_path))
+
+
+def test_custom_joins_the_lines_of_a_caption_and_names_events_that_it_leaves(tmp_path):
+    trees.sound(tmp_path / "raw/a.wav")
+    trees.write(tmp_path / "raw/a.txt", "A dog barks\nin the rain.\n")
+    (tmp_path / "raw/a.events").write_bytes(b"dog_bark__\xff")
+    trees.write(tmp_path / "raw/b.events", "rain__0.0-0.1\n")
+    report = prepare("custom", tmp_path / "raw", tmp_path / "data", needs_text=True, jobs=1)
+    (row,) = manifest(tmp_path, "custom").values()
+    assert (row.text, row.events) == ("A dog barks in the rain.", "")
+    assert [name for name, _ in report.skipped] == ["b"] and "b.events has no recording" in report.skipped[0][1]
+    assert any(name == "a" and "without its events: a.events cannot be read" in reason for name, reason in report.warnings)
 
 
 def test_demo_events_are_where_they_are_said_to_be(tmp_path):
