@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from models import MODELS, VOCODER, load
+from models import MODELS, TIMED, TTA, VOCODER, load
 from models.base.checkpoint import save_release
 from models.base.experiment import build_model, versions
 from models.base.trainer import Trainer
@@ -66,6 +66,7 @@ def make_batch(frames, hop, pad_frames=0, pad_tokens=0, seed=0):
     """A batch with every feature there is; `pad_*` adds that much beyond the end."""
     random = np.random.default_rng(seed)
     codes = np.random.default_rng((seed, 1))
+    drawn = np.random.default_rng((seed, 2))  # the others draw what they drew before there were latents and captions
     tokens = [max(2, f // 5) for f in frames]
     t, n = max(frames) + pad_frames, max(tokens) + pad_tokens
     batch = {
@@ -101,8 +102,8 @@ def make_batch(frames, hop, pad_frames=0, pad_tokens=0, seed=0):
         batch["f0"][i, :f] = torch.from_numpy(random.uniform(100, 300, f))
         batch["energy"][i, :f] = torch.from_numpy(random.uniform(1, 60, f))
         batch["linear"][i, :f] = torch.from_numpy(random.standard_normal((f, 513)) ** 2)
-        batch["latent"][i, :f] = torch.from_numpy(random.standard_normal((f, *batch["latent"].shape[2:])))
-        batch["caption"][i, :k] = torch.from_numpy(random.standard_normal((k, CAPTION["caption_channels"])))
+        batch["latent"][i, :f] = torch.from_numpy(drawn.standard_normal((f, *batch["latent"].shape[2:])))
+        batch["caption"][i, :k] = torch.from_numpy(drawn.standard_normal((k, CAPTION["caption_channels"])))
         batch["events"][i, :f] = torch.arange(f)[:, None] // 5 % len(CLASSES) == torch.arange(len(CLASSES))
         for name, channels in svc.CHANNELS.items():
             batch[name][i, :f] = torch.from_numpy(random.standard_normal((f, channels)))
@@ -161,8 +162,9 @@ def test_padding_changes_nothing(name):
     with torch.no_grad():
         plain = only_losses(model(make_batch([40, 31], hop)))
         padded = only_losses(model(make_batch([40, 31], hop, pad_frames=9, pad_tokens=4)))
+    rounding = 1e-4 if MODELS[name].task in (TTA, TIMED) else 1e-5  # Winograd's convolutions take large maps, and these only
     for key in plain:
-        torch.testing.assert_close(plain[key], padded[key], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(plain[key], padded[key], rtol=rounding, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", OURS)
