@@ -11,16 +11,17 @@ events of a sound, `<id>.events` beside it with a line like dog_bark__1.0-1.5_3.
 without words serve vocoders and voice conversion.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from preprocessors.base import Utterance
-from preprocessors.captioned import one_line
 from preprocessors.layout import Reasons, by_name, named, own_name, recordings, rows, safe, text_of, twins
 from utils.tree import composed, files_under
 
 METADATA = "metadata.csv"
+LINE_ENDS = re.compile(r"\s*[\r\n]+\s*")
 TEXTS = (".txt", ".lab")
 EVENTS = ".events"
 Row = tuple[str, str, str, str]  # name of a recording, speaker, text, language
@@ -140,7 +141,7 @@ def _beside(root: Path, recorded: dict[str, Path]) -> Iterator[Row]:
         folder, _, _ = name.rpartition("/")
         speaker = folder.split("/")[0] or own_name(root)
         written, _ = text_of(texts.get(name, []), "")
-        text = one_line(written)
+        text = LINE_ENDS.sub(" ", written)
         yield name, speaker, text, Utterance.language
 
 
