@@ -26,4 +26,4 @@ def test_recipes_are_whole():
             continue
         names = {p.name for p in path.parent.iterdir()}
         assert {"exp_config.json", "tiny.json", "README.md"} <= names, path.parent
-        assert len(path.read_text().splitlines()) == 2, "a recipe is values, not shell"
+        assert len(path.read_text().splitlines()) == 3, "a recipe is values, not shell"

@@ -164,7 +164,7 @@ def _name_datasets(config: dict, overrides: list[str]) -> None:
     known = config.get("dataset")
     if "dataset" in paths or not isinstance(known, list):
         return
-    if set(given) - set(known):
+    if any(name not in known for name in given):
         config["dataset"] = given
 
 

@@ -230,7 +230,7 @@ def problems_of(config: dict[str, Any]) -> list[str]:
     for name in names:
         if name not in corpora():
             problems.append("dataset: " + nearest(name, corpora(), "dataset"))
-        elif "dataset_path" not in broken and name not in config.get("dataset_path", {}):
+        elif "dataset_path" not in broken and name not in (config.get("dataset_path") or {}):
             problems.append(f"dataset_path.{name}: is missing: the folder of the corpus {name!r}")
     if "preprocess" not in broken and "preprocess" in config:
         problems += _preprocess_problems(config["preprocess"])
