@@ -16,7 +16,7 @@ from processors.clock import Padding, frame_count
 from processors.event_sentences import events_of
 from processors.feature import Feature
 from utils.audio import Audio
-from utils.events import TIMES, Event, check, parse
+from utils.events import TIMES, Event, check, class_name, parse
 
 if TYPE_CHECKING:
     from processors.features import FeatureSet
@@ -101,7 +101,8 @@ class Events(Feature):
         return bool(learned.get("classes"))
 
     def restore(self, learned: dict[str, Any], folder: Path | None) -> None:
-        self.names = learned.get("classes", list(self.classes))
+        named = learned.get("classes", self.classes)
+        self.names = [class_name(name) for name in named]  # as lines of events have them
         self.lengths: dict[str, float] = learned.get("lengths", {})
         self.seconds: float = learned.get("seconds", USUAL)  # that most clips last
 

@@ -58,6 +58,12 @@ def test_unknown_events_and_those_beyond_the_end_are_named():
         ("someone knocks on a door between 1 and 1.5 s; rain from 2 to 4 seconds", "door_knock__1.0-1.5--rain__2.0-4.0"),
         ("beeping three times for 3 seconds", "beep__0.0-0.3_1.0-1.3_2.0-2.3"), ("rain before the bell", "rain__0.0-2.0--bell_ring__2.5-3.3"),
         ("rain and dog barking one time", "rain__0.0-2.0--dog_bark__2.5-2.9"),
+        ("a dog barking in the rain", "dog_bark__0.0-0.4--rain__0.0-2.0"), ("one dog barks twice", "dog_bark__0.0-0.4_0.9-1.3"),
+        ("a dog barks twice between 2 and 4 s", "dog_bark__2.0-2.4_3.0-3.4"), ("two beeps at 3 s", "beep__3.0-3.3_3.8-4.1"),
+        ("two beeps throughout", "beep__0.0-0.3_5.0-5.3"), ("two beeps at 1 and 3 s", "beep__1.0-1.3_3.0-3.3"),
+        ("rain for 0.1 minutes", "rain__0.0-6.0"), ("rain for 500 ms", "rain__0.0-0.5"), ("rain for a second", "rain__0.0-1.0"),
+        ("rain from 0.05 to 0.1 minutes", "rain__3.0-6.0"), ("a bell at 500 and 2500 ms", "bell_ring__0.5-1.3_2.5-3.3"),
+        ("rain, after a dog barks", "dog_bark__0.0-0.4--rain__0.9-2.9"), ("After a dog barks, rain", "dog_bark__0.0-0.4--rain__0.9-2.9"),
     ],
 )  # fmt: skip
 def test_a_plain_sentence_is_events(text, line):
@@ -72,11 +78,29 @@ def test_a_plain_sentence_is_events(text, line):
         ("rain, then something", "'something' names no event. Choices: beep"), ("rain 7", "'7' is neither a count"),
         ("a dog barks for 8 seconds, then rain for 5 s", r"takes 13.5 s, and the clip has 10 s"), ("a dog rings", "unknown|names no event"),
         ("rain at 3-2", "does not end after"), ("x" * 3000, "3000 characters"), ("dog barking 0 times", "there are none"),
+        ("a dog barks 1000000000 times", "1000000000 times do not fit"), ("9999 beeps for 3 s", "9999 times do not fit"),
+        ("thunder rain", "'thunder'"), ("dog bark rain", 'names dog_bark, rain: join them by "and" or "while"'),
+        ("dog rain", "names rain, and 'dog' besides"), ("a dog barks -3 times", "'-3' has a sign"), ("rain for -5 seconds", "'-5' has a sign"),
+        ("3 dogs bark 2 times", "two numbers of one thing, 2 and 3"), ("3 beeps at 1 and 2 s", "says 3 times, and when for 2"),
+        ("rain for 2 s from 3 to 8 s", "how long and until when"), ("rain throughout at 2 s", "throughout and when"),
+        ("rain at 1.2.3", "'1.2.3' is no time in seconds: write it like 1.5"), ("rain at 1..2", "'1..2' is no time"),
+        ("rain for 2 minutes", "takes 120.0 s"), ("rain for a minute", "takes 60.0 s"), ("rain for 2", "'for': lengths and times are told"),
+        ("a dog barks 2 seconds", "'seconds': lengths and times"), ("a dog barks 2.5 times", "2.5 times is no whole number"),
+        ("rain for 1 s after", "'after': say what sounds in order of time"),
     ],
 )  # fmt: skip
 def test_a_sentence_that_is_not_understood_is_told_by_its_word(text, said):
     with pytest.raises(ValueError, match=said):
         events_of(text, CLASSES, seconds=10, lengths=LENGTHS)
+
+
+def test_a_class_is_found_with_any_ending_capital_and_joining_word_in_it():
+    classes = ("baby_cry", "Dog_Bark", "thunder_and_lightning", "thunder", "rain")
+    for text, names in (
+        ("a baby cries", ["baby_cry"]), ("babies crying", ["baby_cry"]), ("a dog barks", ["Dog_Bark"]),
+        ("Thunder and lightning, then rain", ["thunder_and_lightning", "rain"]), ("thunder and rain", ["thunder", "rain"]),
+    ):  # fmt: skip
+        assert [event.name for event in events_of(text, classes, seconds=10)] == names
 
 
 def test_the_captions_of_the_demo_corpus_are_understood(tmp_path):
@@ -122,5 +146,10 @@ def test_a_line_and_a_sentence_are_understood_alike():
     assert made.understood("two beeps", 2.0) == made.understood("beep__0.0-0.2_0.7-0.9", 2.0)
     with pytest.raises(ValueError, match="beyond the end of the clip, 2 s"):
         made.understood("beep__0.0-2.2", 2.0)
+    for text in ("two beeps", "beep__0.0-0.2"):
+        with pytest.raises(ValueError, match="seconds of a clip must be a finite number, got nan"):
+            made.understood(text, float("nan"))
+    capitals, _ = feature(classes=("Rain", "beep"))
+    assert capitals.understood("Rain__0-1", 2.0) == capitals.understood("rain for 1 s", 2.0) == [Event("rain", 0, 1)]
     with pytest.raises(ValueError, match="no utterance of the corpus has any"):
         made.fit([Utterance(id="-")], None, None, jobs=1, cluster="")

@@ -83,7 +83,12 @@ def _span_of(event: Event) -> str:
 
 
 def check(events: Sequence[Event], classes: Iterable[str], seconds: float) -> None:
-    """Raises ValueError for no events, for a class that is none of `classes`, naming the nearest, and for an event beyond the clip's end."""
+    """Raises ValueError for no events, for a class that is none of `classes`, naming the nearest, and for an event beyond the clip's end.
+
+    `seconds` is the length of the clip; what is no finite number raises ValueError, too.
+    """
+    if not math.isfinite(seconds):
+        raise ValueError(f"events: the seconds of a clip must be a finite number, got {seconds!r}.")
     if not events:
         raise ValueError(f"events: there are none: write them like {FORM}.")
     known = set(classes)
