@@ -13,7 +13,7 @@ from models.base.options import kinds
 from models.base.tables import tables
 from processors.features import FEATURES
 from tests import svc
-from tests.test_models import CODEC, OURS, SYMBOLS, card_of
+from tests.test_models import CAPTION, CLASSES, CODEC, OURS, SYMBOLS, card_of
 from utils.registry import load_object
 
 FRAMES = 12
@@ -44,7 +44,14 @@ def inputs_of(model, frames=FRAMES):
         "prompt_tokens": torch.tensor([2]),
         "prompt_frames": torch.tensor([frames]),
         "audio": 0.3 * torch.randn(1, 320 * frames, generator=random),
+        "caption": torch.randn(1, 3, CAPTION["caption_channels"], generator=random),
+        "negative": torch.randn(1, 2, CAPTION["caption_channels"], generator=random),
+        "events": torch.randint(0, 2, (1, frames, len(CLASSES)), generator=random).float(),
+        "start": None,
+        "keep": None,
     }
+    if "negative" in model.inputs():
+        known["frames"] = frames
     return {name: known[name] for name in model.inputs()}
 
 
