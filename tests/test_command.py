@@ -92,8 +92,7 @@ def test_a_script_beside_files_of_the_same_names_is_told_so_in_a_sentence(clashi
             continue
         last = done.stderr.splitlines()[-1]
         assert last.startswith("ImportError: ") and str(clashing) in last and "rename yours" in last
-    (clashing / "models/__init__.py").unlink()
-    (clashing / "models").rmdir()
+    shutil.rmtree(clashing / "models")
     told = python("-c", "from models import load", cwd=clashing).stderr.splitlines()[-1]
     assert "utils.py has the name of a package of Amphion's, utils" in told
 
