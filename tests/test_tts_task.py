@@ -411,6 +411,7 @@ def test_results_of_a_run_go_into_it(tmp_path):
 
 
 def test_options_that_do_not_go_together(releases, tmp_path):
+    Audio(np.full(800, 0.1, np.float32), 8000).write(tmp_path / "a.wav")
     for words, message in (
         (["--text", "a", "--srt", "--stream"], "--srt: times are known when all is said"),
         (["--folder", str(tmp_path), "--textgrid"], "--textgrid: needs a TTS model that tells how long its phones last, and --text"),
