@@ -13,7 +13,7 @@ from utils.events import parse
 from utils.files import read_text
 
 if TYPE_CHECKING:
-    from evaluation.pair import Pair
+    from evaluation.pair import Pair, Recording
 
 RATE = 16000
 HOP = 160  # samples between two frames, 10 ms
@@ -98,13 +98,17 @@ def asked_for(path: Path | None) -> np.ndarray | None:
     return merged(np.array(starts))
 
 
+def heard(recording: Recording, rate: int) -> np.ndarray:
+    """The onsets of a recording, of a silent one none: under -60 dB the noise of nothing would have some."""
+    return np.zeros(0) if recording.audio.silent else recording.view(onsets, rate).values
+
+
 def _both(pair: Pair, rate: int) -> tuple[np.ndarray, np.ndarray]:
     """The onsets that were asked for, those of the reference where nothing says it, and those that are found."""
-    refuse_silence(None, pair.deg.audio)
     asked = asked_for(pair.ref.path)
     if asked is None:
-        asked = pair.ref.view(onsets, rate).values
-    return asked, pair.deg.view(onsets, rate).values
+        asked = heard(pair.ref, rate)
+    return asked, heard(pair.deg, rate)
 
 
 @metric("event_f1", kind="pair", of=onsets, rate=RATE, higher_is_better=True)
@@ -112,7 +116,7 @@ def event_f1(pair: Pair, rate: int) -> Ratio:
     """F1 of onsets within 0.2 s, over all files: those of <stem>.events beside the reference, else those found in it, against those
     found in the generated file by the rise of energy in seven bands.
 
-    0 to 1, higher is better; at 16 kHz. Onsets within 0.12 s count as one.
+    0 to 1, higher is better; at 16 kHz. Onsets within 0.12 s count as one. A silent generated file misses all that was asked for.
     """
     asked, found = _both(pair, rate)
     total = len(asked) + len(found)
@@ -126,6 +130,7 @@ def event_f1(pair: Pair, rate: int) -> Ratio:
 @metric("onset_error", kind="pair", of=onsets, rate=RATE, unit="s", higher_is_better=False)
 def onset_error(pair: Pair, rate: int) -> float:
     """How far onsets are off, of those that event_f1 counts as found: the mean of the distances. 0 to 0.2, lower is better."""
+    refuse_silence(None, pair.deg.audio)
     asked, found = _both(pair, rate)
     errors = matched(asked, found)
     if not len(errors):

@@ -9,7 +9,7 @@ text half of CLAP.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -30,6 +30,7 @@ SOURCE = Source(
     hub="google/flan-t5-base",
     setting="preprocess.features.caption.model",
 )
+OPTION = replace(SOURCE, setting="")  # the same, named by the option text_encoder
 # The classes of transformers that read text alone, where AutoModel would take another half with it.
 CLASSES = {
     "t5": "T5EncoderModel",
@@ -167,11 +168,18 @@ class Captions(BatchedFeature):
 
 
 def worded(caption: str) -> str:
-    """A caption as it is, without the space around it. Raises ValueError for one without a word."""
+    """A caption as it is, without the space around it. Raises ValueError for one without a word, and for what is no text."""
+    check_text(caption)
     stripped = caption.strip()
     if not any(character.isalnum() for character in stripped):
         raise ValueError(f'the caption {caption!r} has no word: say what sounds, such as "rain on a roof".')
     return stripped
+
+
+def check_text(text: Any) -> None:
+    """Raises ValueError for what is no text."""
+    if not isinstance(text, str):
+        raise ValueError(f"text must be a text, got {text!r}.")
 
 
 def check_lengths(captions: Sequence[str], tokenizer: Any) -> None:

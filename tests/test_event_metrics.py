@@ -50,6 +50,20 @@ def test_f1_and_error_follow_from_what_was_asked(tmp_path):
     assert "names no class" in evaluate(tmp_path / "ref", tmp_path / "deg", ["event_f1"], jobs=1).failed["event_f1"]["a"]
 
 
+def test_a_silent_sound_misses_all_that_was_asked_for(tmp_path):
+    asked = [Event("beep", 0.5, 0.8), Event("beep", 1.5, 1.8)]
+    for name in "abc":
+        mixed(asked).write(tmp_path / f"ref/{name}.wav")
+    mixed(asked).write(tmp_path / "deg/a.wav")
+    faint = 1e-4 * np.random.default_rng(0).standard_normal(64000).astype(np.float32)
+    Audio(faint, 16000).write(tmp_path / "deg/b.wav")
+    Audio(np.zeros(160, np.float32), 16000).write(tmp_path / "deg/c.wav")
+    heard = evaluate(tmp_path / "ref", tmp_path / "deg", ["event_f1", "onset_error"], jobs=1)
+    assert not heard.failed["event_f1"]
+    assert heard.metrics["event_f1"]["totals"] == {"hits": 2, "asked": 6, "found": 2}
+    assert sorted(heard.failed["onset_error"]) == ["b", "c"]
+
+
 def test_each_onset_belongs_to_one_of_the_other_side():
     assert matched(np.array([1.0, 1.1]), np.array([1.06])).tolist() == pytest.approx([-0.04])
     assert len(matched(np.array([1.0, 1.15]), np.array([1.1]))) == 1

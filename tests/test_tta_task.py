@@ -7,6 +7,7 @@ from bins import infer
 from models import load
 from models.base.checkpoint import save_release
 from models.tta.ranking import Ranker
+from models.tta.timed import TimedTTA
 from models.vocoders.hifigan import HiFiGAN
 from preprocessors.base import Utterance
 from tests import audioldm, tta
@@ -86,6 +87,18 @@ def test_a_start_is_changed_as_far_as_strength_says(model, tmp_path):
     assert len(model("rain", seconds=0.4, **options).samples) == round(0.4 * tta.RATE)
 
 
+def test_a_start_alone_is_changed_by_half_and_one_of_which_some_stays_wholly(model):
+    options = {"steps": 4, "seed": 0, "guidance": 1.0}
+    alone = {"init_audio": noise(0.8)}
+    made = model("rain", **alone, **options).samples
+    np.testing.assert_array_equal(made, model("rain", strength=0.5, **alone, **options).samples)
+    assert not np.allclose(made, model("rain", seconds=0.8, **options).samples)
+    spans = {**alone, "inpaint": "0.2-0.6"}
+    anew = model("rain", **spans, **options).samples
+    np.testing.assert_array_equal(anew, model("rain", strength=1.0, **spans, **options).samples)
+    assert not np.allclose(anew, model("rain", strength=0.5, **spans, **options).samples)
+
+
 def latents_of(model, monkeypatch, **options):
     """The latents of the start, and those that were made of it."""
     made = {}
@@ -137,9 +150,13 @@ def test_an_utterance_is_made_as_long_as_its_recording(model, tmp_path):
         ("", {}, "has no word: say what sounds"),
         ("?!", {}, "has no word: say what sounds"),
         ("rain " * 600, {}, "has 602 tokens, and the text encoder reads 12: shorten it"),
-        ("rain", {"seconds": 0.0}, "seconds must be above 0, to 120, got 0"),
-        ("rain", {"seconds": 600.0}, "seconds must be above 0, to 120, got 600"),
-        ("rain", {"steps": 0}, "steps must be 1 or more, got 0"),
+        ("rain", {"seconds": 0.0}, "seconds must be 0.1 to 120, got 0"),
+        ("rain", {"seconds": 600.0}, "seconds must be 0.1 to 120, got 600"),
+        ("rain", {"seconds": 1e-6}, "seconds must be 0.1 to 120, got 1e-06"),
+        (None, {}, "text must be a text, got None"),
+        (5, {}, "text must be a text, got 5"),
+        ("rain", {"steps": 0}, "steps must be 1 to 1000, got 0"),
+        ("rain", {"steps": 1001}, "steps must be 1 to 1000, got 1001"),
         ("rain", {"guidance": -1.0}, "guidance must be 0 or above"),
         ("rain", {"sampler": "euler"}, "sampler must be ddim or"),
         ("rain", {"candidates": 0}, "candidates must be 1 to 64, got 0"),
@@ -152,6 +169,10 @@ def test_an_utterance_is_made_as_long_as_its_recording(model, tmp_path):
         ("rain", {"init_audio": noise(1.0), "inpaint": "0.5-0.2"}, "ends before it begins"),
         ("rain", {"init_audio": noise(1.0), "inpaint": "3-4"}, "begins beyond the end of the sound, which lasts 1.00 s"),
         ("rain", {"init_audio": noise(1.0), "restore_above": 9000.0}, "9000 Hz lies above all that this model makes"),
+        ("rain", {"init_audio": noise(1.0), "restore_above": 1e9}, r"1e\+09 Hz lies above all that this model makes"),
+        ("rain", {"init_audio": noise(0.05)}, "init_audio: it lasts 0.05 s, and 0.1 s are the least: say how many as seconds"),
+        ("rain", {"clap": "/nowhere"}, "clap finds no model at /nowhere: check --clap"),
+        ("rain", {"text_encoder": "/nowhere"}, "text_encoder finds no model at /nowhere: check --text_encoder"),
     ],
 )
 def test_what_is_wrong_is_named_before_a_sound_is_made(model, text, options, message):
@@ -168,6 +189,31 @@ def test_a_text_encoder_of_another_width_is_named(model, tmp_path):
     wide = save_encoder(tmp_path, "bert", width=12)
     with pytest.raises(ValueError, match="the text encoder gives 12 channels, and AudioLDM reads 8: give the one that it was trained with"):
         model("rain", text_encoder=str(wide), **FAST)
+
+
+def test_a_clap_that_is_another_network_is_named_before_a_sound_is_made(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(model.network, "infer", lambda **_: pytest.fail("the network was asked"))
+    other = save_encoder(tmp_path, "bert")
+    with pytest.raises(ValueError, match="clap: .* is no CLAP, the model_type in its config.json is bert: give a folder or hub id"):
+        model("rain", candidates=2, clap=str(other), **FAST)
+
+
+def test_a_clap_with_nothing_to_rank_is_said_to_be_idle(model, tmp_path, caplog):
+    model("rain", seconds=0.2, clap=str(tmp_path), **FAST)
+    assert "clap: there is one candidate, and nothing to rank" in caplog.text
+
+
+def test_a_recording_of_an_instant_gets_the_shortest_sound(model, tmp_path):
+    path = noise(0.05).write(tmp_path / "a.wav")
+    sample = model.sample(Utterance(id="a", audio=str(path), text="rain", seconds=0.05), steps=1)
+    assert sample.audio.seconds == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("text", [None, 5])
+def test_events_that_are_no_text_are_named(text):
+    task = object.__new__(TimedTTA)
+    with pytest.raises(ValueError, match=f"text must be a text, got {text}"):
+        task.understood(text, 1.0)
 
 
 def test_a_vocoder_that_is_none_is_named(model, folder):

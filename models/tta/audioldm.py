@@ -25,9 +25,10 @@ from modules.noise import Noise
 from modules.unet import UNet, UNetCondition, UNetSizes
 from utils.config import build
 
-Steps = Annotated[int, Range("1 or more", least=1, below=1001)]
+Steps = Annotated[int, Range("1 to 1000", least=1, below=1001)]
 Guidance = Annotated[float, Range("0 or above, to 100 (1 asks the network once)", below=100.001)]
 Strength = Annotated[float, Range("above 0, to 1 (1 keeps nothing of the start)", above=True, below=1.0000001)]
+START_ALONE = 0.5  # the strength with a start of which nothing is kept
 Sampler = Literal["ddim", "ddpm", "pndm", "dpmsolver++", "unipc", "published"]
 
 
@@ -239,7 +240,7 @@ class AudioLDM(Model):
         guidance: Guidance = 3.0,
         sampler: Sampler = "dpmsolver++",
         seed: int | None = None,
-        strength: Strength = 1.0,
+        strength: Strength | None = None,
         noise: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """`latent` (batch, frames, channels, bins), as the autoencoder has them.
@@ -247,8 +248,8 @@ class AudioLDM(Model):
         `caption` and `negative` (batch, tokens, channels) are what is asked for and what guidance moves away from: texts alike in a
         batch. More `steps` of a `sampler` are slower and come nearer to what the network means; "published" samples as the weights were
         published to be. Above 1 `guidance` follows the caption closer, at the cost of variety. The same `seed` gives the same twice.
-        Sampling goes from `start` (batch, frames, channels, bins), brought to as much noise as `strength` says, and leaves of it what
-        `keep` (batch, frames, bins) holds. `noise` like the maps of the UNet is given instead of drawn.
+        Sampling goes from `start` (batch, frames, channels, bins), brought to as much noise as `strength` says (0.5 by itself, and 1
+        with `keep`), and leaves of it what `keep` (batch, frames, bins) holds. `noise` like the maps of the UNet is given instead of drawn.
         """
         draws = Noise.like(caption, seed, {} if noise is None else {"0": noise})
         sizes = self.map_sizes(len(caption), frames)
@@ -280,10 +281,13 @@ class AudioLDM(Model):
 
         return guided(network, asked, avoided, scale)
 
-    def course(self, start: Tensor | None, keep: Tensor | None, draws: Noise, *, strength: float, steps: int) -> Course:
+    def course(self, start: Tensor | None, keep: Tensor | None, draws: Noise, *, strength: float | None, steps: int) -> Course:
         """Where sampling begins, and what it leaves of the start."""
         if start is None:
             return Course()
+        if strength is None:
+            # At 1 nothing of a start is left but what is kept: one that is given alone would not be heard.
+            strength = START_ALONE if keep is None else 1.0
         known = to_map(start * self.scale, self.height)
         skip = steps - max(1, round(steps * strength))
         begin = known if strength < 1 else None

@@ -15,10 +15,15 @@ CLAP = Source("clap", "CLAP: a folder or a hub id of transformers' ClapModel", h
 
 
 class Ranker:
-    """CLAP, at a path or hub id; None takes that of the folder AMPHION_MODELS. Raises ValueError where there is none."""
+    """CLAP, at a path or hub id; None takes that of the folder AMPHION_MODELS. Raises ValueError where there is none, or another network."""
 
     def __init__(self, clap: str | None, device: str) -> None:
         self.place = pretrained.find(CLAP, clap or "")
+        kind = pretrained.settings(self.place, "config.json").get("model_type", "none")
+        if kind != "clap":
+            raise ValueError(
+                f"clap: {self.place} is no CLAP, the model_type in its config.json is {kind}: give a folder or hub id such as {CLAP.hub}."
+            )
         self.device = device
 
     def ranked(self, caption: str, sounds: Sequence[Audio]) -> list[Audio]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,8 @@ from models.base.task import Sample, Task
 from models.tta.ranking import CLAP, Ranker, available
 from models.tta.starts import Start, started
 from models.vocoders.voicing import Voicing
-from processors.captions import SOURCE, Captions, worded
+from processors.captions import OPTION, SOURCE, Captions, worded
+from utils import pretrained
 from utils.audio import Audio
 from utils.log import log
 
@@ -25,11 +27,12 @@ if TYPE_CHECKING:
     from models.tta.autoencoding import MelAutoencoder
     from preprocessors.base import Utterance
 
+SHORTEST = 0.1  # seconds
 LONGEST = 120.0  # seconds; the memory that attention takes grows with their square
 AT_ONCE = 4  # candidates that are sampled together
-Seconds = Annotated[float, Range("above 0, to 120", above=True, below=LONGEST + 1e-6)]
+Seconds = Annotated[float, Range("0.1 to 120", least=SHORTEST, below=LONGEST + 1e-6)]
 Candidates = Annotated[int, Range("1 to 64", least=1, below=65)]
-Frequency = Annotated[float, Range("above 0 Hz", above=True, below=1e6)]
+Frequency = Annotated[float, Range("above 0 Hz", above=True, below=math.inf)]
 USUAL = 10.0  # seconds
 CHANGES = ("inpaint", "restore_above")  # options that say what is made anew of a sound
 
@@ -68,12 +71,12 @@ class TTA(Task):
 
         `negative` is a caption of what shall not sound. Of several `candidates` the one is given that CLAP hears the caption in most:
         `clap` is its folder or hub id, and without one it is the first. `init_audio`, a file or a sound, is what sampling begins with:
-        `strength` says how far it is changed. Of it `inpaint`, a span of seconds such as "2-4.5", is made anew, or what lies above
-        `restore_above` Hz, and the rest stays. `text_encoder` and `vocoder` are folders or hub ids for those of the card; without any
-        vocoder it is Griffin-Lim. All other `options` are those of the model's `infer`, such as `steps`, `guidance` and `sampler`; a
-        `seed` below 0 is a new one each time.
-        Raises ValueError, before a sound is made, for a caption without a word or one too long, an option out of its range or that the
-        model lacks, a start that is silent or too short for the span, a text encoder of another width, and a vocoder of another mel.
+        `strength` says how far it is changed, 0.5 unless some of it stays. Of it `inpaint`, a span of seconds such as "2-4.5", is made
+        anew, or what lies above `restore_above` Hz, and the rest stays. `text_encoder` and `vocoder` are folders or hub ids for those of
+        the card; without any vocoder it is Griffin-Lim. All other `options` are those of the model's `infer`, such as `steps`, `guidance`
+        and `sampler`; a `seed` below 0 is a new one each time.
+        Raises ValueError, before a sound is made, for what is no text, a caption without a word or one too long, an option out of its range or
+        that the model lacks, a start that is silent or too short for the span, a text encoder of another width, and a vocoder of another mel.
         """
         own = {"seconds": seconds, "negative": negative, "candidates": candidates, "clap": clap, "text_encoder": text_encoder}
         own |= {"init_audio": init_audio, "inpaint": inpaint, "restore_above": restore_above, "vocoder": vocoder}
@@ -97,7 +100,7 @@ class TTA(Task):
     def sample(self, utterance: Utterance, **options: Any) -> Sample:
         """The utterance's caption, as long as its recording, beside it."""
         recorded = utterance.read(self.rate)
-        length = min(recorded.seconds, LONGEST)
+        length = within(recorded.seconds)
         usual = {"seconds": length, "seed": 0}
         audio = self(utterance.text, **{**usual, **options})
         generated = self.autoencoder.mel(audio)
@@ -138,16 +141,22 @@ class TTA(Task):
                 raise ValueError(f"{changes[0]}: says what is changed of a sound: name one as init_audio.")
             return Start(own["seconds"] or USUAL)
         sound = source if isinstance(source, Audio) else Audio.read(source)
+        if not own["seconds"] and 0 < sound.seconds < SHORTEST:
+            raise ValueError(f"init_audio: it lasts {sound.seconds:g} s, and {SHORTEST:g} s are the least: say how many as seconds.")
         return started(self.autoencoder, sound, own["seconds"], longest=LONGEST, **spans)
 
     def _ranker(self, own: dict[str, Any]) -> Ranker | None:
         """What several candidates are ranked by, None where there is nothing to rank, or nothing to rank by."""
+        clap = own["clap"]
         if own["candidates"] == 1:
+            if clap:
+                pretrained.find(CLAP, clap)
+                log.warning("clap: there is one candidate, and nothing to rank: say how many there shall be, such as candidates 8.")
             return None
-        if not available(own["clap"]):
+        if not available(clap):
             log.warning(f"candidates: there is no CLAP to rank them by, so that the first is taken: give clap, such as {CLAP.hub}.")
             return None
-        return Ranker(own["clap"], str(self.device))
+        return Ranker(clap, str(self.device))
 
     # Text
 
@@ -185,6 +194,7 @@ class TTA(Task):
         if place is None:
             return own
         if place not in self._encoders:
+            pretrained.find(OPTION, place)
             self._encoders[place] = Captions(model=place, pooled=own.pooled)
         return self._encoders[place]
 
@@ -255,6 +265,11 @@ class TTA(Task):
         features = FeatureSet(settings, sample_rate=section["sample_rate"], hop_size=section["hop_size"])
         card = {**self.card, "model_type": model_type, "vocoder": None}
         return make_task(network, features, card, device=self.device)
+
+
+def within(seconds: float) -> float:
+    """The length that is possible and nearest to so many seconds."""
+    return min(max(seconds, SHORTEST), LONGEST)
 
 
 def _repeated(value: Any, count: int) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from models.base.task import Sample, Task
-from models.tta.task import LONGEST, TTA, Candidates, Seconds
-from processors.captions import worded
+from models.tta.task import TTA, Candidates, Seconds, within
+from processors.captions import check_text, worded
 from utils.audio import Audio
 from utils.events import Event, onset_caption
 
@@ -49,8 +49,9 @@ class TimedTTA(TTA):
         that CLAP hears the text in most: `clap` is its folder or hub id. `text_encoder` and `vocoder` are folders or hub ids for those of
         the card; without any vocoder it is Griffin-Lim. All other `options` are those of the model's `infer`, such as `steps`, `guidance`
         and `sampler`; a `seed` below 0 is a new one each time.
-        Raises ValueError, before a sound is made, naming the word or event that is none, one that ends before it starts, goes beyond the
-        end or overlaps another of its class, an option out of its range or that the model lacks, and a text encoder of another width.
+        Raises ValueError, before a sound is made, for what is no text, naming the word or event that is none, one that ends before it
+        starts, goes beyond the end or overlaps another of its class, an option out of its range or that the model lacks,
+        and a text encoder of another width.
         """
         own = {"events": events, "seconds": seconds, "candidates": candidates, "clap": clap}
         own |= {"text_encoder": text_encoder, "vocoder": vocoder}
@@ -73,12 +74,13 @@ class TimedTTA(TTA):
 
     def understood(self, text: str, seconds: float) -> list[Event]:
         """The events of a line or a plain sentence, in order of time. Raises ValueError as the call does."""
+        check_text(text)
         return self._events.understood(text, seconds)
 
     def sample(self, utterance: Utterance, **options: Any) -> Sample:
         """The utterance's events, in a clip as long as its recording, beside it."""
         recorded = utterance.read(self.rate)
-        length = min(recorded.seconds, LONGEST)
+        length = within(recorded.seconds)
         usual = {"seconds": length, "seed": 0, "events": utterance.events}
         audio = self(utterance.text or utterance.events, **{**usual, **options})
         generated = self.autoencoder.mel(audio)
