@@ -411,11 +411,13 @@ def test_results_of_a_run_go_into_it(tmp_path):
 
 
 def test_options_that_do_not_go_together(releases, tmp_path):
-    Audio(np.full(800, 0.1, np.float32), 8000).write(tmp_path / "a.wav")
+    sounds = tmp_path / "sounds"
+    sounds.mkdir()
+    Audio(np.full(800, 0.1, np.float32), 8000).write(sounds / "a.wav")
     for words, message in (
         (["--text", "a", "--srt", "--stream"], "--srt: times are known when all is said"),
-        (["--folder", str(tmp_path), "--textgrid"], "--textgrid: needs a TTS model that tells how long its phones last, and --text"),
-        (["--folder", str(tmp_path), "--stream"], "--stream: needs a vocoder"),
+        (["--folder", str(sounds), "--textgrid"], "--textgrid: needs a TTS model that tells how long its phones last, and --text"),
+        (["--folder", str(sounds), "--stream"], "--stream: needs a vocoder"),
     ):
         with pytest.raises(ValueError, match=message):
             infer(releases["VITS"], tmp_path, *words)
