@@ -8,7 +8,7 @@ import time
 import pytest
 
 from bins.texts import CHUNK, chunks, read_list, read_text
-from models.tts.task import with_last
+from models.tts.readings import with_last
 from processors import script
 from processors.markup import DEEPEST, LONGEST_PHONES, LONGEST_TAG, parse, pieces
 from processors.pronounce import Tokeniser
