@@ -108,7 +108,7 @@ def test_what_is_missing_is_named_with_where_to_put_it(copied):
     with pytest.raises(ValueError) as error:
         load(checkpoint, device="cpu")
     told = str(error.value)
-    assert "this ToyFloor uses another trained model, its autoencoder, a ToyStages" in told and "ckpts/old/coder-of-old: " in told
+    assert "this ToyFloor uses another trained model, its autoencoder, a ToyStages" in told and "ckpts/old/coder-of-old: nothing at" in told
     assert f"into {checkpoint / 'frozen/autoencoder'}." in told
 
 

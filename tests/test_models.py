@@ -155,16 +155,18 @@ def test_a_few_updates_lower_its_losses(name):
 
 
 @pytest.mark.parametrize("name", [n for n in OURS if load_object(MODELS[n].trainer) is Trainer])
-def test_padding_changes_nothing(name):
+def test_padding_changes_nothing(name, request):
+    if MODELS[name].task in (TTA, TIMED):
+        why = "the UNet has no mask of frames, as the published ones: what pads a shorter clip of a batch is seen"
+        request.applymarker(pytest.mark.xfail(reason=why, strict=True))
     card = card_of(name)
     model = build_model(card).eval()
     hop = card["preprocess"]["hop_size"]
     with torch.no_grad():
         plain = only_losses(model(make_batch([40, 31], hop)))
         padded = only_losses(model(make_batch([40, 31], hop, pad_frames=9, pad_tokens=4)))
-    rounding = 1e-4 if MODELS[name].task in (TTA, TIMED) else 1e-5  # Winograd's convolutions take large maps, and these only
     for key in plain:
-        torch.testing.assert_close(plain[key], padded[key], rtol=rounding, atol=1e-5)
+        torch.testing.assert_close(plain[key], padded[key], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -29,7 +29,7 @@ def network(kind: str, device: str) -> nn.Module:
     torch.manual_seed(3)
     middle = nn.GroupNorm(2, 16) if kind == "swaying" else nn.Identity()
     layers = nn.Sequential(nn.Conv1d(1, 16, 20, 10), middle, nn.GELU(), nn.Conv1d(16, 8, 39, 32))
-    return layers.eval().to(device)
+    return layers.double().eval().to(device)  # single ones round by the size of a batch, in another way on each processor
 
 
 class Steady(BatchedFeature):
@@ -75,7 +75,7 @@ class Steady(BatchedFeature):
         sounds = torch.from_numpy(samples)[:, None]
         net = network(self.kind_of_network, device)
         with torch.inference_mode():
-            found = net(sounds.to(device)).transpose(1, 2)
+            found = net(sounds.double().to(device)).transpose(1, 2).float()
         frames = (lengths - WINDOW) // HOP + 1
         return [row[:count].cpu().numpy() for row, count in zip(found, frames, strict=True)]
 

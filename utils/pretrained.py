@@ -190,6 +190,9 @@ def _unread(names: Iterable[str]) -> set[str]:
 # The hub
 
 
+RUNS = ("ckpts", "pretrained")  # where recipes put trained models, and where those lie that came along
+
+
 def fetch(path: str | Path) -> Path:
     """The local folder or file of `path`; "owner/name", or "owner/name/folder", is downloaded from the hub where no such path exists.
 
@@ -202,7 +205,8 @@ def fetch(path: str | Path) -> Path:
     owner, *names = str(path).split("/")
     hub = "/".join([owner, *names[:1]])
     within = "/".join(names[1:])
-    if not HUB_ID.fullmatch(hub) or (within and Path(owner).exists()):
+    is_ours = owner in RUNS or Path(owner).exists()  # a folder of somebody's disk, which is no business of the hub's
+    if not HUB_ID.fullmatch(hub) or (within and is_ours):
         raise ValueError(
             f"nothing at {path}: give a run, a checkpoint, a release folder, or a hub id such as amphion/vits_ljspeech."
         )
