@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from modules.planes import planes
@@ -35,10 +37,40 @@ class Snake(nn.Module):
             alpha = alpha.exp()
             beta = beta.exp()
         each_channel = (1, -1) + (1,) * (x.ndim - 2)
-        # In place where nothing else holds the tensor: claiming memory costs as much as the sine.
-        ripple = (x * alpha.view(each_channel)).sin_().square_()
-        scale = 1 / (beta + SMALLEST)
-        return ripple.mul_(scale.view(each_channel)).add_(x)
+        alpha = alpha.view(each_channel)
+        scale = (1 / (beta + SMALLEST)).view(each_channel)
+        if torch.is_grad_enabled():
+            return Rippled.apply(x, alpha, scale)
+        return rippled(x, alpha, scale)
+
+
+def rippled(x: Tensor, alpha: Tensor, scale: Tensor) -> Tensor:
+    """x + scale sin(alpha x)^2; `alpha` and `scale` (1, channels, 1, ...)."""
+    # In place where nothing else holds the tensor: claiming memory costs as much as the sine.
+    return (x * alpha).sin_().square_().mul_(scale).add_(x)
+
+
+class Rippled(torch.autograd.Function):
+    """`rippled` in training: keeps its input alone, and takes half the time of its operations one by one."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, alpha: Tensor, scale: Tensor) -> Tensor:
+        ctx.save_for_backward(x, alpha, scale)
+        return rippled(x, alpha, scale)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, alpha, scale = ctx.saved_tensors
+        others = [axis for axis in range(x.ndim) if axis != 1]
+        phase = x * alpha
+        slope = (2 * phase).sin_().mul_(gradient)  # of sin^2, in its phase
+        height = phase.sin_().square_().mul_(gradient)
+        pull = slope * x
+        of_alpha = pull.sum(others, keepdim=True) * scale
+        of_scale = height.sum(others, keepdim=True)
+        of_x = slope.mul_(alpha * scale).add_(gradient)
+        return of_x, of_alpha, of_scale
 
 
 class AntiAliased(nn.Module):

@@ -88,3 +88,17 @@ def test_the_filter_is_a_kaiser_windowed_sinc():
     np.testing.assert_allclose(low_pass(0.25, 0.3, 12).numpy(), wanted, atol=1e-6)
     with pytest.raises(ValueError, match="multiple of ratio 2, two or more, got 11"):
         AntiAliased(Snake(1), kernel_size=11)
+
+
+def test_the_gradient_in_training_is_that_of_the_operations():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn((3, 5, 17), generator=generator, dtype=torch.float64, requires_grad=True)
+    for axes in (x, x.unsqueeze(2)):
+        for beta in (True, False):
+            snake = Snake(5, beta=beta).double()
+            for parameter in snake.parameters():
+                torch.nn.init.normal_(parameter, generator=generator)
+            assert torch.autograd.gradcheck(lambda sound, *_: snake(sound), (axes, *snake.parameters()))  # noqa: B023
+            with torch.no_grad():
+                kept = snake(axes)
+            assert torch.equal(snake(axes), kept)
