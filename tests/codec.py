@@ -21,6 +21,16 @@ SETTINGS = {
     "windows": (64,),
 }
 
+SPECTRAL = {  # of frames of a mel, in the place of SEANet
+    "seanet": {"hidden": 8},
+    "spectral": {
+        "n_fft": 32,
+        "n_mel": 6,
+        "encoder": {"dim": 12, "intermediate_dim": 16, "num_layers": 2},
+        "decoder": {"dim": 12, "intermediate_dim": 16, "num_layers": 2},
+    },
+}
+
 
 def network(**settings: object) -> EnCodec:
     """In eval mode: four codebooks of 32 rows, 1000 frames a second."""

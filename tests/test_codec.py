@@ -11,7 +11,7 @@ from bins.infer import main
 from models.base.checkpoint import save_release
 from models.codec.codes import Codes
 from models.codec.encodec import faded_together
-from tests.codec import HOP, RATE, SETTINGS, codec, network, sound
+from tests.codec import HOP, RATE, SETTINGS, SPECTRAL, codec, network, sound
 from utils.audio import Audio
 
 CHUNKED = {
@@ -226,3 +226,34 @@ def test_a_folder_is_coded_by_the_program(tmp_path):
     written = Audio.read(tmp_path / "out/a.wav")
     assert len(written.samples) == 900 and Codes.load(tmp_path / "out/a.codes.safetensors").values.shape == (2, 113)
     np.testing.assert_allclose(Audio.read(tmp_path / "streamed/a.wav").samples, written.samples, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("samples", [1, 8, 31, 403])
+def test_a_codec_of_spectra_codes_any_length(samples):
+    task = codec(**SPECTRAL)
+    audio = audio_of(samples)
+    codes = task.encode(audio)
+    assert codes.values.shape == (4, -(-samples // HOP))
+    decoded = task.decode(codes)
+    assert len(decoded.samples) == samples and np.isfinite(decoded.samples).all()
+    low = task.encode(audio, bandwidth=5)
+    assert (low.values == codes.first(1).values).all()
+
+
+def test_a_codec_of_spectra_hears_what_it_codes_and_no_more_than_its_reach():
+    model = network(**SPECTRAL)
+    before = sound(1600)
+    after = before.clone()
+    after[..., 800:] = 0
+    reach = (model.encoder.backbone.reach + 2) * HOP  # two frames on either side of the window
+    one, other = model.encoder(before), model.encoder(after)
+    frame = (800 - reach) // HOP
+    torch.testing.assert_close(one[..., :frame], other[..., :frame])
+    assert (one[..., 100] - other[..., 100]).abs().max() > 1e-4
+
+
+def test_a_codec_of_spectra_says_what_it_cannot():
+    with pytest.raises(ValueError, match=r"cannot stream, as it is not causal"):
+        list(codec(**SPECTRAL).stream_codes([audio_of(80)]))
+    with pytest.raises(ValueError, match=r"audio_channels: a codec of spectra has 1, got 2"):
+        network(**SPECTRAL, audio_channels=2)

@@ -9,7 +9,7 @@ from models.base.gan import GANTrainer
 from modules import quantization
 from modules.quantization import Codebook, ResidualQuantizer
 from modules.seanet import SEANetEncoder, SEANetSizes
-from tests.codec import network, sound
+from tests.codec import SPECTRAL, network, sound
 from tests.conftest import toy_config, train_here
 
 
@@ -124,8 +124,11 @@ def test_gradients_have_the_shares_of_their_weights():
     assert balancer.state["near"][0] / balancer.state["near"][1] == pytest.approx(float((0.5 * lengths[0] + second) / 1.5), rel=1e-5)
 
 
-def test_every_loss_falls_on_a_toy():
-    model = network().train()
+@pytest.mark.parametrize(
+    ("settings", "falling"), [({}, ("wave", "mel", "commitment")), (SPECTRAL, ("mel",))], ids=["seanet", "spectral"]
+)
+def test_every_loss_falls_on_a_toy(settings, falling):
+    model = network(**settings).train()
     batch = {"audio": torch.sin(torch.arange(800) / torch.tensor([[3.0], [5.0], [8.0]])), "samples": torch.tensor([800] * 3)}
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     history = []
@@ -136,7 +139,7 @@ def test_every_loss_falls_on_a_toy():
         sum(scalars.values()).backward()
         optimizer.step()
         history.append({name: value.item() for name, value in scalars.items()})
-    for name in ("wave", "mel", "commitment"):
+    for name in falling:
         first = sum(step[name] for step in history[:5])
         assert sum(step[name] for step in history[-5:]) < 0.8 * first, name
 

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from models.base.model import Model
 from models.codec.losses import MultiScaleMelLoss
+from models.codec.spectral import SpectralDecoder, SpectralEncoder, SpectralSizes
 from models.vocoders.losses import matched
 from modules.quantization import ResidualQuantizer, from_first_process
 from modules.seanet import SEANetDecoder, SEANetEncoder, SEANetSizes
@@ -66,6 +67,8 @@ class Coded(NamedTuple):
 class EnCodec(Model):
     """Sound (batch, samples) to codes and back. `hop_size` must be the product of `seanet.ratios`.
 
+    `spectral` puts spectra in the place of SEANet, of which `hidden` alone then counts: see `models.codec.spectral`.
+
     `bandwidths`: kbit/s, rising; in training a batch uses the codebooks of one of them. `windows`: of the mel loss, samples. Training gives
     a codec of several channels one channel as all of them. Raises ValueError when the settings do not fit together.
     """
@@ -81,12 +84,15 @@ class EnCodec(Model):
         audio_channels: int = 1,
         bandwidths: tuple[float, ...] = (1.5, 3.0, 6.0, 12.0, 24.0),
         seanet: SEANetSizes = SEANetSizes(),
+        spectral: SpectralSizes | None = None,
         quantizer: QuantizerSizes = QuantizerSizes(),
         chunking: Chunking = Chunking(),
         windows: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64),
     ) -> None:
         super().__init__()
-        if hop_size != seanet.hop_size:
+        if spectral is not None and audio_channels != 1:
+            raise ValueError(f"audio_channels: a codec of spectra has 1, got {audio_channels}. Set it to 1, or model.spectral to null.")
+        if spectral is None and hop_size != seanet.hop_size:
             raise ValueError(f"preprocess.hop_size is {hop_size}, and a frame of seanet.ratios is {seanet.hop_size} samples: make them equal.")
         if not bandwidths or list(bandwidths) != sorted(bandwidths) or bandwidths[0] <= 0:
             raise ValueError(f"bandwidths: kbit/s above 0, rising, are needed, got {list(bandwidths)}.")
@@ -98,10 +104,16 @@ class EnCodec(Model):
         self.bandwidths = bandwidths
         self.chunking = chunking
         self.sizes = seanet
+        self.is_spectral = spectral is not None
         self.bits = math.log2(quantizer.codebook_size)
         codebooks = quantizer.codebooks or self._books_of(bandwidths[-1])
-        self.encoder = SEANetEncoder(audio_channels, seanet)
-        self.decoder = SEANetDecoder(audio_channels, seanet)
+        if spectral is None:
+            self.encoder = SEANetEncoder(audio_channels, seanet)
+            self.decoder = SEANetDecoder(audio_channels, seanet)
+        else:
+            size = {"hop_size": hop_size, "hidden": seanet.hidden}
+            self.encoder = SpectralEncoder(spectral, sample_rate=sample_rate, **size)
+            self.decoder = SpectralDecoder(spectral, **size)
         self.quantizer = ResidualQuantizer(
             codebooks=codebooks,
             codebook_size=quantizer.codebook_size,
@@ -228,7 +240,7 @@ class EnCodec(Model):
     @property
     def streams(self) -> bool:
         """Whether pieces, each with what the layers kept of those before, are together what the whole is."""
-        whole = self.chunking.seconds is None and not self.chunking.normalised
+        whole = self.chunking.seconds is None and not self.chunking.normalised and not self.is_spectral
         return whole and self.sizes.causal and self.sizes.trim_right == 1
 
 
