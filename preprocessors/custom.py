@@ -18,6 +18,7 @@ from pathlib import Path
 
 from preprocessors.base import Utterance
 from preprocessors.layout import Reasons, by_name, named, own_name, recordings, rows, safe, text_of, twins
+from utils.events import parse
 from utils.tree import composed, files_under
 
 METADATA = "metadata.csv"
@@ -116,7 +117,7 @@ def utterances(root: Path) -> Iterator[Utterance]:
     events = _events(root)
     listed = _named(root, recorded) if (root / METADATA).is_file() else _beside(root, recorded)
     for name, speaker, text, language in listed:
-        events_line, _ = text_of(events.get(name, []), "")
+        events_line, _ = _line_of_events(events.get(name, []))
         yield Utterance(
             id=safe(name),
             speaker=speaker,
@@ -208,11 +209,22 @@ def _unread_events(root: Path) -> Reasons:
     events = _events(root)
     for name in sorted(events.keys() & recordings(_folder(root)).keys()):
         paths = events[name]
-        _, reason = text_of(paths, "")
-        if reason:
-            why = reason.removeprefix("its transcript ")
+        _, why = _line_of_events(paths)
+        if why:
             doubted.append((safe(name), f"it is taken without its events: {paths[0].name} {why}"))
     return doubted
+
+
+def _line_of_events(paths: list[Path]) -> tuple[str, str]:
+    """The line of the first file that has one, or "" and why it cannot be read."""
+    line, reason = text_of(paths, "")
+    if not line:
+        return "", reason.removeprefix("its transcript ")
+    try:
+        parse(line)
+    except ValueError as error:
+        return "", f"cannot be read: {error}"
+    return line, ""
 
 
 def _odd_metadata(root: Path) -> Reasons:

@@ -159,7 +159,10 @@ def _in_turn(text: str) -> list[str]:
     for part in IN_TURN.split(text.removeprefix("after ")):
         match = AFTER.match(part)
         parts += [match["earlier"], match["later"]] if match else [part]
-    return [part for part in parts if part]
+    parts = [part for part in parts if part]
+    if text.startswith("before "):  # what is said first comes after the next: "before a dog barks, rain"
+        parts[:2] = reversed(parts[:2])
+    return parts
 
 
 def _phrase(text: str, known: Mapping[str, frozenset[str]]) -> Phrase:

@@ -227,6 +227,19 @@ def test_custom_joins_the_lines_of_a_caption_and_names_events_that_it_leaves(tmp
     assert any(name == "a" and "without its events: a.events cannot be read" in reason for name, reason in report.warnings)
 
 
+@pytest.mark.parametrize(
+    ("line", "why"), [("dog_bark", "'dog_bark' names no class with its times"), ("rain__2.0-1.0", "rain at 2-1 s does not end after it starts")]
+)
+def test_custom_names_a_line_of_events_that_is_none(tmp_path, line, why):
+    trees.sound(tmp_path / "raw/a.wav")
+    trees.write(tmp_path / "raw/a.txt", "A dog barks.\n")
+    trees.write(tmp_path / "raw/a.events", line)
+    report = prepare("custom", tmp_path / "raw", tmp_path / "data", needs_text=True, jobs=1)
+    (row,) = manifest(tmp_path, "custom").values()
+    assert (row.text, row.events) == ("A dog barks.", "")
+    assert any(name == "a" and "a.events cannot be read" in reason and why in reason for name, reason in report.warnings)
+
+
 def test_demo_events_are_where_they_are_said_to_be(tmp_path):
     demo_events.make(tmp_path, clips=20)
     clips = list(demo_events.utterances(tmp_path))

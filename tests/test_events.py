@@ -64,6 +64,7 @@ def test_unknown_events_and_those_beyond_the_end_are_named():
         ("rain for 0.1 minutes", "rain__0.0-6.0"), ("rain for 500 ms", "rain__0.0-0.5"), ("rain for a second", "rain__0.0-1.0"),
         ("rain from 0.05 to 0.1 minutes", "rain__3.0-6.0"), ("a bell at 500 and 2500 ms", "bell_ring__0.5-1.3_2.5-3.3"),
         ("rain, after a dog barks", "dog_bark__0.0-0.4--rain__0.9-2.9"), ("After a dog barks, rain", "dog_bark__0.0-0.4--rain__0.9-2.9"),
+        ("Before rain, a dog barks", "dog_bark__0.0-0.4--rain__0.9-2.9"), ("rain before a dog barks", "rain__0.0-2.0--dog_bark__2.5-2.9"),
     ],
 )  # fmt: skip
 def test_a_plain_sentence_is_events(text, line):

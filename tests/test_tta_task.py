@@ -87,6 +87,14 @@ def test_a_start_is_changed_as_far_as_strength_says(model, tmp_path):
     assert len(model("rain", seconds=0.4, **options).samples) == round(0.4 * tta.RATE)
 
 
+def test_a_start_of_which_nothing_is_left_is_said_to_be_idle(model, caplog):
+    options = {"init_audio": noise(0.8), "steps": 2, "seed": 0, "strength": 1.0}
+    model("rain", inpaint="0.2-0.6", **options)
+    assert "nothing of init_audio is heard" not in caplog.text
+    model("rain", **options)
+    assert "strength: at 1 nothing of init_audio is heard" in caplog.text
+
+
 def test_a_start_alone_is_changed_by_half_and_one_of_which_some_stays_wholly(model):
     options = {"steps": 4, "seed": 0, "guidance": 1.0}
     alone = {"init_audio": noise(0.8)}
@@ -196,6 +204,13 @@ def test_a_clap_that_is_another_network_is_named_before_a_sound_is_made(model, t
     other = save_encoder(tmp_path, "bert")
     with pytest.raises(ValueError, match="clap: .* is no CLAP, the model_type in its config.json is bert: give a folder or hub id"):
         model("rain", candidates=2, clap=str(other), **FAST)
+
+
+def test_a_clap_without_its_tokenizer_is_named_before_a_sound_is_made(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(model, "_sampled", lambda *_: pytest.fail("sounds were made"))
+    (tmp_path / "config.json").write_text('{"model_type": "clap"}')
+    with pytest.raises(ValueError, match="clap: .* holds no words of a tokenizer, which tokenizer.json should"):
+        model("rain", candidates=2, clap=str(tmp_path), **FAST)
 
 
 def test_a_clap_with_nothing_to_rank_is_said_to_be_idle(model, tmp_path, caplog):

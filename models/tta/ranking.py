@@ -15,7 +15,8 @@ CLAP = Source("clap", "CLAP: a folder or a hub id of transformers' ClapModel", h
 
 
 class Ranker:
-    """CLAP, at a path or hub id; None takes that of the folder AMPHION_MODELS. Raises ValueError where there is none, or another network."""
+    """CLAP, at a path or hub id; None takes that of the folder AMPHION_MODELS. Raises ValueError where there is none, or another network,
+    and where it lacks its tokenizer or feature extractor."""
 
     def __init__(self, clap: str | None, device: str) -> None:
         self.place = pretrained.find(CLAP, clap or "")
@@ -25,6 +26,11 @@ class Ranker:
                 f"clap: {self.place} is no CLAP, the model_type in its config.json is {kind}: give a folder or hub id such as {CLAP.hub}."
             )
         self.device = device
+        # Before sounds are made, which take long: a folder may lack either.
+        self.tokenizer = pretrained.preprocessor(self.place, "AutoTokenizer")
+        if len(self.tokenizer) <= len(self.tokenizer.all_special_ids):  # transformers makes one of nothing where its files are missing
+            raise ValueError(f"clap: {self.place} holds no words of a tokenizer, which tokenizer.json should: copy it there.")
+        self.extractor = pretrained.preprocessor(self.place)
 
     def ranked(self, caption: str, sounds: Sequence[Audio]) -> list[Audio]:
         """The sounds, the one that is nearest to the caption first."""
@@ -37,12 +43,10 @@ class Ranker:
         import torch
 
         model = pretrained.from_transformers(self.place, "ClapModel", self.device)
-        tokenizer = pretrained.preprocessor(self.place, "AutoTokenizer")
-        extractor = pretrained.preprocessor(self.place)
         waves = [sound.resample(RATE).samples for sound in sounds]
         with torch.inference_mode():
-            tokens = tokenizer([caption], return_tensors="pt", truncation=True).to(self.device)
-            heard = extractor(waves, sampling_rate=RATE, return_tensors="pt").to(self.device)
+            tokens = self.tokenizer([caption], return_tensors="pt", truncation=True).to(self.device)
+            heard = self.extractor(waves, sampling_rate=RATE, return_tensors="pt").to(self.device)
             text = embedding(model.get_text_features(**tokens))
             audio = embedding(model.get_audio_features(**heard))
             cosines = torch.nn.functional.cosine_similarity(text, audio)

@@ -143,7 +143,10 @@ class TTA(Task):
         sound = source if isinstance(source, Audio) else Audio.read(source)
         if not own["seconds"] and 0 < sound.seconds < SHORTEST:
             raise ValueError(f"init_audio: it lasts {sound.seconds:g} s, and {SHORTEST:g} s are the least: say how many as seconds.")
-        return started(self.autoencoder, sound, own["seconds"], longest=LONGEST, **spans)
+        start = started(self.autoencoder, sound, own["seconds"], longest=LONGEST, **spans)
+        if start.keep is None and chosen.get("strength") == 1:
+            log.warning("strength: at 1 nothing of init_audio is heard: give less, such as 0.5, or a span as inpaint.")
+        return start
 
     def _ranker(self, own: dict[str, Any]) -> Ranker | None:
         """What several candidates are ranked by, None where there is nothing to rank, or nothing to rank by."""
