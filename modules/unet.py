@@ -149,7 +149,8 @@ class GatedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         value, gate = self.proj(x).chunk(2, dim=-1)
-        return value * F.gelu(gate)
+        share = F.gelu(gate)
+        return value * share if torch.is_grad_enabled() else share.mul_(value)
 
 
 class FeedForward(nn.Module):
