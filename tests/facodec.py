@@ -7,6 +7,7 @@ import torch
 from models.codec.facodec import FACodec
 from models.codec.task import Codec
 from processors.features import FeatureSet
+from tests.codec import SPECTRAL
 from tests.conftest import make
 from tests.networks import stirred
 
@@ -28,6 +29,7 @@ KINDS = {  # where prosody and voice are found
     "latent": {"prosody": {"source": "latent"}, "timbre": {"source": "latent", "transformer": SIZES}},
     "transformer": {"prosody": {"encoder": "transformer", "bands": 8, "transformer": SIZES}},
     "redecoder": {"redecoder": {"decoder_filters": 32, "prosody": SIZES}},
+    "spectral": {"dac": {"latent": 8, "spectral": SPECTRAL["spectral"]}},
     "plain": {"dac": SETTINGS["dac"] | {"padding": "zero", "antialiased": True, "lstm": 0}, "books": {"unit_rows": False}},
 }
 

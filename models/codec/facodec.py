@@ -26,6 +26,7 @@ from models.codec.losses import MultiScaleMelLoss
 from models.codec.predictors import Asked, Factors, Labels, Predictors
 from models.codec.quantizers import Books, FactorQuantizer
 from models.codec.redecoder import Redecoder, RedecoderSizes
+from models.codec.spectral import SpectralDecoder, SpectralEncoder, SpectralSizes
 from models.vocoders.losses import matched
 from modules.dac import DACDecoder, DACEncoder, DACSizes
 from modules.masks import valid
@@ -88,6 +89,13 @@ class MelRead:
     convention: str = "facodec"
 
 
+@dataclass(frozen=True, kw_only=True)
+class CoderSizes(DACSizes):
+    """Of encoder and decoder. `spectral` puts spectra in the place of DAC, of which `latent` alone then counts: see `models.codec.spectral`."""
+
+    spectral: SpectralSizes | None = None
+
+
 class FACodec(Model):
     """Speech (batch, samples) to codes and a voice, and back. `hop_size` must be the product of `dac.ratios`.
 
@@ -120,7 +128,7 @@ class FACodec(Model):
         hop_size: int,
         n_speakers: int,
         n_vocab: int | None = None,
-        dac: DACSizes = DACSizes(),
+        dac: CoderSizes = CoderSizes(),
         books: Books = Books(),
         spectrogram: MelRead = MelRead(),
         prosody: ProsodySizes = ProsodySizes(),
@@ -130,7 +138,8 @@ class FACodec(Model):
         windows: tuple[int, ...] = (2048, 1024, 512, 256, 128, 64, 32),
     ) -> None:
         super().__init__()
-        if hop_size != dac.hop_size:
+        has_dac = dac.spectral is None or redecoder is not None
+        if has_dac and hop_size != dac.hop_size:
             raise ValueError(f"preprocess.hop_size is {hop_size}, and a frame of dac.ratios is {dac.hop_size} samples: make them equal.")
         if not predictors.phones:
             n_vocab = None
@@ -146,8 +155,12 @@ class FACodec(Model):
         self.parts = tuple(books.counts)
         self.voice_channels = dac.latent
         channels = dac.latent
-        self.encoder = DACEncoder(dac)
-        self.decoder = DACDecoder(dac)
+        if dac.spectral is None:
+            self.encoder = DACEncoder(dac)
+            self.decoder = DACDecoder(dac)
+        else:
+            self.encoder = SpectralEncoder(dac.spectral, sample_rate=sample_rate, hop_size=hop_size, hidden=channels)
+            self.decoder = SpectralDecoder(dac.spectral, hop_size=hop_size, hidden=channels)
         self.quantizer = FactorQuantizer(books, channels)
         self.mel = MelSpectrogram(MelSettings(sample_rate=sample_rate, hop_size=hop_size, **vars(spectrogram)))
         self.prosody = prosody.network(channels, causal=dac.padding == "causal")
