@@ -46,8 +46,13 @@ def valle() -> list[Row]:
     if knows_bfloat16():
         model.ar.to(torch.bfloat16)
         with torch.inference_mode():
-            half = with_cache(model, 1)
-        rows.append(row(f"{name}: with it, in bfloat16", 1 / half, "codes/s"))
+            one = with_cache(model, 1)
+            several = with_cache(model, SEVERAL)
+        rows += [
+            row(f"{name}: with it, in bfloat16", 1 / one, "codes/s"),
+            row(f"{name}: {SEVERAL} texts at once, in bfloat16", SEVERAL / several, "codes/s"),
+            row(f"{SEVERAL} at once against one, in bfloat16", SEVERAL * one / several, "times", target="3 or more"),
+        ]
     return rows
 
 

@@ -104,7 +104,6 @@ class EnCodec(Model):
         self.bandwidths = bandwidths
         self.chunking = chunking
         self.sizes = seanet
-        self.is_spectral = spectral is not None
         self.bits = math.log2(quantizer.codebook_size)
         codebooks = quantizer.codebooks or self._books_of(bandwidths[-1])
         if spectral is None:
@@ -240,8 +239,9 @@ class EnCodec(Model):
     @property
     def streams(self) -> bool:
         """Whether pieces, each with what the layers kept of those before, are together what the whole is."""
-        whole = self.chunking.seconds is None and not self.chunking.normalised and not self.is_spectral
-        return whole and self.sizes.causal and self.sizes.trim_right == 1
+        whole = self.chunking.seconds is None and not self.chunking.normalised
+        is_spectral = isinstance(self.encoder, SpectralEncoder)
+        return whole and not is_spectral and self.sizes.causal and self.sizes.trim_right == 1
 
 
 def faded_together(waves: list[Tensor], stride: int) -> Tensor:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.vocoders.vocos import BackboneSizes, ConvNeXtBackbone, Vocos
+from models.vocoders.vocos import BackboneSizes, Vocos
 from processors.mel import MelConvention, MelSettings, MelSpectrogram
 
 
@@ -36,7 +36,7 @@ class SpectralEncoder(nn.Module):
         convention = MelConvention(pad_mode="constant", mean=-5.0, std=2.5)  # near 0 and 1 for speech
         window = {"n_fft": sizes.n_fft, "win_size": sizes.n_fft, "n_mel": sizes.n_mel}
         self.mel = MelSpectrogram(MelSettings(sample_rate=sample_rate, hop_size=hop_size, convention=convention, **window))
-        self.backbone = backbone_of(sizes.n_mel, sizes.encoder)
+        self.backbone = sizes.encoder.convnext(sizes.n_mel)
         self.out = nn.Linear(sizes.encoder.dim, hidden)
         self.hop_size = hop_size
 
@@ -56,9 +56,3 @@ class SpectralDecoder(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         return self.vocos.decode(hidden)
-
-
-def backbone_of(channels: int, sizes: BackboneSizes) -> ConvNeXtBackbone:
-    """ConvNeXt blocks that read (batch, frames, channels)."""
-    layers = sizes.num_layers or 8
-    return ConvNeXtBackbone(channels, sizes.dim, sizes.intermediate_dim, layers, sizes.layer_scale, 0)

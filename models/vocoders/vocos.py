@@ -33,6 +33,11 @@ class BackboneSizes:
     num_layers: int | None = None
     layer_scale: float | None = None
 
+    def convnext(self, channels: int, bandwidths: int = 0) -> ConvNeXtBackbone:
+        """The backbone "convnext", which reads (batch, frames, channels)."""
+        num_layers = self.num_layers or 8
+        return ConvNeXtBackbone(channels, self.dim, self.intermediate_dim, num_layers, self.layer_scale, bandwidths)
+
 
 @dataclass(frozen=True, kw_only=True)
 class CodeSizes:
@@ -84,10 +89,7 @@ class Vocos(Model):
                 )
             self.backbone = ResNetBackbone(n_mel, sizes.dim, sizes.num_layers or 3, sizes.layer_scale)
         else:
-            num_layers = sizes.num_layers or 8
-            self.backbone = ConvNeXtBackbone(
-                n_mel, sizes.dim, sizes.intermediate_dim, num_layers, sizes.layer_scale, codes.bandwidths
-            )
+            self.backbone = sizes.convnext(n_mel, codes.bandwidths)
         if head == "istft":
             self.head = ISTFTHead(sizes.dim, n_fft, hop_size, padding)
         else:
