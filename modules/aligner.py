@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from modules.masks import valid
+from modules.masks import greatest, valid
 
 LOG_BLANK = -1.0  # the log-likelihood of a frame that belongs to no token, before all are normalised together
 NEVER = -1e4  # a log-probability whose exponent is 0, and whose gradient is a number
@@ -138,7 +138,7 @@ def smooth(values: Tensor, durations: Tensor, sharpness: float = 0.1) -> tuple[T
     """
     ends = durations.cumsum(1)
     frames = ends[:, -1]
-    longest = int(frames.max())
+    longest = greatest(frames)
     place = torch.arange(longest, device=values.device) + 0.5
     middle = ends - durations / 2
     distance = place[None, :, None] - middle[:, None]

@@ -110,7 +110,8 @@ class RelativeAttention(nn.Module):
 
     def _heads(self, x: Tensor) -> Tensor:
         """(batch, channels, places) as (batch, heads, places, channels of a head)."""
-        return x.unflatten(1, (self.heads, -1)).transpose(2, 3)
+        batch, _, places = x.shape
+        return x.reshape(batch, self.heads, -1, places).transpose(2, 3)
 
 
 def spread(near: Tensor, window: int) -> Tensor:
@@ -135,7 +136,7 @@ def skewed(near: Tensor, window: int) -> Tensor:
     longer = F.pad(near, (0, surplus))
     flat = longer.flatten(-2)
     kept = flat[..., : rows * width]
-    return kept.unflatten(-1, (rows, width))
+    return kept.reshape(*near.shape[:-2], rows, width)  # unlike unflatten, it can be traced for any number of rows
 
 
 def unskewed(far: Tensor, window: int) -> Tensor:
@@ -144,7 +145,7 @@ def unskewed(far: Tensor, window: int) -> Tensor:
     width = rows + 2 * window
     flat = far.flatten(-2)
     longer = F.pad(flat, (0, rows))
-    moved = longer.unflatten(-1, (rows, width + 1))
+    moved = longer.reshape(*far.shape[:-2], rows, width + 1)
     return moved[..., : 2 * window + 1]
 
 

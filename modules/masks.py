@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 
 def valid(lengths: Tensor, longest: int | None = None) -> Tensor:
     """(batch, longest) bool, True where a place lies within its length. `lengths`: (batch,)."""
-    places = torch.arange(longest or int(lengths.max()), device=lengths.device)
+    places = torch.arange(longest or greatest(lengths), device=lengths.device)
     return places[None] < lengths[:, None]
+
+
+def greatest(lengths: Tensor) -> Any:
+    """The greatest of `lengths` (batch,), as a number; while a graph is traced as a tensor, so that it does not become a constant."""
+    most = lengths.max()
+    return most if torch.jit.is_tracing() else int(most)
 
 
 def stretch(first: Tensor, count: Tensor, longest: int) -> Tensor:
@@ -35,16 +43,24 @@ def expand(values: Tensor, durations: Tensor) -> tuple[Tensor, Tensor]:
     ends = durations.cumsum(1)
     frames = ends[:, -1]
     batch, tokens, channels = values.shape
-    longest = int(frames.max())
+    longest = greatest(frames)
     places = torch.arange(longest, device=values.device)
     places = places.repeat(batch, 1)
     # The token of a frame is the number of tokens that ended at or before it.
-    ended = torch.searchsorted(ends, places, right=True)
+    ended = _ended(ends, places)
     token = ended.clamp(max=tokens - 1)
     rows = token[..., None].expand(-1, -1, channels)
     stretched = values.gather(1, rows)
     inside = valid(frames, longest)
     return stretched * inside[..., None], frames
+
+
+def _ended(ends: Tensor, places: Tensor) -> Tensor:
+    """How many of `ends` (batch, tokens) lie at or before each of `places` (batch, frames)."""
+    if torch.jit.is_tracing():  # ONNX cannot search
+        past = ends[:, None] <= places[..., None]
+        return past.long().sum(-1)
+    return torch.searchsorted(ends, places, right=True)
 
 
 def average(values: Tensor, durations: Tensor) -> Tensor:

@@ -52,12 +52,14 @@ def _edges(free: Tensor, bound: float) -> tuple[Tensor, Tensor]:
     begins = edges[..., :-1]
     last = torch.full_like(begins[..., :1], bound)  # the sum is not quite one
     edges = torch.cat([begins, last], -1)
-    sizes = edges.diff(dim=-1)
+    ends = edges[..., 1:]
+    sizes = ends - edges[..., :-1]
     return begins, sizes
 
 
 def _bin(place: Tensor, edges: Tensor) -> Tensor:
-    return ((place[..., None] >= edges).sum(-1, keepdim=True) - 1).clamp(min=0)
+    begun = place[..., None] >= edges
+    return (begun.long().sum(-1, keepdim=True) - 1).clamp(min=0)
 
 
 def _take(values: Tensor, number: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from modules import alignment
 from modules.attention import EncoderSizes
 from modules.coupling import FlowSizes
 from modules.duration import DurationPredictor, StochasticDurationPredictor
-from modules.masks import expand, valid
+from modules.masks import expand, greatest, valid
 from modules.noise import Noise
 from modules.posterior import PosteriorSizes, divergence
 
@@ -210,7 +210,7 @@ class VITS(Model):
         # Not a frame is what an empty text would get, and nothing can be decoded from it.
         lasting[:, 0] += (lasting.sum(1) == 0).long()
         out |= {"duration": lasting, "frames": lasting.sum(1)}
-        out |= stretched(out, int(out["frames"].max()))
+        out |= stretched(out, greatest(out["frames"]))
         out["frame_mask"] = valid(out["frames"], out["m_p_frames"].shape[2])[:, None].to(hidden.dtype)
         drawn = draw.normal(*out["m_p_frames"].shape, name="prior")
         out["z_p"] = out["m_p_frames"] + drawn * out["logs_p_frames"].exp() * noise_scale

@@ -76,6 +76,9 @@ def decode_each(decoder: HiFiGAN | Vocos, z: Tensor, frames: Tensor, voice: Tens
 
     Each utterance alone, so that what stands beside it in the batch is not heard at its end.
     """
+    if torch.jit.is_tracing():  # one utterance alone, whose length must not become a constant
+        audio = decoder.decode(z, voice)[:, 0]
+        return {"audio": audio, "samples": torch.ones_like(audio, dtype=torch.long).sum(1)}
     lengths = frames.tolist()
     waves = [
         decoder.decode(z[i : i + 1, :, :length], None if voice is None else voice[i : i + 1])[0, 0]

@@ -44,7 +44,7 @@ def export(vocoder: Vocoder, path: str | Path) -> float:
         raise ValueError(f"{vocoder.name} makes sound step by step: only vocoders that are convolutions over frames can be exported.")
     if "noise" in vocoder.model.draws:
         raise ValueError(f"{vocoder.name} makes sound from noise: only vocoders that draw nothing can be exported.")
-    _packages()
+    packages()
 
     def write(part: Path) -> None:
         _trace(vocoder, part)
@@ -62,7 +62,7 @@ def export(vocoder: Vocoder, path: str | Path) -> float:
 
 def difference(vocoder: Vocoder, path: str | Path, batch: int, frames: int) -> float:
     """How far the file's samples are from PyTorch's on random input of that size."""
-    _packages()
+    packages()
     from utils.onnx_network import open_session
 
     inputs = example(vocoder, batch, frames)
@@ -122,7 +122,7 @@ def _trace(vocoder: Vocoder, path: Path) -> None:
     for name in inputs:
         axes[name] = {0: "batch", 2: "source_samples"} if name == "source" else {0: "batch", 1: "frames"}
     try:
-        with _quiet():
+        with quiet():
             # The tracing exporter: the newer one needs another package, and a minute where this one needs seconds.
             torch.onnx.export(
                 Network(vocoder).eval(), tuple(inputs.values()), str(path), dynamo=False, opset_version=OPSET,
@@ -147,7 +147,8 @@ def _describe(vocoder: Vocoder, path: Path) -> None:
     onnx.save(model, str(path))
 
 
-def _packages() -> tuple[Any, Any]:
+def packages() -> tuple[Any, Any]:
+    """onnx and onnxruntime. Raises ValueError where one is missing."""
     try:
         import onnx
         import onnxruntime
@@ -157,7 +158,7 @@ def _packages() -> tuple[Any, Any]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the warnings of tracing: sizes that follow from the model are constants, and the check finds any other."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
