@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor, nn
-from torchaudio.models import Conformer
 
 from modules.transformer import sinusoids
 
@@ -22,6 +21,8 @@ class ConformerEncoder(nn.Module):
         self, channels: int, *, layers: int = 6, heads: int = 2, feed_forward: int = 256, kernel: int = 3, see_padding: bool = False
     ) -> None:
         super().__init__()
+        from torchaudio.models import Conformer  # here, as most models have none
+
         if channels % heads:
             raise ValueError(f"conformer: {channels} channels cannot be shared by {heads} heads: leave the conformer out.")
         self.conformer_layers = Conformer(channels, heads, feed_forward, layers, kernel).conformer_layers

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import regex
-
 from utils import pretrained
 from utils.transcription import RATE, WHISPER, code_of, spoken_in, transcript
 
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     from models.base.model import Model
     from utils.audio import Audio
 
-WORD = regex.compile(r"[\p{L}\p{M}\p{N}']+")
+WORD = r"[\p{L}\p{M}\p{N}']+"
 
 
 class Recogniser:
@@ -63,10 +61,11 @@ class Recogniser:
 
 def word_errors(target: str, heard: str) -> float:
     """Edits of words over the words of `target`, case and punctuation left out; enough to compare what was heard of one text."""
+    import regex  # here, as speaking alone needs none
     from rapidfuzz.distance import Levenshtein
 
-    wanted = WORD.findall(target.casefold())
-    words = WORD.findall(heard.casefold())
+    wanted = regex.findall(WORD, target.casefold())
+    words = regex.findall(WORD, heard.casefold())
     return Levenshtein.distance(wanted, words) / max(1, len(wanted))
 
 
