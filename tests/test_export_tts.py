@@ -1,8 +1,10 @@
 """Text to speech as ONNX: the numbers of PyTorch for any number of tokens and any speaker, run where there is no torch."""
 
+import json
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,13 @@ from models.base.checkpoint import save_release
 from models.base.experiment import build_model
 from models.base.task import load
 from models.tts.export import Network, difference, example, export
+from models.vocoders.export import export as export_vocoder
 from modules.noise import Noise
+from processors.mel import MelSettings, MelSpectrogram
+from tests.conftest import clip
 from tests.test_models import card_of
+from tests.test_stream import vocoder
+from utils.audio import Audio
 from utils.files import read_json
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="no onnxruntime: pip install -e '.[onnx]'")
@@ -122,16 +129,47 @@ def test_what_speaks_step_by_step_is_refused(tmp_path):
     assert not (tmp_path / "v.onnx").exists()
 
 
+def page():
+    return re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+
+
+def without_torch(lines, folder):
+    barred = "import sys\nsys.modules['torch'] = None\n"
+    done = subprocess.run([sys.executable, "-c", barred + lines], cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("name", ["VITS", "FastSpeech2"])
 def test_the_lines_of_the_page_run_without_torch(name, tmp_path):
     assert main(["--checkpoint", str(release(tmp_path / "r", name)), "--out", str(tmp_path / "voice.onnx")]) == 0
     described = read_json(tmp_path / "voice.json")
-    lines = re.search(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)[1]
+    lines = page()[0]
     tokens = [symbol for symbol in described["symbols"] if symbol != "<pad>"]
     spoken = re.sub(r"^tokens = .*$", f"tokens = {tokens!r}", lines, count=1, flags=re.M)
     assert spoken != lines
-    barred = "import sys\nsys.modules['torch'] = None\n"
-    done = subprocess.run([sys.executable, "-c", barred + spoken], cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+    without_torch(spoken, tmp_path)
     written = "voice.wav" if name == "VITS" else "voice.npy"
     assert (tmp_path / written).stat().st_size > 500
+
+
+@pytest.mark.parametrize("convention", ["hifigan", "vits", "nsfhifigan", "tacotron2", "apnet", "melgan", "vocos", "vevo", "parallelwavegan"])
+@pytest.mark.parametrize("sizes", [{"win_size": 600}, {"fmin": 20.0, "fmax": 7600.0}])
+def test_the_mel_of_the_page_is_ours(convention, sizes):
+    settings = MelSettings(sample_rate=22050, hop_size=256, convention=convention, **sizes)
+    names = {}
+    exec(page()[1].partition("session = ")[0], names)  # noqa: S102
+    samples = clip(0.25, 200, 0)
+    mel = names["mel_of"](samples, json.loads(json.dumps(asdict(settings))))
+    ours = MelSpectrogram(settings)(torch.from_numpy(samples)[None])[0].numpy()
+    np.testing.assert_allclose(mel, ours, atol=1e-3)
+
+
+def test_a_recording_is_made_anew_without_torch(tmp_path):
+    task = vocoder("HiFiGAN")
+    export_vocoder(task, tmp_path / "vocoder.onnx")
+    Audio(clip(0.5, 200, 0), task.rate).write(tmp_path / "recording.wav")
+    without_torch(page()[1], tmp_path)
+    made = Audio.read(tmp_path / "made.wav")
+    expected = task(Audio.read(tmp_path / "recording.wav"))
+    assert made.rate == task.rate
+    np.testing.assert_allclose(made.samples, expected.samples, atol=2e-3)
