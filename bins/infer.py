@@ -89,6 +89,8 @@ def _infer(options: Any, given: dict[str, Any]) -> int:
     task = load(options.checkpoint or folder, which=options.which)
     settings = {**config.get("inference", {}), **given}
     _check(task, options)
+    for reason in task.forbidding:
+        log.info(f"Of what it makes: {reason}.")
     if given_sources:
         written = _speak_each(task, options, out, settings, sources, failed)
     else:

@@ -11,7 +11,7 @@ weights names, which may differ from that of a program, and of the recordings: r
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Row:
     language: str = ""
     licence: str = PAGE
     options: str = ""  # that its line needs besides those of its task
+    sample: str = ""  # a sound that it made, where one came along
 
     @property
     def line(self) -> str:
@@ -93,7 +94,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _told(row: Row) -> str:
     facts = [f"{row.size} M" if row.size else "", row.language, row.licence]
-    return f"  {row.what} ({', '.join(filter(None, facts))})\n      {row.line}"
+    sample = f"\n      sample: {row.sample}" if row.sample else ""
+    return f"  {row.what} ({', '.join(filter(None, facts))})\n      {row.line}{sample}"
 
 
 def came_along(folder: Path | None = None) -> Iterator[Row]:
@@ -111,7 +113,10 @@ def came_along(folder: Path | None = None) -> Iterator[Row]:
         millions = card.get("parameters", 0) / 1e6
         licence = card.get("about", {}).get("license", PAGE)
         language = card.get("language", "en" if task == "TTS" else "")
-        yield Row(TASK_OF.get(task, "tta"), f"pretrained/{name}", what, f"{millions:.1f}", language[:2], licence.rstrip("."))
+        place = f"pretrained/{name}"
+        sounds = sorted(f"{place}/samples/{sound.name}" for sound in path.parent.glob("samples/*.*"))
+        row = Row(TASK_OF.get(task, "tta"), place, what, f"{millions:.1f}", language[:2], licence.rstrip("."))
+        yield replace(row, sample=next(iter(sounds), ""))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""AISHELL-3: 218 speakers of Mandarin, 85 hours, 44.1 kHz, read sentences without punctuation. Licence: Apache 2.0.
+"""AISHELL-3: 218 speakers of Mandarin, 85 hours, 44.1 kHz, read sentences without punctuation.
 
 https://www.openslr.org/93
 
@@ -17,6 +17,7 @@ from pathlib import Path
 from preprocessors.base import Utterance, by_hash
 from preprocessors.layout import Reasons, recordings, rows, twins, without_suffix
 
+LICENCE = "Apache 2.0"
 PARTS = ("train", "test")
 
 

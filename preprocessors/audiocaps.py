@@ -29,6 +29,7 @@ from preprocessors import captioned
 from preprocessors.base import Utterance
 from preprocessors.layout import Reasons
 
+LICENCE = "captions MIT, sounds not told"
 PARTS = {"train": "train", "val": "valid", "test": "test"}
 FOLDERS = {"1.0": "dataset", "2.0": "dataset2.0"}
 COLUMNS = ("audiocap_id", "youtube_id", "start_time", "caption")

@@ -20,6 +20,7 @@ from preprocessors.base import Utterance
 from preprocessors.layout import Reasons, without_suffix
 from utils.tree import files_under
 
+LICENCE = "Tampere University's licence: for academic use and no other; sounds CC, each its own"
 PARTS = {"development": "train", "validation": "valid", "evaluation": "test"}
 LIST = "clotho_captions_"
 CAPTIONS = tuple(f"caption_{number}" for number in range(1, 6))

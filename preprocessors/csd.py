@@ -1,4 +1,4 @@
-"""CSD, Children's Song Dataset: one woman, fifty songs in Korean and fifty in English, each in two keys; 44.1 kHz. CC BY-NC-SA 4.0.
+"""CSD, Children's Song Dataset: one woman, fifty songs in Korean and fifty in English, each in two keys; 44.1 kHz.
 
 https://zenodo.org/records/4785016
 
@@ -21,6 +21,7 @@ from preprocessors.base import Utterance, split_of
 from preprocessors.layout import Reasons, Tree, rows
 from utils.files import read_lines
 
+LICENCE = "CC BY-NC-SA 4.0"
 TREE = Tree(
     r"(?P<language>english|korean)/wav/(?P<song>[a-z]{2}\d+)(?P<key>[ab])",
     "{english,korean}/wav/<en or kr><number><a or b>.wav",

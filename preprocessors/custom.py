@@ -21,6 +21,7 @@ from preprocessors.layout import Reasons, by_name, named, own_name, recordings, 
 from utils.events import parse
 from utils.tree import composed, files_under
 
+LICENCE = "not told"
 METADATA = "metadata.csv"
 LINE_ENDS = re.compile(r"\s*[\r\n]+\s*")
 TEXTS = (".txt", ".lab")

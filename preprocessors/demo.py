@@ -1,4 +1,4 @@
-"""Demo: a corpus made on the spot, so that every recipe can run offline in minutes; about 14 minutes, 22.05 kHz. Ours, CC0.
+"""Demo: a corpus made on the spot, so that every recipe can run offline in minutes; about 14 minutes, 22.05 kHz.
 
 Four voices of espeak-ng (from the package espeakng-loader) read sentences of a small grammar; the phone times are the
 synthesiser's own, so they are exact (but for an l that closes a syllable: see `_share`).
@@ -35,6 +35,7 @@ from utils.files import write_whole
 from utils.log import log
 from utils.textgrid import Interval, write_textgrid
 
+LICENCE = "CC0 1.0"
 NOISE = 10 ** (-62 / 20)  # digital silence is no recording: recognisers and log spectra both want a floor of noise
 EDGE = 0.15  # seconds of silence before and after
 SENTENCES = 75  # per voice

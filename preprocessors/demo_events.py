@@ -1,5 +1,5 @@
 """Demo events: clips of synthesised sounds with the exact times of each, made on the spot, so that every recipe of text to audio runs
-offline; 300 clips of 5.12 s, 26 minutes, 16 kHz. Ours, CC0.
+offline; 300 clips of 5.12 s, 26 minutes, 16 kHz.
 
 Ten classes: six of short sounds, which come up to four times in a clip and never two at once, and four that go on for seconds, beneath them.
 
@@ -27,6 +27,7 @@ from preprocessors.layout import rows
 from utils.audio import Audio
 from utils.events import Event, frequency_caption, line_of, onset_caption
 
+LICENCE = "CC0 1.0"
 RATE = 16000
 SECONDS = 5.12
 CLIPS = 300

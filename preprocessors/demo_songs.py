@@ -1,4 +1,4 @@
-"""Demo songs: two singers and the same songs by both, made on the spot, so that every recipe of singing runs offline. Ours, CC0.
+"""Demo songs: two singers and the same songs by both, made on the spot, so that every recipe of singing runs offline.
 
 Two voices of the demo corpus say the lines of a song; WORLD moves each vowel to a note of its melody and holds it for as long. Both
 singers keep the same beat, so that a song by one is the song by the other in time, too; the man sings an octave lower.
@@ -28,6 +28,7 @@ from utils.audio import Audio
 from utils.files import write_whole
 from utils.textgrid import Interval
 
+LICENCE = "CC0 1.0"
 SONGS = 6
 LINES = (
     "A silver moon is shining on the sea.",

@@ -1,4 +1,4 @@
-"""Emilia: speech of the wild in six languages, cut and transcribed by its pipeline; 101,000 hours, 24 kHz. CC BY-NC 4.0.
+"""Emilia: speech of the wild in six languages, cut and transcribed by its pipeline; 101,000 hours, 24 kHz.
 
 https://huggingface.co/datasets/amphion/Emilia-Dataset
 
@@ -21,6 +21,7 @@ from preprocessors.layout import Reasons, in_another_encoding, recordings, safe
 from utils.files import parse_json, read_json, read_lines
 from utils.tree import composed, files_under
 
+LICENCE = "CC BY-NC 4.0"
 LANGUAGES = {"en": "en-us", "zh": "cmn", "ja": "ja", "ko": "ko", "de": "de", "fr": "fr-fr"}
 
 

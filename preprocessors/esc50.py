@@ -19,6 +19,7 @@ from preprocessors import captioned
 from preprocessors.base import Utterance, split_of
 from preprocessors.layout import Reasons, safe, without_suffix
 
+LICENCE = "CC BY-NC 3.0"
 LISTS = ("meta/esc50.csv", "esc50.csv", "meta/esc10.csv", "esc10.csv")
 
 

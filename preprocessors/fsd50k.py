@@ -23,6 +23,7 @@ from preprocessors.base import Utterance
 from preprocessors.layout import Reasons
 from utils.files import read_json
 
+LICENCE = "CC BY 4.0, sounds each its own, some CC BY-NC"
 PARTS = ("dev", "eval")
 SPLITS = {"train": "train", "val": "valid"}
 Caption = Literal["labels", "title", "description"]

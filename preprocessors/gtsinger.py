@@ -1,4 +1,4 @@
-"""GTSinger: twenty singers of nine languages, each song plain, in a technique, and read; 81 hours, 48 kHz. CC BY-NC-SA 4.0.
+"""GTSinger: twenty singers of nine languages, each song plain, in a technique, and read; 81 hours, 48 kHz.
 
 https://github.com/GTSinger/GTSinger
 
@@ -19,6 +19,7 @@ from preprocessors.base import Utterance, split_of
 from preprocessors.layout import Reasons, Tree
 from utils.files import read_json
 
+LICENCE = "CC BY-NC-SA 4.0"
 LANGUAGES = {
     "Chinese": "cmn", "English": "en-us", "French": "fr-fr", "German": "de", "Italian": "it", "Japanese": "ja", "Korean": "ko",
     "Russian": "ru", "Spanish": "es",

@@ -1,4 +1,4 @@
-"""Hi-Fi TTS: ten readers of audiobooks in English, close to the microphone; 292 hours, 44.1 kHz. CC BY 4.0.
+"""Hi-Fi TTS: ten readers of audiobooks in English, close to the microphone; 292 hours, 44.1 kHz.
 
 https://www.openslr.org/109
 
@@ -21,6 +21,7 @@ from preprocessors.layout import Reasons, in_another_encoding, recordings, twins
 from utils.files import read_lines
 from utils.tree import composed
 
+LICENCE = "CC BY 4.0"
 PARTS = {"train": "train", "dev": "valid", "test": "test"}
 
 

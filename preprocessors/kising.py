@@ -1,4 +1,4 @@
-"""KiSing: one woman, 14 songs of Mandarin pop, 44.1 kHz. Not for trade: the licence is at the link.
+"""KiSing: one woman, 14 songs of Mandarin pop, 44.1 kHz.
 
 http://shijt.site/index.php/2021/05/16/kising-the-first-open-source-mandarin-singing-voice-synthesis-corpus/
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from preprocessors.base import Utterance, split_of
 from preprocessors.layout import Tree
 
+LICENCE = "non-commercial"
 TREE = Tree(
     r"clean/(?:(?P<folder>\d+)/(?P<number>\d+)|(?P<whole>\d+)_all)",
     "clean/<song>/<number>.wav or clean/<song>_all.wav",

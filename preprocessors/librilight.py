@@ -1,4 +1,4 @@
-"""Libri-light: 7,439 readers of LibriVox in English, without texts; 60,000 hours, 16 kHz. Public domain.
+"""Libri-light: 7,439 readers of LibriVox in English, without texts; 60,000 hours, 16 kHz.
 
 https://github.com/facebookresearch/libri-light
 
@@ -21,6 +21,7 @@ from preprocessors.layout import Reasons, Tree
 from utils.files import read_json
 from utils.slicing import Slicing, Speech
 
+LICENCE = "public domain"
 SLICE = Slicing(longest=20.0)
 UNHEARD = 'Libri-light has no texts: set preprocess.transcribe: { model: "large-v3" }, or the .pt of a Whisper, to have them heard'
 TREE = Tree(

@@ -21,6 +21,8 @@ from preprocessors.layout import SUFFIXES, Reasons, by_name, text_of
 from utils.files import read_lines
 from utils.tree import files_under
 
+LICENCE = "CC BY 4.0"
+
 Files = tuple[str, Path | None, list[Path]]  # id, recording if there is one, transcripts
 PARTS = {"train": "train", "dev": "valid", "test": "test"}
 TEXTS = (".normalized.txt", ".original.txt")

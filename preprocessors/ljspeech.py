@@ -1,4 +1,4 @@
-"""LJSpeech 1.1: one woman reading seven books in US English; 13,100 clips, 24 hours, 22.05 kHz. Public domain.
+"""LJSpeech 1.1: one woman reading seven books in US English; 13,100 clips, 24 hours, 22.05 kHz.
 
 https://keithito.com/LJ-Speech-Dataset
 
@@ -16,6 +16,8 @@ from pathlib import Path
 from preprocessors.base import Utterance
 from preprocessors.custom import textgrids, unused_textgrids
 from preprocessors.layout import Reasons, named, recordings, rows, short, twins
+
+LICENCE = "public domain"
 
 
 def utterances(root: Path) -> Iterator[Utterance]:

@@ -1,4 +1,4 @@
-"""M4Singer: twenty singers of Mandarin pop, from soprano to bass, 20,896 phrases; 30 hours, 48 kHz. CC BY-NC-SA 4.0.
+"""M4Singer: twenty singers of Mandarin pop, from soprano to bass, 20,896 phrases; 30 hours, 48 kHz.
 
 https://github.com/M4Singer/M4Singer
 
@@ -20,6 +20,8 @@ from preprocessors.base import Utterance, split_of
 from preprocessors.layout import Reasons, recordings, safe, twins
 from utils.files import read_json
 from utils.tree import composed
+
+LICENCE = "CC BY-NC-SA 4.0"
 
 
 class Item(TypedDict, total=False):

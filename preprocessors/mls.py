@@ -1,4 +1,4 @@
-"""Multilingual LibriSpeech (MLS): audiobooks of LibriVox in eight languages; 44,659 hours of English, 6,000 of the others, 16 kHz. CC BY 4.0.
+"""Multilingual LibriSpeech (MLS): audiobooks of LibriVox in eight languages; 44,659 hours of English, 6,000 of the others, 16 kHz.
 
 https://www.openslr.org/94
 
@@ -21,6 +21,7 @@ from preprocessors.base import Utterance
 from preprocessors.layout import Reasons, own_name, recordings, rows, twins
 from utils.files import read_lines
 
+LICENCE = "CC BY 4.0"
 PARTS = {"train": "train", "dev": "valid", "test": "test"}
 LANGUAGES = {
     "english": "en-us", "german": "de", "dutch": "nl", "french": "fr-fr", "spanish": "es", "italian": "it", "portuguese": "pt",

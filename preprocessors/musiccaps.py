@@ -23,6 +23,7 @@ from preprocessors.base import Utterance, split_of
 from preprocessors.layout import Reasons
 from utils.tree import files_under
 
+LICENCE = "captions CC BY-SA 4.0, sounds not told"
 COLUMNS = ("ytid", "start_s", "end_s", "aspect_list", "caption", "is_audioset_eval")
 Caption = Literal["caption", "aspect_list"]
 split = captioned.split

@@ -1,4 +1,4 @@
-"""NUS-48E: twelve singers of English pop, four songs each of twenty, sung and read; 2.8 hours. For research only: ask for the licence.
+"""NUS-48E: twelve singers of English pop, four songs each of twenty, sung and read; 2.8 hours.
 
 https://smcnus.comp.nus.edu.sg/nus-48e-sung-and-spoken-lyrics-corpus
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from preprocessors.base import Utterance, split_of
 from preprocessors.layout import Tree
 
+LICENCE = "research only"
 TREE = Tree(r"(?P<singer>[A-Z]+)/(?:read|sing)/(?P<song>\d+)", "<SINGER>/{read,sing}/<song>.wav")
 orphans = TREE.orphans
 

@@ -1,4 +1,4 @@
-"""Opencpop: one woman, 100 songs of Mandarin pop in 3,756 phrases; 5.2 hours, 44.1 kHz. For research only: the licence is at the link.
+"""Opencpop: one woman, 100 songs of Mandarin pop in 3,756 phrases; 5.2 hours, 44.1 kHz.
 
 https://wenet.org.cn/opencpop
 
@@ -17,6 +17,7 @@ from pathlib import Path
 from preprocessors.base import Utterance, split_of
 from preprocessors.layout import Reasons, recordings, rows, twins
 
+LICENCE = "research only"
 LISTS = ("transcriptions.txt", "train.txt", "test.txt")
 FAULTS = {"2041001526": "its last phones are known to be wrong"}
 SILENT = "it is known to hold a silence of more than 5 s"

@@ -1,4 +1,4 @@
-"""OpenSinger: 66 singers of Mandarin pop, 52 hours, 44.1 kHz. For research only: the licence is at the link.
+"""OpenSinger: 66 singers of Mandarin pop, 52 hours, 44.1 kHz.
 
 https://github.com/Multi-Singer/Multi-Singer.github.io
 
@@ -16,6 +16,8 @@ from pathlib import Path
 
 from preprocessors.base import Utterance, split_of
 from preprocessors.layout import Tree
+
+LICENCE = "research only"
 
 
 def _identity(match: re.Match[str]) -> str:

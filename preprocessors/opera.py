@@ -1,4 +1,4 @@
-"""Singing Voice Audio Dataset (SVAD): opera in Chinese and western style, unaccompanied. For research only: the licence is at the link.
+"""Singing Voice Audio Dataset (SVAD): opera in Chinese and western style, unaccompanied.
 
 https://isophonics.org/SingingVoiceDataset
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from preprocessors.base import Utterance
 from preprocessors.layout import Tree
 
+LICENCE = "research only"
 TREE = Tree(
     r"monophonic/(?P<style>chinese|western)/(?P<singer>(?:fem|male)_\d+)/(?P<own>(?:neg|pos)_\d+)",
     "monophonic/{chinese,western}/<fem or male>_<number>/<neg or pos>_<number>.wav",

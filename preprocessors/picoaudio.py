@@ -1,4 +1,4 @@
-"""PicoAudio's simulated clips of 10 s: sounds of 18 classes laid out on a clip, with the times of each. No licence is given.
+"""PicoAudio's simulated clips of 10 s: sounds of 18 classes laid out on a clip, with the times of each.
 
 https://github.com/zeyuxie29/PicoAudio
 
@@ -29,6 +29,7 @@ from utils.events import Event, class_name, line_of, ordered
 from utils.files import check_shape, parse_json, read_text
 from utils.tree import files_under
 
+LICENCE = "not told"
 SPLITS = {"train": "train", "val": "valid", "test": "test"}
 MADE_UP = "fromgpt"
 SECONDS = r"(?:\d+\.?\d*|\.\d+)"

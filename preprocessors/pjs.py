@@ -1,4 +1,4 @@
-"""PJS, phoneme-balanced Japanese singing: one man, a hundred short songs, sung and read; 48 kHz. CC BY-SA 4.0.
+"""PJS, phoneme-balanced Japanese singing: one man, a hundred short songs, sung and read; 48 kHz.
 
 https://sites.google.com/site/shinnosuketakamichi/research-topics/pjs_corpus
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from preprocessors.base import Utterance, split_of
 from preprocessors.layout import Tree
 
+LICENCE = "CC BY-SA 4.0"
 KIND = "_(?:song|speech)"
 TESTED = ("pjs001", "pjs002", "pjs003")
 TREE = Tree(

@@ -1,4 +1,4 @@
-"""PopBuTFy: 34 singers of pop in Chinese and English, each song as an amateur and as a professional sings; 50 hours. CC BY-NC-SA 4.0.
+"""PopBuTFy: 34 singers of pop in Chinese and English, each song as an amateur and as a professional sings; 50 hours.
 
 https://github.com/MoonInTheRiver/NeuralSVB
 
@@ -16,6 +16,8 @@ from pathlib import Path
 
 from preprocessors.base import Utterance, split_of
 from preprocessors.layout import Tree
+
+LICENCE = "CC BY-NC-SA 4.0"
 
 
 def _text_at(name: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from preprocessors.base import Utterance, split_of
 from preprocessors.layout import Tree
 
+LICENCE = "research only, CC BY-NC-SA 4.0"
 MARK = "_wf0"
 TREE = Tree(
     rf"popcs-(?P<song>[^/]+)/(?P<number>\d+)(?:{MARK})?",

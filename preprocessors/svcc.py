@@ -1,4 +1,4 @@
-"""SVCC 2023, the Singing Voice Conversion Challenge: two singers, two speakers, two singers to convert; 24 kHz. From NHSS: research only.
+"""SVCC 2023, the Singing Voice Conversion Challenge: two singers, two speakers, two singers to convert; 24 kHz.
 
 https://github.com/lesterphillip/SVCC23_FastSVC (egs/generate_dataset makes it from NHSS)
 
@@ -17,6 +17,7 @@ from pathlib import Path
 from preprocessors.base import Utterance, by_hash
 from preprocessors.layout import Tree
 
+LICENCE = "research only"
 TREE = Tree(
     r"(?:(?P<part>evaluation|ground_truth)/)?(?P<speaker>(?:ID|CD|S)[MF]\d)/(?:[^/]+/)*\d+",
     "<speaker>/<number>.wav, evaluation/<speaker>/<number>.wav or ground_truth/<speaker>/<number>.wav",

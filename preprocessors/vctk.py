@@ -1,4 +1,4 @@
-"""VCTK 0.92: 110 speakers of English in many accents reading newspapers; 44 hours, 48 kHz. ODC-By / CC BY 4.0.
+"""VCTK 0.92: 110 speakers of English in many accents reading newspapers; 44 hours, 48 kHz.
 
 https://datashare.ed.ac.uk/handle/10283/3443
 
@@ -18,6 +18,7 @@ from preprocessors.base import Utterance
 from preprocessors.layout import SUFFIXES, Reasons, by_name, text_of
 from utils.tree import files_under
 
+LICENCE = "ODC-By 1.0, CC BY 4.0"
 AUDIO = "wav48_silence_trimmed"
 MICROPHONE = "mic1"
 

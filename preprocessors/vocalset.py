@@ -1,4 +1,4 @@
-"""VocalSet: twenty singers, scales, arpeggios, long tones and songs in seventeen techniques; 10 hours, 44.1 kHz. CC BY 4.0.
+"""VocalSet: twenty singers, scales, arpeggios, long tones and songs in seventeen techniques; 10 hours, 44.1 kHz.
 
 https://zenodo.org/records/1193957
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from preprocessors.base import Utterance
 from preprocessors.layout import Tree
 
+LICENCE = "CC BY 4.0"
 TREE = Tree(
     r"(?:FULL|data_by_singer)/(?P<own>(?P<singer>(?:fe)?male\d+)/.+)",
     "{FULL,data_by_singer}/<singer>/<what>/<technique>/<name>.wav",

@@ -26,6 +26,7 @@ from preprocessors.layout import Reasons, safe, without_suffix
 from utils.files import read_json
 from utils.tree import files_under
 
+LICENCE = "academic use only, sounds each its own"
 SOURCES = {
     "AudioSet_SL": "as_final.json",
     "BBC_Sound_Effects": "bbc_final.json",

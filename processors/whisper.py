@@ -21,7 +21,7 @@ import numpy as np
 
 from processors.clock import Clock
 from processors.content import AT_ONCE, Content, Network, require
-from utils import pretrained
+from utils import hub, pretrained
 from utils.pretrained import Source
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Whisper(Content):
 
 
 def _is_transformers(place: str) -> bool:
-    return pretrained.is_hub_id(place) or (Path(place) / "config.json").is_file()
+    return hub.is_hub_id(place) or (Path(place) / "config.json").is_file()
 
 
 def _of_openai(place: str, device: str, sounds: Sequence[np.ndarray]) -> Tensor:

@@ -18,7 +18,7 @@ from bins.train import main as train
 from models import MODELS
 from tests.conftest import ROOT
 from utils.config import load_config
-from utils.pretrained import HUB_ID, fetch
+from utils.hub import HUB_ID, fetch
 from utils.registry import load_object
 
 

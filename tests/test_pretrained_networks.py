@@ -12,8 +12,9 @@ import torch
 from tests.test_metrics_models import graph
 from utils import pretrained
 from utils.digest import digest_of_file
+from utils.hub import fetch
 from utils.onnx_network import Onnx, _providers
-from utils.pretrained import Source, absent, digest, fetch, find, locate
+from utils.pretrained import Source, absent, digest, find, locate
 
 TOY = Source("toy", "the toy's .pt", form="FILE.pt", origin="https://example.org/toys", hub="toys/small")
 FEATURE = Source("toy", "a folder of the toy", hub="toys/small", setting="preprocess.features.toy.path")

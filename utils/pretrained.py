@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from utils.digest import LENGTH, sha256_of
 from utils.digest import digest as digest_of
-from utils.files import DAMAGES, ROOT, read_json, read_weights
+from utils.files import DAMAGES, read_json, read_weights
+from utils.hub import fetch, fetched_before, is_hub_id, unread_of
 from utils.tree import files_under
 
 if TYPE_CHECKING:
@@ -29,10 +30,7 @@ if TYPE_CHECKING:
 
 FOLDER = "AMPHION_MODELS"  # environment variable: a folder with one file or folder for each network
 BLOCK = 256  # pieces of 1.6 s that Resemblyzer's network takes at once
-TIMEOUT = 10  # seconds that a hub may take to answer
-OTHER_FRAMEWORKS = (".h5", ".msgpack", ".ot", ".tflite", ".mlmodel")
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")  # of a transformers folder
-HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.(?:pth|pt)$")  # torch.hub's custom: the file's sha256 begins so
 
 
@@ -80,7 +78,7 @@ def locate(source: Source, given: str = "") -> str:
     if given:
         expanded = Path(given).expanduser()
         return str(expanded) if given.startswith("~") else given
-    return _in_models_folder(source.name) or _fetched_before(source.hub)
+    return _in_models_folder(source.name) or fetched_before(source.hub)
 
 
 def absent(source: Source, given: str = "") -> str:
@@ -95,11 +93,6 @@ def absent(source: Source, given: str = "") -> str:
         return ""
     choices = f"; by name there are {', '.join(names)}" if names else ""
     return f"finds no model at {place}: check {source.given('').strip()}{choices}."
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether `name` is "owner/name", and not a path into a folder that is here."""
-    return bool(HUB_ID.fullmatch(name)) and not Path(name).parent.exists()
 
 
 def _in_models_folder(name: str) -> str:
@@ -159,7 +152,7 @@ def digest(place: str | Path) -> str:
     if path.is_file():
         return _sum_of(path)[:LENGTH]
     files = {str(file.relative_to(path)): file for file in files_under(path)}
-    unread = _unread(files)
+    unread = unread_of(files)
     sums = {name: _sum_of(file) for name, file in files.items() if name not in unread and not name.endswith(".md")}
     return digest_of(sums)
 
@@ -173,76 +166,6 @@ def _sum_of(path: Path) -> str:
 def _sum_once(path: str, size: int, changed: int) -> str:
     # Gigabytes are summed once: size and time of the change tell whether a file is still the same.
     return sha256_of(path)
-
-
-def _unread(names: Iterable[str]) -> set[str]:
-    """Of a repository's files the weights that nobody here reads: other frameworks', and pickles beside safetensors."""
-    paths = [Path(name) for name in names]
-    safe_folders = {path.parent for path in paths if path.suffix == ".safetensors"}
-    unread = set()
-    for path in paths:
-        second_copy = path.suffix == ".bin" and path.parent in safe_folders
-        if second_copy or path.suffix in OTHER_FRAMEWORKS:
-            unread.add(str(path))
-    return unread
-
-
-# The hub
-
-
-RUNS = ("ckpts", "pretrained")  # where recipes put trained models, and where those lie that came along
-
-
-def fetch(path: str | Path) -> Path:
-    """The local folder or file of `path`; "owner/name", or "owner/name/folder", is downloaded from the hub where no such path exists.
-
-    Raises ValueError when it is neither here nor there, or the hub cannot be reached and did not give it before.
-    """
-    local = Path(path).expanduser()
-    for place in (local, ROOT / local):  # what came along goes by its name in the clone, whatever folder one is in
-        if place.exists():
-            return place
-    owner, *names = str(path).split("/")
-    hub = "/".join([owner, *names[:1]])
-    within = "/".join(names[1:])
-    is_ours = owner in RUNS or Path(owner).exists()  # a folder of somebody's disk, which is no business of the hub's
-    if not HUB_ID.fullmatch(hub) or (within and is_ours):
-        raise ValueError(
-            f"nothing at {path}: give a run, a checkpoint, a release folder, or a hub id such as amphion/vits_ljspeech."
-        )
-    return _from_hub(hub, within) / within
-
-
-def _from_hub(hub: str, within: str) -> Path:
-    """The folder of a hub id, of which only what lies `within` is fetched, "" for all. Raises ValueError where the hub does not give it."""
-    from huggingface_hub import HfApi, snapshot_download
-
-    reason = ""
-    ignored: set[str] = set()
-    try:
-        repository = HfApi().model_info(hub, timeout=TIMEOUT)
-        ignored = _unread(file.rfilename for file in repository.siblings or ())
-    except Exception as error:  # noqa: BLE001 (the client's errors are of another package in each version of the hub's)
-        reason = type(error).__name__  # what was fetched before will do, where it was
-    try:
-        wanted = [f"{within}*"] if within else None
-        fetched = snapshot_download(hub, allow_patterns=wanted, ignore_patterns=sorted(ignored), local_files_only=bool(reason))
-        return Path(fetched)
-    except Exception as error:  # noqa: BLE001
-        raise ValueError(
-            f"{hub} is no folder here, and the hub did not give it ({reason or type(error).__name__}). "
-            "Check the spelling; without a network, download it elsewhere and give the folder."
-        ) from error
-
-
-def _fetched_before(hub: str) -> str:
-    """The folder of a hub id in the hub's cache, "" where it was never fetched."""
-    if not HUB_ID.fullmatch(hub):
-        return ""
-    from huggingface_hub import try_to_load_from_cache
-
-    config = try_to_load_from_cache(hub, "config.json")
-    return str(Path(config).parent) if isinstance(config, str) else ""
 
 
 # Loading: each of these gives the same object again when it is asked for the same network on the same device.

@@ -80,6 +80,7 @@ CARD = {  # what a card holds, by the path to it
     "registers": dict[str, float],
     "vocoder": str,
     "dataset": list[str],
+    "ledger": list[dict[str, Any]],
     "versions": dict[str, str],
     "step": int,
     "parameters": int,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from models import MODELS, Spec
 from models.base.card import build_model, versions
 from models.base.choices import problems_of_section
+from models.base.ledger import ledger
 from models.base.splits import Division, divide, speaker_names
 from preprocessors.augmentation import Augmentation, neighbour
 from preprocessors.base import SPLITS, corpora, corpus
@@ -62,6 +63,7 @@ class Sections:
     dataset: list[str]
     preprocess: dict[str, Any]
     dataset_path: dict[str, str] = field(default_factory=dict)
+    dataset_licence: dict[str, str] = field(default_factory=dict)  # of a corpus of one's own, or where it is another than the corpus's
     log_dir: str = "ckpts"
     model: dict[str, Any] = field(default_factory=dict)
     discriminator: dict[str, Any] = field(default_factory=dict)
@@ -200,6 +202,7 @@ class Experiment:
             "facts": facts,
             "learned": learned,
             "speakers": self.speakers,
+            "ledger": ledger(self),
             "versions": versions(),
         }
         if self.model_class.registers:
@@ -232,11 +235,19 @@ def problems_of(config: dict[str, Any]) -> list[str]:
             problems.append("dataset: " + nearest(name, corpora(), "dataset"))
         elif "dataset_path" not in broken and name not in (config.get("dataset_path") or {}):
             problems.append(f"dataset_path.{name}: is missing: the folder of the corpus {name!r}")
+    if "dataset_licence" not in broken:
+        problems += _licence_problems(config.get("dataset_licence", {}), names)
     if "preprocess" not in broken and "preprocess" in config:
         problems += _preprocess_problems(config["preprocess"])
         problems += _feature_problems(_features(config))
     problems += _model_problems(config, broken)
     return problems
+
+
+def _licence_problems(licences: Iterable[str], names: list[str]) -> list[str]:
+    """What is wrong with the section `dataset_licence` of a config of these datasets."""
+    unknown = [name for name in licences if name not in names]
+    return [f"dataset_licence.{name}: " + nearest(name, names, "dataset of this config") for name in unknown]
 
 
 def _preprocess_problems(section: Any) -> list[str]:

@@ -16,7 +16,7 @@ from models.base.checkpoint import Checkpoints, is_release, is_run, read_release
 from models.base.model import Model
 from modules.borrowed import Borrowed
 from modules.norm import fold
-from utils.pretrained import fetch
+from utils.hub import fetch
 from utils.registry import load_object
 
 OWN_FILES = ("card.json", "model.safetensors", "config.json")  # of a release, a checkpoint and a run

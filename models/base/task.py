@@ -14,6 +14,7 @@ from models import MODELS
 from models.base.frozen import find_frozen
 from models.base.loading import build_for, fit_weights, named, read, resolve
 from utils.audio import Audio
+from utils.names import some
 from utils.registry import load_object
 
 if TYPE_CHECKING:
@@ -119,12 +120,19 @@ class Task:
         """What it is, in a few words each: the model, how large, its rate, its voices."""
         sizes = [parameter.numel() for parameter in self.model.parameters()]
         words = [self.name, f"{sum(sizes) / 1e6:.1f} M parameters", f"{self.rate} Hz"]
-        voices = self.voices
-        if voices:
-            shown = ", ".join(voices[:SHOWN])
-            more = f" and {len(voices) - SHOWN} more" if len(voices) > SHOWN else ""
-            words.append(f"voices {shown}{more}")
+        if self.voices:
+            voices = some(self.voices, SHOWN)
+            words.append(f"voices {voices}")
+        words += self.forbidding
         return words
+
+    @property
+    def forbidding(self) -> list[str]:
+        """Why what it makes may not be used for money, as far as its card tells where it comes from; [] where nothing forbids it."""
+        from models.base.ledger import restrictions
+
+        sources = restrictions(self.card.get("ledger", []))
+        return [f"no use for money, because of {'; '.join(sources)}"] if sources else []
 
     @classmethod
     def own_options(cls) -> dict[str, Parameter]:
