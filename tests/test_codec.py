@@ -1,5 +1,6 @@
 """Codecs for users: codes in one shape, at any bandwidth, in pieces as in the whole, in files; and what is wrong is named."""
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 
@@ -257,3 +258,62 @@ def test_a_codec_of_spectra_says_what_it_cannot():
         list(codec(**SPECTRAL).stream_codes([audio_of(80)]))
     with pytest.raises(ValueError, match=r"audio_channels: a codec of spectra has 1, got 2"):
         network(**SPECTRAL, audio_channels=2)
+
+
+def test_bandwidths_that_are_no_number_are_named():
+    for bandwidth in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=rf"bandwidth: 5 to 20 kbit/s .* got {bandwidth}"):
+            codec().encode(audio_of(80), bandwidth=bandwidth)
+
+
+@pytest.mark.parametrize("given", [np.zeros(9, int), np.array("one.wav"), np.zeros((2, 0), int)])
+def test_what_has_not_the_shape_of_codes_is_named(given):
+    with pytest.raises(ValueError, match=r"codes are whole numbers \(codebooks, frames\)"):
+        codec().decode(given)
+
+
+def test_pieces_of_other_codebooks_are_named():
+    pieces = [np.zeros((2, 3), int), np.zeros((3, 20), int)]
+    with pytest.raises(ValueError, match=r"a piece of a stream has 3 codebooks, and the first had 2: give as many, codes.first\(2\)"):
+        list(codec().stream_sound(pieces))
+
+
+def test_latents_of_any_precision_become_sound_and_none_are_named():
+    task = codec()
+    latent = np.random.default_rng(0).standard_normal((5, task.latent))
+    single = latent.astype(np.float32)
+    assert (task.decode_latent(latent).samples == task.decode_latent(single).samples).all()
+    with pytest.raises(ValueError, match=r"shape \(1 or more frames, 8\) are expected, got \(0, 8\)"):
+        task.decode_latent(latent[:0])
+
+
+def test_options_beside_codes_are_heard():
+    task = codec()
+    codes = task.encode(audio_of(80))
+    assert (task(codes, bandwidth=10).codes.values == codes.first(2).values).all()
+    assert task(codes.first(1), bandwidth=10).codes.codebooks == 1
+    for options, message in (({"bandwidth": 500}, "got 500"), ({"bandwith": 10}, "did you mean 'bandwidth'")):
+        with pytest.raises(ValueError, match=message):
+            task(codes, **options)
+
+
+def test_what_a_damaged_file_of_codes_says_is_named(tmp_path):
+    from safetensors.numpy import save_file
+
+    path = tmp_path / "one.codes.safetensors"
+    whole = codec().encode(audio_of(80))
+    header = {"rate": RATE, "hop_size": HOP, "codebook_size": 32, "samples": 80}
+    row = np.array([10])
+    cases = (
+        ({"chunk_frames": row[None]}, r"chunk_frames: whole numbers in a row are needed, got int64 of shape \(1, 1\)"),
+        ({"chunk_frames": np.array(10)}, "chunk_frames: whole numbers in a row"),
+        ({"parts": np.array([1, 3])}, r"parts: codebooks of prosody, content and residual are three numbers, got \[1, 3\]"),
+        ({"scales": np.array([np.nan], np.float32)}, "scales: a row of numbers is needed"),
+    )
+    for arrays, message in cases:
+        arrays = {"codes": whole.values, "chunk_frames": row} | arrays
+        save_file(arrays, path, {"codes": json.dumps(header)})
+        with pytest.raises(ValueError, match=f"one.codes.safetensors: {message}"):
+            Codes.load(path)
+    save_file({"codes": whole.values, "chunk_frames": row}, path, {"codes": json.dumps(header | {"newer": 1})})
+    assert (Codes.load(path).values == whole.values).all()

@@ -174,3 +174,16 @@ def test_a_folder_is_converted_by_the_program(tmp_path):
     written = Audio.read(tmp_path / "out/a.wav")
     wanted = load(tmp_path / "release", device="cpu").convert(tmp_path / "in/a.wav", tmp_path / "b.wav")
     np.testing.assert_allclose(written.samples, wanted.samples, atol=1e-4)
+
+
+def test_a_long_recording_needs_no_table_of_all_pairs_of_frames():
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    timbre = network().timbre
+    with torch.inference_mode(), sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+        assert timbre(torch.randn(1, 20, 30)).shape == (1, 8)
+
+
+def test_a_bandwidth_that_is_no_number_is_named():
+    with pytest.raises(ValueError, match="bandwidth: 14 .* got nan"):
+        codec().encode(voice(0.1), bandwidth=float("nan"))

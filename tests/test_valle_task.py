@@ -81,8 +81,9 @@ def test_a_stream_gives_pieces_of_a_sentence(task):
     assert sum(len(piece.samples) for piece in pieces) == sum(len(piece.samples) for piece in whole)
     with pytest.raises(ValueError, match="hypotheses: 2 cannot be streamed in pieces of a sentence"):
         list(task.stream("go.", chunk_seconds=0.02, hypotheses=2, **SAID))
-    with pytest.raises(ValueError, match="chunk_seconds: 0 .* or above, got -1"):
-        task.stream("go.", chunk_seconds=-1, **SAID)
+    for seconds in (-1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"chunk_seconds: 0 .* or above, got {seconds}"):
+            task.stream("go.", chunk_seconds=seconds, **SAID)
 
 
 def test_no_option_is_passed_over(task, monkeypatch):
@@ -103,6 +104,20 @@ def test_an_utterance_goes_on_from_how_its_recording_begins(task, tmp_path):
     assert len(sample.audio.samples) > begun
     prompted = task.sample(Utterance("a", "custom", "x", audio=str(path), seconds=0.2, text="go now"), **SAID)
     assert np.isfinite(prompted.audio.samples).all()
+
+
+@pytest.mark.parametrize("text", ["\U0001f600", "...!!"])
+def test_a_text_that_says_nothing_does_not_hide_behind_the_words_of_the_prompt(task, text):
+    with pytest.raises(ValueError, match=r"holds nothing that can be spoken"):
+        task(text, **SAID)
+
+
+def test_a_trained_speaker_is_not_passed_over_for_the_prompt(task, tmp_path):
+    with pytest.raises(ValueError, match="speaker: VALLE speaks in the voice of its prompt, and of no trained speaker: leave 'ann' out"):
+        task("go", speaker="ann", **SAID)
+    path = voice(0.2).write(tmp_path / "a.wav")
+    with pytest.raises(ValueError, match="leave 'ann' out"):
+        task.sample(Utterance("a", "custom", "x", audio=str(path), seconds=0.2, text="go now"), speaker="ann")
 
 
 def test_what_it_cannot_say_is_named(task, codec, tmp_path):

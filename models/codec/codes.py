@@ -17,6 +17,7 @@ from utils.files import check_shape, write_whole
 
 SUFFIX = ".codes.safetensors"
 VECTORS = ("scales", "timbre")  # what some codecs keep beside the codes
+COUNTS = ("chunk_frames", "parts")  # of frames, and of codebooks
 
 
 class Header(TypedDict):
@@ -54,7 +55,7 @@ class Codes:
         for name in Header.__annotations__:
             if getattr(self, name) < 1:
                 raise ValueError(f"codes have a {name} of 1 or more, got {getattr(self, name)}.")
-        _check_values(values, self.codebook_size)
+        check_values(values, self.codebook_size)
         frames = values.shape[1]
         chunk_frames = self.chunk_frames or (frames,)
         if sum(chunk_frames) != frames or min(chunk_frames) < 1:
@@ -62,8 +63,10 @@ class Codes:
         chunks = len(chunk_frames)
         if self.scales is not None and np.shape(self.scales) != (chunks,):
             raise ValueError(f"{chunks} chunks need as many scales, got shape {np.shape(self.scales)}.")
-        if self.timbre is not None:
-            _check_timbre(self.timbre)
+        _check_vector("scales", self.scales)
+        _check_vector("a timbre", self.timbre)
+        if len(self.parts) not in (0, 3):
+            raise ValueError(f"parts: codebooks of prosody, content and residual are three numbers, got {list(self.parts)}.")
         object.__setattr__(self, "values", values.astype(np.int64))
         object.__setattr__(self, "chunk_frames", tuple(chunk_frames))
 
@@ -146,21 +149,21 @@ class Codes:
             raise ValueError(f"{path} is no file of codes: it is missing or damaged ({error}).") from error
         if "codes" not in metadata or not {"codes", "chunk_frames"} <= arrays.keys():
             raise ValueError(f"{path} is no file of codes, as `Codes.save` writes them: it holds {', '.join(arrays) or 'nothing'}.")
-        chunk_frames = tuple(arrays["chunk_frames"].tolist())
-        parts = tuple(arrays["parts"].tolist()) if "parts" in arrays else ()
         vectors = {name: arrays.get(name) for name in VECTORS}
         try:
             header = json.loads(metadata["codes"])
         except ValueError as error:
             raise ValueError(f"{path} is no file of codes: what it says of them is no JSON ({error}).") from error
         check_shape(header, Header, f"{path}, codes,")
+        said = {name: header[name] for name in Header.__annotations__}
         try:
-            return cls(arrays["codes"], **header, chunk_frames=chunk_frames, parts=parts, **vectors)
+            counts = {name: _counts(name, arrays[name]) for name in COUNTS if name in arrays}
+            return cls(arrays["codes"], **said, **counts, **vectors)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
 
 
-def _check_values(values: np.ndarray, codebook_size: int) -> None:
+def check_values(values: np.ndarray, codebook_size: int) -> None:
     """Raises ValueError where these are no codes (codebooks, frames), or some that no codebook of that size has."""
     if values.ndim != 2 or not values.size or values.dtype.kind not in "iu":
         raise ValueError(f"codes are whole numbers (codebooks, frames), one of each or more, got {values.dtype} of shape {values.shape}.")
@@ -170,10 +173,29 @@ def _check_values(values: np.ndarray, codebook_size: int) -> None:
         raise ValueError(f"codes must be 0 to {codebook_size - 1}, got {least} to {greatest}: they are another codec's, or damaged.")
 
 
-def _check_timbre(timbre: np.ndarray) -> None:
-    """Raises ValueError where this is no row of numbers."""
-    if np.ndim(timbre) != 1 or not np.isfinite(timbre).all():
-        raise ValueError(f"a timbre is a row of numbers, got shape {np.shape(timbre)}, or NaN or infinity in it.")
+def check_parts(codes: Codes, least: int, width: int, name: str) -> None:
+    """Raises ValueError for codes that lack what a codec of this name keeps apart: `least` codebooks, a timbre of `width` numbers."""
+    if codes.codebooks < least:
+        raise ValueError(f"codes of {least} codebooks (prosody and content) or more are expected, got {codes.codebooks}.")
+    given = 0 if codes.timbre is None else len(codes.timbre)
+    if given != width:
+        said = given or "none"
+        raise ValueError(f"{name} has a timbre of {width} numbers beside its codes, got {said}: give it what its `encode` gave.")
+
+
+def _check_vector(name: str, vector: np.ndarray | None) -> None:
+    """Raises ValueError where this is there, and no row of numbers."""
+    if vector is None:
+        return
+    if np.ndim(vector) != 1 or not np.isfinite(vector).all():
+        raise ValueError(f"{name}: a row of numbers is needed, got shape {np.shape(vector)}, or NaN or infinity in it.")
+
+
+def _counts(name: str, array: np.ndarray) -> tuple[int, ...]:
+    """The whole numbers of a file's array. Raises ValueError where it holds none."""
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ValueError(f"{name}: whole numbers in a row are needed, got {array.dtype} of shape {array.shape}.")
+    return tuple(array.tolist())
 
 
 @dataclass(frozen=True, eq=False)

@@ -168,7 +168,7 @@ class EnCodec(Model):
         most = len(self.quantizer.layers)
         if bandwidth is None:
             return most
-        books = self._books_of(bandwidth)
+        books = self._books_of(bandwidth) if math.isfinite(bandwidth) else 0
         if not 1 <= books <= most:
             kilobits = self.bits * self.frame_rate / 1000
             highest = kilobits * most

@@ -255,7 +255,7 @@ class FACodec(Model):
         books = bisect.bisect_right(kilobits, bandwidth + BIT)
         least = self.quantizer.least
         highest = kilobits[-1]
-        if books < least or bandwidth > highest + BIT:
+        if books < least or not bandwidth <= highest + BIT:  # as NaN is neither
             lowest = kilobits[least - 1]
             raise ValueError(f"bandwidth: {lowest:g} (prosody and content) to {highest:g} kbit/s, got {bandwidth}.")
         return books

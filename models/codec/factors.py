@@ -121,7 +121,8 @@ class PlainAttention(nn.Module):
 
     def _heads(self, x: Tensor) -> Tensor:
         """(batch, channels, frames) as (batch, heads, frames, channels of a head)."""
-        return x.unflatten(1, (self.heads, -1)).transpose(2, 3)
+        apart = x.unflatten(1, (self.heads, -1)).transpose(2, 3)
+        return apart.contiguous()  # else torch makes a table of all pairs of frames, which of some minutes no memory holds
 
 
 class MelTimbre(nn.Module):

@@ -31,7 +31,18 @@ def sound_of(model: EnCodec, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
     def decode(codes: Tensor, memory: Memory) -> Tensor:
         return model.decoder(model.quantizer.decode(codes), memory)
 
-    return _in_wholes(decode, pieces, 1, model.sizes.least_frames)
+    return _in_wholes(decode, _alike(pieces), 1, model.sizes.least_frames)
+
+
+def _alike(pieces: Iterable[Tensor]) -> Iterator[Tensor]:
+    """The pieces (1, codebooks, frames). Raises ValueError for one of another number of codebooks than the first."""
+    first = None
+    for piece in pieces:
+        codebooks = piece.shape[1]
+        first = first or codebooks
+        if codebooks != first:
+            raise ValueError(f"a piece of a stream has {codebooks} codebooks, and the first had {first}: give as many, codes.first({first}).")
+        yield piece
 
 
 def _in_wholes(work: Callable[[Tensor, Memory], Tensor], pieces: Iterable[Tensor], whole: int, least: int) -> Iterator[Tensor]:

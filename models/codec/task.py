@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.base.task import Sample, Task
-from models.codec.codes import CodedAudio, Codes
+from models.codec.codes import CodedAudio, Codes, check_parts, check_values
 from utils.audio import Audio
 
 if TYPE_CHECKING:
@@ -57,7 +57,12 @@ class Codec(Task):
         is_path = isinstance(source, str | Path)
         if is_path and Path(source).suffix == ".safetensors":
             source = Codes.load(source)
-        return source if isinstance(source, Codes) else self.encode(source, **options)
+        return self._lowered(source, options) if isinstance(source, Codes) else self.encode(source, **options)
+
+    def _lowered(self, codes: Codes, options: dict[str, Any]) -> Codes:
+        """Those codebooks of codes that the bandwidth among the options has, as far as they are there."""
+        books = self._books(options)
+        return codes.first(min(books, codes.codebooks))
 
     def convert(self, source: Sound | Codes, reference: Sound | Codes, *, residual: bool = False) -> CodedAudio:
         """What `source` says, as it says it, in the voice of `reference`: a recording of half a second or more, or codes of one.
@@ -154,9 +159,9 @@ class Codec(Task):
 
         if self.model.separates:
             raise ValueError(f"{self.name}: latents alone have no voice: decode codes, which have one beside them.")
-        if latent.ndim != 2 or latent.shape[1] != self.latent:
-            raise ValueError(f"latents of shape (frames, {self.latent}) are expected, got {latent.shape}: are they another codec's?")
-        contiguous = np.ascontiguousarray(latent.T)
+        if latent.ndim != 2 or latent.shape[1] != self.latent or not len(latent):
+            raise ValueError(f"latents of shape (1 or more frames, {self.latent}) are expected, got {latent.shape}: are they another codec's?")
+        contiguous = np.ascontiguousarray(latent.T, dtype=np.float32)
         hidden = torch.from_numpy(contiguous)[None].to(self.device)
         with self._without_gradients():
             wave = self.network.decoder(hidden)
@@ -179,7 +184,7 @@ class Codec(Task):
     def stream_sound(self, pieces: Iterable[Codes | np.ndarray]) -> Iterator[Audio]:
         """The sound of codes that come in pieces of any length, as they come: joined, it is that of the whole.
 
-        Raises ValueError as `decode` does.
+        Raises ValueError as `decode` does, and for a piece of another number of codebooks.
         """
         from models.codec.streaming import sound_of
 
@@ -336,7 +341,9 @@ class Codec(Task):
     def _own(self, codes: Codes | np.ndarray) -> Codes:
         """Codes, checked that they are of this codec."""
         if not isinstance(codes, Codes):
-            codes = self._of_values(np.asarray(codes))
+            values = np.asarray(codes)
+            check_values(values, self.codebook_size)
+            codes = self._of_values(values)
         own = {"rate": self.rate, "hop_size": self.hop_size, "codebook_size": self.codebook_size}
         for name, value in own.items():
             if getattr(codes, name) != value:
@@ -347,18 +354,8 @@ class Codec(Task):
             needs = "a scale for each chunk" if self.model.chunking.normalised else "no scales"
             raise ValueError(f"{self.name} has {needs} beside its codes: give it what its `encode` gave.")
         if self.model.separates:
-            self._check_parts(codes)
+            check_parts(codes, self.model.quantizer.least, self.model.voice_channels, self.name)
         return codes
-
-    def _check_parts(self, codes: Codes) -> None:
-        """Raises ValueError for codes that lack what this codec keeps apart."""
-        least = self.model.quantizer.least
-        width = self.model.voice_channels
-        if codes.codebooks < least:
-            raise ValueError(f"codes of {least} codebooks (prosody and content) or more are expected, got {codes.codebooks}.")
-        if codes.timbre is None or len(codes.timbre) != width:
-            given = "none" if codes.timbre is None else f"{len(codes.timbre)}"
-            raise ValueError(f"{self.name} has a timbre of {width} numbers beside its codes, got {given}: give it what its `encode` gave.")
 
     def _values(self, codes: Codes) -> torch.Tensor:
         """(1, codebooks, frames)."""

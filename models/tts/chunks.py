@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -92,8 +93,8 @@ class CodeLines:
 
 
 def check_chunks(seconds: float, model: Model, *, compiled: bool) -> None:
-    """Raises ValueError for seconds below 0, where the model gives no pieces of a sentence, and where these were to be `compiled`."""
-    if seconds < 0:
+    """Raises ValueError for seconds that are none, where the model gives no pieces of a sentence, and where these were to be `compiled`."""
+    if not 0 <= seconds < math.inf:
         raise ValueError(f"chunk_seconds: 0 (sentences) or above, got {seconds:g}.")
     if seconds and not model.says_several:
         name = type(model).__name__

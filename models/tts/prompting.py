@@ -75,6 +75,12 @@ def beginning(recording: Audio) -> Audio:
     return Audio(recording.samples[:samples], recording.rate)
 
 
+def check_speaker(model: type[Model], speaker: str | None) -> None:
+    """Raises ValueError where a speaker is named to a model whose voice is that of its prompt."""
+    if speaker is not None and model.prompted_by:
+        raise ValueError(f"speaker: {model.__name__} speaks in the voice of its prompt, and of no trained speaker: leave {speaker!r} out.")
+
+
 def check_prompt(model: type[Model], prompt: object, text: str | None) -> None:
     """Raises ValueError where a model that is spoken to by a prompt has none, or not its text, and where another one has."""
     name = model.__name__

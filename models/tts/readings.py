@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from processors.duration import silent
 from processors.markup import Said
 from processors.pronounce import Reading, Tokeniser
 from processors.script import Line
@@ -18,12 +19,25 @@ def tokenised(script: Iterable[Line], tokeniser: Tokeniser, before: tuple[Said, 
     """
     for i, (line, last) in enumerate(with_last(script)):
         try:
-            reading = tokeniser.tokenise((*before, *line.parts)) if line.parts else None
+            reading = _read(tokeniser, before, line.parts) if line.parts else None
         except ValueError as error:
             alone = last and not i
             place = "" if alone else f" It is in {line.text[:60]!r}."
             raise ValueError(f"{error}{place}") from error
         yield line, reading, last
+
+
+def _read(tokeniser: Tokeniser, before: tuple[Said, ...], parts: tuple[Said, ...]) -> Reading:
+    """The parts of a line behind what is said before. Raises ValueError where they themselves hold nothing that can be said."""
+    reading = tokeniser.tokenise((*before, *parts))
+    if before and spoken(reading.tokens) <= spoken(tokeniser.tokenise(before).tokens):
+        tokeniser.tokenise(parts)
+    return reading
+
+
+def spoken(tokens: Iterable[str]) -> int:
+    """How many tokens sound."""
+    return sum(not silent(token) for token in tokens)
 
 
 def with_last(items: Iterable[Line]) -> Iterator[tuple[Line, bool]]:

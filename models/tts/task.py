@@ -11,7 +11,7 @@ import numpy as np
 
 from models.base.task import Sample, Task
 from models.tts.chunks import CodeLines, check_chunks
-from models.tts.prompting import Prompt, beginning, check_prompt, read_prompt
+from models.tts.prompting import Prompt, beginning, check_prompt, check_speaker, read_prompt
 from models.tts.readings import check_rates, tokenised
 from models.tts.recognising import Recogniser, check_recogniser
 from models.tts.speech import Speech, fitted, joined, with_times
@@ -145,6 +145,7 @@ class TTS(Task):
 
     def _check_sample(self, options: dict[str, Any]) -> None:
         """Raises ValueError for a prompt that is of no use; a model that wants one has the recording's beginning where none is given."""
+        check_speaker(type(self.model), options["speaker"])
         if options["prompt"] is not None or not self.model.prompted_by:
             check_prompt(type(self.model), options["prompt"], options["prompt_text"])
 
@@ -172,6 +173,7 @@ class TTS(Task):
         All of the text is read before the first sound, unless `ahead` is False; options are always checked first.
         """
         check_prompt(type(self.model), options["prompt"], options["prompt_text"])
+        check_speaker(type(self.model), options["speaker"])
         check_chunks(options["chunk_seconds"], self.model, compiled=options["compile"])
         if self.model.says_several:
             self._check_vocoder(options["vocoder"])
