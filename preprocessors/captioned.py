@@ -17,7 +17,7 @@ from typing import Any
 from preprocessors.base import SPLITS, Utterance, split_of
 from preprocessors.layout import Reasons, recordings, safe
 from utils.digest import digest_of_bytes
-from utils.files import read_text
+from utils.files import check_shape, read_text
 from utils.tree import composed
 
 Place = tuple[set[str], Path]  # the folders that a recording is in, and its path
@@ -50,6 +50,19 @@ def table(path: Path, columns: Sequence[str], bad: Reasons | None = None) -> Ite
                     bad.append((place, f"it has fewer fields than the header of {path}: mend the line"))
         except csv.Error as error:
             raise ValueError(f"{path}:{begun}: the row that begins here is not whole ({error}): is a quote not closed?") from error
+
+
+def shaped(items: Iterable[Any], shape: Any, path: Path, bad: Reasons | None = None) -> Iterator[Any]:
+    """Those of a list's items that are as `shape` says; the others go to `bad` as (file and number from 1, reason)."""
+    for number, item in enumerate(items, 1):
+        place = f"{path.name}:{number}"
+        try:
+            check_shape(item, shape, place)
+        except ValueError as error:
+            if bad is not None:
+                bad.append((place, f"{error} Mend it in {path}."))
+            continue
+        yield item
 
 
 def _check_columns(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:

@@ -58,8 +58,9 @@ def _captions(root: Path, caption: Caption) -> dict[str, str]:
     for part in PARTS:
         path = root / "FSD50K.metadata" / f"{part}_clips_info_FSD50K.json"
         if path.is_file():
-            about = read_json(path, dict[str, dict[str, Any]])
-            captions |= {name: str(said.get(caption) or "") for name, said in about.items()}
+            about = read_json(path, dict[str, Any])
+            told = {name: said for name, said in about.items() if isinstance(said, dict)}
+            captions |= {name: str(said.get(caption) or "") for name, said in told.items()}
     if not captions:
         folder = root / "FSD50K.metadata"
         raise ValueError(f'preprocess.corpora.fsd50k.caption: {folder} holds no clips_info: unpack it there, or leave caption at "labels".')

@@ -26,7 +26,7 @@ from preprocessors import captioned
 from preprocessors.base import Utterance
 from preprocessors.layout import Reasons, recordings, safe, without_suffix
 from utils.events import Event, class_name, line_of, ordered
-from utils.files import check_shape, parse_json, read_text
+from utils.files import parse_json, read_text
 from utils.tree import files_under
 
 LICENCE = "not told"
@@ -61,15 +61,22 @@ def events_of(caption: str) -> list[Event]:
     return events
 
 
-def _items(root: Path) -> Iterator[tuple[str, Item]]:
-    """Split and content of every clip of the lists. Raises ValueError for what is no such list."""
+def _items(root: Path, bad: Reasons | None = None) -> Iterator[tuple[str, Item]]:
+    """Split and content of every clip of the lists; what is no clip goes to `bad`. Raises ValueError for what is no JSON."""
     for path in files_under(root):
-        kind = next((own for start, own in SPLITS.items() if path.name.startswith(start)), None)
-        if path.suffix != ".json" or kind is None or MADE_UP in path.name.lower():
+        kind = _kind(path)
+        if not kind:
             continue
-        for item in _objects(path):
-            check_shape(item, Item, path)
+        objects = _objects(path)
+        for item in captioned.shaped(objects, Item, path, bad):
             yield kind, item
+
+
+def _kind(path: Path) -> str:
+    """The split that a list is of, "" for what is no list of clips."""
+    kinds = [kind for start, kind in SPLITS.items() if path.name.startswith(start)]
+    is_list = path.suffix == ".json" and MADE_UP not in path.name.lower()
+    return kinds[0] if kinds and is_list else ""
 
 
 def _objects(path: Path) -> list[Any]:
@@ -80,7 +87,7 @@ def _objects(path: Path) -> list[Any]:
     objects = []
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            objects.append(parse_json(line, dict[str, Any], f"{path}:{number}"))
+            objects.append(parse_json(line, Any, f"{path}:{number}"))
     return objects
 
 
@@ -114,10 +121,11 @@ def utterances(root: Path) -> Iterator[Utterance]:
 
 
 def orphans(root: Path) -> Reasons:
-    """Clips whose sound is not there or elsewhere, or whose caption says no times within it, and recordings that no list names."""
+    """Clips whose sound is not there or elsewhere, or whose caption says no times within it, recordings that no list names, and
+    items that are no clips."""
     strays: Reasons = []
     unlisted = set(recordings(root).values())
-    for kind, item in _items(root):
+    for kind, item in _items(root, strays):
         audio = _found(root, item["filepath"])
         unlisted.discard(audio)
         reason = _problem(item, audio)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from typing_extensions import NotRequired, TypedDict
 
@@ -48,9 +49,9 @@ class Sound(TypedDict):
 
 
 class Source(TypedDict):
-    """A list."""
+    """A list of what should each be a `Sound`."""
 
-    data: list[Sound]
+    data: list[Any]
 
 
 def _lists(root: Path) -> dict[str, Path]:
@@ -80,13 +81,16 @@ def _excluded(root: Path, exclude: str) -> dict[str, set[str]]:
     return excluded
 
 
-def _sounds(root: Path, exclude: str) -> Iterator[tuple[str, str, Sound]]:
-    """Source, name and what is said of each sound that is not excluded."""
+def _sounds(root: Path, exclude: str, bad: Reasons | None = None) -> Iterator[tuple[str, str, Sound]]:
+    """Source, name and what is said of each sound that is not excluded; what says nothing of a sound goes to `bad`."""
     excluded = _excluded(root, exclude)
     for source, path in _lists(root).items():
-        left_out = excluded.get(LISTED_AS.get(source, source), set())
-        for sound in read_json(path, Source)["data"]:
-            name = without_suffix(str(sound["id"]))
+        listed_as = LISTED_AS.get(source, source)
+        left_out = excluded.get(listed_as, set())
+        listed = read_json(path, Source)["data"]
+        for sound in captioned.shaped(listed, Sound, path, bad):
+            written = str(sound["id"])
+            name = without_suffix(written)
             if name not in left_out:
                 yield source, name, sound
 
@@ -107,10 +111,10 @@ def utterances(root: Path, *, longest: float = LONGEST, exclude: str = "") -> It
 
 
 def orphans(root: Path, *, longest: float = LONGEST, exclude: str = "") -> Reasons:
-    """Sounds that are longer, sounds without a recording, and recordings that no list names."""
+    """Sounds that are longer, sounds without a recording, recordings that no list names, and items that are no sounds."""
     strays: Reasons = []
     recorded = captioned.Sounds(root)
-    for source, name, sound in _sounds(root, exclude):
+    for source, name, sound in _sounds(root, exclude, strays):
         if not recorded.find([name], _folders(source)):
             strays.append((_id(source, name), captioned.ABSENT))
         elif _seconds(sound) > longest:

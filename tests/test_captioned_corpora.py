@@ -210,6 +210,27 @@ def test_what_is_null_in_a_list_is_of_one_clip_alone(tmp_path):
     assert "FreeSound_64" not in dict(wavcaps.orphans(tmp_path / "wavcaps"))
 
 
+@pytest.mark.parametrize("odd", [5, None, "x", [], {}, {"id": [1], "filepath": 5}])
+@pytest.mark.parametrize("name, file", [("wavcaps", "json_files/SoundBible/sb_final.json"), ("picoaudio", "meta_data/test-onoff.json")])
+def test_an_item_that_is_none_is_left_out_and_named(name, file, odd, tmp_path):
+    good, _ = trees.CAPTIONED[name](tmp_path / "raw")
+    path = tmp_path / "raw" / file
+    listed = json.loads(path.read_text())
+    (listed["data"] if name == "wavcaps" else listed).append(odd)
+    path.write_text(json.dumps(listed))
+    report = prepare(name, tmp_path / "raw", tmp_path / "data", needs_text=True, jobs=1)
+    assert manifest(tmp_path, name).keys() == good.keys()
+    assert any(place == f"{path.name}:2" and "is not what it should be" in why for place, why in report.skipped)
+
+
+def test_what_fsd50k_says_of_one_clip_may_be_no_description(tmp_path):
+    trees.fsd50k(tmp_path)
+    path = tmp_path / "FSD50K.metadata/dev_clips_info_FSD50K.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"2": 5}))
+    said = {u.id: u.text for u in fsd50k.utterances(tmp_path, caption="title")}
+    assert said["train_1"] == "solo.wav" and said["valid_2"] == "rain"
+
+
 def test_fsd50k_without_a_list_says_what_it_lacks(tmp_path):
     with pytest.raises(ValueError, match=r"fsd50k: .*FSD50K.ground_truth holds no dev.csv nor eval.csv"):
         list(fsd50k.utterances(tmp_path))
