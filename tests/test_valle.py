@@ -119,6 +119,25 @@ def test_the_likeliest_of_several_hypotheses_is_said():
     assert abs(float(said.mean()) - float(best["likelihood"])) < 0.2, "the first code cannot be the end, which the score does not know"
 
 
+def test_the_second_network_does_not_work_on_hypotheses_that_are_not_said():
+    model = valle(decoder={"layers": 2, "heads": 4, "norm_first": False})
+    phone, _ = texts(4, seed=50)
+    codes, _ = prompts(6, seed=90)
+    options = {"seed": 5, "hypotheses": 4, "top_p": 0.9}
+    said = model.infer(phone, codes, **options)
+    all_of_them = model.several(phone, codes, **options)
+    best = int(all_of_them["likelihood"].argmax())
+    count = int(said["frames"])
+    assert count < int(all_of_them["frames"].max()), "the longest is another one"
+    assert said["codes"].shape[1] == count
+    assert torch.equal(said["codes"][0], all_of_them["codes"][best, :count])
+
+
+def test_one_frame_has_no_beginning_to_go_on_from():
+    with pytest.raises(ValueError, match="codes: 2 frames or more are needed, .* got 1"):
+        valle().continual(texts(3)[0], prompts(1)[0])
+
+
 def test_a_text_that_does_not_end_is_stopped_and_named(caplog):
     model = valle()
     with torch.no_grad():

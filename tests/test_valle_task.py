@@ -74,6 +74,20 @@ def test_lines_side_by_side_are_what_they_are_one_after_another(task):
     np.testing.assert_allclose(np.concatenate(after), together.samples, atol=1e-5)
 
 
+def test_nothing_of_a_longer_hypothesis_is_heard_behind_the_one_that_is_said(task, monkeypatch):
+    whole = task.network.infer
+
+    def padded(**given):
+        out = whole(**given)
+        rest = torch.ones_like(out["codes"])
+        return out | {"codes": torch.cat([out["codes"], rest], 1)}
+
+    wanted = task("go now", **SAID).samples
+    monkeypatch.setattr(task.network, "infer", padded)
+    (said,) = task.stream("go now", **SAID)
+    assert np.array_equal(said.samples, wanted)
+
+
 def test_a_stream_gives_pieces_of_a_sentence(task):
     pieces = list(task.stream("go. [pause 0.1] no.", chunk_seconds=0.02, **SAID))
     whole = list(task.stream("go. [pause 0.1] no.", **SAID))

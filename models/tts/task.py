@@ -317,6 +317,9 @@ class TTS(Task):
         for name, value in out.items():
             if value.ndim >= 2:
                 arrays[name] = value[0].float().cpu().numpy()
+        if "codes" in arrays:  # which are as long as the longest hypothesis
+            count = int(out["frames"][0])
+            arrays["codes"] = arrays["codes"][:count]
         return arrays
 
     def inferred(self, texts: list[str], inputs: Voice, options: dict[str, Any], controls: dict[str, Any]) -> dict[str, torch.Tensor]:

@@ -206,8 +206,9 @@ class VALLE(Model):
         drawing = self._drawing(condition, sampling, hypotheses, precision)
         drawing.run(Noise(seed, device=phone.device), hypotheses)
         best = best_of(drawing.likelihood, hypotheses)
-        first = drawing.drawn[best]
         lengths = drawing.lengths[best]
+        longest = int(lengths.max())  # the other hypotheses may be longer
+        first = drawing.drawn[best, :longest]
         self._name_endless(lengths, drawing.ended[best])
         codes = self.completed(condition, first, lengths)
         return {"codes": codes, "frames": lengths, "likelihood": drawing.likelihood[best]}
@@ -302,8 +303,11 @@ class VALLE(Model):
         """The further codebooks of one utterance (1, frames, codebooks) worked out anew behind its beginning, half of it or 3 s at most.
 
         Returns (1, frames behind the beginning, codebooks); the first codebook stays as it is. The text is that of the whole.
+        Raises ValueError for a single frame.
         """
         half = codes.shape[1] // 2
+        if not half:
+            raise ValueError(f"codes: 2 frames or more are needed, to go on from the first half of them, got {codes.shape[1]}.")
         count = min(half, self.prefix.longest)
         begun = codes[:, :count]
         rest = codes[:, count:, 0]
