@@ -253,6 +253,28 @@ def test_a_codec_of_spectra_hears_what_it_codes_and_no_more_than_its_reach():
     assert (one[..., 100] - other[..., 100]).abs().max() > 1e-4
 
 
+@pytest.mark.parametrize(("samples", "piece"), [(8, 1), (403, 1), (403, 7), (1600, 31), (1600, 200)])
+def test_a_codec_of_spectra_makes_sound_of_codes_that_still_come(samples, piece):
+    task = codec(**SPECTRAL)
+    whole = task.encode(audio_of(samples))
+    taken = []
+
+    def coming():
+        for part in np.split(whole.values, range(piece, whole.frames, piece), 1):
+            taken.append(part.shape[1])
+            yield part
+
+    sounds = []
+    late = []
+    for audio in task.stream_sound(coming()):
+        sounds.append(audio.samples)
+        heard = sum(map(len, sounds)) // HOP
+        late.append(sum(taken) - heard)
+    np.testing.assert_allclose(np.concatenate(sounds)[:samples], task.decode(whole).samples, rtol=0, atol=1e-5)
+    reach = task.model.decoder.reach
+    assert all(frames == reach for frames in late[:-1]) and late[-1] == 0
+
+
 def test_a_codec_of_spectra_says_what_it_cannot():
     with pytest.raises(ValueError, match=r"cannot stream, as it is not causal"):
         list(codec(**SPECTRAL).stream_codes([audio_of(80)]))

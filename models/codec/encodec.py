@@ -239,9 +239,21 @@ class EnCodec(Model):
     @property
     def streams(self) -> bool:
         """Whether pieces, each with what the layers kept of those before, are together what the whole is."""
-        whole = self.chunking.seconds is None and not self.chunking.normalised
-        is_spectral = isinstance(self.encoder, SpectralEncoder)
-        return whole and not is_spectral and self.sizes.causal and self.sizes.trim_right == 1
+        return self._is_whole and not self.looks_ahead and self.sizes.causal and self.sizes.trim_right == 1
+
+    @property
+    def streams_sound(self) -> bool:
+        """Whether codes that still come become sound, be it some frames later."""
+        return self.streams or (self._is_whole and self.looks_ahead)
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether its frames see `decoder.reach` others on both sides."""
+        return isinstance(self.decoder, SpectralDecoder)
+
+    @property
+    def _is_whole(self) -> bool:
+        return self.chunking.seconds is None and not self.chunking.normalised
 
 
 def faded_together(waves: list[Tensor], stride: int) -> Tensor:

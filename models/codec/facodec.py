@@ -149,7 +149,7 @@ class FACodec(Model):
         self.samples_per_frame = hop_size
         self.audio_channels = 1
         self.chunking = Chunking()
-        self.streams = False  # the voice is that of the whole recording
+        self.streams = self.streams_sound = False  # the voice is that of the whole recording
         self.bands = prosody.bands
         self.timbre_source = timbre.source
         self.parts = tuple(books.counts)

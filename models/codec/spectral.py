@@ -4,7 +4,8 @@
     (batch, hidden, frames) -> Vocos -> sound
 
 Nothing runs at the rate of samples but the transforms. The decoder is WavTokenizer's (https://arxiv.org/abs/2408.16532), which is Vocos
-(https://arxiv.org/abs/2306.00814); frames look at both sides, so that such a codec does not stream.
+(https://arxiv.org/abs/2306.00814); frames look at both sides, so that such a codec does not code what still comes: its sound waits for some
+frames more.
 """
 
 from __future__ import annotations
@@ -53,6 +54,11 @@ class SpectralDecoder(nn.Module):
     def __init__(self, sizes: SpectralSizes, *, hop_size: int, hidden: int) -> None:
         super().__init__()
         self.vocos = Vocos(n_mel=hidden, hop_size=hop_size, n_fft=sizes.n_fft, sizes=sizes.decoder)
+
+    @property
+    def reach(self) -> int:
+        """How many frames before and after a frame have a say in its samples."""
+        return self.vocos.receptive_field_frames
 
     def forward(self, hidden: Tensor) -> Tensor:
         return self.vocos.decode(hidden)

@@ -26,12 +26,40 @@ def codes_of(model: EnCodec, pieces: Iterable[Tensor], books: int | None) -> Ite
 
 def sound_of(model: EnCodec, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
     """Sound (1, channels, samples) of codes (1, codebooks, frames) that come in pieces of any length."""
+    if model.looks_ahead:
+        return _looking_ahead(model, _alike(pieces))
 
     @torch.inference_mode()
     def decode(codes: Tensor, memory: Memory) -> Tensor:
         return model.decoder(model.quantizer.decode(codes), memory)
 
     return _in_wholes(decode, _alike(pieces), 1, model.sizes.least_frames)
+
+
+def _looking_ahead(model: EnCodec, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
+    """The sound of each frame when as many are behind it as it sees; of those before it as many are kept."""
+    reach = model.decoder.reach
+    kept = None
+    done = 0  # of the frames that are kept, those that were heard
+    for piece in pieces:
+        kept = piece if kept is None else torch.cat([kept, piece], 2)
+        ready = kept.shape[2] - reach
+        if ready <= done:
+            continue
+        yield _sound_between(model, kept, done, ready)
+        first = max(0, ready - reach)
+        kept = kept[..., first:]
+        done = ready - first
+    if kept is not None:
+        yield _sound_between(model, kept, done, kept.shape[2])
+
+
+@torch.inference_mode()
+def _sound_between(model: EnCodec, codes: Tensor, first: int, last: int) -> Tensor:
+    """The samples of some frames of codes (1, codebooks, frames)."""
+    wave = model.decoder(model.quantizer.decode(codes))
+    hop = model.samples_per_frame
+    return wave[..., first * hop : last * hop]
 
 
 def _alike(pieces: Iterable[Tensor]) -> Iterator[Tensor]:

@@ -184,11 +184,13 @@ class Codec(Task):
     def stream_sound(self, pieces: Iterable[Codes | np.ndarray]) -> Iterator[Audio]:
         """The sound of codes that come in pieces of any length, as they come: joined, it is that of the whole.
 
-        Raises ValueError as `decode` does, and for a piece of another number of codebooks.
+        Where a codec looks ahead, sound comes some frames later. Raises ValueError as `decode` does, and
+        for a piece of another number of codebooks.
         """
         from models.codec.streaming import sound_of
 
-        self._check_streaming()
+        if not self.model.streams_sound:
+            self._check_streaming()
         arrays = (self._values(self._own(piece)) for piece in pieces)
         for wave in sound_of(self.network, arrays):
             mono = wave[0].mean(0).float().cpu()
