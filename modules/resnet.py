@@ -84,7 +84,7 @@ class PlaneAttention(nn.Module):
         query = _places(self.q(normal))
         key = _places(self.k(normal))
         value = _places(self.v(normal))
-        visible = _visible(mask, x)
+        visible = visible_places(mask, x)
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
         channels_first = attended.squeeze(1).transpose(1, 2)
         plane = channels_first.unflatten(2, x.shape[2:])
@@ -96,7 +96,7 @@ def _places(plane: Tensor) -> Tensor:
     return plane.flatten(2).transpose(1, 2).unsqueeze(1)
 
 
-def _visible(mask: Tensor | None, x: Tensor) -> Tensor | None:
+def visible_places(mask: Tensor | None, x: Tensor) -> Tensor | None:
     """(batch, 1, 1, places) bool: the places of `x` inside the mask; None where all are."""
     if mask is None:
         return None

@@ -8,7 +8,7 @@ with the step (AudioLDM as published), or both. Parameters are named as in the r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +16,11 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from modules.diffusion import geometric_frequencies, waves_of
+from modules.resnet import MaskedGroupNorm, halved, masked
+from modules.spatial import SpatialTransformer, added, faint
 from modules.winograd import Conv1x1, Conv3x3
 
 EMBEDDING = 4  # times as wide as the first level is what the step becomes
-FAINT = 0.01  # times the usual size of weights
-TRANSFORMER_EPS = 1e-6  # of the group norm before the layers of a transformer
 
 Joined = Literal["concat", "add"]
 Crop = Literal["after", "before"]
@@ -97,8 +97,8 @@ class ResidualBlock(nn.Module):
         super().__init__()
         first = Conv3x3(inputs, outputs)
         last = Conv3x3(outputs, outputs)
-        norm_in = nn.GroupNorm(sizes.groups, inputs)
-        norm_out = nn.GroupNorm(sizes.groups, outputs)
+        norm_in = MaskedGroupNorm(sizes.groups, inputs)
+        norm_out = MaskedGroupNorm(sizes.groups, outputs)
         dropout = nn.Dropout(sizes.dropout)
         shift = nn.Linear(embedding, outputs)
         self.in_layers = nn.Sequential(norm_in, nn.SiLU(inplace=True), first)
@@ -108,109 +108,20 @@ class ResidualBlock(nn.Module):
         if inputs != outputs:
             self.skip_connection = Conv1x1(inputs, outputs)
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+    def forward(self, x: Tensor, embedding: Tensor, inside: Tensor | None = None) -> Tensor:
         """`x` (batch, inputs, height, width), `embedding` (batch, channels) -> (batch, outputs, height, width)."""
         shift = self.emb_layers(embedding)
-        hidden = added(shift[:, :, None, None], self.in_layers(x))
-        return added(self.skip_connection(x), self.out_layers(hidden))
+        hidden = added(shift[:, :, None, None], normed(self.in_layers, x, inside))
+        return added(self.skip_connection(x), normed(self.out_layers, hidden, inside))
 
 
-class Attention(nn.Module):
-    """Each token of (batch, tokens, channels) looks at those of a context (batch, places, context channels)."""
-
-    def __init__(self, channels: int, context: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.heads = heads
-        self.to_q = nn.Linear(channels, channels, bias=False)
-        self.to_k = nn.Linear(context, channels, bias=False)
-        self.to_v = nn.Linear(context, channels, bias=False)
-        self.to_out = nn.Sequential(nn.Linear(channels, channels), nn.Dropout(dropout))
-
-    def forward(self, x: Tensor, context: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`mask` (batch, 1, 1, places): False where nobody may look."""
-        q = self._heads(self.to_q(x))
-        k = self._heads(self.to_k(context))
-        v = self._heads(self.to_v(context))
-        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        seen = seen.transpose(1, 2).flatten(2)
-        return self.to_out(seen)
-
-    def _heads(self, x: Tensor) -> Tensor:
-        """(batch, tokens, channels) as (batch, heads, tokens, channels of a head)."""
-        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
-
-
-class GatedLinear(nn.Module):
-    """A layer whose second half says by GELU how much of the first comes through (https://arxiv.org/abs/2002.05202)."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.proj = nn.Linear(inputs, 2 * outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        value, gate = self.proj(x).chunk(2, dim=-1)
-        share = F.gelu(gate)
-        return value * share if torch.is_grad_enabled() else share.mul_(value)
-
-
-class FeedForward(nn.Module):
-    """Two layers, the hidden one four times as wide and gated."""
-
-    def __init__(self, channels: int, dropout: float) -> None:
-        super().__init__()
-        hidden = 4 * channels
-        self.net = nn.Sequential(GatedLinear(channels, hidden), nn.Dropout(dropout), nn.Linear(hidden, channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net(x)
-
-
-class TransformerLayer(nn.Module):
-    """Attention to the map, then to the context, or without one to the map again; then a feed-forward. Norms come before."""
-
-    def __init__(self, channels: int, heads: int, context: int | None, dropout: float) -> None:
-        super().__init__()
-        self.attn1 = Attention(channels, channels, heads, dropout)
-        self.attn2 = Attention(channels, context or channels, heads, dropout)
-        self.ff = FeedForward(channels, dropout)
-        self.norm1 = nn.LayerNorm(channels)
-        self.norm2 = nn.LayerNorm(channels)
-        self.norm3 = nn.LayerNorm(channels)
-
-    def forward(self, x: Tensor, context: Tensor | None, mask: Tensor | None) -> Tensor:
-        """`x` (batch, tokens, channels)."""
-        normed = self.norm1(x)
-        x = added(x, self.attn1(normed, normed))
-        normed = self.norm2(x)
-        seen = normed if context is None else context
-        x = added(x, self.attn2(normed, seen, mask))
-        normed = self.norm3(x)
-        return added(x, self.ff(normed))
-
-
-class SpatialTransformer(nn.Module):
-    """Transformer layers over all places of a map, and the map itself added."""
-
-    def __init__(self, channels: int, heads: int, context: int | None, sizes: UNetSizes) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(sizes.groups, channels, eps=TRANSFORMER_EPS)
-        self.proj_in = nn.Linear(channels, channels)
-        self.transformer_blocks = nn.ModuleList()
-        for _ in range(sizes.depth):
-            layer = TransformerLayer(channels, heads, context, sizes.dropout)
-            self.transformer_blocks.append(layer)
-        last = nn.Linear(channels, channels)
-        self.proj_out = faint(last)
-
-    def forward(self, x: Tensor, context: Tensor | None, mask: Tensor | None) -> Tensor:
-        """`x` (batch, channels, height, width)."""
-        tokens = self.norm(x).permute(0, 2, 3, 1).flatten(1, 2)
-        tokens = self.proj_in(tokens)
-        for layer in self.transformer_blocks:
-            tokens = layer(tokens, context, mask)
-        tokens = self.proj_out(tokens)
-        changed = tokens.unflatten(1, x.shape[2:]).permute(0, 3, 1, 2)
-        return added(x, changed)
+def normed(layers: nn.Sequential, x: Tensor, inside: Tensor | None) -> Tensor:
+    """`x` through layers of which the first is a norm; behind the end of a shorter map they see zeros."""
+    norm, *others = layers
+    hidden = norm(x, inside)
+    for layer in others:
+        hidden = layer(hidden)
+    return hidden
 
 
 class Downsample(nn.Module):
@@ -220,8 +131,8 @@ class Downsample(nn.Module):
         super().__init__()
         self.op = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.op(x)
+    def forward(self, x: Tensor, inside: Tensor | None = None) -> Tensor:
+        return self.op(masked(x, inside))
 
 
 class Upsample(nn.Module):
@@ -232,13 +143,38 @@ class Upsample(nn.Module):
         self.conv = Conv3x3(channels, channels)
         self.crop = crop
 
-    def forward(self, x: Tensor, like: Tensor) -> Tensor:
-        """`x` (batch, channels, height, width), as high and wide as `like`."""
-        height, width = like.shape[2:]
-        finer = F.interpolate(x, scale_factor=2, mode="nearest")
+    def forward(self, x: Tensor, finer: Kept, inside: Tensor | None = None) -> Tensor:
+        """`x` (batch, channels, height, width), as high and wide as the map of `finer`."""
+        height, width = finer.map.shape[2:]
+        real = masked(x, inside)
+        doubled = F.interpolate(real, scale_factor=2, mode="nearest")
         if self.crop == "before":
-            return self.conv(finer[:, :, :height, :width])
-        return self.conv(finer)[:, :, :height, :width]
+            cut = doubled[:, :, :height, :width]
+            real = masked(cut, finer.inside)
+            return self.conv(real)
+        whole = self.conv(doubled)
+        return whole[:, :, :height, :width]
+
+
+class Kept(NamedTuple):
+    """A map of the way down, and which of its places are real, (batch, 1, height, width); None where all are."""
+
+    map: Tensor
+    inside: Tensor | None
+
+
+class Given(NamedTuple):
+    """What all stages are conditioned on: the step's embedding (batch, channels), the context, and (batch, 1, 1, places) which of it is real."""
+
+    embedding: Tensor
+    context: Tensor | None
+    mask: Tensor | None
+
+    @classmethod
+    def of(cls, embedding: Tensor, context: Tensor | None, mask: Tensor | None) -> Given:
+        """The same of a `mask` (batch, places)."""
+        seen = None if mask is None else mask[:, None, None, :]
+        return cls(embedding, context, seen)
 
 
 class UNet(nn.Module):
@@ -258,7 +194,7 @@ class UNet(nn.Module):
         self._build_embedding(first)
         skips = self._build_down(in_channels)
         self._build_up(skips)
-        norm = nn.GroupNorm(sizes.groups, first)
+        norm = MaskedGroupNorm(sizes.groups, first)
         last = nn.Conv2d(first, out_channels, 3, padding=1)
         self.out = nn.Sequential(norm, nn.SiLU(), faint(last))
         self.to(memory_format=torch.channels_last)
@@ -321,7 +257,10 @@ class UNet(nn.Module):
 
     def _transformer(self, level: int) -> SpatialTransformer:
         sizes = self.sizes
-        return SpatialTransformer(sizes.widths[level], sizes.heads_of(level), self.condition.context, sizes)
+        width = sizes.widths[level]
+        heads = sizes.heads_of(level)
+        context = self.condition.context
+        return SpatialTransformer(width, heads, context, groups=sizes.groups, depth=sizes.depth, dropout=sizes.dropout)
 
     def forward(
         self,
@@ -331,26 +270,43 @@ class UNet(nn.Module):
         context: Tensor | None = None,
         mask: Tensor | None = None,
         vector: Tensor | None = None,
+        inside: Tensor | None = None,
     ) -> Tensor:
         """(batch, out channels, height, width) of `x` (batch, in channels, height, width) at `steps` (batch,) of training.
 
         `context` (batch, places, channels), `mask` (batch, places) True where a place of it is real, `vector` (batch, channels).
-        Raises ValueError for a condition that it was not built for, or lacks, and one of another width.
+        `inside` (batch, 1, height, width) is 1 where a place of the map is real, in a batch of unequal lengths: what lies behind an end
+        changes nothing before it. Raises ValueError for a condition that it was not built for, or lacks, and one of another width.
         """
         self.check_condition(context, vector)
         embedding = self.embedded(steps, vector)
-        seen = None if mask is None else mask[:, None, None, :]
-        hidden = x.contiguous(memory_format=torch.channels_last)
+        given = Given.of(embedding, context, mask)
+        real = masked(x, inside)
+        kept = self._down(real, given, inside)
+        finest = self._up(kept, given)
+        return normed(self.out, finest, inside)
+
+    def _down(self, x: Tensor, given: Given, inside: Tensor | None) -> list[Kept]:
+        """The maps of all stages on the way to the coarsest level, which the way back reads again."""
         kept = []
+        x = x.contiguous(memory_format=torch.channels_last)
         for stage in self.input_blocks:
-            hidden = self._run(stage, hidden, embedding, context, seen)
-            kept.append(hidden)
-        hidden = self._run(self.middle_block, hidden, embedding, context, seen)
+            x = self._run(stage, x, given, inside)
+            if inside is not None and isinstance(stage[0], Downsample):
+                inside = halved(inside)
+            kept.append(Kept(x, inside))
+        return kept
+
+    def _up(self, kept: list[Kept], given: Given) -> Tensor:
+        """The middle, and the way back to the finest level, beside the maps that were kept."""
+        x, inside = kept[-1]
+        x = self._run(self.middle_block, x, given, inside)
         for stage in self.output_blocks:
-            both = torch.cat([hidden, kept.pop()], dim=1)
-            next_kept = kept[-1] if kept else both
-            hidden = self._run(stage, both, embedding, context, seen, next_kept)
-        return self.out(hidden)
+            beside = kept.pop()
+            both = torch.cat([x, beside.map], dim=1)
+            finer = kept[-1] if kept else beside
+            x = self._run(stage, both, given, beside.inside, finer)
+        return x
 
     def embedded(self, steps: Tensor, vector: Tensor | None = None) -> Tensor:
         """The steps (batch,), and the vector that goes with them, as (batch, channels)."""
@@ -373,23 +329,17 @@ class UNet(nn.Module):
             if found != width:
                 raise ValueError(f"{name}: the network reads {width or 'no'} channels, and was given {found or 'none'}.")
 
-    def _run(
-        self,
-        stage: nn.ModuleList,
-        x: Tensor,
-        embedding: Tensor,
-        context: Tensor | None,
-        mask: Tensor | None,
-        like: Tensor | None = None,
-    ) -> Tensor:
-        """The parts of a stage one after another; an `Upsample` in it makes the map as large as `like`."""
+    def _run(self, stage: nn.ModuleList, x: Tensor, given: Given, inside: Tensor | None, finer: Kept | None = None) -> Tensor:
+        """The parts of a stage one after another; an `Upsample` in it makes the map as large as that of `finer`."""
         for part in stage:
             if isinstance(part, ResidualBlock):
-                x = self._called(part, x, embedding)
+                x = self._called(part, x, given.embedding, inside)
             elif isinstance(part, SpatialTransformer):
-                x = self._called(part, x, context, mask)
+                x = self._called(part, x, given.context, given.mask, inside)
             elif isinstance(part, Upsample):
-                x = part(x, like)
+                x = part(x, finer, inside)
+            elif isinstance(part, Downsample):
+                x = part(x, inside)
             else:
                 x = part(x)
         return x
@@ -398,16 +348,3 @@ class UNet(nn.Module):
         if self.sizes.keep_less and torch.is_grad_enabled():
             return checkpoint(part, *inputs, use_reentrant=False)
         return part(*inputs)
-
-
-def added(x: Tensor, made: Tensor) -> Tensor:
-    """`x` and what a layer has made, in whose memory they are summed: a good part of a step is reading and writing maps."""
-    made += x
-    return made
-
-
-def faint(layer: nn.Module) -> nn.Module:
-    """A layer that gives hardly anything to begin with, so that what surrounds it starts as if it were not there."""
-    for parameter in layer.parameters():
-        parameter.data.mul_(FAINT)
-    return layer

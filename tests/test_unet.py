@@ -102,6 +102,27 @@ def test_what_a_mask_hides_has_no_say():
     assert made.shape == x.shape, "an odd size comes out as it went in"
 
 
+@pytest.mark.parametrize("crop", ["after", "before"])
+@pytest.mark.parametrize("context", [None, 6])
+@pytest.mark.parametrize("size", [(5, 7), (8, 3), (1, 9)])
+def test_a_shorter_map_of_a_batch_is_as_it_is_alone(size, context, crop):
+    sizes = UNetSizes(widths=(8, 16, 16), blocks=1, attention=(True, True, False), heads=2, groups=4, crop=crop)
+    net = random(UNet(in_channels=3, out_channels=3, sizes=sizes, condition=UNetCondition(context=context)))
+    height, width = size
+    maps = torch.randn(2, 3, height, width + 6)
+    inside = torch.ones(2, 1, height, width + 6)
+    inside[0, :, :, width:] = 0
+    steps = torch.tensor([3, 500])
+    condition = {} if context is None else {"context": torch.randn(2, 4, context)}
+    alone = net(maps[:1, :, :, :width], steps[:1], **{name: value[:1] for name, value in condition.items()})
+    together = net(maps, steps, **condition, inside=inside)
+    torch.testing.assert_close(together[:1, :, :, :width], alone, rtol=1e-4, atol=1e-4)
+    longest = net(maps[1:], steps[1:], **{name: value[1:] for name, value in condition.items()})
+    torch.testing.assert_close(together[1:], longest, rtol=1e-4, atol=1e-4)
+    unmasked = net(maps, steps, **condition)
+    assert (unmasked[:1, :, :, :width] - alone).abs().max() > 1e-2
+
+
 def test_activations_that_are_not_kept_give_the_same_gradients():
     gradients = []
     for keep_less in (False, True):

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from models.base.model import Model
 from models.base.options import Range
-from models.tta.schedules import Height, NoiseSchedule, PublishedSampling, drawn, scale_of, to_map, to_rows
+from models.tta.schedules import Height, NoiseSchedule, PublishedSampling, drawn, inside_of, scale_of, to_map, to_rows
 from modules.diffusion import Course, Network, guided
 from modules.masks import masked_mean, valid
 from modules.noise import Noise
@@ -182,12 +182,13 @@ class AudioLDM(Model):
         """Of `noise` like scaled latents `clean` (batch, frames, channels, bins), mixed into them at `steps` (batch,)."""
         noisy = self.diffusion.mix(clean, noise, steps)
         wanted = self.diffusion.target(clean, noise, steps)
-        prediction = self.predicted(noisy, steps, text)
+        inside = inside_of(frames, clean, self.height)
+        prediction = self.predicted(noisy, steps, text, inside)
         error = prediction.float() - wanted.float()
         square = error.square()
         by_frame = square.flatten(2)
-        inside = valid(frames, clean.shape[1])
-        return {"noise": masked_mean(by_frame, inside)}
+        real = valid(frames, clean.shape[1])
+        return {"noise": masked_mean(by_frame, real)}
 
     def drawn_latents(self, moments: Tensor) -> Tensor:
         """Scaled latents (batch, frames, channels, bins) of moments (batch, frames, 2 channels, bins): drawn in training, else the means."""
@@ -212,18 +213,23 @@ class AudioLDM(Model):
         """So many captions without a word."""
         return Text.whole(self.no_words.expand(count, -1, -1))
 
-    def predicted(self, noisy: Tensor, steps: Tensor, text: Text) -> Tensor:
-        """What the UNet says of noisy latents (batch, frames, channels, bins) at `steps` (batch,)."""
+    def predicted(self, noisy: Tensor, steps: Tensor, text: Text, inside: Tensor | None = None) -> Tensor:
+        """What the UNet says of noisy latents (batch, frames, channels, bins) at `steps` (batch,); `inside` is as the UNet has it."""
         noisy_map = to_map(noisy, self.height)
-        prediction = self.on_map(noisy_map, steps, text)
+        prediction = self.on_map(noisy_map, steps, text, inside)
         return to_rows(prediction, self.height)
 
-    def on_map(self, noisy: Tensor, steps: Tensor, text: Text) -> Tensor:
+    def on_map(self, noisy: Tensor, steps: Tensor, text: Text, inside: Tensor | None = None) -> Tensor:
         """The same of maps (batch, channels, height, width)."""
         if self.text.form == "vector":
-            return self.unet(noisy, steps, vector=text.states[:, 0])
+            vector = text.states[:, 0]
+            return self.unet(noisy, steps, vector=vector, inside=inside)
+        return self.unet(noisy, steps, context=text.states, mask=self.visible(text), inside=inside)
+
+    def visible(self, text: Text) -> Tensor | None:
+        """Which tokens (batch, tokens) of the captions may be looked at; None where all may."""
         whole = self.text.sees_padding or bool(text.inside.all())
-        return self.unet(noisy, steps, context=text.states, mask=None if whole else text.inside)
+        return None if whole else text.inside
 
     # Use
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from models.base.model import Model
 from models.tta.audioldm import Guidance, Sampler, Steps
-from models.tta.schedules import NoiseSchedule, PublishedSampling, drawn, scale_of, to_map, to_rows
+from models.tta.schedules import NoiseSchedule, PublishedSampling, drawn, inside_of, scale_of, to_map, to_rows
 from modules.diffusion import Course, Network, drop_condition, guided
 from modules.masks import masked_mean, valid
 from modules.noise import Noise
@@ -187,20 +187,22 @@ class PicoAudio(Model):
         noisy = self.diffusion.mix(clean, noise, steps)
         wanted = self.diffusion.target(clean, noise, steps)
         noisy_map = to_map(noisy, "time")
-        prediction = self.on_map(noisy_map, steps, asked)
+        inside = inside_of(frames, clean, "time")
+        prediction = self.on_map(noisy_map, steps, asked, inside)
         error = to_rows(prediction, "time").float() - wanted.float()
         square = error.square().flatten(2)
         if self.snr:  # velocities are weighed as if they were noise, as in the published training
             weights = self.diffusion.snr_weights(steps, self.snr, of="epsilon")
             square = weights[:, None, None] * square
-        inside = valid(frames, clean.shape[1])
-        return masked_mean(square, inside)
+        real = valid(frames, clean.shape[1])
+        return masked_mean(square, real)
 
-    def on_map(self, noisy: Tensor, steps: Tensor, asked: Asked) -> Tensor:
-        """What the UNet says of noisy latents (batch, channels, frames, bins) at `steps` (batch,)."""
+    def on_map(self, noisy: Tensor, steps: Tensor, asked: Asked, inside: Tensor | None = None) -> Tensor:
+        """What the UNet says of noisy latents (batch, channels, frames, bins) at `steps` (batch,); `inside` is as it has it."""
         onset = asked.onset.to(noisy.dtype)
         both = torch.cat([onset, noisy], 1)
-        return self.unet(both, steps, context=asked.context.to(noisy.dtype), mask=asked.inside)
+        context = asked.context.to(noisy.dtype)
+        return self.unet(both, steps, context=context, mask=asked.inside, inside=inside)
 
     # Use
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from modules.diffusion import BetaSchedule, Course, Diffusion, Network, Prediction, Respacing, SamplerName, betas_of
+from modules.masks import valid
 from modules.noise import Noise
 
 Height = Literal["frequency", "time"]
@@ -87,6 +88,20 @@ def to_map(rows: Tensor, height: Height) -> Tensor:
 def to_rows(maps: Tensor, height: Height) -> Tensor:
     """What `to_map` made of latents (batch, frames, channels, bins)."""
     return maps.permute(0, 3, 1, 2) if height == "frequency" else maps.transpose(1, 2)
+
+
+def inside_of(frames: Tensor, latents: Tensor, height: Height) -> Tensor | None:
+    """Which places of the maps of latents (batch, longest, channels, bins) lie within so many `frames` (batch,), as 1 and 0, (batch, 1,
+    height, width); None where all do."""
+    _, longest, _, bins = latents.shape
+    real = valid(frames, longest)
+    if bool(real.all()):
+        return None
+    empty = ~real.any(1, keepdim=True)
+    real = real | empty  # a row without a place counts for nothing, and is whole for the network
+    rows = real.to(latents.dtype)[:, :, None, None]
+    places = rows.expand(-1, -1, 1, bins)
+    return to_map(places, height)
 
 
 def drawn(moments: Tensor, *, training: bool) -> Tensor:
