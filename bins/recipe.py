@@ -211,7 +211,7 @@ def _tell(config: Path, name: str, programs: list[str], options: Any, rest: list
         lines += _first("see", result / "pictures", "*.png")
     table = result / "result.md"
     if table.is_file() and "evaluate" in programs:
-        lines += [f"  read  {table}", "", table.read_text(encoding="utf-8").strip()]
+        lines.append(f"  read  {table}")
     if lines:
         print("\n".join(["", "Done.", *lines]))
     judged = result / "voices" / "voices.md"

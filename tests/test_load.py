@@ -34,6 +34,8 @@ def test_nothing_there_and_no_card(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError):
         load(tmp_path / "empty")
+    with pytest.raises(ValueError, match=r"nothing at .*/emtpy \(did you mean .*/empty\?\): give"):
+        load(tmp_path / "emtpy")
 
 
 @pytest.mark.parametrize("signs", [(".lock", "config.json", "log/"), ("checkpoint/", "config.json")])

@@ -185,6 +185,15 @@ def test_what_to_try_next_keeps_the_config_and_the_settings(tmp_path, monkeypatc
     assert told.startswith(f"Next: {shlex.join(['python', '-m', 'bins.recipe', *given])} --stage infer --text ")
 
 
+def test_the_table_that_the_evaluate_stage_printed_is_named_and_not_printed_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(recipe, "_run", lambda words, options: 0)
+    (tmp_path / "tiny/result").mkdir(parents=True)
+    (tmp_path / "tiny/result/result.md").write_text("| metric | mean |")
+    recipe.main(["egs/tts/FastSpeech2", "--tiny", "--set", f"log_dir={tmp_path}", "--stage", "evaluate"])
+    said = capsys.readouterr().out
+    assert "read" in said and "result.md" in said and "| metric" not in said
+
+
 @pytest.mark.parametrize("text", [["--text", "Hi."], ["--text=Hi."], ["--infer_text", "Hi."]])
 def test_a_text_is_not_announced_as_the_results_of_the_split(text, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(recipe, "_run", lambda words, options: 0)

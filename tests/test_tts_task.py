@@ -268,6 +268,7 @@ def test_a_sample_that_cannot_be_said_is_named_and_training_goes_on(task, caplog
     [
         ("", {}, "the text is empty"),
         ("  \n ", {}, "the text is empty"),
+        (None, {}, "text must be a text, got None"),
         ("<speak></speak>", {}, "the text is empty"),
         ("?!", {}, "nothing that can be spoken"),
         ("hello ñandú", {}, "never saw.*'ñ'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,9 +41,17 @@ def fetch(path: str | Path) -> Path:
     is_ours = owner in RUNS or Path(owner).exists()  # a folder of somebody's disk, which is no business of the hub's
     if not HUB_ID.fullmatch(hub) or (within and is_ours):
         raise ValueError(
-            f"nothing at {path}: give a run, a checkpoint, a release folder, or a hub id such as amphion/vits_ljspeech."
+            f"nothing at {path}{_beside(path)}: give a run, a checkpoint, a release folder, or a hub id such as amphion/vits_ljspeech."
         )
     return _from_hub(hub, within) / within
+
+
+def _beside(path: str | Path) -> str:
+    """What the user may have meant: the name beside it that is nearest, "" where none is near."""
+    place = Path(path).expanduser()
+    names = [other.name for other in place.parent.iterdir()] if place.parent.is_dir() else []
+    near = difflib.get_close_matches(place.name, names, n=1)
+    return f" (did you mean {place.parent / near[0]}?)" if near else ""
 
 
 def _from_hub(hub: str, within: str) -> Path:

@@ -183,6 +183,8 @@ class TTS(Task):
         prompt = self._prompt(options)
         voice = self._voice(options["speaker"], prompt, tokeniser)
         texts = [text] if isinstance(text, str) else text
+        if not isinstance(texts, Iterable):
+            raise ValueError(f"text must be a text, got {text!r}.")
         script = lines(texts, tokeniser.text_language)
         readings = tokenised(script, tokeniser, self._before(prompt))
         if ahead:
