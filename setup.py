@@ -50,6 +50,7 @@ setup(
         "praat-parselmouth>=0.4.6",
         "pyarrow>=20",
         "pydantic>=2.10,<3",
+        "pyloudnorm>=0.1.1",
         "pyworld>=0.3.5",
         "pyyaml>=6",
         "safetensors>=0.5",

@@ -19,6 +19,19 @@ CLAUSE = 0.05
 
 
 @dataclass(frozen=True)
+class Pauses:
+    """Seconds of silence behind a sentence, and behind a paragraph. Raises ValueError for what is no pause."""
+
+    sentence: float = SENTENCE
+    paragraph: float = PARAGRAPH
+
+    def __post_init__(self) -> None:
+        for name, seconds in (("sentence_pause", self.sentence), ("paragraph_pause", self.paragraph)):
+            if not 0 <= seconds <= LONGEST_PAUSE:
+                raise ValueError(f"{name}: 0 to {LONGEST_PAUSE:g} seconds, got {seconds:g}.")
+
+
+@dataclass(frozen=True)
 class Line:
     """What is said in one go, and the seconds of silence after it. No `parts`: silence alone."""
 
@@ -36,12 +49,12 @@ def lines(text: str, language: str = "en-us") -> list[Line]:
     return list(stream([text], language))
 
 
-def stream(chunks: Iterable[str], language: str = "en-us") -> Iterator[Line]:
+def stream(chunks: Iterable[str], language: str = "en-us", pauses: Pauses = Pauses()) -> Iterator[Line]:
     """The same of a text that comes in `chunks`: each line when a few thousand characters behind it are read.
 
     Raises ValueError for wrong mark-up after the lines before it, and at the end for a text that says nothing.
     """
-    script = _Script(language)
+    script = _Script(language, pauses)
     try:
         for piece in pieces(map(plain, chunks)):
             yield from script.take(piece)
@@ -57,8 +70,9 @@ def stream(chunks: Iterable[str], language: str = "en-us") -> Iterator[Line]:
 class _Script:
     """What of a text is not settled yet."""
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, language: str, pauses: Pauses) -> None:
         self.language = language
+        self.pauses = pauses
         self.run: list[Said] = []  # what belongs to the sentence so far
         self.size = 0  # characters of it
         self.held: Line | None = None  # the last line, whose pause may change
@@ -79,7 +93,7 @@ class _Script:
         if isinstance(piece, Pause):
             yield from self._pause(piece.seconds)
         elif self.held and not self.asked:
-            usual = PARAGRAPH if piece.paragraph else SENTENCE
+            usual = self.pauses.paragraph if piece.paragraph else self.pauses.sentence
             self.held = replace(self.held, pause=max(usual, self.held.pause))
 
     def last(self) -> Iterator[Line]:
@@ -90,7 +104,7 @@ class _Script:
 
     def _settle(self, *, whole: bool) -> Iterator[Line]:
         """The lines of the run; where it is not `whole`, those that more of it cannot change."""
-        settled, self.run = _sentences(self.run, self.language, whole)
+        settled, self.run = _sentences(self.run, self.language, self.pauses, whole)
         self.size = sum(len(_written(part)) for part in self.run)
         for line in settled:
             yield from self._add(line)
@@ -119,7 +133,7 @@ class _Script:
         self.asked = True
 
 
-def _sentences(run: list[Said], language: str, whole: bool) -> tuple[list[Line], list[Said]]:
+def _sentences(run: list[Said], language: str, pauses: Pauses, whole: bool) -> tuple[list[Line], list[Said]]:
     """The lines of what stands between two tags, and what of it is not settled yet if it is not `whole`.
 
     They end where sentences do, and where clauses of too long ones do.
@@ -130,16 +144,17 @@ def _sentences(run: list[Said], language: str, whole: bool) -> tuple[list[Line],
     if not written.strip():
         rest = [] if whole else run
         return [], rest
-    stops = _stops(written, language, whole)
+    stops = _stops(written, language, pauses, whole)
     return _split(run, stops)
 
 
-def _stops(written: str, language: str, whole: bool) -> list[tuple[int, float]]:
+def _stops(written: str, language: str, pauses: Pauses, whole: bool) -> list[tuple[int, float]]:
     """The places where lines end, each with the pause behind it."""
     stops = []
     start = 0
     for place, is_paragraph in ends(written, language, whole=whole):
-        stops += _clauses(written[start:place], start, PARAGRAPH if is_paragraph else SENTENCE)
+        pause = pauses.paragraph if is_paragraph else pauses.sentence
+        stops += _clauses(written[start:place], start, pause)
         start = place
     while not whole and len(written) - start >= BLOCK + AROUND:  # a sentence without end
         size = block(written[start : start + BLOCK])

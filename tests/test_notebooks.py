@@ -23,5 +23,6 @@ def test_every_cell_runs(path, tmp_path, monkeypatch, capsys):
     shown = names["tts"]._repr_html_()
     assert "VITS" in shown and re.search(r"<td>speed</td><td>[^<]+\(default 1.0\)", shown)
     player = names["speech"].audio._repr_html_()
+    assert re.fullmatch(r"<Audio: \d+\.\d\d s, \d+ Hz>", repr(names["speech"].audio))
     assert player.startswith("<audio controls") and re.search(r"[1-9]\.\d\d s, 22050 Hz$", player)
     assert isinstance(names["coded"], Audio) and "stoi" in capsys.readouterr().out

@@ -17,7 +17,7 @@ HIGHPASS_ORDER = 5  # there, and again on the way back
 HIGHPASS_EDGE = 3 * (HIGHPASS_ORDER + 1)  # samples that are put before and behind a sound to be filtered
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Audio:
     """Mono sound. `samples`: float32 (samples,); `rate`: samples per second; `doubts`: what is odd about the file it was read from."""
 
@@ -104,6 +104,9 @@ class Audio:
         samples = sosfiltfilt(sections, self.samples, padlen=max(0, around))
         return Audio(samples, self.rate, self.doubts)
 
+    def __repr__(self) -> str:
+        return f"<Audio: {self.seconds:.2f} s, {self.rate} Hz>"
+
     def _repr_html_(self) -> str:
         """A player and the length, in a notebook."""
         import base64
@@ -132,6 +135,10 @@ class Audio:
     def clipped(self) -> bool:
         """True when more than one sample in a thousand lies flat at full scale."""
         return bool((np.abs(self.samples) > 0.999).mean() > 1e-3)
+
+    def scaled(self, factor: float) -> Audio:
+        """The same sound, so many times as large."""
+        return Audio(self.samples * np.float32(factor), self.rate, self.doubts)
 
     def normalised(self, peak_db: float = -1.0) -> Audio:
         """The same sound with its peak at `peak_db` of full scale; silence stays as it is."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from models.base.task import Sample, Task
 from models.tts.chunks import CodeLines, check_chunks
+from models.tts.levels import levelled, whole_at
 from models.tts.prompting import Prompt, beginning, check_prompt, check_speaker, read_prompt
 from models.tts.readings import check_rates, tokenised
 from models.tts.recognising import Recogniser, check_recogniser
@@ -18,11 +19,12 @@ from models.tts.speech import Speech, fitted, joined, with_times
 from models.vocoders.voicing import Voicing
 from processors.markup import Said
 from processors.pronounce import Reading, Tokeniser
-from processors.script import Line
+from processors.script import PARAGRAPH, SENTENCE, Line, Pauses
 from processors.script import stream as lines
 from processors.text import places_of
-from utils.audio import Audio, join
+from utils.audio import Audio
 from utils.log import log
+from utils.loudness import check_loudness
 
 if TYPE_CHECKING:
     import torch
@@ -59,6 +61,9 @@ class TTS(Task):
         prompt_text: str | None = None,
         recogniser: str | None = None,
         chunk_seconds: float = 0.0,
+        sentence_pause: float = SENTENCE,
+        paragraph_pause: float = PARAGRAPH,
+        loudness: float | None = None,
         compile: bool = False,
         **controls: Any,
     ) -> Audio:
@@ -69,14 +74,16 @@ class TTS(Task):
         whose voice a model speaks that needs no training on it, and `prompt_text` what is said there, for models that must know;
         `recogniser` is a Whisper (its .pt file, or a name such as "large-v3"), by which of several `hypotheses` that is said in which it
         hears the fewest wrong words; `chunk_seconds` is how much of a sentence a stream gives at once, of models that can, 0 is all of
-        it; `compile` is for many sentences: the first takes a minute. All other `controls` are the options of the model's `infer`, such
-        as `speed`; a `seed` below 0 is a new one each time.
+it; `sentence_pause` and `paragraph_pause` are the seconds of silence behind them; `loudness` is what all of it is brought to, in
+        LUFS (-18 as audio books have it), a stream sentence by sentence; `compile` is for many sentences: the first takes a minute. All
+        other `controls` are the options of the model's `infer`, such as `speed`; a `seed` below 0 is a new one each time.
         Raises ValueError, before a sound is made, for empty text, wrong mark-up, unknown symbols, speakers or languages,
         a control out of its range, one that the model lacks, a vocoder of another mel, and a prompt that is silent, too short or too long.
         """
         own = {"speaker": speaker, "language": language, "vocoder": vocoder, "compile": compile}
         own |= {"prompt": prompt, "prompt_text": prompt_text, "recogniser": recogniser, "chunk_seconds": chunk_seconds}
-        return join([piece.audio for piece in self._pieces(text, own | controls)])
+        own |= {"sentence_pause": sentence_pause, "paragraph_pause": paragraph_pause, "loudness": loudness}
+        return self._whole(text, own | controls).audio
 
     def stream(self, text: str | Iterable[str], *, ahead: bool = False, **options: Any) -> Iterator[Audio]:
         """The same, piece by piece as each is made; joined, they are what the call gives. Takes the call's options.
@@ -85,7 +92,9 @@ class TTS(Task):
         not depend on its length. Wrong options raise ValueError at once; wrong mark-up, and what cannot be said, when the sound
         before it was given, or at once, too, where all is to be read `ahead`.
         """
-        return (piece.audio for piece in self._pieces(text, self._options(options), ahead=ahead))
+        options = self._options(options)
+        pieces = self._pieces(text, options, ahead=ahead)
+        return (piece.audio for piece in levelled(pieces, options["loudness"]))
 
     def timed(self, text: str, **options: Any) -> Speech:
         """The same, with the times of lines, words and phones: `.write_srt(path)`, `.write_textgrid(path)`. Takes the call's options.
@@ -94,7 +103,11 @@ class TTS(Task):
         """
         if not self.tells_times:
             raise ValueError(f"{self.name} does not tell how long its phones last: without times it can be called, or streamed.")
-        return joined(list(self._pieces(text, self._options(options), times=True)))
+        return self._whole(text, self._options(options), times=True)
+
+    def _whole(self, text: str, options: dict[str, Any], *, times: bool = False) -> Speech:
+        pieces = self._pieces(text, options, times=times)
+        return whole_at(joined(list(pieces)), options["loudness"])
 
     @property
     def tells_times(self) -> bool:
@@ -177,6 +190,8 @@ class TTS(Task):
         check_chunks(options["chunk_seconds"], self.model, compiled=options["compile"])
         if self.model.says_several:
             self._check_vocoder(options["vocoder"])
+        check_loudness(options["loudness"])
+        pauses = Pauses(options["sentence_pause"], options["paragraph_pause"])
         controls = self._checked(options)
         check_recogniser(options["recogniser"], self.model, controls, compiled=options["compile"])
         tokeniser = self._tokeniser(options["language"])
@@ -185,7 +200,7 @@ class TTS(Task):
         texts = [text] if isinstance(text, str) else text
         if not isinstance(texts, Iterable):
             raise ValueError(f"text must be a text, got {text!r}.")
-        script = lines(texts, tokeniser.text_language)
+        script = lines(texts, tokeniser.text_language, pauses)
         readings = tokenised(script, tokeniser, self._before(prompt))
         if ahead:
             readings = list(readings)
