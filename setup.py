@@ -18,6 +18,7 @@ EXTRAS = {
     ],
     "svc": ["faiss-cpu>=1.9", "onnxruntime>=1.22", "openai-whisper>=20250625", "resemblyzer>=0.1.4", "transformers>=5,<6"],
     "serve": ["fastapi>=0.115", "uvicorn>=0.34"],
+    "book": ["av>=14", "markdown-it-py>=3", "markitdown>=0.1"],
     "cluster": ["dask>=2025.1", "distributed>=2025.1"],
     "dev": [
         "encodec>=0.1.1", "httpx>=0.28", "hmmlearn>=0.3.3", "jiwer>=4", "openai>=2", "pocketsphinx>=5",

@@ -52,6 +52,11 @@ ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});")
 HELD = max(map(len, SHORT.split("|"))) + 8  # characters at a chunk's end that what follows may turn into mark-up or an entity
 
 
+def literal(text: str) -> str:
+    """`text` in which nothing is mark-up, as a book has it."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("[", "&#91;")
+
+
 @dataclass(frozen=True)
 class Said:
     """A stretch of text at one tempo. Where `phones` are given, in `alphabet`, they are said instead."""
