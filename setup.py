@@ -49,6 +49,7 @@ setup(
         "numba>=0.60",
         "numpy>=2,<2.5",
         "praat-parselmouth>=0.4.6",
+        "psutil>=5.9",
         "pyarrow>=20",
         "pydantic>=2.10,<3",
         "pyloudnorm>=0.1.1",

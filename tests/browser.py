@@ -14,6 +14,7 @@ from pathlib import Path
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
+OWN_PAGES = ("chrome:", "chrome-untrusted:")
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # W3C WebDriver's name for a reference to an element
 KEYS = {"Enter": "\ue007", "ArrowRight": "\ue014", "ArrowLeft": "\ue012", "Tab": "\ue004", "Backspace": "\ue003"}
 
@@ -58,7 +59,10 @@ class Browser:
             self.driver.wait(20)
 
     def open(self, page: Path) -> None:
-        self._call("POST", f"{self.session}/url", {"url": page.resolve().as_uri()})
+        self.visit(page.resolve().as_uri())
+
+    def visit(self, address: str) -> None:
+        self._call("POST", f"{self.session}/url", {"url": address})
 
     def run(self, script: str, *words: object) -> object:
         return self._call("POST", f"{self.session}/execute/sync", {"script": script, "args": list(words)})
@@ -90,7 +94,7 @@ class Browser:
         found = []
         for entry in self._call("POST", f"{self.session}/se/log", {"type": "performance"}):
             message = json.loads(entry["message"])["message"]
-            if message["method"] == "Network.requestWillBeSent" and not message["params"]["documentURL"].startswith("chrome:"):
+            if message["method"] == "Network.requestWillBeSent" and not message["params"]["documentURL"].startswith(OWN_PAGES):
                 found.append(message["params"]["request"]["url"])
         return found
 

@@ -47,10 +47,11 @@ CODECS = {
 }
 
 
-def assemble(name: str, *, title: str, style: str, script: str, data: Any, **parts: str) -> str:
+def assemble(name: str, *, title: str, style: str, script: str, data: Any, served: bool = False, **parts: str) -> str:
     """The page with the body `name`.html, `style` and `script` (names of files beside it), `data` as JSON, and `parts`, which are HTML.
 
-    Its policy allows this very script and style, and pictures and sounds of the page itself: nothing else runs, nothing is fetched.
+    Its policy allows this very script and style, and pictures and sounds of the page itself: nothing else runs, nothing is fetched; where it
+    is `served`, what its own server gives besides.
     """
     body = _template(f"{name}.html")
     template = _template("page.html").replace("{{body}}\n", body)
@@ -58,7 +59,7 @@ def assemble(name: str, *, title: str, style: str, script: str, data: Any, **par
     code = _template(script)
     values = {
         "title": html.escape(title),
-        "policy": html.escape(_policy(css, code)),
+        "policy": html.escape(_policy(css, code, served)),
         "style": css,
         "script": code,
         "data": as_json(data),
@@ -142,7 +143,7 @@ def _template(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
-def _policy(css: str, code: str) -> str:
+def _policy(css: str, code: str, served: bool) -> str:
     """A Content-Security-Policy: this script, this style, pictures and sounds that the page holds, and nothing from outside."""
     rules = {
         "default-src": "'none'",
@@ -153,6 +154,8 @@ def _policy(css: str, code: str) -> str:
         "base-uri": "'none'",
         "form-action": "'none'",
     }
+    if served:
+        rules |= {"img-src": "'self'", "media-src": "'self'", "connect-src": "'self'"}
     return "; ".join(f"{rule} {source}" for rule, source in rules.items())
 
 

@@ -21,6 +21,18 @@ if TYPE_CHECKING:
     from preprocessors.base import Utterance
 
 
+def gigabytes() -> dict[str, float]:
+    """The memory of this process as it is, and of its GPU at the most so far."""
+    import psutil
+    import torch
+
+    resident = psutil.Process().memory_info().rss
+    used = {"process_gb": resident / 1e9}
+    if torch.cuda.is_available():
+        used["gpu_gb"] = torch.cuda.max_memory_allocated() / 1e9
+    return used
+
+
 class Watch:
     """The eyes of one run. Every process notes and averages; only the first shows."""
 
@@ -81,6 +93,7 @@ class Watch:
         self._scalars("train", means, step)
         self._scalars("lr", rates, step)
         self._scalars("speed", self.speed, step)
+        self._scalars("memory", gigabytes(), step)
 
     def _scalars(self, group: str, values: dict[str, float], step: int) -> None:
         for name, value in values.items():
