@@ -75,6 +75,9 @@ def test_a_training_notes_its_corpora_and_what_it_began_with(tmp_path):
         ("custom", "CC BY-NC 4.0", "first"),
     ]
     assert restrictions(card["ledger"]) == ["custom (CC BY-NC 4.0, by way of first)"]
+    part = {"encoder": {"path": str(folder / "ckpts/first"), "part": "encoder"}}
+    parts = toy_config(folder, model_type="ToyStages", model={"hidden": 8}, train={"init_from": part})
+    assert Experiment.read(parts).card["ledger"] == card["ledger"]
     assert card["ledger"][0]["utterances"] > 0
     with pytest.raises(ConfigError, match="dataset_licence.ljspeech: unknown dataset of this config"):
         Experiment.read(toy_config(folder, dataset_licence={"ljspeech": "MIT"}))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from models import MODELS, TIMED, TTA, VOCODER, load
+from models import MODELS, VOCODER, load
 from models.base.checkpoint import save_release
 from models.base.experiment import build_model, versions
 from models.base.trainer import Trainer
@@ -155,10 +155,7 @@ def test_a_few_updates_lower_its_losses(name):
 
 
 @pytest.mark.parametrize("name", [n for n in OURS if load_object(MODELS[n].trainer) is Trainer])
-def test_padding_changes_nothing(name, request):
-    if MODELS[name].task in (TTA, TIMED):
-        why = "the UNet has no mask of frames, as the published ones: what pads a shorter clip of a batch is seen"
-        request.applymarker(pytest.mark.xfail(reason=why, strict=True))
+def test_padding_changes_nothing(name):
     card = card_of(name)
     model = build_model(card).eval()
     hop = card["preprocess"]["hop_size"]

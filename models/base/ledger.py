@@ -93,7 +93,9 @@ def _weights(experiment: Experiment) -> Iterator[tuple[str, dict[str, Any]]]:
     train = experiment.sections.train
     for section in (train, *train.get("stages", {}).values()):
         begun = section.get("init_from") or {}
-        yield from map(_at, begun.values() if isinstance(begun, dict) else [begun])
+        origins = begun.values() if isinstance(begun, dict) else [begun]
+        for origin in origins:
+            yield _at(origin["path"] if isinstance(origin, dict) else origin)
 
 
 def _at(place: str) -> tuple[str, dict[str, Any]]:
