@@ -44,6 +44,7 @@ class Row:
 
 
 PROMPT = '--prompt voice.wav --prompt_text "What is said there."'
+PROMPTED = {"VALLE": PROMPT, "NaturalSpeech2": "--prompt voice.wav"}  # what the line of a model needs that speaks like a recording
 PUBLISHED = (
     Row("tts", "facebook/mms-tts-eng", "VITS of MMS, 16 kHz; 1,100 languages by their code in place of eng", "36", "en", "CC BY-NC 4.0"),
     Row("tts", "facebook/mms-tts-deu", "VITS of MMS, 16 kHz", "36", "de", "CC BY-NC 4.0"),
@@ -114,9 +115,15 @@ def came_along(folder: Path | None = None) -> Iterator[Row]:
         licence = card.get("about", {}).get("license", PAGE)
         language = card.get("language", "en" if task == "TTS" else "")
         place = f"pretrained/{name}"
-        sounds = sorted(f"{place}/samples/{sound.name}" for sound in path.parent.glob("samples/*.*"))
         row = Row(TASK_OF.get(task, "tta"), place, what, f"{millions:.1f}", language[:2], licence.rstrip("."))
-        yield replace(row, sample=next(iter(sounds), ""))
+        sample = first_sound(path.parent)
+        yield replace(row, options=PROMPTED.get(kind, ""), sample=sample and f"{place}/{sample}")
+
+
+def first_sound(release: Path) -> str:
+    """The first sample of a release, as a path within it; "" where it has none."""
+    sounds = sorted(path.relative_to(release).as_posix() for path in release.glob("samples/*.*"))
+    return next(iter(sounds), "")
 
 
 if __name__ == "__main__":

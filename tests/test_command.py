@@ -12,12 +12,13 @@ from setuptools import distutils
 import amphion
 from bins import recipe
 from bins.__main__ import main, programs
-from bins.models import PUBLISHED, TASKS
+from bins.models import PUBLISHED, TASKS, came_along
 from bins.models import main as models
 from bins.train import main as train
 from models import MODELS
 from tests.conftest import ROOT
 from utils.config import load_config
+from utils.files import write_json
 from utils.hub import HUB_ID, fetch
 from utils.registry import load_object
 
@@ -146,12 +147,19 @@ def test_models_lists_what_came_along_and_what_is_published_by_task(capsys):
     shown = capsys.readouterr().out
     for card in (ROOT / "pretrained").glob("*/card.json"):
         assert f"amphion infer --checkpoint pretrained/{card.parent.name} " in shown
+    assert "sample: pretrained/vits_kathleen/samples/" in shown
     assert "CC0 1.0" in shown and "7.9 M" in shown and [line for line in shown.splitlines() if line in TASKS] == list(TASKS)
     models(["tts", "--language", "de"])
     shown = capsys.readouterr().out
     assert "mms-tts-deu" in shown and "mms-tts-eng" not in shown and "bigvgan" not in shown
     with pytest.raises(ValueError, match="--language xx: there is none here; there are de, en"):
         models(["--language", "xx"])
+
+
+def test_a_model_that_speaks_like_a_recording_is_listed_with_a_prompt(tmp_path):
+    write_json(tmp_path / "like_you/card.json", {"model_type": "NaturalSpeech2", "preprocess": {"sample_rate": 24000}})
+    (row,) = came_along(tmp_path)
+    assert row.line == 'amphion infer --checkpoint pretrained/like_you --text "Hello there." --prompt voice.wav' and not row.sample
 
 
 @pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: row.place)

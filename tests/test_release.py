@@ -12,7 +12,7 @@ from models.base.checkpoint import save_release
 from models.base.experiment import build_model
 from tests.test_models import card_of
 from utils.audio import Audio
-from utils.files import write_json
+from utils.files import ROOT, write_json
 
 RESULT = {"metrics": {"mcd": {"mean": 4.5, "interval": [4.2, 4.8], "std": 0.3, "n": 3, "failed": 0, "unit": "dB", "higher_is_better": False}}}
 
@@ -63,6 +63,20 @@ def test_a_release_does_not_say_where_its_beginnings_lay_on_this_disk(trained, t
         assert main(words(checkpoint, out, dict.fromkeys(ABOUT, "said"))) == 0
         assert json.loads((out / "card.json").read_text())["train"]["init_from"] == told
         assert str(tmp_path) not in (out / "README.md").read_text().split("## Usage")[0]
+
+
+def test_a_release_names_the_networks_of_its_features_and_not_where_they_lay(trained, tmp_path):
+    checkpoint, out = trained("HiFiGAN"), tmp_path / "pretrained"
+    (tmp_path / "my_codec").mkdir()
+    own = "pretrained/encodec_spectral"
+    places = {str(tmp_path / "my_codec"): "my_codec", str(ROOT / own): own, "a/hub_id": "a/hub_id"}
+    for place, name in places.items():
+        card = json.loads((checkpoint / "card.json").read_text())
+        card["preprocess"]["features"]["codec"] = {"model": place, "bandwidth": 6}
+        write_json(checkpoint / "card.json", card)
+        assert main(words(checkpoint, out, dict.fromkeys(ABOUT, "said"))) == 0
+        written = json.loads((out / "card.json").read_text())["preprocess"]["features"]
+        assert written["codec"] == {"model": name, "bandwidth": 6} and written["mel"] == card["preprocess"]["features"]["mel"]
 
 
 MARKUP = {
