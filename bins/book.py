@@ -69,10 +69,10 @@ def _reader(options: Any, given: dict[str, Any], out: Path) -> Any:
     from models.tts.book import Pauses, Reader
     from models.tts.task import TTS
 
+    pauses = Pauses(paragraph=options.paragraph_pause, chapter=options.chapter_pause)
     voice = load(options.checkpoint)
     if not isinstance(voice, TTS):
         raise ValueError(f"--checkpoint {options.checkpoint}: a voice is needed, and this is {voice}.")
-    pauses = Pauses(paragraph=options.paragraph_pause, chapter=options.chapter_pause)
     return Reader(voice, out.with_name(f"{out.name}.parts"), pauses, **given)
 
 

@@ -15,8 +15,11 @@ from utils.files import read_text
 
 SUFFIXES = (".txt", ".md", ".markdown", ".epub")
 HEADING_LENGTH = 80  # letters of a line that may head a chapter
+NUMBER = r"(?:\d+|[ivxlc]+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|the \w+)"
+# "CHAPTER IV", "Part 2: The Sea", "Prologue", and not "Part of him wanted to stay."
 HEADING = re.compile(
-    r"(?:chapter|part|book|section|prologue|epilogue|preface|introduction|kapitel|teil|chapitre|partie|cap[ií]tulo|hoofdstuk)\b[^\n]*", re.I
+    rf"(?i:(?:chapter|part|book|section|kapitel|teil|chapitre|partie|cap[ií]tulo|hoofdstuk) {NUMBER}|prologue|epilogue|preface|introduction)"
+    r"(?:[.:]? ?[-–—]? ?|[.:]? (?=[A-Z]).*[^.!?]|[.:] .+)"
 )
 TOP_LEVELS = ("h1", "h2")
 FACT = re.compile(r"\*\*(\w+):\*\* (.+)")  # as markitdown tells a title and authors
@@ -66,7 +69,7 @@ def _of_text(path: Path) -> Book:
 
 
 def _is_heading(block: str) -> bool:
-    line = block.strip()
+    line = " ".join(block.split())
     return len(line) <= HEADING_LENGTH and bool(HEADING.fullmatch(line))
 
 

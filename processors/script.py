@@ -26,9 +26,14 @@ class Pauses:
     paragraph: float = PARAGRAPH
 
     def __post_init__(self) -> None:
-        for name, seconds in (("sentence_pause", self.sentence), ("paragraph_pause", self.paragraph)):
-            if not 0 <= seconds <= LONGEST_PAUSE:
-                raise ValueError(f"{name}: 0 to {LONGEST_PAUSE:g} seconds, got {seconds:g}.")
+        check_pause("sentence_pause", self.sentence)
+        check_pause("paragraph_pause", self.paragraph)
+
+
+def check_pause(name: str, seconds: float) -> None:
+    """Raises ValueError for what is no pause."""
+    if not 0 <= seconds <= LONGEST_PAUSE:
+        raise ValueError(f"{name}: 0 to {LONGEST_PAUSE:g} seconds, got {seconds:g}.")
 
 
 @dataclass(frozen=True)

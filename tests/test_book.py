@@ -75,6 +75,19 @@ def test_a_text_is_chapters_of_paragraphs(tmp_path):
     assert pairs(book) == CHAPTERS and (book.title, book.author) == ("sea", "")
 
 
+@pytest.mark.parametrize("line, heads", [
+    ("CHAPTER IV", True), ("Chapter 4. The Storm", True), ("CHAPTER I\nTHE RIVER BANK", True), ("Part Two: The Sea", True), ("Prologue", True),
+    ("PART THE FIRST", True), ("Kapitel 3", True), ("Part of him wanted to stay.", False), ("Book in hand, he left the house.", False),
+    ("Part one of the plan was simple.", False), ("Part I played in it is over.", False), ("Introductions were made.", False),
+    ("Chapter", False),
+])  # fmt: skip
+def test_a_sentence_is_no_heading(line, heads, tmp_path):
+    (tmp_path / "a.txt").write_text(f"{line}\n\nWords follow.\n")
+    words = " ".join(line.split())
+    expected = [(words, ("Words follow.",))] if heads else [("", (words, "Words follow."))]
+    assert pairs(read_book(tmp_path / "a.txt")) == expected
+
+
 def test_markdown_is_read_without_its_signs(tmp_path):
     (tmp_path / "a.md").write_text(MARKDOWN)
     assert pairs(read_book(tmp_path / "a.md")) == [("One", ("First words and a link.", "Smaller", "a point")), ("Two", ("Last.",))]
@@ -166,6 +179,23 @@ def test_a_file_has_the_marks_of_its_chapters(voice, tmp_path, suffix):
 def test_another_ending_is_named_before_anything_is_said(tmp_path):
     with pytest.raises(ValueError, match=r"--out .*book.wav: an ending of \.m4b, .* keep chapter marks"):
         check_out(tmp_path / "book.wav")
+    with pytest.raises(ValueError, match="it is a folder"):
+        check_out(tmp_path)
+
+
+def test_a_book_that_cannot_be_said_makes_no_file(voice, tmp_path):
+    book = Book("Signs", "", (Chapter("", ("Five %.",)),))
+    reader = Reader(voice, tmp_path / "parts")
+    list(reader.say(book))
+    with pytest.raises(ValueError, match="nothing of Signs could be said"):
+        write_book(tmp_path / "a.m4b", book, reader)
+    assert not (tmp_path / "a.m4b").exists()
+
+
+@pytest.mark.parametrize("pause", [{"paragraph": -1.0}, {"chapter": float("nan")}, {"paragraph": 1e9}])
+def test_what_is_no_pause_is_named(pause):
+    with pytest.raises(ValueError, match=f"{next(iter(pause))}_pause: 0 to 60 seconds"):
+        Pauses(**pause)
 
 
 def test_the_program_says_a_book(tasks, releases, tmp_path, capsys, caplog):  # noqa: F811

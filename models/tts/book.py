@@ -13,6 +13,7 @@ import numpy as np
 from models.base.frozen import digest_of_weights
 from processors.books import Book, Chapter
 from processors.markup import literal
+from processors.script import check_pause
 from utils.audio import Audio
 from utils.digest import digest
 from utils.files import write_whole
@@ -32,11 +33,15 @@ BLOCK = 2**20  # samples that are coded at a time
 
 @dataclass(frozen=True)
 class Pauses:
-    """Seconds of silence behind a paragraph, a chapter's title and a chapter."""
+    """Seconds of silence behind a paragraph, a chapter's title and a chapter. Raises ValueError for what is no pause."""
 
     paragraph: float = 0.6
     title: float = 1.0
     chapter: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_pause("paragraph_pause", self.paragraph)
+        check_pause("chapter_pause", self.chapter)
 
 
 @dataclass(frozen=True)
@@ -109,14 +114,19 @@ class Reader:
 
 
 def check_out(path: Path) -> None:
-    """Raises ValueError for a file of no format that keeps chapter marks."""
+    """Raises ValueError for a file of no format that keeps chapter marks, and for a folder."""
+    if path.is_dir():
+        raise ValueError(f"--out {path}: it is a folder: name a file in it.")
     if path.suffix.lower() not in CODECS:
         raise ValueError(f"--out {path}: an ending of {', '.join(CODECS)} is needed, for formats that keep chapter marks.")
 
 
 def write_book(path: Path, book: Book, reader: Reader, loudness: float | None = None) -> Path:
-    """One file of what `reader` said of a book, with a mark where each chapter begins, at a loudness. Raises ValueError for another format."""
+    """One file of what `reader` said of a book, with a mark where each chapter begins, at a loudness. Raises ValueError for another format, and
+    where nothing could be said."""
     check_out(path)
+    if not any(map(reader.seconds, book.chapters)):
+        raise ValueError(f"{path}: nothing of {book.title} could be said: the warnings above tell why.")
     return write_whole(path, lambda place: _write(place, path.suffix.lower(), book, reader, loudness))
 
 
