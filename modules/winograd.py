@@ -1,4 +1,5 @@
-"""Convolutions of three by three places without gradients, on a CPU, in ways that are faster there than torch's direct one.
+"""Convolutions of three by three places without gradients, on a CPU, in ways that are faster than torch's direct one where matrix products are
+fast (processors with AMX).
 
 Of small maps all windows are laid out and mixed by one matrix product. Larger ones go by Winograd's algorithm
 (https://arxiv.org/abs/1509.09308): a map is cut into overlapping tiles, and for each place of a transformed tile the channels are mixed by a

@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
@@ -10,16 +11,18 @@ import torch
 from bins.release import ABOUT, main, push
 from models import load
 from models.base.experiment import Experiment
-from models.base.ledger import corpora_of, of_weights, restrictions
+from models.base.ledger import corpora_of, ledger, of_weights, restrictions
 from models.base.trainer import Trainer
 from preprocessors.base import Utterance, corpus
 from processors.manifest import Manifest
 from tests.conftest import extracted, make_corpus, toy_config
+from tests.test_models import card_of
 from tests.test_pretrained_networks import hub_snapshot
 from tests.test_release import trained, words  # noqa: F401 (a fixture)
 from utils.config import ConfigError
 from utils.files import ROOT, write_json
 from utils.licences import UNTOLD, hub_name, is_told, restricted, shared_alike
+from utils.pretrained import Source
 
 SUNG = {"kind": "corpus", "name": "m4singer", "licence": "CC BY-NC-SA 4.0", "utterances": 3, "hours": 0.5, "speakers": 2, "languages": ["zh"]}
 READ = {"kind": "corpus", "name": "ljspeech", "licence": "public domain", "utterances": 9, "hours": 2.0, "speakers": 1, "languages": ["en-us"]}
@@ -81,6 +84,22 @@ def test_a_training_notes_its_corpora_and_what_it_began_with(tmp_path):
     assert card["ledger"][0]["utterances"] > 0
     with pytest.raises(ConfigError, match="dataset_licence.ljspeech: unknown dataset of this config"):
         Experiment.read(toy_config(folder, dataset_licence={"ljspeech": "MIT"}))
+
+
+def test_two_runs_of_one_name_and_a_network_that_is_gone(tmp_path, monkeypatch):
+    """Each run tells its own, and where a feature's network lies nowhere, what happens to lie in the current folder is not taken for it."""
+    for number, licence in ((1, "CC BY-NC 4.0"), (2, "research only")):
+        write_json(tmp_path / f"{number}/ex/card.json", {**card_of("HiFiGAN"), "ledger": [{**READ, "licence": licence}]})
+    write_json(tmp_path / "card.json", {**card_of("HiFiGAN"), "ledger": [SUNG]})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("utils.pretrained.locate", lambda source, given="": "")
+    features = SimpleNamespace(features={"codec": SimpleNamespace(source=Source("codec", "a codec"), model="")})
+    begun = {"init_from": {"a": str(tmp_path / "1/ex"), "b": {"path": str(tmp_path / "2/ex")}}}
+    made = SimpleNamespace(frozen={}, features=features, sections=SimpleNamespace(train=begun, dataset_licence={}))
+    made.utterances = lambda split: Manifest.of([])
+    told = ledger(made)
+    assert [source["name"] for source in told] == ["codec", "ex", "ljspeech", "ljspeech"]
+    assert restrictions(told) == ["ljspeech (CC BY-NC 4.0, by way of ex)", "ljspeech (research only, by way of ex)"]
 
 
 def test_weights_pass_on_what_they_were_made_with():

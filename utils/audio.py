@@ -144,8 +144,7 @@ class Audio:
         """The same sound with its peak at `peak_db` of full scale; silence stays as it is."""
         if self.silent:
             return self
-        gain = 10 ** (peak_db / 20) / self.peak
-        return Audio(self.samples * gain, self.rate)
+        return self.scaled(10 ** (peak_db / 20) / self.peak)
 
 
 def _opus_rate(rate: int) -> int:

@@ -6,6 +6,7 @@ A card keeps the list, `ledger`; a release may not allow what one of its sources
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -42,8 +43,8 @@ def ledger(experiment: Experiment) -> list[Source]:
     """All that the weights of an experiment are made with: what they train on, then what they and their features begin with."""
     training = experiment.utterances("train")
     sources = corpora_of(training, experiment.sections.dataset_licence)
-    for name, card in dict(_weights(experiment)).items():
-        sources += of_weights(name, card)
+    for name, card in _weights(experiment):
+        sources += [source for source in of_weights(name, card) if source not in sources]
     return sources
 
 
@@ -89,27 +90,29 @@ def _weights(experiment: Experiment) -> Iterator[tuple[str, dict[str, Any]]]:
     for feature in experiment.features.features.values():
         source = getattr(feature, "source", None)
         if isinstance(source, pretrained.Source):
-            yield _at(pretrained.locate(source, feature.model))
+            place = pretrained.locate(source, feature.model)
+            kept = place and (hub.is_here(place) or hub.fetched_before(place, "card.json"))
+            yield name_of(place or source.name), _card_at(kept)
     train = experiment.sections.train
     for section in (train, *train.get("stages", {}).values()):
         begun = section.get("init_from") or {}
         origins = begun.values() if isinstance(begun, dict) else [begun]
         for origin in origins:
-            yield _at(origin["path"] if isinstance(origin, dict) else origin)
+            place = origin["path"] if isinstance(origin, dict) else origin
+            yield name_of(place), _card_at(place)
 
 
-def _at(place: str) -> tuple[str, dict[str, Any]]:
-    """The name and card of the weights at `place`; {} of other people's, whose licence stands on their page alone."""
+def _card_at(place: str | Path | None) -> dict[str, Any]:
+    """The card of the weights at a place, {} of other people's, whose licence stands on their page alone."""
     from models.base.card import read_card
     from models.base.loading import resolve
 
-    here = hub.is_here(place) or hub.fetched_before(place, "card.json")
-    if not here:
-        return name_of(place), {}
+    if not place:
+        return {}
     try:
-        return name_of(place), read_card(resolve(here))
+        return read_card(resolve(place))  # a hub id is fetched, as the training that begins with it would do
     except ValueError:
-        return name_of(place), {}
+        return {}
 
 
 def of_weights(name: str, card: Mapping[str, Any]) -> list[Source]:

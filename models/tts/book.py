@@ -13,7 +13,7 @@ import numpy as np
 from models.base.frozen import digest_of_weights
 from processors.books import Book, Chapter
 from processors.markup import literal
-from processors.script import check_pause
+from processors.script import PARAGRAPH, check_pause
 from utils.audio import Audio
 from utils.digest import digest
 from utils.files import write_whole
@@ -35,7 +35,7 @@ BLOCK = 2**20  # samples that are coded at a time
 class Pauses:
     """Seconds of silence behind a paragraph, a chapter's title and a chapter. Raises ValueError for what is no pause."""
 
-    paragraph: float = 0.6
+    paragraph: float = PARAGRAPH
     title: float = 1.0
     chapter: float = 2.0
 
